@@ -1,0 +1,1 @@
+"""The data side of a trading session."""

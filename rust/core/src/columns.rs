@@ -1,0 +1,240 @@
+//! Sealed columns: bars that no longer change, as plain slices. Appending while others read is `segment`.
+
+use crate::bar::{Bar, Fault};
+use crate::error::{Error, Result};
+
+/// The bars of one symbol and interval as one vector per field.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Columns {
+    /// Opening instants, ns UTC.
+    pub ts: Vec<i64>,
+    /// First prices.
+    pub open: Vec<f64>,
+    /// Highest prices.
+    pub high: Vec<f64>,
+    /// Lowest prices.
+    pub low: Vec<f64>,
+    /// Last prices.
+    pub close: Vec<f64>,
+    /// Volumes.
+    pub volume: Vec<f64>,
+    /// Provenance bits.
+    pub flags: Vec<u8>,
+    /// Number of base bars in each bar of a derived series; empty for a base series.
+    pub constituents: Vec<i32>,
+}
+
+impl Columns {
+    /// Empty columns with room for `rows` bars.
+    pub fn with_capacity(rows: usize, derived: bool) -> Self {
+        let floats = || Vec::with_capacity(rows);
+        Self {
+            ts: Vec::with_capacity(rows),
+            open: floats(),
+            high: floats(),
+            low: floats(),
+            close: floats(),
+            volume: floats(),
+            flags: Vec::with_capacity(rows),
+            constituents: if derived {
+                Vec::with_capacity(rows)
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    /// Check that all columns have the length of `ts`; empty `flags` are filled with zeros.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] naming the first column that differs.
+    pub fn checked(mut self) -> Result<Self> {
+        let expected = self.ts.len();
+        if self.flags.is_empty() {
+            self.flags = vec![0; expected];
+        }
+        let lengths = [
+            ("open", self.open.len()),
+            ("high", self.high.len()),
+            ("low", self.low.len()),
+            ("close", self.close.len()),
+            ("volume", self.volume.len()),
+            ("flags", self.flags.len()),
+        ];
+        for (column, got) in lengths {
+            if got != expected {
+                return Err(Error::Shape {
+                    column,
+                    got,
+                    expected,
+                });
+            }
+        }
+        if !self.constituents.is_empty() && self.constituents.len() != expected {
+            return Err(Error::Shape {
+                column: "constituents",
+                got: self.constituents.len(),
+                expected,
+            });
+        }
+        Ok(self)
+    }
+
+    /// Number of bars.
+    pub fn len(&self) -> usize {
+        self.ts.len()
+    }
+
+    /// Whether there is no bar.
+    pub fn is_empty(&self) -> bool {
+        self.ts.is_empty()
+    }
+
+    /// The bar in one row. Panics outside `0..len()`.
+    pub fn bar(&self, row: usize) -> Bar {
+        Bar {
+            ts: self.ts[row],
+            open: self.open[row],
+            high: self.high[row],
+            low: self.low[row],
+            close: self.close[row],
+            volume: self.volume[row],
+            flags: self.flags[row],
+        }
+    }
+
+    /// Append one bar.
+    pub fn push(&mut self, bar: Bar) {
+        self.ts.push(bar.ts);
+        self.open.push(bar.open);
+        self.high.push(bar.high);
+        self.low.push(bar.low);
+        self.close.push(bar.close);
+        self.volume.push(bar.volume);
+        self.flags.push(bar.flags);
+    }
+
+    /// Append one bar of a derived series.
+    pub fn push_derived(&mut self, bar: Bar, constituents: i32) {
+        self.push(bar);
+        self.constituents.push(constituents);
+    }
+
+    /// First row whose `ts` falls below the row before it, or `None` when the rows are in order.
+    pub fn first_fall(&self) -> Option<usize> {
+        self.ts
+            .windows(2)
+            .position(|pair| pair[1] < pair[0])
+            .map(|row| row + 1)
+    }
+
+    /// First row with `ts >= instant`, by binary search; the rows must be in order.
+    pub fn lower_bound(&self, instant: i64) -> usize {
+        self.ts.partition_point(|&ts| ts < instant)
+    }
+
+    /// The rows named, in that order.
+    pub fn take(&self, rows: &[usize]) -> Self {
+        let mut taken = Self::with_capacity(rows.len(), !self.constituents.is_empty());
+        for &row in rows {
+            taken.push(self.bar(row));
+            if let Some(&count) = self.constituents.get(row) {
+                taken.constituents.push(count);
+            }
+        }
+        taken
+    }
+
+    /// The rows in order of `ts`; rows of equal `ts` keep their order.
+    pub fn sorted(&self) -> Self {
+        let mut rows: Vec<usize> = (0..self.len()).collect();
+        rows.sort_by_key(|&row| self.ts[row]);
+        self.take(&rows)
+    }
+
+    /// Repeated keys of ordered rows: how many repeat the same values, how many bring others.
+    pub fn count_duplicates(&self) -> (usize, usize) {
+        let (mut same, mut other) = (0, 0);
+        for row in 1..self.len() {
+            if self.ts[row] == self.ts[row - 1] {
+                if self.bar(row).same_values(&self.bar(row - 1)) {
+                    same += 1;
+                } else {
+                    other += 1;
+                }
+            }
+        }
+        (same, other)
+    }
+
+    /// Every row that breaks a rule, with the first rule it breaks.
+    pub fn find_invalid(&self, allow_negative_prices: bool) -> Vec<(usize, Fault)> {
+        (0..self.len())
+            .filter_map(|row| {
+                self.bar(row)
+                    .fault(allow_negative_prices)
+                    .map(|fault| (row, fault))
+            })
+            .collect()
+    }
+
+    /// Append all rows of `other`.
+    pub fn extend(&mut self, other: &Self) {
+        self.ts.extend_from_slice(&other.ts);
+        self.open.extend_from_slice(&other.open);
+        self.high.extend_from_slice(&other.high);
+        self.low.extend_from_slice(&other.low);
+        self.close.extend_from_slice(&other.close);
+        self.volume.extend_from_slice(&other.volume);
+        self.flags.extend_from_slice(&other.flags);
+        self.constituents.extend_from_slice(&other.constituents);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(stamps: &[i64]) -> Columns {
+        let mut all = Columns::default();
+        for (row, &ts) in stamps.iter().enumerate() {
+            all.push(Bar {
+                ts,
+                open: 1.0,
+                high: 1.0,
+                low: 1.0,
+                close: 1.0,
+                volume: row as f64,
+                flags: 0,
+            });
+        }
+        all
+    }
+
+    #[test]
+    fn sorting_is_stable() {
+        let sorted = columns(&[3, 1, 3, 1]).sorted();
+        assert_eq!(sorted.ts, [1, 1, 3, 3]);
+        assert_eq!(sorted.volume, [1.0, 3.0, 0.0, 2.0]);
+    }
+
+    #[test]
+    fn columns_of_unequal_length_are_refused() {
+        let mut broken = columns(&[1, 2]);
+        broken.high.pop();
+        assert_eq!(
+            broken.checked(),
+            Err(Error::Shape {
+                column: "high",
+                got: 1,
+                expected: 2
+            })
+        );
+    }
+
+    #[test]
+    fn the_first_falling_row_is_named() {
+        assert_eq!(columns(&[1, 1, 2]).first_fall(), None);
+        assert_eq!(columns(&[1, 3, 2]).first_fall(), Some(2));
+    }
+}

@@ -1,0 +1,174 @@
+//! Which expected bars are there: a presence bitmap per series and session, and the runs that are missing.
+//! Says what is missing, not why.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::schedule::Grid;
+
+/// One bit per expected bar of a session.
+///
+/// The writer sets bits, readers on other threads read them. A reader cuts at the clock it took first, so bits of an
+/// instant that is still being written do not count.
+#[derive(Debug)]
+pub struct Presence {
+    grid: Arc<Grid>,
+    words: Box<[AtomicU64]>,
+}
+
+/// A run of expected bars that did not come: slots `[first, end)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingRun {
+    /// Start of the first missing bar, ns UTC.
+    pub start: i64,
+    /// End of the last missing bar, ns UTC.
+    pub end: i64,
+    /// Number of bars missing.
+    pub bars: u32,
+}
+
+impl Presence {
+    /// No bar is there yet.
+    pub fn new(grid: Arc<Grid>) -> Self {
+        let words = (0..(grid.len() as usize).div_ceil(64))
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        Self { grid, words }
+    }
+
+    /// The expected bars.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Note that the bar of a slot came. Setting it again changes nothing.
+    pub fn set(&self, slot: u32) {
+        let word = &self.words[slot as usize / 64];
+        // Only the writer stores, so load and store need not be one operation.
+        word.store(word.load(Relaxed) | 1 << (slot % 64), Relaxed);
+    }
+
+    /// Whether the bar of a slot came.
+    pub fn has(&self, slot: u32) -> bool {
+        self.words[slot as usize / 64].load(Relaxed) >> (slot % 64) & 1 == 1
+    }
+
+    /// `(present, due)` among the bars due at the clock.
+    pub fn counts(&self, clock: i64) -> (u32, u32) {
+        let due = self.grid.due(clock);
+        let whole = due as usize / 64;
+        let mut present: u32 = self.words[..whole]
+            .iter()
+            .map(|w| w.load(Relaxed).count_ones())
+            .sum();
+        if due % 64 != 0 {
+            present += (self.words[whole].load(Relaxed) & ((1 << (due % 64)) - 1)).count_ones();
+        }
+        (present, due)
+    }
+
+    /// The missing runs among the bars due at the clock, in order. A break separates two runs.
+    pub fn missing(&self, clock: i64) -> Vec<MissingRun> {
+        let due = self.grid.due(clock);
+        let mut runs: Vec<MissingRun> = Vec::new();
+        let mut previous = None;
+        let mut slot = 0;
+        while slot < due {
+            // Present bars come in long stretches: skip the ones at the bottom of the word at once.
+            let rest = !self.words[slot as usize / 64].load(Relaxed) >> (slot % 64);
+            if rest == 0 {
+                slot = (slot / 64 + 1) * 64;
+                continue;
+            }
+            slot += rest.trailing_zeros();
+            if slot >= due {
+                break;
+            }
+            let end = self.grid.end_of(slot);
+            match runs.last_mut() {
+                Some(run) if previous == Some(slot - 1) && self.grid.adjoins(slot) => {
+                    run.end = end;
+                    run.bars += 1;
+                }
+                _ => runs.push(MissingRun {
+                    start: self.grid.start_of(slot),
+                    end,
+                    bars: 1,
+                }),
+            }
+            previous = Some(slot);
+            slot += 1;
+        }
+        runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::tests::table;
+    use crate::time::{Interval, MINUTE};
+
+    fn presence(stretches: &[(i64, i64)], present: impl Fn(u32) -> bool) -> Presence {
+        let grid = table(&[stretches]).grid(0, Interval::ONE_MINUTE).unwrap();
+        let presence = Presence::new(Arc::new(grid));
+        for slot in (0..presence.grid().len()).filter(|&slot| present(slot)) {
+            presence.set(slot);
+        }
+        presence
+    }
+
+    #[test]
+    fn consecutive_missing_bars_are_one_run() {
+        let all = presence(&[(570, 960)], |slot| {
+            !(100..117).contains(&slot) && slot != 389
+        });
+        let runs = all.missing(i64::MAX);
+        assert_eq!(runs.len(), 2);
+        assert_eq!(
+            runs[0],
+            MissingRun {
+                start: 670 * MINUTE,
+                end: 687 * MINUTE,
+                bars: 17
+            }
+        );
+        assert_eq!(
+            runs[1],
+            MissingRun {
+                start: 959 * MINUTE,
+                end: 960 * MINUTE,
+                bars: 1
+            }
+        );
+        assert_eq!(all.counts(i64::MAX), (372, 390));
+    }
+
+    #[test]
+    fn a_break_separates_two_runs() {
+        let none = presence(&[(540, 690), (750, 900)], |_| false);
+        let runs = none.missing(i64::MAX);
+        assert_eq!(runs.iter().map(|r| r.bars).collect::<Vec<_>>(), [150, 150]);
+        assert_eq!(runs[0].end, 690 * MINUTE);
+    }
+
+    #[test]
+    fn only_bars_that_are_due_count() {
+        let early = presence(&[(570, 960)], |slot| slot < 2);
+        assert_eq!(early.counts(573 * MINUTE), (2, 3));
+        assert_eq!(early.missing(573 * MINUTE).len(), 1);
+        assert_eq!(early.counts(570 * MINUTE), (0, 0));
+    }
+
+    #[test]
+    fn runs_and_counts_agree_for_every_pattern() {
+        for pattern in 0..2_000_u64 {
+            let bits = pattern.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let some = presence(&[(570, 720)], |slot| bits >> (slot % 61) & 1 == 1);
+            let (present, due) = some.counts(i64::MAX);
+            let missing: u32 = some.missing(i64::MAX).iter().map(|r| r.bars).sum();
+            assert_eq!(present + missing, due);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The core of tapeloom: bars of many symbols, merged in time order and kept for reading at native speed.
+//!
+//! The rooms, in the order their arrows point (each may use those above it):
+//!
+//! | room | holds |
+//! | --- | --- |
+//! | [`error`] | one enum, a variant per cause |
+//! | [`time`] | instants, intervals |
+//! | [`bar`] | one bar, its flags, its validity |
+//! | [`columns`] | sealed columns: bars that no longer change |
+//! | [`segment`] | append-only columns with a published length |
+//! | [`schedule`] | which bars a session should have |
+//! | [`gap`] | presence bitmap, missing runs |
+//! | [`merge`] | sorted sources into one stream |
+//! | [`aggregate`] | fine bars into coarse ones |
+//! | [`metrics`] | volume, high, low, average price of a session |
+//! | [`series`] | the bars of one symbol and interval, snapshots |
+//! | [`store`] | all series of a session, epochs, outcomes |
+//! | [`replay`] | one step: merge, append, gaps, aggregate |
+//!
+//! The crate reads no file, no network, no environment and no clock, starts no thread and knows no Python.
+#![forbid(unsafe_code)]
+
+pub mod aggregate;
+pub mod bar;
+pub mod columns;
+pub mod error;
+pub mod gap;
+pub mod merge;
+pub mod metrics;
+pub mod replay;
+pub mod schedule;
+pub mod segment;
+pub mod series;
+pub mod store;
+pub mod time;
+
+pub use error::{Error, Result};

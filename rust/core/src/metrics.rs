@@ -1,0 +1,183 @@
+//! Volume, high, low and average price of one symbol's session, kept as bars arrive.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::bar::Bar;
+
+/// Sum with a running compensation for what each addition loses.
+///
+/// A. Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen, ZAMM 54 (1974).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sum {
+    total: f64,
+    lost: f64,
+}
+
+impl Sum {
+    /// Add one value.
+    pub fn add(&mut self, value: f64) {
+        let next = self.total + value;
+        self.lost += if self.total.abs() >= value.abs() {
+            (self.total - next) + value
+        } else {
+            (value - next) + self.total
+        };
+        self.total = next;
+    }
+
+    /// The compensated sum.
+    pub fn value(&self) -> f64 {
+        self.total + self.lost
+    }
+}
+
+/// Running figures of a session's base bars in regular hours.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Metrics {
+    volume: Sum,
+    /// Typical price times volume.
+    turnover: Sum,
+    high: f64,
+    low: f64,
+    bars: u64,
+    last_update: i64,
+}
+
+/// What a reader gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MetricsView {
+    /// Sum of volumes.
+    pub volume: f64,
+    /// Highest high.
+    pub high: f64,
+    /// Lowest low.
+    pub low: f64,
+    /// Average of the typical price (high + low + close) / 3 weighted by volume, `None` without volume.
+    pub vwap: Option<f64>,
+    /// Number of bars.
+    pub bars: u64,
+    /// Start of the newest bar, ns UTC.
+    pub last_update: i64,
+}
+
+impl Metrics {
+    /// Take in one bar.
+    pub fn push(&mut self, bar: &Bar) {
+        self.volume.add(bar.volume);
+        self.turnover
+            .add((bar.high + bar.low + bar.close) / 3.0 * bar.volume);
+        if self.bars == 0 {
+            (self.high, self.low) = (bar.high, bar.low);
+        } else {
+            (self.high, self.low) = (self.high.max(bar.high), self.low.min(bar.low));
+        }
+        self.bars += 1;
+        self.last_update = bar.ts;
+    }
+}
+
+const WORDS: usize = 6;
+
+/// The published figures: one writer, readers without a lock.
+///
+/// A counter is odd while the words change. A reader that meets an odd counter, or another counter after reading than
+/// before, reads again. All words are atomics, so a torn read is seen and thrown away, never undefined.
+#[derive(Debug, Default)]
+pub struct MetricsCell {
+    turn: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+impl MetricsCell {
+    /// Publish. Only one writer at a time may call this.
+    pub(crate) fn store(&self, metrics: &Metrics) {
+        let words = [
+            metrics.volume.value().to_bits(),
+            metrics.turnover.value().to_bits(),
+            metrics.high.to_bits(),
+            metrics.low.to_bits(),
+            metrics.bars,
+            metrics.last_update as u64,
+        ];
+        let turn = self.turn.load(Relaxed);
+        self.turn.store(turn + 1, Relaxed);
+        for (cell, word) in self.words.iter().zip(words) {
+            // Release keeps the odd turn before each word: who reads the word reads an odd or later turn.
+            cell.store(word, Release);
+        }
+        // Pairs with the first acquire in `load`.
+        self.turn.store(turn + 2, Release);
+    }
+
+    /// The figures of one publication, `None` while the session has no bar.
+    pub fn load(&self) -> Option<MetricsView> {
+        loop {
+            let before = self.turn.load(Acquire);
+            let mut words = [0; WORDS];
+            for (word, cell) in words.iter_mut().zip(&self.words) {
+                // Acquire keeps the second look at the turn after each word.
+                *word = cell.load(Acquire);
+            }
+            if before % 2 == 0 && self.turn.load(Relaxed) == before {
+                let [volume, turnover, high, low] = [0, 1, 2, 3].map(|i| f64::from_bits(words[i]));
+                return (words[4] > 0).then(|| MetricsView {
+                    volume,
+                    high,
+                    low,
+                    vwap: (volume > 0.0).then(|| turnover / volume),
+                    bars: words[4],
+                    last_update: words[5] as i64,
+                });
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_volumes_beside_a_large_one_are_not_lost() {
+        let mut sum = Sum::default();
+        for value in [1.0, 1e100, 1.0, -1e100] {
+            sum.add(value);
+        }
+        assert_eq!(sum.value(), 2.0);
+    }
+
+    #[test]
+    fn a_reader_never_sees_half_a_publication() {
+        let cell = std::sync::Arc::new(MetricsCell::default());
+        let reader = {
+            let cell = cell.clone();
+            std::thread::spawn(move || {
+                let mut seen = 0;
+                while seen < 20_000 {
+                    if let Some(view) = cell.load() {
+                        assert_eq!(view.high, view.volume);
+                        assert_eq!(view.last_update as f64, view.volume);
+                        seen = view.last_update;
+                    }
+                }
+            })
+        };
+        for n in 1..=20_000_i64 {
+            let value = n as f64;
+            let mut metrics = Metrics::default();
+            metrics.push(&Bar {
+                ts: n,
+                open: value,
+                high: value,
+                low: value,
+                close: value,
+                volume: value,
+                flags: 0,
+            });
+            cell.store(&metrics);
+        }
+        reader.join().unwrap();
+    }
+}

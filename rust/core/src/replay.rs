@@ -1,0 +1,184 @@
+//! One session played through the store: merge, append, presence, aggregate, epoch, instant by instant.
+//!
+//! An instant is a moment at which bars become known or a bucket ends. The caller decides how far to go: one instant,
+//! to the next that changes a series somebody waits for, or to the end.
+
+use std::sync::Arc;
+
+use crate::bar::STREAMED;
+use crate::error::Result;
+use crate::merge::{Merge, Source};
+use crate::store::{Change, Store, SymbolId};
+use crate::time::Interval;
+
+/// What to wake for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wake {
+    /// Every instant.
+    EachInstant,
+    /// Instants that change one of these intervals of any symbol.
+    Intervals(Vec<Interval>),
+    /// Only the end.
+    Never,
+}
+
+/// Where a replay stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stop {
+    /// The clock, ns UTC.
+    pub clock: i64,
+    /// The epoch that holds everything known at the clock.
+    pub epoch: u64,
+    /// What changed in the last instant, if it was one to wake for.
+    pub changes: Vec<Change>,
+    /// Whether to wake for it.
+    pub woke: bool,
+    /// Whether the session is over.
+    pub ended: bool,
+}
+
+/// How much was played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Instants.
+    pub instants: u64,
+    /// Base bars delivered.
+    pub bars: u64,
+    /// Derived bars emitted, replaced ones included.
+    pub derived_bars: u64,
+}
+
+/// One session being played.
+#[derive(Debug)]
+pub struct Replay {
+    store: Arc<Store>,
+    merge: Merge,
+    sources: Vec<(SymbolId, Arc<crate::columns::Columns>)>,
+    close: i64,
+    progress: Progress,
+    ended: bool,
+}
+
+impl Replay {
+    /// Prepare to play the sources of one session, which ends at `close`.
+    ///
+    /// # Errors
+    /// Those of [`Merge::new`].
+    pub fn new(store: Arc<Store>, sources: Vec<(SymbolId, Source)>, close: i64) -> Result<Self> {
+        let (symbols, lanes): (Vec<SymbolId>, Vec<Source>) = sources.into_iter().unzip();
+        let rows = symbols
+            .into_iter()
+            .zip(lanes.iter().map(|lane| lane.columns.clone()))
+            .collect();
+        let merge = Merge::new(lanes)?;
+        store.write().set_coordinated(true);
+        Ok(Self {
+            store,
+            merge,
+            sources: rows,
+            close,
+            progress: Progress::default(),
+            ended: false,
+        })
+    }
+
+    /// How much was played so far.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Play to the next instant to wake for, or about `most_bars` bars, or the end.
+    ///
+    /// # Errors
+    /// Those of the store for a bar it refuses; the replay is over then.
+    pub fn run(&mut self, wake: &Wake, most_bars: u64) -> Result<Stop> {
+        let enough = self.progress.bars + most_bars;
+        let result = self.run_until(wake, enough);
+        if result.is_err() {
+            self.finish();
+        }
+        result
+    }
+
+    fn run_until(&mut self, wake: &Wake, enough: u64) -> Result<Stop> {
+        let store = self.store.clone();
+        loop {
+            let mut writing = store.write();
+            let next_end = writing.next_end();
+            let Some(instant) = self.next_instant(next_end) else {
+                if !self.ended {
+                    let close = self.close.max(writing.clock());
+                    writing.finish_instant(close)?;
+                    writing.publish();
+                    drop(writing);
+                    self.finish();
+                }
+                return Ok(self.stop(Vec::new(), false));
+            };
+            writing.collect_changes(true);
+            let played = self.play(&mut writing, instant);
+            let changes = writing.take_changes();
+            writing.collect_changes(false);
+            writing.publish();
+            played?;
+            drop(writing);
+            self.progress.derived_bars +=
+                changes.iter().filter(|change| change.series > 0).count() as u64;
+            let woke = match wake {
+                Wake::EachInstant => !changes.is_empty(),
+                Wake::Intervals(wanted) => changes
+                    .iter()
+                    .any(|change| wanted.contains(&change.interval)),
+                Wake::Never => false,
+            };
+            if woke || self.progress.bars >= enough {
+                return Ok(self.stop(if woke { changes } else { Vec::new() }, woke));
+            }
+        }
+    }
+
+    fn next_instant(&self, next_end: Option<i64>) -> Option<i64> {
+        let next = [self.merge.next_known_at(), next_end]
+            .into_iter()
+            .flatten()
+            .min()?;
+        // What would be known only after the close is not part of this session.
+        (next <= self.close).then_some(next)
+    }
+
+    fn play(&mut self, writing: &mut crate::store::Writer, instant: i64) -> Result<()> {
+        while let Some(item) = self.merge.take_until(instant) {
+            let (symbol, columns) = &self.sources[item.source as usize];
+            let mut bar = columns.bar(item.row);
+            bar.flags |= STREAMED;
+            writing.deliver(*symbol, bar)?;
+            self.progress.bars += 1;
+        }
+        self.progress.instants += 1;
+        writing.finish_instant(instant)
+    }
+
+    fn stop(&self, changes: Vec<Change>, woke: bool) -> Stop {
+        Stop {
+            clock: self.store.clock(),
+            epoch: self.store.epoch(),
+            changes,
+            woke,
+            ended: self.ended,
+        }
+    }
+
+    /// Give the clock back to the store.
+    fn finish(&mut self) {
+        self.ended = true;
+        self.store.write().set_coordinated(false);
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.finish();
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Append-only columns with a published length: one writer, any number of readers without a lock.
+//!
+//! The writer stores the cells of the next rows, then publishes the new length. A reader loads the length once
+//! and owns the rows below it for ever: a published row is never written again. What changes an old row builds
+//! a new segment instead (see `series`).
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
+
+use crate::bar::Bar;
+
+/// Columns of fixed capacity of which the first `len()` rows are published.
+#[derive(Debug)]
+pub struct Segment {
+    ts: Box<[AtomicI64]>,
+    /// Prices and volume are stored as the bits of an f64.
+    open: Box<[AtomicU64]>,
+    high: Box<[AtomicU64]>,
+    low: Box<[AtomicU64]>,
+    close: Box<[AtomicU64]>,
+    volume: Box<[AtomicU64]>,
+    flags: Box<[AtomicU8]>,
+    /// Base bars in each row; empty unless the series is derived.
+    constituents: Box<[AtomicI32]>,
+    /// Epoch in which each row became known.
+    epoch: Box<[AtomicU64]>,
+    published: AtomicUsize,
+}
+
+/// One column of floats, as the binding exports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// First price.
+    Open,
+    /// Highest price.
+    High,
+    /// Lowest price.
+    Low,
+    /// Last price.
+    Close,
+    /// Volume.
+    Volume,
+}
+
+fn words(rows: usize) -> Box<[AtomicU64]> {
+    (0..rows).map(|_| AtomicU64::new(0)).collect()
+}
+
+impl Segment {
+    /// An empty segment for `capacity` bars, with a column of constituents for a derived series.
+    pub fn with_capacity(capacity: usize, derived: bool) -> Self {
+        Self {
+            ts: (0..capacity).map(|_| AtomicI64::new(0)).collect(),
+            open: words(capacity),
+            high: words(capacity),
+            low: words(capacity),
+            close: words(capacity),
+            volume: words(capacity),
+            flags: (0..capacity).map(|_| AtomicU8::new(0)).collect(),
+            constituents: (0..if derived { capacity } else { 0 })
+                .map(|_| AtomicI32::new(0))
+                .collect(),
+            epoch: words(capacity),
+            published: AtomicUsize::new(0),
+        }
+    }
+
+    /// Number of rows there is room for.
+    pub fn capacity(&self) -> usize {
+        self.ts.len()
+    }
+
+    /// Number of published rows.
+    pub fn len(&self) -> usize {
+        // Pairs with the release in `publish`: the cells of all rows below are visible.
+        self.published.load(Acquire)
+    }
+
+    /// Whether no row is published.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Store a row that is not published yet. Only the writer may call this, with `row >= len()`.
+    pub(crate) fn write(&self, row: usize, bar: &Bar, constituents: i32, epoch: u64) {
+        debug_assert!(
+            row >= self.published.load(Relaxed),
+            "a published row is never written again"
+        );
+        self.ts[row].store(bar.ts, Relaxed);
+        self.open[row].store(bar.open.to_bits(), Relaxed);
+        self.high[row].store(bar.high.to_bits(), Relaxed);
+        self.low[row].store(bar.low.to_bits(), Relaxed);
+        self.close[row].store(bar.close.to_bits(), Relaxed);
+        self.volume[row].store(bar.volume.to_bits(), Relaxed);
+        self.flags[row].store(bar.flags, Relaxed);
+        if let Some(cell) = self.constituents.get(row) {
+            cell.store(constituents, Relaxed);
+        }
+        self.epoch[row].store(epoch, Relaxed);
+    }
+
+    /// Make the first `rows` rows visible. Only the writer may call this.
+    pub(crate) fn publish(&self, rows: usize) {
+        // Pairs with the acquire in `len`.
+        self.published.store(rows, Release);
+    }
+
+    /// Opening instant of a row below `len()` (or below what the writer wrote).
+    pub fn ts(&self, row: usize) -> i64 {
+        self.ts[row].load(Relaxed)
+    }
+
+    /// Epoch in which a row became known.
+    pub fn epoch(&self, row: usize) -> u64 {
+        self.epoch[row].load(Relaxed)
+    }
+
+    /// The bar in a row.
+    pub fn bar(&self, row: usize) -> Bar {
+        let float = |column: &[AtomicU64]| f64::from_bits(column[row].load(Relaxed));
+        Bar {
+            ts: self.ts(row),
+            open: float(&self.open),
+            high: float(&self.high),
+            low: float(&self.low),
+            close: float(&self.close),
+            volume: float(&self.volume),
+            flags: self.flags[row].load(Relaxed),
+        }
+    }
+
+    /// Base bars in a row, `None` unless the series is derived.
+    pub fn constituents(&self, row: usize) -> Option<i32> {
+        self.constituents.get(row).map(|cell| cell.load(Relaxed))
+    }
+
+    /// First row in `from..to` with `ts >= instant`; the rows are in order.
+    pub fn lower_bound(&self, from: usize, to: usize, instant: i64) -> usize {
+        from + self.ts[from..to].partition_point(|cell| cell.load(Relaxed) < instant)
+    }
+
+    /// Cells of `ts`, for views over published rows.
+    pub fn ts_cells(&self) -> &[AtomicI64] {
+        &self.ts
+    }
+
+    /// Cells of a float column as bits, for views over published rows.
+    pub fn float_cells(&self, field: Field) -> &[AtomicU64] {
+        match field {
+            Field::Open => &self.open,
+            Field::High => &self.high,
+            Field::Low => &self.low,
+            Field::Close => &self.close,
+            Field::Volume => &self.volume,
+        }
+    }
+
+    /// Cells of the flags, for views over published rows.
+    pub fn flag_cells(&self) -> &[AtomicU8] {
+        &self.flags
+    }
+
+    /// Cells of the constituents, empty unless the series is derived.
+    pub fn constituent_cells(&self) -> &[AtomicI32] {
+        &self.constituents
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_invisible_until_it_is_published() {
+        let segment = Segment::with_capacity(4, true);
+        segment.write(
+            0,
+            &Bar {
+                ts: 7,
+                close: 1.5,
+                ..Bar::default()
+            },
+            5,
+            1,
+        );
+        assert!(segment.is_empty());
+        segment.publish(1);
+        assert_eq!(segment.len(), 1);
+        assert_eq!(segment.bar(0).close, 1.5);
+        assert_eq!(segment.constituents(0), Some(5));
+    }
+
+    #[test]
+    fn readers_on_other_threads_see_whole_rows_only() {
+        let segment = std::sync::Arc::new(Segment::with_capacity(10_000, false));
+        let reader = {
+            let segment = segment.clone();
+            std::thread::spawn(move || {
+                let mut seen = 0;
+                while seen < segment.capacity() {
+                    seen = segment.len();
+                    for row in seen.saturating_sub(64)..seen {
+                        let bar = segment.bar(row);
+                        assert_eq!(bar.ts, row as i64);
+                        assert_eq!(bar.volume, row as f64);
+                    }
+                    std::hint::spin_loop();
+                }
+            })
+        };
+        for row in 0..segment.capacity() {
+            segment.write(
+                row,
+                &Bar {
+                    ts: row as i64,
+                    volume: row as f64,
+                    ..Bar::default()
+                },
+                0,
+                0,
+            );
+            segment.publish(row + 1);
+        }
+        reader.join().unwrap();
+    }
+}

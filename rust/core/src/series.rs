@@ -1,0 +1,414 @@
+//! The bars of one symbol and interval: sealed history, then the live segment. Readers take snapshots without a lock.
+//!
+//! Rows are numbered from the oldest: first the rows of `pieces`, then those of the live segment. The live segment
+//! repeats the newest rows of the pieces (`overlap`), so that the newest bars are one slice even just after the open.
+
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use arc_swap::ArcSwap;
+
+use crate::bar::Bar;
+use crate::columns::Columns;
+use crate::segment::Segment;
+use crate::time::Interval;
+pub(crate) use writer::SeriesWriter;
+
+/// Rows that a slice points into.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// Plain columns.
+    Sealed(Arc<Columns>),
+    /// Published rows of a segment.
+    Live(Arc<Segment>),
+}
+
+/// Consecutive rows `[from, to)` of one piece of memory, which it keeps alive.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// The memory.
+    pub rows: Rows,
+    /// First row.
+    pub from: usize,
+    /// First row after the last.
+    pub to: usize,
+}
+
+impl Slice {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// Opening instant of a row counted from `from`.
+    pub fn ts(&self, row: usize) -> i64 {
+        match &self.rows {
+            Rows::Sealed(columns) => columns.ts[self.from + row],
+            Rows::Live(segment) => segment.ts(self.from + row),
+        }
+    }
+
+    /// Bar of a row counted from `from`.
+    pub fn bar(&self, row: usize) -> Bar {
+        match &self.rows {
+            Rows::Sealed(columns) => columns.bar(self.from + row),
+            Rows::Live(segment) => segment.bar(self.from + row),
+        }
+    }
+
+    /// Base bars of a row, `None` unless derived.
+    pub fn constituents(&self, row: usize) -> Option<i32> {
+        match &self.rows {
+            Rows::Sealed(columns) => columns.constituents.get(self.from + row).copied(),
+            Rows::Live(segment) => segment.constituents(self.from + row),
+        }
+    }
+
+    /// First row, counted from `from`, with `ts >= instant`.
+    pub fn lower_bound(&self, instant: i64) -> usize {
+        match &self.rows {
+            Rows::Sealed(columns) => {
+                columns.ts[self.from..self.to].partition_point(|&ts| ts < instant)
+            }
+            Rows::Live(segment) => segment.lower_bound(self.from, self.to, instant) - self.from,
+        }
+    }
+
+    /// Rows `[from, to)` counted within this slice.
+    pub fn sub(&self, from: usize, to: usize) -> Self {
+        Self {
+            rows: self.rows.clone(),
+            from: self.from + from,
+            to: self.from + to,
+        }
+    }
+
+    /// Append a copy of all rows to `columns`.
+    pub fn copy_into(&self, columns: &mut Columns) {
+        for row in 0..self.len() {
+            columns.push(self.bar(row));
+            columns.constituents.extend(self.constituents(row));
+        }
+    }
+}
+
+/// One symbol and interval. Written through a `SeriesWriter`, read through [`Series::snapshot`].
+#[derive(Debug)]
+pub struct Series {
+    interval: Interval,
+    derived: bool,
+    state: ArcSwap<State>,
+    version: AtomicU64,
+    revision: AtomicU64,
+}
+
+/// Where the rows of a series are. Swapped as a whole.
+#[derive(Debug)]
+struct State {
+    pieces: Vec<Slice>,
+    /// Rows in the pieces.
+    older: usize,
+    live: Arc<Segment>,
+    /// First rows of `live` that repeat the last rows of the pieces.
+    overlap: usize,
+    /// First row of the current session.
+    session_first: usize,
+    /// A reader at an earlier epoch must not use this state.
+    since_epoch: u64,
+}
+
+impl State {
+    /// Number of the first row of `live`.
+    fn live_first(&self) -> usize {
+        self.older - self.overlap
+    }
+}
+
+/// Which part of a series is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Bars of the current session date.
+    Session,
+    /// Bars of earlier session dates.
+    History,
+    /// Both.
+    All,
+}
+
+impl Series {
+    fn new(interval: Interval, derived: bool) -> Self {
+        let state = State {
+            pieces: Vec::new(),
+            older: 0,
+            live: Arc::new(Segment::with_capacity(0, derived)),
+            overlap: 0,
+            session_first: 0,
+            since_epoch: 0,
+        };
+        Self {
+            interval,
+            derived,
+            state: ArcSwap::from_pointee(state),
+            version: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
+        }
+    }
+
+    /// Interval of the bars.
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+
+    /// Whether the bars are computed from the base series.
+    pub fn is_derived(&self) -> bool {
+        self.derived
+    }
+
+    /// Rises with each published change.
+    pub fn version(&self) -> u64 {
+        self.version.load(Relaxed)
+    }
+
+    /// Rises with each published correction or late bar.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Relaxed)
+    }
+
+    /// The rows known at an epoch, `None` when the series was changed after it in a way that left no trace of the old.
+    pub fn snapshot(&self, epoch: u64) -> Option<Snapshot> {
+        let state = self.state.load_full();
+        if state.since_epoch > epoch {
+            return None;
+        }
+        let known = state.live.len();
+        let mut live_rows = known;
+        while live_rows > 0 && state.live.epoch(live_rows - 1) > epoch {
+            live_rows -= 1;
+        }
+        // Behind a segment that is newer as a whole there may be pieces that are newer too.
+        (live_rows > 0 || known == 0 || state.older == 0).then_some(Snapshot { state, live_rows })
+    }
+}
+
+/// The rows of a series at one epoch. Never changes.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    state: Arc<State>,
+    live_rows: usize,
+}
+
+impl Snapshot {
+    /// Rows of a scope, `[first, last)`.
+    pub fn scope(&self, scope: Scope) -> (usize, usize) {
+        let total = self.state.live_first() + self.live_rows;
+        match scope {
+            Scope::Session => (self.state.session_first.min(total), total),
+            Scope::History => (0, self.state.session_first.min(total)),
+            Scope::All => (0, total),
+        }
+    }
+
+    /// The bar in a row.
+    pub fn bar(&self, row: usize) -> Bar {
+        let (slice, row) = self.locate(row);
+        slice.bar(row)
+    }
+
+    /// Base bars in a row, `None` unless derived.
+    pub fn constituents(&self, row: usize) -> Option<i32> {
+        let (slice, row) = self.locate(row);
+        slice.constituents(row)
+    }
+
+    fn live(&self) -> Slice {
+        Slice {
+            rows: Rows::Live(self.state.live.clone()),
+            from: 0,
+            to: self.live_rows,
+        }
+    }
+
+    fn locate(&self, row: usize) -> (Slice, usize) {
+        if let Some(at) = row.checked_sub(self.state.live_first()) {
+            return (self.live(), at);
+        }
+        let mut first = 0;
+        for piece in &self.state.pieces {
+            if row < first + piece.len() {
+                return (piece.clone(), row - first);
+            }
+            first += piece.len();
+        }
+        (self.live(), row)
+    }
+
+    /// First row of `[first, last)` with `ts >= instant`.
+    pub fn lower_bound(&self, first: usize, last: usize, instant: i64) -> usize {
+        let live_first = self.state.live_first();
+        if last > live_first && (first >= live_first || self.state.live.ts(0) < instant) {
+            let from = first.max(live_first) - live_first;
+            return live_first
+                + self
+                    .state
+                    .live
+                    .lower_bound(from, last - live_first, instant);
+        }
+        let mut at = 0;
+        for piece in &self.state.pieces {
+            let end = at + piece.len();
+            if end > first && !piece.is_empty() && piece.ts(piece.len() - 1) >= instant {
+                return (at + piece.lower_bound(instant)).clamp(first, last);
+            }
+            at = end;
+        }
+        last.min(at.max(first))
+    }
+
+    /// The rows `[first, last)` as slices of memory: one wherever the live segment holds them all.
+    pub fn slices(&self, first: usize, last: usize) -> Vec<Slice> {
+        let live_first = self.state.live_first();
+        if first >= live_first {
+            return vec![self.live().sub(first - live_first, last - live_first)];
+        }
+        let mut parts = Vec::with_capacity(self.state.pieces.len() + 1);
+        let mut at = 0;
+        for piece in &self.state.pieces {
+            let (from, to) = (first.max(at), last.min(at + piece.len()));
+            if from < to {
+                parts.push(piece.sub(from - at, to - at));
+            }
+            at += piece.len();
+        }
+        if last > at {
+            let from = first.max(at);
+            parts.push(self.live().sub(from - live_first, last - live_first));
+        }
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(ts: i64) -> Bar {
+        Bar {
+            ts,
+            volume: ts as f64,
+            ..Bar::default()
+        }
+    }
+
+    fn stamps(snapshot: &Snapshot, scope: Scope) -> Vec<i64> {
+        let (first, last) = snapshot.scope(scope);
+        let mut columns = Columns::default();
+        for slice in snapshot.slices(first, last) {
+            slice.copy_into(&mut columns);
+        }
+        columns.ts
+    }
+
+    #[test]
+    fn rows_survive_growing_and_rolling() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        let held = {
+            writer.append(&bar(0), 0, 1);
+            writer.publish();
+            writer.series().snapshot(1).unwrap()
+        };
+        for ts in 1..30_000 {
+            writer.append(&bar(ts), 0, 1);
+        }
+        writer.publish();
+        let snapshot = writer.series().snapshot(1).unwrap();
+        assert_eq!(
+            stamps(&snapshot, Scope::All),
+            (0..30_000).collect::<Vec<_>>()
+        );
+        assert_eq!(stamps(&held, Scope::All), [0]);
+        for row in [0, 1, 4_095, 4_096, 8_191, 12_345, 29_999] {
+            assert_eq!(snapshot.bar(row).ts, row as i64);
+            assert_eq!(snapshot.lower_bound(0, 30_000, row as i64), row);
+        }
+        assert_eq!(snapshot.slices(29_000, 30_000).len(), 1);
+        assert_eq!(snapshot.lower_bound(0, 30_000, 99_999), 30_000);
+        assert_eq!(snapshot.lower_bound(7, 30_000, -5), 7);
+    }
+
+    #[test]
+    fn late_and_changed_rows_build_a_new_segment_and_leave_snapshots_alone() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        for ts in [1, 2, 5] {
+            writer.append(&bar(ts), 0, 1);
+        }
+        writer.publish();
+        let before = writer.series().snapshot(1).unwrap();
+        writer.stage(
+            Bar {
+                volume: 9.0,
+                ..bar(2)
+            },
+            0,
+        );
+        writer.stage(bar(3), 0);
+        writer.apply_staged(2);
+        writer.publish();
+        assert_eq!(stamps(&before, Scope::Session), [1, 2, 5]);
+        assert_eq!(before.bar(1).volume, 2.0);
+        assert!(writer.series().snapshot(1).is_none());
+        let after = writer.series().snapshot(2).unwrap();
+        assert_eq!(stamps(&after, Scope::Session), [1, 2, 3, 5]);
+        assert_eq!(after.bar(1).volume, 9.0);
+    }
+
+    #[test]
+    fn an_unpublished_row_is_invisible() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        for ts in 0..100 {
+            writer.append(&bar(ts), 0, 1);
+            let seen = writer.series().snapshot(1).unwrap().scope(Scope::All).1;
+            assert_eq!(seen, 0);
+        }
+        writer.publish();
+        assert_eq!(writer.series().snapshot(0).unwrap().scope(Scope::All).1, 0);
+        assert_eq!(
+            writer.series().snapshot(1).unwrap().scope(Scope::All).1,
+            100
+        );
+    }
+
+    #[test]
+    fn a_session_rolls_into_history_and_history_is_trimmed() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        for day in 0..5_i64 {
+            writer.start_session(true, day * 1_000 - 2_000, 400, day as u64 * 2);
+            for minute in 0..300 {
+                writer.append(&bar(day * 1_000 + minute), 0, day as u64 * 2 + 1);
+            }
+            writer.publish();
+            let snapshot = writer.series().snapshot(day as u64 * 2 + 1).unwrap();
+            let first_day = (day - 2).max(0);
+            let expected: Vec<i64> = (first_day..=day)
+                .flat_map(|d| (0..300).map(move |m| d * 1_000 + m))
+                .collect();
+            assert_eq!(stamps(&snapshot, Scope::All), expected);
+            assert_eq!(stamps(&snapshot, Scope::Session).len(), 300);
+            let (_, last) = snapshot.scope(Scope::All);
+            if day > 0 {
+                assert_eq!(
+                    snapshot.slices(last - 500, last).len(),
+                    1,
+                    "the look-back is contiguous over the open"
+                );
+            }
+        }
+    }
+}

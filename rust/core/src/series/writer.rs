@@ -1,0 +1,404 @@
+//! The writing side of a series: append, roll, and rebuild after late or corrected bars. One writer at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::bar::Bar;
+use crate::columns::Columns;
+use crate::segment::Segment;
+use crate::series::{Rows, Series, Slice, State};
+use crate::time::Interval;
+
+/// Newest history rows that the live segment repeats, so that a look-back over the open is one slice.
+const LOOK_BACK: usize = 256;
+/// Newest rows that stay one slice where no session bounds the length.
+const WINDOW: usize = 4_096;
+/// Rows beyond the expected ones: bars out of hours, a row or two off schedule.
+const SLACK: usize = 16;
+
+/// Writes one series. Everything it appends is invisible until [`SeriesWriter::publish`].
+#[derive(Debug)]
+pub(crate) struct SeriesWriter {
+    series: Arc<Series>,
+    state: Arc<State>,
+    /// Rows written to the live segment, published or not.
+    written: usize,
+    /// Late and corrected bars of this epoch by `ts`, with their constituents.
+    staged: BTreeMap<i64, (Bar, i32)>,
+    /// The same for bars of earlier sessions.
+    staged_history: BTreeMap<i64, (Bar, i32)>,
+    /// Bars the session should have; 0 where nothing bounds it.
+    expected: usize,
+    dirty: bool,
+}
+
+impl SeriesWriter {
+    pub(crate) fn new(interval: Interval, derived: bool) -> Self {
+        let series = Arc::new(Series::new(interval, derived));
+        let state = series.state.load_full();
+        Self {
+            series,
+            state,
+            written: 0,
+            staged: BTreeMap::new(),
+            staged_history: BTreeMap::new(),
+            expected: 0,
+            dirty: false,
+        }
+    }
+
+    pub(crate) fn series(&self) -> &Arc<Series> {
+        &self.series
+    }
+
+    /// Number of rows written, published or not.
+    fn total(&self) -> usize {
+        self.state.live_first() + self.written
+    }
+
+    /// Rows of the session, `[first, last)`.
+    pub(crate) fn session_rows(&self) -> (usize, usize) {
+        (self.state.session_first, self.total())
+    }
+
+    /// Rows of history, `[first, last)`.
+    pub(crate) fn history_rows(&self) -> (usize, usize) {
+        (0, self.state.session_first)
+    }
+
+    /// Opening instant of the newest bar of the session.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        let (first, last) = self.session_rows();
+        (last > first).then(|| self.state.live.ts(self.written - 1))
+    }
+
+    /// All rows `[first, last)`, written or published, as slices.
+    pub(crate) fn slices(&self, first: usize, last: usize) -> Vec<Slice> {
+        self.view().slices(first, last)
+    }
+
+    fn view(&self) -> crate::series::Snapshot {
+        crate::series::Snapshot {
+            state: self.state.clone(),
+            live_rows: self.written,
+        }
+    }
+
+    /// The bar of a row and its constituents.
+    pub(crate) fn row(&self, row: usize) -> (Bar, i32) {
+        let view = self.view();
+        (view.bar(row), view.constituents(row).unwrap_or(0))
+    }
+
+    /// Bars of `[first, last)` whose `ts` lies in `[start, end)`.
+    pub(crate) fn bars_between(&self, rows: (usize, usize), start: i64, end: i64) -> Vec<Bar> {
+        let view = self.view();
+        let first = view.lower_bound(rows.0, rows.1, start);
+        let last = view.lower_bound(rows.0, rows.1, end).max(first);
+        let slices = view.slices(first, last);
+        slices
+            .iter()
+            .flat_map(|slice| (0..slice.len()).map(|row| slice.bar(row)))
+            .collect()
+    }
+
+    /// The session's bar with this key, staged or written.
+    pub(crate) fn find(&self, ts: i64) -> Option<Found> {
+        self.find_in(&self.staged, self.session_rows(), ts)
+    }
+
+    /// The bar of history with this key, staged or stored.
+    pub(crate) fn find_in_history(&self, ts: i64) -> Option<Found> {
+        self.find_in(&self.staged_history, self.history_rows(), ts)
+    }
+
+    fn find_in(
+        &self,
+        staged: &BTreeMap<i64, (Bar, i32)>,
+        rows: (usize, usize),
+        ts: i64,
+    ) -> Option<Found> {
+        if let Some(&(bar, constituents)) = staged.get(&ts) {
+            return Some(Found { bar, constituents });
+        }
+        let row = self.view().lower_bound(rows.0, rows.1, ts);
+        if row >= rows.1 {
+            return None;
+        }
+        let (bar, constituents) = self.row(row);
+        (bar.ts == ts).then_some(Found { bar, constituents })
+    }
+
+    /// Opening instant of the newest bar of history, staged or stored.
+    pub(crate) fn newest_in_history(&self) -> Option<i64> {
+        let (_, last) = self.history_rows();
+        let stored = last.checked_sub(1).map(|row| self.row(row).0.ts);
+        stored.max(self.staged_history.keys().next_back().copied())
+    }
+
+    /// Keep a bar of an earlier session until [`SeriesWriter::apply_staged_history`].
+    pub(crate) fn stage_history(&mut self, bar: Bar, constituents: i32) {
+        self.staged_history.insert(bar.ts, (bar, constituents));
+    }
+
+    /// Add a bar newer than all of the session.
+    pub(crate) fn append(&mut self, bar: &Bar, constituents: i32, epoch: u64) {
+        if self.written == self.state.live.capacity() {
+            self.make_room();
+        }
+        self.state
+            .live
+            .write(self.written, bar, constituents, epoch);
+        self.written += 1;
+        self.dirty = true;
+    }
+
+    /// Write the newest row again. Only a row that is not published yet may change; says whether it could.
+    pub(crate) fn replace_newest(&mut self, bar: &Bar, constituents: i32, epoch: u64) -> bool {
+        let Some(row) = self
+            .written
+            .checked_sub(1)
+            .filter(|&row| row >= self.state.live.len())
+        else {
+            return false;
+        };
+        if self.state.live.ts(row) != bar.ts {
+            return false;
+        }
+        self.state.live.write(row, bar, constituents, epoch);
+        true
+    }
+
+    /// Keep a late or corrected bar until [`SeriesWriter::apply_staged`].
+    pub(crate) fn stage(&mut self, bar: Bar, constituents: i32) {
+        self.staged.insert(bar.ts, (bar, constituents));
+    }
+
+    /// Build a new live segment with the staged bars in their places. Says whether there were any.
+    pub(crate) fn apply_staged(&mut self, epoch: u64) -> bool {
+        if self.staged.is_empty() {
+            return false;
+        }
+        let (first, last) = self.session_rows();
+        let mut merged: Vec<(Bar, i32, u64)> = Vec::with_capacity(last - first + self.staged.len());
+        let mut staged = std::mem::take(&mut self.staged).into_values().peekable();
+        for slice in self.slices(first, last) {
+            for row in 0..slice.len() {
+                let bar = slice.bar(row);
+                while let Some((late, count)) = staged.next_if(|(s, _)| s.ts < bar.ts) {
+                    merged.push((late, count, epoch));
+                }
+                if let Some((changed, count)) = staged.next_if(|(s, _)| s.ts == bar.ts) {
+                    merged.push((changed, count, epoch));
+                } else {
+                    let known = match &slice.rows {
+                        Rows::Live(segment) => segment.epoch(slice.from + row),
+                        Rows::Sealed(_) => 0,
+                    };
+                    merged.push((bar, slice.constituents(row).unwrap_or(0), known));
+                }
+            }
+        }
+        merged.extend(staged.map(|(bar, count)| (bar, count, epoch)));
+        let history = self.slices(0, first);
+        self.rebuild(history, &merged, epoch);
+        self.series.revision.fetch_add(1, Relaxed);
+        true
+    }
+
+    /// Put the staged bars of earlier sessions into history, as one sealed piece.
+    pub(crate) fn apply_staged_history(&mut self, epoch: u64) {
+        let staged = std::mem::take(&mut self.staged_history);
+        self.rewrite_history(
+            |bar| staged.contains_key(&bar.ts),
+            staged.values().copied(),
+            epoch,
+        );
+    }
+
+    /// Take the rows that `drop` names out of history and put `bars` in where no row is left.
+    pub(crate) fn rewrite_history(
+        &mut self,
+        drop: impl Fn(&Bar) -> bool,
+        bars: impl IntoIterator<Item = (Bar, i32)>,
+        epoch: u64,
+    ) {
+        let session = self.session_rows();
+        let mut rows: BTreeMap<i64, (Bar, i32)> = BTreeMap::new();
+        for slice in self.slices(0, session.0) {
+            for row in 0..slice.len() {
+                let bar = slice.bar(row);
+                if !drop(&bar) {
+                    rows.insert(bar.ts, (bar, slice.constituents(row).unwrap_or(0)));
+                }
+            }
+        }
+        for (bar, count) in bars {
+            rows.entry(bar.ts).or_insert((bar, count));
+        }
+        let mut columns = Columns::with_capacity(rows.len(), self.series.derived);
+        for (bar, count) in rows.into_values() {
+            columns.push(bar);
+            if self.series.derived {
+                columns.constituents.push(count);
+            }
+        }
+        let kept = self.session_copy(session);
+        let pieces = if columns.is_empty() {
+            Vec::new()
+        } else {
+            vec![sealed(columns)]
+        };
+        self.rebuild(pieces, &kept, epoch);
+    }
+
+    fn session_copy(&self, (first, last): (usize, usize)) -> Vec<(Bar, i32, u64)> {
+        let slices = self.slices(first, last);
+        let rows = slices
+            .iter()
+            .flat_map(|slice| (0..slice.len()).map(move |row| (slice, row)));
+        rows.map(|(slice, row)| (slice.bar(row), slice.constituents(row).unwrap_or(0), 0))
+            .collect()
+    }
+
+    /// Begin a session that expects `expected` bars. With `roll` the ended session becomes history, which then keeps only
+    /// bars from `history_start` on. Without it the session's bars are dropped.
+    pub(crate) fn start_session(
+        &mut self,
+        roll: bool,
+        history_start: i64,
+        expected: usize,
+        epoch: u64,
+    ) {
+        let (first, last) = self.session_rows();
+        let mut pieces = self.slices(0, first);
+        if roll {
+            // A segment has room to spare: history keeps an exact copy.
+            let mut ended = Columns::with_capacity(last - first, self.series.derived);
+            self.slices(first, last)
+                .iter()
+                .for_each(|slice| slice.copy_into(&mut ended));
+            pieces.push(sealed(ended));
+            pieces = pieces
+                .into_iter()
+                .map(|piece| piece.sub(piece.lower_bound(history_start), piece.len()))
+                .collect();
+        }
+        pieces.retain(|piece| !piece.is_empty());
+        self.expected = expected;
+        self.staged.clear();
+        self.staged_history.clear();
+        self.rebuild(pieces, &[], epoch);
+    }
+
+    /// Forget the bars of history.
+    pub(crate) fn clear_history(&mut self, epoch: u64) {
+        let kept = self.session_copy(self.session_rows());
+        self.rebuild(Vec::new(), &kept, epoch);
+    }
+
+    /// New pieces and a new live segment: look-back, then the session's rows.
+    fn rebuild(&mut self, pieces: Vec<Slice>, session: &[(Bar, i32, u64)], epoch: u64) {
+        let older: usize = pieces.iter().map(Slice::len).sum();
+        let overlap = older.min(LOOK_BACK);
+        let room = overlap + SLACK + self.expected.max(session.len() + session.len() / 4);
+        let live = Segment::with_capacity(room, self.series.derived);
+        let mut skip = older - overlap;
+        let mut row = 0;
+        for piece in &pieces {
+            let from = skip.min(piece.len());
+            skip -= from;
+            for at in from..piece.len() {
+                live.write(row, &piece.bar(at), piece.constituents(at).unwrap_or(0), 0);
+                row += 1;
+            }
+        }
+        for (bar, count, known) in session {
+            live.write(row, bar, *count, *known);
+            row += 1;
+        }
+        // Nobody reads a state of a later epoch before that epoch is out, so all rows can be visible in it.
+        live.publish(row);
+        self.written = row;
+        self.swap(State {
+            pieces,
+            older,
+            live: Arc::new(live),
+            overlap,
+            session_first: older,
+            since_epoch: epoch,
+        });
+        self.dirty = true;
+    }
+
+    /// A larger live segment, or, beyond the window, the next one with the newest rows in front.
+    fn make_room(&mut self) {
+        let old = &self.state.live;
+        let unpublished = self.written - old.len();
+        // What is not published yet stays out of the pieces, which readers see as a whole.
+        let keep = self.written.min(WINDOW.max(unpublished));
+        let live = Segment::with_capacity((2 * keep).max(4 * SLACK), self.series.derived);
+        let from = self.written - keep;
+        for row in 0..keep {
+            let constituents = old.constituents(from + row).unwrap_or(0);
+            live.write(
+                row,
+                &old.bar(from + row),
+                constituents,
+                old.epoch(from + row),
+            );
+        }
+        live.publish(keep - unpublished);
+        let mut pieces = self.state.pieces.clone();
+        let (mut older, mut overlap) = (self.state.older, self.state.overlap);
+        if keep < self.written {
+            pieces.push(Slice {
+                rows: Rows::Live(old.clone()),
+                from: overlap,
+                to: self.written,
+            });
+            older += self.written - overlap;
+            overlap = keep;
+        }
+        let (session_first, since_epoch) = (self.state.session_first, self.state.since_epoch);
+        self.swap(State {
+            pieces,
+            older,
+            live: Arc::new(live),
+            overlap,
+            session_first,
+            since_epoch,
+        });
+        self.written = keep;
+    }
+
+    fn swap(&mut self, state: State) {
+        self.state = Arc::new(state);
+        self.series.state.store(self.state.clone());
+    }
+
+    /// Make all rows visible.
+    pub(crate) fn publish(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            self.state.live.publish(self.written);
+            self.series.version.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// A stored bar and its constituents.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) bar: Bar,
+    pub(crate) constituents: i32,
+}
+
+fn sealed(columns: Columns) -> Slice {
+    let to = columns.len();
+    Slice {
+        rows: Rows::Sealed(Arc::new(columns)),
+        from: 0,
+        to,
+    }
+}

@@ -1,0 +1,304 @@
+//! All series of a session: who is kept, what is known as of which epoch. Rules for arriving bars are in `writer`.
+//!
+//! One writer at a time, behind one lock; readers take none. After all bars of one instant are in, the store
+//! publishes an epoch, so that "all symbols as of t" is never half done.
+
+mod outcome;
+mod symbol;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::gap::{MissingRun, Presence};
+use crate::metrics::MetricsCell;
+use crate::schedule::SessionTable;
+use crate::series::{Scope, Series, Snapshot};
+use crate::time::Interval;
+pub use outcome::{
+    IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, Quarantined, Revision, SessionCounts,
+};
+pub use writer::{BatchReport, Change, ChangeKind, SessionStart, Writer};
+
+/// Position of a symbol in configured order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolId(pub u32);
+
+/// What readers reach of one symbol.
+#[derive(Debug)]
+pub struct Entry {
+    /// Position in configured order.
+    pub id: SymbolId,
+    /// Symbol, upper-cased.
+    pub symbol: Arc<str>,
+    /// Base series first, then derived ones, finest first.
+    pub series: Vec<Arc<Series>>,
+    shared: Arc<Shared>,
+}
+
+/// The parts of an entry that stay the same object when a derived series is added.
+#[derive(Debug, Default)]
+struct Shared {
+    metrics: MetricsCell,
+    presence: ArcSwapOption<Presence>,
+    counts: SessionCounters,
+}
+
+#[derive(Debug, Default)]
+struct SessionCounters {
+    duplicates: AtomicU64,
+    out_of_order: AtomicU64,
+    out_of_session: AtomicU64,
+    off_grid: AtomicU64,
+}
+
+impl Entry {
+    /// The base series.
+    pub fn base(&self) -> &Arc<Series> {
+        // An entry is made with its base series.
+        &self.series[0]
+    }
+
+    /// The series of an interval.
+    pub fn find(&self, interval: Interval) -> Option<&Arc<Series>> {
+        self.series
+            .iter()
+            .find(|series| series.interval() == interval)
+    }
+
+    /// Session figures of the base series.
+    pub fn metrics(&self) -> Option<crate::metrics::MetricsView> {
+        self.shared.metrics.load()
+    }
+
+    /// Which expected base bars of the session came; `None` without a schedule.
+    pub fn presence(&self) -> Option<Arc<Presence>> {
+        self.shared.presence.load_full()
+    }
+
+    /// Counters beside the quality of the session.
+    pub fn session_counts(&self) -> SessionCounts {
+        let read = |cell: &AtomicU64| cell.load(Acquire);
+        SessionCounts {
+            duplicates: read(&self.shared.counts.duplicates),
+            out_of_order: read(&self.shared.counts.out_of_order),
+            out_of_session: read(&self.shared.counts.out_of_session),
+            off_grid: read(&self.shared.counts.off_grid),
+        }
+    }
+}
+
+/// Who is kept.
+#[derive(Debug, Default, Clone)]
+pub struct Directory {
+    by_symbol: HashMap<Box<str>, usize>,
+    entries: Vec<Arc<Entry>>,
+}
+
+impl Directory {
+    /// All entries in configured order.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The entry of a symbol, by exact match.
+    pub fn get(&self, symbol: &str) -> Option<&Arc<Entry>> {
+        self.by_symbol.get(symbol).map(|&at| &self.entries[at])
+    }
+}
+
+/// The current session as readers see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionState {
+    /// Session date, days since 1970-01-01; `None` before the first session.
+    pub date: Option<i32>,
+    /// Whether the session has ended.
+    pub ended: bool,
+}
+
+/// What is known up to now.
+#[derive(Debug)]
+pub struct Store {
+    directory: ArcSwap<Directory>,
+    session: ArcSwap<SessionState>,
+    epoch: AtomicU64,
+    clock: AtomicI64,
+    writer: Mutex<Writer>,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(policies: Policies) -> Self {
+        Self {
+            directory: ArcSwap::default(),
+            session: ArcSwap::default(),
+            epoch: AtomicU64::new(0),
+            clock: AtomicI64::new(i64::MIN),
+            writer: Mutex::new(Writer::new(policies)),
+        }
+    }
+
+    /// Number of the last published epoch.
+    pub fn epoch(&self) -> u64 {
+        // Pairs with the release in `publish`: everything written before that epoch is visible.
+        self.epoch.load(Acquire)
+    }
+
+    /// The clock of the last published epoch, ns UTC; `i64::MIN` before the first bar.
+    pub fn clock(&self) -> i64 {
+        self.clock.load(Acquire)
+    }
+
+    /// Who is kept now.
+    pub fn directory(&self) -> arc_swap::Guard<Arc<Directory>> {
+        self.directory.load()
+    }
+
+    /// The current session.
+    pub fn session(&self) -> SessionState {
+        **self.session.load()
+    }
+
+    /// Begin writing. Other writers wait; readers do not.
+    pub fn write(&self) -> Writing<'_> {
+        Writing {
+            store: self,
+            writer: self.writer.lock(),
+        }
+    }
+
+    /// Begin writing if nobody else is.
+    pub fn try_write(&self) -> Option<Writing<'_>> {
+        self.writer.try_lock().map(|writer| Writing {
+            store: self,
+            writer,
+        })
+    }
+
+    /// Snapshots of several series as of one epoch, which is returned with them.
+    ///
+    /// Three tries without a lock; where a series was replaced each time in between, one under the writers' lock.
+    pub fn snapshots(&self, series: &[&Series]) -> (u64, Vec<Snapshot>) {
+        for _ in 0..3 {
+            let epoch = self.epoch();
+            if let Some(taken) = series.iter().map(|s| s.snapshot(epoch)).collect() {
+                return (epoch, taken);
+            }
+        }
+        let _writers_wait = self.writer.lock();
+        let epoch = self.epoch();
+        let taken = series.iter().filter_map(|s| s.snapshot(epoch)).collect();
+        (epoch, taken)
+    }
+
+    /// Snapshot of one series as of the newest epoch.
+    pub fn snapshot(&self, series: &Series) -> Snapshot {
+        loop {
+            for _ in 0..3 {
+                if let Some(taken) = series.snapshot(self.epoch()) {
+                    return taken;
+                }
+            }
+            let _writers_wait = self.writer.lock();
+            if let Some(taken) = series.snapshot(self.epoch()) {
+                return taken;
+            }
+        }
+    }
+
+    /// `(present, due)` of the current session's base series; `None` without a schedule.
+    pub fn presence_counts(&self, entry: &Entry) -> Option<(u32, u32)> {
+        // The clock first: bits set after it belong to bars that are not due at it.
+        let clock = self.clock();
+        entry.presence().map(|presence| presence.counts(clock))
+    }
+
+    /// Missing runs of the current session's base series.
+    pub fn missing(&self, entry: &Entry) -> Vec<MissingRun> {
+        let clock = self.clock();
+        entry
+            .presence()
+            .map(|presence| presence.missing(clock))
+            .unwrap_or_default()
+    }
+
+    /// Presence over the sessions of history that were asked for, one per session in order.
+    pub fn history_presence(
+        &self,
+        entry: &Entry,
+        table: &SessionTable,
+        sessions: &[usize],
+    ) -> crate::Result<Vec<Presence>> {
+        let base = entry.base();
+        let snapshot = self.snapshot(base);
+        let (first, last) = snapshot.scope(Scope::History);
+        let mut all = Vec::with_capacity(sessions.len());
+        for &index in sessions {
+            let presence = Presence::new(Arc::new(table.grid(index, base.interval())?));
+            let session = table.session(index);
+            let from = snapshot.lower_bound(first, last, session.open);
+            let to = snapshot.lower_bound(first, last, session.close).max(from);
+            for slice in snapshot.slices(from, to) {
+                for row in 0..slice.len() {
+                    if let Some(slot) = presence.grid().slot_of(slice.ts(row)) {
+                        presence.set(slot);
+                    }
+                }
+            }
+            all.push(presence);
+        }
+        Ok(all)
+    }
+}
+
+/// The store while one writer holds it. What it writes is visible after [`Writing::publish`], at the latest on drop.
+#[derive(Debug)]
+pub struct Writing<'a> {
+    store: &'a Store,
+    writer: MutexGuard<'a, Writer>,
+}
+
+impl Writing<'_> {
+    /// Make everything written so far visible as one epoch.
+    pub fn publish(&mut self) -> u64 {
+        let writer = &mut *self.writer;
+        if let Some(directory) = writer.take_directory() {
+            self.store.directory.store(Arc::new(directory));
+        }
+        if let Some(session) = writer.take_session_state() {
+            self.store.session.store(Arc::new(session));
+        }
+        let epoch = writer.publish_series();
+        self.store.clock.store(writer.clock(), Release);
+        // Last, so that a reader of this epoch finds all of it. Pairs with the acquire in `epoch`.
+        self.store.epoch.store(epoch, Release);
+        epoch
+    }
+}
+
+impl std::ops::Deref for Writing<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+impl std::ops::DerefMut for Writing<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if self.writer.has_unpublished() {
+            self.publish();
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! One symbol while it is written: its series, aggregators, figures and counters.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::aggregate::{Aggregator, Day, Derived, aggregate_session, fold};
+use crate::bar::{Bar, CORRECTED, DERIVED, EXTENDED, LATE};
+use crate::columns::Columns;
+use crate::error::{Error, Result};
+use crate::gap::Presence;
+use crate::metrics::Metrics;
+use crate::schedule::SessionTable;
+use crate::series::SeriesWriter;
+use crate::store::{
+    Entry, IngestCounts, OnDuplicate, Outcome, Policies, Revision, Shared, SymbolId,
+};
+use crate::time::Interval;
+
+/// Where a valid bar belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// The current session: a slot of its grid, or none without a schedule.
+    Regular(Option<u32>),
+    /// The current session, outside regular hours.
+    Extended,
+    /// An earlier session date.
+    History,
+    /// Nowhere, with the reason.
+    Nowhere(&'static str),
+}
+
+/// A bar that came late or changed an earlier one, until its consequences are drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Touched {
+    pub(super) bar: Bar,
+    pub(super) is_correction: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct SymbolWriter {
+    pub(super) entry: Arc<Entry>,
+    shared: Arc<Shared>,
+    pub(super) series: Vec<SeriesWriter>,
+    /// One for each series but the first.
+    pub(super) aggregators: Vec<Aggregator>,
+    presence: Option<Arc<Presence>>,
+    metrics: Metrics,
+    pub(super) counts: IngestCounts,
+    pub(super) revisions: Vec<Revision>,
+    /// Sessions whose history was asked for, by position in the table, rising.
+    pub(super) history_sessions: Vec<usize>,
+    pub(super) touched: Vec<Touched>,
+    history_touched: Vec<i64>,
+    pub(super) dirty: bool,
+}
+
+impl SymbolWriter {
+    pub(super) fn new(id: SymbolId, symbol: &str, base: Interval) -> Self {
+        let shared = Arc::new(Shared::default());
+        let series = vec![SeriesWriter::new(base, false)];
+        let entry = Entry {
+            id,
+            symbol: symbol.into(),
+            series: series.iter().map(|s| s.series().clone()).collect(),
+            shared: shared.clone(),
+        };
+        Self {
+            entry: Arc::new(entry),
+            shared,
+            series,
+            aggregators: Vec::new(),
+            presence: None,
+            metrics: Metrics::default(),
+            counts: IngestCounts::default(),
+            revisions: Vec::new(),
+            history_sessions: Vec::new(),
+            touched: Vec::new(),
+            history_touched: Vec::new(),
+            dirty: false,
+        }
+    }
+
+    pub(super) fn base(&self) -> Interval {
+        self.entry.base().interval()
+    }
+
+    /// Add a derived series in its place and fill it from what is stored.
+    pub(super) fn add_derived(
+        &mut self,
+        interval: Interval,
+        table: &SessionTable,
+        policies: &Policies,
+        clock: i64,
+        epoch: u64,
+    ) -> Result<()> {
+        let base = self.base();
+        if interval == base {
+            return Err(Error::SeriesConflict {
+                symbol: self.entry.symbol.to_string(),
+                asked: interval,
+                base,
+            });
+        }
+        if !base.divides(interval) {
+            return Err(Error::NotDivisible {
+                base,
+                target: interval,
+            });
+        }
+        if !matches!(interval, Interval::Fixed(_) | Interval::Sessions(1)) {
+            return Err(Error::TooCoarse { interval });
+        }
+        let mut aggregator = Aggregator::new(base, interval, policies.completeness);
+        let mut writer = SeriesWriter::new(interval, true);
+        let history = self.series[0].history_rows();
+        let mut rows = Vec::new();
+        let earlier = self.series[0].bars_between(history, i64::MIN, i64::MAX);
+        let mut sessions: Vec<usize> = earlier
+            .iter()
+            .filter_map(|bar| table.session_at(bar.ts))
+            .collect();
+        sessions.dedup();
+        for index in sessions {
+            let derived = aggregate_session(
+                table,
+                index,
+                base,
+                interval,
+                earlier.iter().copied(),
+                policies.completeness,
+            )?;
+            rows.extend(derived.iter().map(|d| (d.bar, d.constituents as i32)));
+        }
+        if !rows.is_empty() {
+            writer.rewrite_history(|_| false, rows, epoch);
+        }
+        let session = self.series[0].session_rows();
+        for bar in self.series[0].bars_between(session, i64::MIN, i64::MAX) {
+            if let Some(d) = aggregator.push(table, &bar)? {
+                writer.append(&d.bar, d.constituents as i32, epoch);
+            }
+        }
+        if let Some(d) = aggregator.close(clock) {
+            writer.append(&d.bar, d.constituents as i32, epoch);
+        }
+        writer.publish();
+        let at = self.series[1..].partition_point(|s| s.series().interval() < interval) + 1;
+        self.series.insert(at, writer);
+        self.aggregators.insert(at - 1, aggregator);
+        self.entry = Arc::new(Entry {
+            id: self.entry.id,
+            symbol: self.entry.symbol.clone(),
+            series: self.series.iter().map(|s| s.series().clone()).collect(),
+            shared: self.shared.clone(),
+        });
+        Ok(())
+    }
+
+    /// Begin a session: everything of the old one goes or becomes history.
+    pub(super) fn start_session(
+        &mut self,
+        presence: Option<Arc<Presence>>,
+        roll: bool,
+        history_start: impl Fn(Interval) -> i64,
+        expected: impl Fn(Interval) -> usize,
+        epoch: u64,
+    ) {
+        for series in &mut self.series {
+            let interval = series.series().interval();
+            series.start_session(roll, history_start(interval), expected(interval), epoch);
+        }
+        self.aggregators.iter_mut().for_each(Aggregator::reset);
+        self.set_presence(presence);
+        self.metrics = Metrics::default();
+        self.touched.clear();
+        let counts = &self.shared.counts;
+        for cell in [
+            &counts.duplicates,
+            &counts.out_of_order,
+            &counts.out_of_session,
+            &counts.off_grid,
+        ] {
+            cell.store(0, Relaxed);
+        }
+        self.dirty = true;
+    }
+
+    pub(super) fn set_presence(&mut self, presence: Option<Arc<Presence>>) {
+        self.shared.presence.store(presence.clone());
+        self.presence = presence;
+    }
+
+    pub(super) fn presence(&self) -> Option<&Arc<Presence>> {
+        self.presence.as_ref()
+    }
+
+    pub(super) fn count_out_of_session(&self, bars: u64) {
+        add(&self.shared.counts.out_of_session, bars);
+    }
+
+    /// Put one valid bar in its place; late bars and corrections are staged. Counts the outcome.
+    pub(super) fn place(
+        &mut self,
+        mut bar: Bar,
+        home: Home,
+        policies: &Policies,
+        epoch: u64,
+    ) -> Result<Outcome> {
+        let newest = self.series[0].newest();
+        if home != Home::History && newest.is_some_and(|newest| bar.ts < newest) {
+            add(&self.shared.counts.out_of_order, 1);
+        }
+        let outcome = match home {
+            Home::Nowhere(_) => {
+                if home == Home::Nowhere("off_grid") {
+                    add(&self.shared.counts.off_grid, 1);
+                }
+                Outcome::Quarantined
+            }
+            Home::History => self.place_in_history(bar, policies)?,
+            Home::Regular(_) | Home::Extended => {
+                if home == Home::Extended {
+                    bar.flags |= EXTENDED;
+                    add(&self.shared.counts.out_of_session, 1);
+                }
+                if newest.is_none_or(|newest| bar.ts > newest) {
+                    self.series[0].append(&bar, 0, epoch);
+                    Outcome::Accepted
+                } else {
+                    self.place_among(bar, policies, epoch)?
+                }
+            }
+        };
+        if let (Home::Regular(Some(slot)), Some(presence)) = (home, &self.presence) {
+            presence.set(slot);
+        }
+        if matches!(outcome, Outcome::Duplicate | Outcome::Correction) {
+            add(&self.shared.counts.duplicates, 1);
+        }
+        self.counts.count(outcome);
+        self.dirty = true;
+        Ok(outcome)
+    }
+
+    /// A bar at or before the newest of the session.
+    fn place_among(&mut self, mut bar: Bar, policies: &Policies, epoch: u64) -> Result<Outcome> {
+        let series = &mut self.series[0];
+        let Some(found) = series.find(bar.ts) else {
+            bar.flags |= LATE;
+            series.stage(bar, 0);
+            self.touched.push(Touched {
+                bar,
+                is_correction: false,
+            });
+            return Ok(Outcome::Late);
+        };
+        if found.bar.same_values(&bar) || policies.on_duplicate == OnDuplicate::Ignore {
+            return Ok(Outcome::Duplicate);
+        }
+        if policies.on_duplicate == OnDuplicate::Error {
+            self.counts.count(Outcome::Rejected);
+            return Err(self.duplicate(bar.ts));
+        }
+        bar.flags |= CORRECTED | (found.bar.flags & LATE);
+        let interval = series.series().interval();
+        self.revisions.push(Revision {
+            interval,
+            old: found.bar,
+            new: bar,
+            epoch,
+        });
+        if !series.replace_newest(&bar, 0, epoch) {
+            series.stage(bar, 0);
+        }
+        self.touched.push(Touched {
+            bar,
+            is_correction: true,
+        });
+        Ok(Outcome::Correction)
+    }
+
+    fn place_in_history(&mut self, mut bar: Bar, policies: &Policies) -> Result<Outcome> {
+        let series = &mut self.series[0];
+        let outcome = match series.find_in_history(bar.ts) {
+            None => {
+                if series
+                    .newest_in_history()
+                    .is_some_and(|newest| newest > bar.ts)
+                {
+                    bar.flags |= LATE;
+                    Outcome::Late
+                } else {
+                    Outcome::Accepted
+                }
+            }
+            Some(found)
+                if found.bar.same_values(&bar) || policies.on_duplicate == OnDuplicate::Ignore =>
+            {
+                return Ok(Outcome::Duplicate);
+            }
+            Some(_) if policies.on_duplicate == OnDuplicate::Error => {
+                self.counts.count(Outcome::Rejected);
+                return Err(self.duplicate(bar.ts));
+            }
+            Some(found) => {
+                bar.flags |= CORRECTED;
+                let interval = series.series().interval();
+                self.revisions.push(Revision {
+                    interval,
+                    old: found.bar,
+                    new: bar,
+                    epoch: 0,
+                });
+                Outcome::Correction
+            }
+        };
+        self.series[0].stage_history(bar, 0);
+        self.history_touched.push(bar.ts);
+        Ok(outcome)
+    }
+
+    fn duplicate(&self, ts: i64) -> Error {
+        Error::DuplicateBar {
+            symbol: self.entry.symbol.to_string(),
+            interval: self.base(),
+            ts,
+        }
+    }
+
+    /// Whether a row would be refused as a repeat with other values.
+    pub(super) fn conflicts(&self, bar: &Bar, home: Home) -> bool {
+        let series = &self.series[0];
+        let found = match home {
+            Home::History => series.find_in_history(bar.ts),
+            Home::Nowhere(_) => None,
+            Home::Regular(_) | Home::Extended => series.find(bar.ts),
+        };
+        found.is_some_and(|found| !found.bar.same_values(bar))
+    }
+
+    /// An accepted bar of regular hours enters the figures and the forming buckets. `ended` gets the bars of buckets
+    /// that it ends, with the position of their series.
+    pub(super) fn follow(
+        &mut self,
+        bar: &Bar,
+        table: Option<&SessionTable>,
+        mut ended: impl FnMut(usize, Derived),
+    ) -> Result<()> {
+        self.metrics.push(bar);
+        let Some(table) = table else { return Ok(()) };
+        for (at, aggregator) in self.aggregators.iter_mut().enumerate() {
+            if let Some(derived) = aggregator.push(table, bar)? {
+                ended(at + 1, derived);
+            }
+        }
+        Ok(())
+    }
+
+    /// Store a derived bar; one that is older than the newest is staged.
+    pub(super) fn emit(&mut self, at: usize, derived: &Derived, epoch: u64) {
+        let series = &mut self.series[at];
+        if series.newest().is_none_or(|newest| derived.bar.ts > newest) {
+            series.append(&derived.bar, derived.constituents as i32, epoch);
+        } else {
+            series.stage(derived.bar, derived.constituents as i32);
+        }
+        self.dirty = true;
+    }
+
+    /// Draw the consequences of late and corrected bars: rows in place, figures afresh, buckets re-opened.
+    ///
+    /// `changed` gets each derived bar that was inserted or replaced.
+    pub(super) fn settle(
+        &mut self,
+        table: Option<&SessionTable>,
+        is_regular: impl Fn(i64) -> bool,
+        clock: i64,
+        epoch: u64,
+        mut changed: impl FnMut(usize, Derived, bool),
+    ) -> Result<()> {
+        self.settle_history(table, epoch)?;
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        let touched = std::mem::take(&mut self.touched);
+        self.series[0].apply_staged(epoch);
+        let session = self.series[0].session_rows();
+        self.metrics = Metrics::default();
+        for bar in self.series[0].bars_between(session, i64::MIN, i64::MAX) {
+            if is_regular(bar.ts) {
+                self.metrics.push(&bar);
+            }
+        }
+        let Some(table) = table else { return Ok(()) };
+        for at in 0..self.aggregators.len() {
+            for touch in &touched {
+                let Some(day) = self.aggregators[at].day_at(table, touch.bar.ts)? else {
+                    continue;
+                };
+                if let Some((derived, is_correction)) = self.reopen(at, &day, touch, session, clock)
+                {
+                    changed(at + 1, derived, is_correction);
+                }
+            }
+            self.series[at + 1].apply_staged(epoch);
+        }
+        Ok(())
+    }
+
+    /// Compute one bucket again. Returns the derived bar if it is new or different.
+    fn reopen(
+        &mut self,
+        at: usize,
+        day: &Day,
+        touch: &Touched,
+        session: (usize, usize),
+        clock: i64,
+    ) -> Option<(Derived, bool)> {
+        let bucket = day.bucket_at(touch.bar.ts)?;
+        let bars = self.series[0].bars_between(session, bucket.start, bucket.end);
+        let regular = bars.into_iter().filter(|bar| day.is_regular(bar.ts));
+        let aggregator = &mut self.aggregators[at];
+        let forming = aggregator.forming_bucket();
+        if forming == Some(bucket) || (forming.is_none() && bucket.end > clock) {
+            aggregator.refill(bucket, regular);
+            return None;
+        }
+        let mut derived = fold(bucket, regular, aggregator.completeness())?;
+        let series = &mut self.series[at + 1];
+        derived.bar.flags |= if touch.is_correction { CORRECTED } else { LATE };
+        if let Some(found) = series.find(bucket.start) {
+            if found.bar.same_values(&derived.bar)
+                && found.constituents == derived.constituents as i32
+            {
+                return None;
+            }
+            derived.bar.flags |= found.bar.flags & (LATE | CORRECTED);
+        }
+        series.stage(derived.bar, derived.constituents as i32);
+        Some((derived, touch.is_correction))
+    }
+
+    fn settle_history(&mut self, table: Option<&SessionTable>, epoch: u64) -> Result<()> {
+        if self.history_touched.is_empty() {
+            return Ok(());
+        }
+        let touched = std::mem::take(&mut self.history_touched);
+        self.series[0].apply_staged_history(epoch);
+        let Some(table) = table else { return Ok(()) };
+        let sessions: Vec<usize> = touched
+            .iter()
+            .filter_map(|&ts| table.session_at(ts))
+            .collect();
+        self.derive_history(table, &sessions, epoch)
+    }
+
+    /// Note which sessions history covers, so that a session without any bar counts as missing.
+    pub(super) fn cover_history(&mut self, sessions: &[usize]) {
+        self.history_sessions.extend_from_slice(sessions);
+        self.history_sessions.sort_unstable();
+        self.history_sessions.dedup();
+    }
+
+    /// Compute the derived bars of sessions of history again. Bars that were stored as such stay.
+    pub(super) fn derive_history(
+        &mut self,
+        table: &SessionTable,
+        sessions: &[usize],
+        epoch: u64,
+    ) -> Result<()> {
+        self.cover_history(sessions);
+        let base = self.base();
+        let mut wanted = sessions.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for at in 0..self.aggregators.len() {
+            let interval = self.series[at + 1].series().interval();
+            let completeness = self.aggregators[at].completeness();
+            let mut rows = Vec::new();
+            for &index in &wanted {
+                let span = table.session(index).span;
+                let bars = self.series[0].bars_between(
+                    self.series[0].history_rows(),
+                    span.start,
+                    span.end,
+                );
+                let derived = aggregate_session(table, index, base, interval, bars, completeness)?;
+                rows.extend(derived.iter().map(|d| (d.bar, d.constituents as i32)));
+            }
+            let stale = |bar: &Bar| {
+                bar.flags & DERIVED != 0
+                    && table
+                        .session_at(bar.ts)
+                        .is_some_and(|index| wanted.binary_search(&index).is_ok())
+            };
+            self.series[at + 1].rewrite_history(stale, rows, epoch);
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Put loaded bars of a derived interval into its history, where no bar is yet.
+    pub(super) fn add_derived_history(
+        &mut self,
+        interval: Interval,
+        columns: &Columns,
+        epoch: u64,
+    ) -> bool {
+        let Some(series) = self
+            .series
+            .iter_mut()
+            .find(|s| s.series().interval() == interval)
+        else {
+            return false;
+        };
+        let rows = (0..columns.len()).map(|row| {
+            (
+                columns.bar(row),
+                columns.constituents.get(row).copied().unwrap_or(0),
+            )
+        });
+        series.rewrite_history(|_| false, rows, epoch);
+        self.dirty = true;
+        true
+    }
+
+    pub(super) fn publish(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            self.series.iter_mut().for_each(SeriesWriter::publish);
+            self.shared.metrics.store(&self.metrics);
+        }
+    }
+}
+
+/// Only the writer stores, so load and store need not be one operation.
+fn add(cell: &AtomicU64, n: u64) {
+    cell.store(cell.load(Relaxed) + n, Relaxed);
+}

@@ -1,0 +1,112 @@
+//! Arguments from Python into the core's types. Exact forms only: whatever needs a rule of its own goes to Python.
+
+use numpy::{PyArrayMethods, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyInt, PyString};
+use tapeloom_core::series::Scope;
+use tapeloom_core::time::{Interval, likely_unit};
+
+use crate::error::{BindError, BindResult};
+use crate::interval::PyInterval;
+
+/// An interval from minutes, text, timedelta or `Interval`.
+pub(crate) fn interval(value: &Bound<'_, PyAny>) -> BindResult<Interval> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_str()?.parse()?);
+    }
+    if let Ok(known) = value.cast::<PyInterval>() {
+        return Ok(known.get().0);
+    }
+    if value.is_instance_of::<PyBool>() {
+        return Err(BindError::argument_type(
+            "interval is a bool; give minutes as int, or text such as '5m'",
+        ));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return Ok(Interval::minutes(value.extract()?)?);
+    }
+    if let Ok(delta) = value.cast::<PyDelta>() {
+        let seconds = i64::from(delta.get_days()) * 86_400 + i64::from(delta.get_seconds());
+        let ns = seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(delta.get_microseconds()) * 1_000);
+        return Ok(Interval::fixed(ns)?);
+    }
+    let got = value.get_type().name()?.to_string();
+    Err(BindError::argument_type(format!(
+        "interval is {got}; give minutes as int, text such as '5m' or a timedelta"
+    )))
+}
+
+/// A scope by its name.
+pub(crate) fn scope(name: &str) -> BindResult<Scope> {
+    match name {
+        "session" => Ok(Scope::Session),
+        "history" => Ok(Scope::History),
+        "all" => Ok(Scope::All),
+        _ => Err(BindError::argument(format!(
+            "scope is {name:?}; it must be 'session', 'history' or 'all'"
+        ))),
+    }
+}
+
+/// An instant. Integers are nanoseconds; every other form is read by `tapeloom.timestamps.to_ns`.
+pub(crate) fn timestamp(value: &Bound<'_, PyAny>, zone: &Py<PyAny>, name: &str) -> BindResult<i64> {
+    if value.is_exact_instance_of::<PyInt>() {
+        let ns: i64 = value.extract()?;
+        if let Some((unit, factor)) = likely_unit(ns) {
+            return Err(BindError::Named(
+                "TimestampUnitError",
+                format!(
+                    "{name} is {ns}, which looks like {unit}; integers are nanoseconds: multiply by {factor}"
+                ),
+            ));
+        }
+        return Ok(ns);
+    }
+    let py = value.py();
+    let kwargs = pyo3::types::PyDict::new(py);
+    kwargs.set_item("name", name)?;
+    let ns = py
+        .import("tapeloom.timestamps")?
+        .getattr("to_ns")?
+        .call((value, zone), Some(&kwargs))?;
+    Ok(ns.extract()?)
+}
+
+/// A bound that may be open.
+pub(crate) fn bound(
+    value: Option<&Bound<'_, PyAny>>,
+    zone: &Py<PyAny>,
+    name: &str,
+) -> BindResult<Option<i64>> {
+    value.map(|value| timestamp(value, zone, name)).transpose()
+}
+
+/// A one-dimensional column, copied.
+pub(crate) fn column<T: numpy::Element + Copy>(
+    value: &Bound<'_, PyAny>,
+    name: &str,
+    dtype: &str,
+) -> BindResult<Vec<T>> {
+    let array: PyReadonlyArray1<'_, T> = value.extract().map_err(|_| {
+        let shape = value
+            .getattr("shape")
+            .map(|s| s.to_string())
+            .unwrap_or_else(|_| "none".into());
+        let got = value
+            .getattr("dtype")
+            .map(|d| d.to_string())
+            .unwrap_or_else(|_| value.get_type().to_string());
+        BindError::argument_type(format!(
+            "column {name} must be a 1-d {dtype} array; got dtype {got}, shape {shape}"
+        ))
+    })?;
+    // A strided view is copied row by row, a contiguous one as a whole.
+    Ok(match array.as_slice() {
+        Ok(slice) => slice.to_vec(),
+        Err(_) => array
+            .to_vec()
+            .unwrap_or_else(|_| array.as_array().iter().copied().collect()),
+    })
+}

@@ -1,0 +1,32 @@
+//! The Python binding of `tapeloom-core`, compiled as `tapeloom._core`: convert, call, convert back.
+//!
+//! This file only lists what is registered; see `_core.pyi` for the documentation of each name.
+#![deny(unsafe_code)]
+
+mod bar;
+mod bars;
+mod convert;
+mod error;
+mod exchange;
+mod export;
+mod interval;
+mod merge;
+mod replay;
+mod schedule;
+mod store;
+
+use pyo3::prelude::*;
+
+/// Core of tapeloom.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<interval::PyInterval>()?;
+    module.add_class::<schedule::PySessionTable>()?;
+    module.add_class::<bar::PyBarData>()?;
+    module.add_class::<bars::PyBars>()?;
+    module.add_class::<store::PyStore>()?;
+    module.add_class::<replay::PyReplay>()?;
+    module.add_class::<replay::PyBatch>()?;
+    module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
+}

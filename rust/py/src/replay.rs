@@ -1,0 +1,205 @@
+//! `Replay`: one session played through a store, detached from the interpreter, and the `Batch` it stops with.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use tapeloom_core::merge::Source;
+use tapeloom_core::replay::{Replay, Wake};
+use tapeloom_core::store::{Change, ChangeKind};
+
+use crate::bar::PyBarData;
+use crate::bars::PyBars;
+use crate::convert;
+use crate::error::{BindError, BindResult};
+use crate::exchange::Exchange;
+use crate::store::PyStore;
+
+/// See `_core.pyi`.
+#[pyclass(frozen, name = "Replay", module = "tapeloom._core")]
+#[derive(Debug)]
+pub(crate) struct PyReplay {
+    replay: Mutex<Replay>,
+    names: Vec<Arc<str>>,
+    exchange: Arc<Exchange>,
+}
+
+#[pymethods]
+impl PyReplay {
+    #[new]
+    #[pyo3(signature = (store, sources, *, close))]
+    fn new(
+        store: &Bound<'_, PyStore>,
+        sources: Vec<(String, Bound<'_, PyBars>)>,
+        close: i64,
+    ) -> BindResult<Self> {
+        let store = store.get();
+        let directory = store.store.directory();
+        let mut lanes = Vec::with_capacity(sources.len());
+        for (symbol, bars) in &sources {
+            let entry = directory.get(symbol).ok_or_else(|| {
+                BindError::Named(
+                    "UnknownSymbolError",
+                    format!("source {symbol:?} is not registered in the store"),
+                )
+            })?;
+            let (columns, from, to) = bars.get().columns();
+            let interval = bars.get().interval;
+            if interval != entry.base().interval() {
+                return Err(BindError::argument(format!(
+                    "source {symbol:?} has {interval} bars; its base interval is {}",
+                    entry.base().interval()
+                )));
+            }
+            lanes.push((
+                entry.id,
+                Source {
+                    columns,
+                    from,
+                    to,
+                    interval,
+                    latest: close,
+                },
+            ));
+        }
+        let names = directory
+            .entries()
+            .iter()
+            .map(|entry| entry.symbol.clone())
+            .collect();
+        drop(directory);
+        let replay = Replay::new(store.store.clone(), lanes, close)?;
+        Ok(Self {
+            replay: Mutex::new(replay),
+            names,
+            exchange: store.exchange(),
+        })
+    }
+
+    #[pyo3(signature = (*, each_instant=false, intervals=None, most_bars=200_000))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        each_instant: bool,
+        intervals: Option<Vec<Bound<'_, PyAny>>>,
+        most_bars: u64,
+    ) -> BindResult<PyBatch> {
+        let wake = match (each_instant, intervals) {
+            (true, _) => Wake::EachInstant,
+            (false, Some(wanted)) => Wake::Intervals(
+                wanted
+                    .iter()
+                    .map(convert::interval)
+                    .collect::<BindResult<_>>()?,
+            ),
+            (false, None) => Wake::Never,
+        };
+        let Some(mut replay) = self.replay.try_lock() else {
+            return Err(BindError::Named(
+                "StateError",
+                "the replay is already running in another thread".into(),
+            ));
+        };
+        let running: &mut Replay = &mut replay;
+        let stop = py.detach(|| running.run(&wake, most_bars))?;
+        let progress = replay.progress();
+        Ok(PyBatch {
+            ts: stop.clock,
+            epoch: stop.epoch,
+            woke: stop.woke,
+            ended: stop.ended,
+            instants: progress.instants,
+            base_bars: progress.bars,
+            derived_bars: progress.derived_bars,
+            changes: stop.changes,
+            names: self.names.clone(),
+            exchange: self.exchange.clone(),
+        })
+    }
+}
+
+/// See `_core.pyi`.
+#[pyclass(frozen, name = "Batch", module = "tapeloom._core")]
+#[derive(Debug)]
+pub(crate) struct PyBatch {
+    #[pyo3(get)]
+    ts: i64,
+    #[pyo3(get)]
+    epoch: u64,
+    #[pyo3(get)]
+    woke: bool,
+    #[pyo3(get)]
+    ended: bool,
+    #[pyo3(get)]
+    instants: u64,
+    #[pyo3(get)]
+    base_bars: u64,
+    #[pyo3(get)]
+    derived_bars: u64,
+    changes: Vec<Change>,
+    names: Vec<Arc<str>>,
+    exchange: Arc<Exchange>,
+}
+
+impl PyBatch {
+    fn bar(&self, change: &Change) -> PyBarData {
+        let symbol = self
+            .names
+            .get(change.symbol.0 as usize)
+            .cloned()
+            .unwrap_or_else(|| "".into());
+        let constituents = (change.series > 0).then_some(change.constituents);
+        PyBarData::known(
+            symbol,
+            change.interval,
+            change.bar,
+            constituents,
+            change.end,
+            self.exchange.clone(),
+        )
+    }
+}
+
+#[pymethods]
+impl PyBatch {
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.exchange.datetime(py, self.ts)
+    }
+
+    #[getter]
+    fn bars(&self) -> Vec<PyBarData> {
+        self.changes.iter().map(|change| self.bar(change)).collect()
+    }
+
+    #[getter]
+    fn has_updates(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| change.kind != ChangeKind::New)
+    }
+
+    fn changes(&self) -> Vec<(PyBarData, &'static str)> {
+        let kind = |change: &Change| match change.kind {
+            ChangeKind::New => "new",
+            ChangeKind::Late => "late",
+            ChangeKind::Corrected => "corrected",
+        };
+        self.changes
+            .iter()
+            .map(|change| (self.bar(change), kind(change)))
+            .collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.changes.len()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let at: String = self
+            .time(py)?
+            .call_method1("isoformat", (" ",))?
+            .extract()?;
+        Ok(format!("Batch({at}, {} bars)", self.changes.len()))
+    }
+}
