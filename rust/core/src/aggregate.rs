@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::bar::{Bar, DERIVED, PARTIAL};
+use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Sum;
 use crate::schedule::{Grid, SessionTable, Stretch};
@@ -281,6 +282,30 @@ pub fn aggregate_session(
     }
     derived.extend(aggregator.close(i64::MAX));
     Ok(derived)
+}
+
+/// All derived bars of all sessions of a table from base bars in order. Bars outside regular hours take no part.
+///
+/// # Errors
+/// Those of [`SessionTable::grid`].
+pub fn aggregate(
+    table: &SessionTable,
+    base: Interval,
+    target: Interval,
+    bars: impl IntoIterator<Item = Bar>,
+    completeness: Completeness,
+) -> Result<Columns> {
+    let mut aggregator = Aggregator::new(base, target, completeness);
+    let mut columns = Columns::with_capacity(0, true);
+    for bar in bars {
+        if let Some(derived) = aggregator.push(table, &bar)? {
+            columns.push_derived(derived.bar, derived.constituents as i32);
+        }
+    }
+    if let Some(derived) = aggregator.close(i64::MAX) {
+        columns.push_derived(derived.bar, derived.constituents as i32);
+    }
+    Ok(columns)
 }
 
 #[cfg(test)]

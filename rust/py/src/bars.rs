@@ -6,6 +6,8 @@ use numpy::PyArray1;
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PySlice, PyString};
+use tapeloom_core::Error;
+use tapeloom_core::aggregate::aggregate;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::segment::Field;
 use tapeloom_core::series::{Rows, Slice};
@@ -334,6 +336,40 @@ impl PyBars {
             .map_or(self.rows, |end| whole.lower_bound(end))
             .max(from);
         self.with_parts(vec![whole.sub(from, to)])
+    }
+
+    #[pyo3(signature = (interval, *, table, completeness="any"))]
+    fn aggregate(
+        &self,
+        interval: &Bound<'_, PyAny>,
+        table: &Bound<'_, PySessionTable>,
+        completeness: &str,
+    ) -> BindResult<Self> {
+        let target = convert::interval(interval)?;
+        let rule = convert::completeness(completeness)?;
+        if !self.interval.divides(target) || self.interval == target {
+            return Err(Error::NotDivisible {
+                base: self.interval,
+                target,
+            }
+            .into());
+        }
+        let (columns, from, to) = self.columns();
+        let table = table.get().table.clone();
+        let bars = (from..to).map(|row| columns.bar(row));
+        let derived = aggregate(&table, self.interval, target, bars, rule)?;
+        let exchange = Exchange {
+            zone: self.exchange.zone.clone_ref(interval.py()),
+            table: Some(table),
+        };
+        let empty = Self::new(
+            self.symbol.clone(),
+            target,
+            true,
+            Vec::new(),
+            Arc::new(exchange),
+        );
+        Ok(empty.sealed(derived))
     }
 
     fn count_duplicates(&self) -> (usize, usize) {

@@ -3,6 +3,7 @@
 use numpy::{PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyInt, PyString};
+use tapeloom_core::aggregate::Completeness;
 use tapeloom_core::series::Scope;
 use tapeloom_core::time::{Interval, likely_unit};
 
@@ -45,7 +46,18 @@ pub(crate) fn scope(name: &str) -> BindResult<Scope> {
         "history" => Ok(Scope::History),
         "all" => Ok(Scope::All),
         _ => Err(BindError::argument(format!(
-            "scope is {name:?}; it must be 'session', 'history' or 'all'"
+            "scope is '{name}'; it must be 'session', 'history' or 'all'"
+        ))),
+    }
+}
+
+/// A completeness rule by its name.
+pub(crate) fn completeness(name: &str) -> BindResult<Completeness> {
+    match name {
+        "any" => Ok(Completeness::Any),
+        "complete" => Ok(Completeness::Complete),
+        _ => Err(BindError::argument(format!(
+            "completeness is '{name}'; it must be 'any' or 'complete'"
         ))),
     }
 }

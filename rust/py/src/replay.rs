@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use tapeloom_core::merge::Source;
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::store::{Change, ChangeKind};
+use tapeloom_core::store::{Change, ChangeKind, Store};
 
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
@@ -20,20 +20,23 @@ use crate::store::PyStore;
 #[derive(Debug)]
 pub(crate) struct PyReplay {
     replay: Mutex<Replay>,
-    names: Vec<Arc<str>>,
+    /// Symbols by id; made anew when a symbol was added.
+    names: Mutex<Arc<[Arc<str>]>>,
     exchange: Arc<Exchange>,
+    session: Py<PyStore>,
+    store: Arc<Store>,
 }
 
 #[pymethods]
 impl PyReplay {
     #[new]
-    #[pyo3(signature = (store, sources, *, close))]
+    #[pyo3(signature = (session, sources, *, close))]
     fn new(
-        store: &Bound<'_, PyStore>,
+        session: &Bound<'_, PyStore>,
         sources: Vec<(String, Bound<'_, PyBars>)>,
         close: i64,
     ) -> BindResult<Self> {
-        let store = store.get();
+        let store = session.get();
         let directory = store.store.directory();
         let mut lanes = Vec::with_capacity(sources.len());
         for (symbol, bars) in &sources {
@@ -62,17 +65,14 @@ impl PyReplay {
                 },
             ));
         }
-        let names = directory
-            .entries()
-            .iter()
-            .map(|entry| entry.symbol.clone())
-            .collect();
         drop(directory);
         let replay = Replay::new(store.store.clone(), lanes, close)?;
         Ok(Self {
             replay: Mutex::new(replay),
-            names,
+            names: Mutex::new(Arc::new([])),
             exchange: store.exchange(),
+            session: session.clone().unbind(),
+            store: store.store.clone(),
         })
     }
 
@@ -112,9 +112,25 @@ impl PyReplay {
             base_bars: progress.bars,
             derived_bars: progress.derived_bars,
             changes: stop.changes,
-            names: self.names.clone(),
+            names: self.names(),
             exchange: self.exchange.clone(),
+            session: self.session.clone_ref(py),
         })
+    }
+}
+
+impl PyReplay {
+    fn names(&self) -> Arc<[Arc<str>]> {
+        let directory = self.store.directory();
+        let mut names = self.names.lock();
+        if names.len() != directory.entries().len() {
+            *names = directory
+                .entries()
+                .iter()
+                .map(|entry| entry.symbol.clone())
+                .collect();
+        }
+        names.clone()
     }
 }
 
@@ -136,8 +152,10 @@ pub(crate) struct PyBatch {
     base_bars: u64,
     #[pyo3(get)]
     derived_bars: u64,
+    #[pyo3(get)]
+    session: Py<PyStore>,
     changes: Vec<Change>,
-    names: Vec<Arc<str>>,
+    names: Arc<[Arc<str>]>,
     exchange: Arc<Exchange>,
 }
 

@@ -6,7 +6,6 @@ use arc_swap::ArcSwap;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use tapeloom_core::Error;
-use tapeloom_core::aggregate::Completeness;
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::Stretch;
@@ -63,9 +62,24 @@ fn counts(counts: &IngestCounts) -> Counts {
 
 type Report = (Counts, Vec<(usize, &'static str, f64, &'static str)>);
 
+/// Start, end and number of bars of each missing run.
+type Runs = Vec<(i64, i64, u32)>;
+
+fn runs(missing: &[MissingRun]) -> Runs {
+    missing
+        .iter()
+        .map(|run| (run.start, run.end, run.bars))
+        .collect()
+}
+
+/// Volume, high, low, average price, number of bars, start of the newest bar.
+type Figures = (f64, f64, f64, Option<f64>, u64, i64);
+
 fn report(done: BatchReport) -> Report {
     (counts(&done.counts), done.skipped)
 }
+
+const ON_INVALID: [(&str, OnInvalid); 2] = [("error", OnInvalid::Error), ("skip", OnInvalid::Skip)];
 
 fn policy<T>(name: &str, value: &str, known: &[(&str, T)]) -> BindResult<T>
 where
@@ -78,7 +92,7 @@ where
         .ok_or_else(|| {
             let words: Vec<String> = known.iter().map(|(word, _)| format!("'{word}'")).collect();
             BindError::argument(format!(
-                "{name} is {value:?}; it must be {}",
+                "{name} is '{value}'; it must be {}",
                 words.join(" or ")
             ))
         })
@@ -101,7 +115,7 @@ impl PyStore {
         self.store.directory().get(symbol).cloned().ok_or_else(|| {
             BindError::Named(
                 "UnknownSymbolError",
-                format!("symbol {symbol:?} is not registered"),
+                format!("symbol {symbol} is not registered"),
             )
         })
     }
@@ -228,20 +242,9 @@ impl PyStore {
                     ("error", OnDuplicate::Error),
                 ],
             )?,
-            on_invalid: policy(
-                "on_invalid",
-                on_invalid,
-                &[("error", OnInvalid::Error), ("skip", OnInvalid::Skip)],
-            )?,
+            on_invalid: policy("on_invalid", on_invalid, &ON_INVALID)?,
             allow_negative_prices,
-            completeness: policy(
-                "completeness",
-                completeness,
-                &[
-                    ("any", Completeness::Any),
-                    ("complete", Completeness::Complete),
-                ],
-            )?,
+            completeness: convert::completeness(completeness)?,
         };
         let exchange = ArcSwap::from_pointee(Exchange { zone, table: None });
         Ok(Self {
@@ -358,7 +361,11 @@ impl PyStore {
         py: Python<'_>,
         symbol: &str,
         bars: &Bound<'_, PyBars>,
+        on_invalid: Option<&str>,
     ) -> BindResult<Report> {
+        let on_invalid = on_invalid
+            .map(|word| policy("on_invalid", word, &ON_INVALID))
+            .transpose()?;
         let entry = self.entry(symbol)?;
         let base = entry.base().interval();
         if bars.get().interval != base {
@@ -382,7 +389,7 @@ impl PyStore {
                     .filter(|flags| **flags & IMPORTED == 0)
                     .for_each(|flags| *flags |= STREAMED);
             }
-            store.write().offer_batch(id, &rows)
+            store.write().offer_batch(id, &rows, on_invalid)
         })?;
         Ok(report(done))
     }
@@ -590,7 +597,7 @@ impl PyStore {
         Ok(latest)
     }
 
-    fn _metrics(&self, symbol: &str) -> BindResult<Option<(f64, f64, f64, Option<f64>, u64, i64)>> {
+    fn _metrics(&self, symbol: &str) -> BindResult<Option<Figures>> {
         let metrics = self.entry(symbol)?.metrics();
         Ok(metrics.map(|m| (m.volume, m.high, m.low, m.vwap, m.bars, m.last_update)))
     }
@@ -600,21 +607,12 @@ impl PyStore {
         Ok(self.store.presence_counts(&entry))
     }
 
-    fn _missing(&self, symbol: &str) -> BindResult<Vec<(i64, i64, u32)>> {
+    fn _missing(&self, symbol: &str) -> BindResult<Runs> {
         let entry = self.entry(symbol)?;
-        Ok(self
-            .store
-            .missing(&entry)
-            .iter()
-            .map(|run| (run.start, run.end, run.bars))
-            .collect())
+        Ok(runs(&self.store.missing(&entry)))
     }
 
-    fn _history(
-        &self,
-        py: Python<'_>,
-        symbol: &str,
-    ) -> BindResult<(u32, u32, Vec<(i64, i64, u32)>)> {
+    fn _history(&self, py: Python<'_>, symbol: &str) -> BindResult<(u32, u32, Runs)> {
         let entry = self.entry(symbol)?;
         let Some(table) = self.exchange().table.clone() else {
             return Ok((0, 0, Vec::new()));
@@ -628,14 +626,12 @@ impl PyStore {
             .iter()
             .flat_map(|presence| presence.missing(i64::MAX))
             .collect();
-        Ok((
-            present,
-            due,
-            missing
-                .iter()
-                .map(|run| (run.start, run.end, run.bars))
-                .collect(),
-        ))
+        Ok((present, due, runs(&missing)))
+    }
+
+    fn _history_sessions(&self, py: Python<'_>, symbol: &str) -> BindResult<Vec<usize>> {
+        let id = self.entry(symbol)?.id;
+        Ok(self.write(py, |writing| writing.history_sessions(id).to_vec()))
     }
 
     fn _session_counts(&self, symbol: &str) -> BindResult<(u64, u64, u64, u64)> {

@@ -721,17 +721,24 @@ impl Writer {
     }
 
     /// Offer a batch as one arrival: put in order first, then row by row; all or nothing where invalid rows are errors.
+    /// `on_invalid` overrides the store's policy.
     ///
     /// # Errors
     /// [`Error::InvalidBars`] with the first ten, [`Error::DuplicateBar`]; all rows count as rejected.
-    pub fn offer_batch(&mut self, id: SymbolId, columns: &Columns) -> Result<BatchReport> {
+    pub fn offer_batch(
+        &mut self,
+        id: SymbolId,
+        columns: &Columns,
+        on_invalid: Option<OnInvalid>,
+    ) -> Result<BatchReport> {
         let at = id.0 as usize;
         let before = self.symbols[at].counts;
         let invalid = columns.find_invalid(self.policies.allow_negative_prices);
         let reject_all = |symbol: &mut SymbolWriter| {
             (0..columns.len()).for_each(|_| symbol.counts.count(Outcome::Rejected));
         };
-        if !invalid.is_empty() && self.policies.on_invalid == OnInvalid::Error {
+        if !invalid.is_empty() && on_invalid.unwrap_or(self.policies.on_invalid) == OnInvalid::Error
+        {
             reject_all(&mut self.symbols[at]);
             let first = invalid.iter().take(LISTED);
             return Err(Error::InvalidBars {
@@ -819,7 +826,7 @@ impl Writer {
             return Ok(BatchReport::default());
         }
         let clock = self.clock;
-        let report = self.offer_batch(id, &imported)?;
+        let report = self.offer_batch(id, &imported, None)?;
         // What was known before the session says nothing about its time.
         self.clock = clock;
         self.symbols[at].cover_history(sessions);
