@@ -1,1 +1,103 @@
-"""The data side of a trading session."""
+"""The data side of a trading session: bars of many symbols in one stream, in order, complete, at native speed.
+
+``import tapeloom`` loads nothing heavy: each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tapeloom._core import __version__
+
+if TYPE_CHECKING:
+    from tapeloom.backtest import Batches, replay, run
+    from tapeloom.bars import BarData, Bars, Provenance
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.session_config import SessionConfig
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.errors import TapeloomError
+    from tapeloom.gap import Gap, QualityReport
+    from tapeloom.ingest import IngestCounts, IngestReport, Outcome
+    from tapeloom.intervals import Interval
+    from tapeloom.records import Records
+    from tapeloom.session.analysis_engine import Analysis, AnalysisEngine
+    from tapeloom.session.result import RunResult
+    from tapeloom.session_data import (
+        SessionData,
+        SymbolSessionData,
+        get_session_data,
+        reset_session_data,
+    )
+    from tapeloom.storage.data_manager import DataManager
+
+__all__ = [
+    "Analysis",
+    "AnalysisEngine",
+    "BarData",
+    "Bars",
+    "Batches",
+    "DataManager",
+    "Gap",
+    "IngestCounts",
+    "IngestReport",
+    "Interval",
+    "Outcome",
+    "Provenance",
+    "QualityReport",
+    "Records",
+    "RunResult",
+    "SessionConfig",
+    "SessionData",
+    "StreamPlan",
+    "SymbolSessionData",
+    "TapeloomError",
+    "TimeManager",
+    "__version__",
+    "get_session_data",
+    "replay",
+    "reset_session_data",
+    "run",
+]
+
+_ROOMS = {
+    "Analysis": "session.analysis_engine",
+    "AnalysisEngine": "session.analysis_engine",
+    "BarData": "bars",
+    "Bars": "bars",
+    "Batches": "backtest",
+    "DataManager": "storage.data_manager",
+    "Gap": "gap",
+    "IngestCounts": "ingest",
+    "IngestReport": "ingest",
+    "Interval": "intervals",
+    "Outcome": "ingest",
+    "Provenance": "bars",
+    "QualityReport": "gap",
+    "Records": "records",
+    "RunResult": "session.result",
+    "SessionConfig": "config.session_config",
+    "SessionData": "session_data",
+    "StreamPlan": "config.stream_plan",
+    "SymbolSessionData": "session_data",
+    "TapeloomError": "errors",
+    "TimeManager": "calendars.time_manager",
+    "get_session_data": "session_data",
+    "replay": "backtest",
+    "reset_session_data": "session_data",
+    "run": "backtest",
+}
+
+
+def __getattr__(name: str) -> object:
+    room = _ROOMS.get(name)
+    if room is None:
+        text = f"module 'tapeloom' has no attribute {name!r}"
+        raise AttributeError(text)
+    value = getattr(import_module(f"tapeloom.{room}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

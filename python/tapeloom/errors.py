@@ -64,6 +64,7 @@ __all__ = [
     "StorageError",
     "SymbolError",
     "TapeloomError",
+    "TapeloomWarning",
     "TimestampError",
     "TimestampUnitError",
     "UnknownExchangeError",
@@ -100,6 +101,10 @@ class TapeloomError(Exception):
     def __str__(self) -> str:
         # KeyError would quote the text as if it were a key.
         return self.message
+
+
+class TapeloomWarning(UserWarning):
+    """Something a user will want to know that is no error, such as reading a symbol nobody keeps."""
 
 
 class ArgumentError(TapeloomError, ValueError):

@@ -159,6 +159,15 @@ fn fill(bucket: Bucket, bars: impl IntoIterator<Item = Bar>) -> Option<Forming> 
     Some(forming)
 }
 
+/// What became of a base bar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pushed {
+    /// It is part of the forming bucket, or of none. It may have ended an earlier bucket, whose bar this is.
+    Taken(Option<Derived>),
+    /// Its bucket has ended already and must be computed again.
+    Past,
+}
+
 /// One derived series of one symbol while its base bars stream in.
 #[derive(Debug)]
 pub struct Aggregator {
@@ -201,31 +210,39 @@ impl Aggregator {
         }
     }
 
-    /// Take in the next base bar. Returns the bar of an earlier bucket that this one ends.
+    /// Take in the next base bar.
+    ///
+    /// `clock` is the instant up to which buckets have ended: a bar of an earlier bucket does not form it anew.
     ///
     /// # Errors
     /// Those of [`SessionTable::grid`].
-    pub fn push(&mut self, table: &SessionTable, bar: &Bar) -> Result<Option<Derived>> {
+    pub fn push(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
         if let Some(forming) = &mut self.forming {
             // Breaks inside the bucket hold no regular bar, so the bounds decide, but for bars out of hours.
             if forming.bucket.start <= bar.ts && bar.ts < forming.bucket.end {
                 if self.day.as_ref().is_some_and(|day| day.is_regular(bar.ts)) {
                     forming.push(bar);
                 }
-                return Ok(None);
+                return Ok(Pushed::Taken(None));
             }
         }
         if !self.day.as_ref().is_some_and(|day| day.holds(bar.ts)) {
             let Some(day) = self.day_at(table, bar.ts)? else {
-                return Ok(None);
+                return Ok(Pushed::Taken(None));
             };
             self.day = Some(day);
         }
-        let Some(bucket) = self.day.as_ref().and_then(|day| day.bucket_at(bar.ts)) else {
-            return Ok(None);
+        let bucket = self.day.as_ref().and_then(|day| day.bucket_at(bar.ts));
+        let Some(bucket) = bucket else {
+            return Ok(Pushed::Taken(None));
         };
+        if bucket.end <= clock {
+            return Ok(Pushed::Past);
+        }
         let ended = self.forming.replace(Forming::new(bucket, bar));
-        Ok(ended.and_then(|forming| forming.finish(self.completeness)))
+        Ok(Pushed::Taken(
+            ended.and_then(|forming| forming.finish(self.completeness)),
+        ))
     }
 
     /// The bucket that is forming.
@@ -277,7 +294,9 @@ pub fn aggregate_session(
     let mut derived = Vec::new();
     for bar in bars {
         if span.start <= bar.ts && bar.ts < span.end {
-            derived.extend(aggregator.push(table, &bar)?);
+            if let Pushed::Taken(Some(ended)) = aggregator.push(table, &bar, i64::MIN)? {
+                derived.push(ended);
+            }
         }
     }
     derived.extend(aggregator.close(i64::MAX));
@@ -298,7 +317,7 @@ pub fn aggregate(
     let mut aggregator = Aggregator::new(base, target, completeness);
     let mut columns = Columns::with_capacity(0, true);
     for bar in bars {
-        if let Some(derived) = aggregator.push(table, &bar)? {
+        if let Pushed::Taken(Some(derived)) = aggregator.push(table, &bar, i64::MIN)? {
             columns.push_derived(derived.bar, derived.constituents as i32);
         }
     }

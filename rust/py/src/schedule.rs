@@ -220,12 +220,9 @@ impl PySessionTable {
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "SessionTable({:?}, {} sessions, fingerprint {})",
-            self.calendar,
-            self.table.len(),
-            self.fingerprint
-        )
+        let short: String = self.fingerprint.chars().take(12).collect();
+        let (calendar, sessions) = (&self.calendar, self.table.len());
+        format!("SessionTable('{calendar}', {sessions} sessions, fingerprint {short})")
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::aggregate::{Aggregator, Day, Derived, aggregate_session, fold};
+use crate::aggregate::{Aggregator, Day, Derived, Pushed, aggregate_session, fold};
 use crate::bar::{Bar, CORRECTED, DERIVED, EXTENDED, LATE};
 use crate::columns::Columns;
 use crate::error::{Error, Result};
@@ -137,7 +137,7 @@ impl SymbolWriter {
         }
         let session = self.series[0].session_rows();
         for bar in self.series[0].bars_between(session, i64::MIN, i64::MAX) {
-            if let Some(d) = aggregator.push(table, &bar)? {
+            if let Pushed::Taken(Some(d)) = aggregator.push(table, &bar, i64::MIN)? {
                 writer.append(&d.bar, d.constituents as i32, epoch);
             }
         }
@@ -235,7 +235,8 @@ impl SymbolWriter {
         if let (Home::Regular(Some(slot)), Some(presence)) = (home, &self.presence) {
             presence.set(slot);
         }
-        if matches!(outcome, Outcome::Duplicate | Outcome::Correction) {
+        let is_repeat = matches!(outcome, Outcome::Duplicate | Outcome::Correction);
+        if is_repeat && home != Home::History {
             add(&self.shared.counts.duplicates, 1);
         }
         self.counts.count(outcome);
@@ -340,21 +341,33 @@ impl SymbolWriter {
     }
 
     /// An accepted bar of regular hours enters the figures and the forming buckets. `ended` gets the bars of buckets
-    /// that it ends, with the position of their series.
+    /// that it ends, with the position of their series. Says whether a bucket that has ended must be computed again.
     pub(super) fn follow(
         &mut self,
         bar: &Bar,
         table: Option<&SessionTable>,
+        clock: i64,
         mut ended: impl FnMut(usize, Derived),
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.metrics.push(bar);
-        let Some(table) = table else { return Ok(()) };
+        let Some(table) = table else {
+            return Ok(false);
+        };
+        let mut is_past = false;
         for (at, aggregator) in self.aggregators.iter_mut().enumerate() {
-            if let Some(derived) = aggregator.push(table, bar)? {
-                ended(at + 1, derived);
+            match aggregator.push(table, bar, clock)? {
+                Pushed::Taken(None) => {}
+                Pushed::Taken(Some(derived)) => ended(at + 1, derived),
+                Pushed::Past => is_past = true,
             }
         }
-        Ok(())
+        if is_past {
+            self.touched.push(Touched {
+                bar: *bar,
+                is_correction: false,
+            });
+        }
+        Ok(is_past)
     }
 
     /// Store a derived bar; one that is older than the newest is staged.

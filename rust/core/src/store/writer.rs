@@ -556,9 +556,13 @@ impl Writer {
         let at = id.0 as usize;
         let mut ended = Vec::new();
         let symbol = &mut self.symbols[at];
-        symbol.follow(&bar, self.table.as_deref(), |series, derived| {
-            ended.push((series, derived))
+        let table = self.table.as_deref();
+        let is_past = symbol.follow(&bar, table, self.clock, |series, derived| {
+            ended.push((series, derived));
         })?;
+        if is_past {
+            self.unsettled.push(id.0);
+        }
         for aggregator in &symbol.aggregators {
             if let Some(bucket) = aggregator.forming_bucket() {
                 self.next_end = self.next_end.min(bucket.end);

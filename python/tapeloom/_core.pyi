@@ -1,0 +1,441 @@
+"""Core of tapeloom, written in Rust.
+
+Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional and read-only.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Literal, Self, final, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapeloom.ingest import Outcome
+from tapeloom.intervals import IntervalLike
+
+__version__: str
+
+_Int64 = NDArray[np.int64]
+_Float64 = NDArray[np.float64]
+_Counts = tuple[int, int, int, int, int, int, int]
+_Runs = list[tuple[int, int, int]]
+
+@final
+class Interval:
+    """Length of a bar: a number of seconds below 24 hours, or of sessions or weeks. Ordered by length, hashable."""
+
+    def __new__(cls, value: IntervalLike) -> Self:
+        """Read minutes (int), text such as ``"5m"``, a timedelta or an Interval; else ``IntervalError``."""
+    @property
+    def text(self) -> str:
+        """Canonical text in the largest unit that divides it: ``"90m"``, ``"1h"``, ``"1d"``."""
+    @property
+    def ns(self) -> int | None:
+        """Length in nanoseconds; ``None`` for days and weeks, whose length the calendar decides."""
+    def divides(self, other: IntervalLike) -> bool:
+        """Whether every bucket of ``other`` is a union of buckets of this interval."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: Interval, /) -> bool: ...
+    def __le__(self, other: Interval, /) -> bool: ...
+    def __gt__(self, other: Interval, /) -> bool: ...
+    def __ge__(self, other: Interval, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[str]: ...
+
+@final
+class SessionTable:
+    """All sessions of one calendar, immutable, in rising order. Arrays are copies, read-only."""
+
+    def __new__(
+        cls,
+        *,
+        calendar: str,
+        zone: tzinfo,
+        fingerprint: str,
+        dates: NDArray[np.int32],
+        opens: _Int64,
+        closes: _Int64,
+        segment_offsets: _Int64,
+        segment_starts: _Int64,
+        segment_ends: _Int64,
+        pre_opens: _Int64,
+        post_closes: _Int64,
+        span_starts: _Int64,
+        span_ends: _Int64,
+    ) -> Self:
+        """Check and freeze the columns; ``ArgumentError`` for lengths that differ or hours that do not nest."""
+    @property
+    def calendar(self) -> str:
+        """Name of the calendar."""
+    @property
+    def zone(self) -> tzinfo:
+        """Zone of the exchange."""
+    @property
+    def fingerprint(self) -> str:
+        """Digest of calendar, versions, range and content."""
+    @property
+    def dates(self) -> NDArray[np.int32]:
+        """Session dates, days since 1970-01-01."""
+    @property
+    def opens(self) -> _Int64:
+        """Regular opens, ns."""
+    @property
+    def closes(self) -> _Int64:
+        """Regular closes, ns."""
+    @property
+    def segment_offsets(self) -> _Int64:
+        """Regular stretches of session i are ``[offsets[i], offsets[i + 1])``."""
+    @property
+    def segment_starts(self) -> _Int64:
+        """Starts of the regular stretches, ns."""
+    @property
+    def segment_ends(self) -> _Int64:
+        """Ends of the regular stretches, ns."""
+    @property
+    def pre_opens(self) -> _Int64:
+        """Starts of pre-market trading, ns; the open where there is none."""
+    @property
+    def post_closes(self) -> _Int64:
+        """Ends of post-market trading, ns; the close where there is none."""
+    @property
+    def span_starts(self) -> _Int64:
+        """Starts of the time that belongs to each session date, ns."""
+    @property
+    def span_ends(self) -> _Int64:
+        """Ends of the time that belongs to each session date, ns."""
+    def __len__(self) -> int: ...
+    def index_of(self, day: int) -> int | None:
+        """Position of a date (days since 1970-01-01), ``None`` when it does not trade."""
+    def session_at(self, ts: int) -> int | None:
+        """Position of the session to whose date an instant belongs."""
+    def segments(self, index: int) -> list[tuple[int, int]]:
+        """Regular stretches of a session, ``[start, end)`` ns."""
+    def grid(self, index: int, interval: IntervalLike) -> _Int64:
+        """Expected bar starts of a session, ns; ``IntervalError`` above one session."""
+    def bar_end(self, ts: int, interval: IntervalLike) -> int:
+        """End of a bar, clipped to the stretch of trading it lies in, ns."""
+
+@final
+class BarData:
+    """One bar of one symbol: frozen, comparable, hashable."""
+
+    def __new__(
+        cls,
+        symbol: str,
+        timestamp: object,
+        open: float,
+        high: float,
+        low: float,
+        close: float,
+        volume: float,
+        interval: IntervalLike = "1m",
+        flags: int = 0,
+        constituents: int | None = None,
+    ) -> Self:
+        """Make a bar; a naive datetime is kept as given until a session resolves it."""
+    @property
+    def symbol(self) -> str:
+        """Symbol as given."""
+    @property
+    def timestamp(self) -> datetime:
+        """Start, aware in the exchange's zone; as given for a bar made by a user."""
+    @property
+    def ts(self) -> int:
+        """Start, ns; ``TimestampError`` while it is wall time without a zone."""
+    @property
+    def end(self) -> datetime:
+        """End, clipped to its session, aware."""
+    @property
+    def available_at(self) -> datetime:
+        """Instant from which the bar may be used: its end."""
+    @property
+    def open(self) -> float:
+        """First price."""
+    @property
+    def high(self) -> float:
+        """Highest price."""
+    @property
+    def low(self) -> float:
+        """Lowest price."""
+    @property
+    def close(self) -> float:
+        """Last price."""
+    @property
+    def volume(self) -> float:
+        """Traded volume."""
+    @property
+    def interval(self) -> str:
+        """Interval as canonical text."""
+    @property
+    def flags(self) -> int:
+        """Provenance bits, see ``Provenance``."""
+    @property
+    def constituents(self) -> int | None:
+        """Base bars in a derived bar, ``None`` for a base bar."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: object, /) -> bool: ...
+    def __le__(self, other: object, /) -> bool: ...
+    def __gt__(self, other: object, /) -> bool: ...
+    def __ge__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __setattr__(self, name: str, value: object, /) -> None: ...
+    def __delattr__(self, name: str, /) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Bars:
+    """A snapshot of n bars of one symbol and interval, oldest first; never changes.
+
+    Columns are views of shape (n,) that hold their memory: read-only, and unchanged by whatever happens later. Bars that
+    span several pieces of memory are joined once, when a column is first touched.
+    """
+
+    @staticmethod
+    def from_columns(
+        symbol: str,
+        interval: IntervalLike,
+        *,
+        ts: _Int64,
+        open: _Float64,
+        high: _Float64,
+        low: _Float64,
+        close: _Float64,
+        volume: _Float64,
+        zone: tzinfo,
+        table: SessionTable | None = None,
+        flags: NDArray[np.uint8] | None = None,
+        constituents: NDArray[np.int32] | None = None,
+    ) -> Bars:
+        """Copy columns of one length, in the order given; no values are checked."""
+    @staticmethod
+    def concat(parts: Sequence[Bars]) -> Bars:
+        """Put bars of one symbol and interval behind each other, in the order given."""
+    @property
+    def symbol(self) -> str:
+        """Symbol."""
+    @property
+    def interval(self) -> str:
+        """Interval as canonical text."""
+    @property
+    def ts(self) -> _Int64:
+        """Starts, int64 ns."""
+    @property
+    def open(self) -> _Float64:
+        """First prices, float64."""
+    @property
+    def high(self) -> _Float64:
+        """Highest prices, float64."""
+    @property
+    def low(self) -> _Float64:
+        """Lowest prices, float64."""
+    @property
+    def close(self) -> _Float64:
+        """Last prices, float64."""
+    @property
+    def volume(self) -> _Float64:
+        """Volumes, float64."""
+    @property
+    def flags(self) -> NDArray[np.uint8]:
+        """Provenance bits, uint8."""
+    @property
+    def constituents(self) -> NDArray[np.int32] | None:
+        """Base bars in each derived bar, int32; ``None`` for a base series."""
+    @property
+    def timestamps(self) -> list[datetime]:
+        """Starts as aware datetimes, made on demand."""
+    def to_numpy(self) -> dict[str, NDArray[Any]]:
+        """Return the seven columns by name, without a copy."""
+    def to_list(self) -> list[BarData]:
+        """Return the bars one by one."""
+    def is_sorted(self) -> bool:
+        """Whether ``ts`` never falls."""
+    def sorted(self) -> Bars:
+        """Return the bars in order of ``ts``; equal ones keep their order."""
+    def between(self, start: int | None, end: int | None) -> Bars:
+        """Return the bars with ``ts`` in ``[start, end)`` ns, sharing memory; the bars must be sorted."""
+    def aggregate(
+        self, interval: IntervalLike, *, table: SessionTable, completeness: Literal["any", "complete"] = "any"
+    ) -> Bars:
+        """Return the derived bars of a coarser interval; the bars must be sorted and without repeats."""
+    def count_duplicates(self) -> tuple[int, int]:
+        """Return how many keys repeat with the same and with other values; the bars must be sorted."""
+    def find_invalid(self, *, allow_negative_prices: bool = False) -> list[tuple[int, str, float, str]]:
+        """Return (row, field, value, rule) of each invalid row, in order."""
+    def drop_rows(self, rows: Sequence[int]) -> Bars:
+        """Return the bars without some rows."""
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, at: int, /) -> BarData: ...
+    @overload
+    def __getitem__(self, at: slice, /) -> Bars: ...
+    def __iter__(self) -> Iterator[BarData]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: object, /) -> bool: ...
+    def __le__(self, other: object, /) -> bool: ...
+    def __gt__(self, other: object, /) -> bool: ...
+    def __ge__(self, other: object, /) -> bool: ...
+
+class Store:
+    """The store behind ``SessionData``: one writer at a time, readers take no lock.
+
+    ``interval`` defaults to the base interval of the symbol; ``scope`` is ``"session"``, ``"history"`` or ``"all"``. A
+    symbol or interval nobody keeps reads as empty.
+    """
+
+    def __new__(
+        cls,
+        *,
+        zone: tzinfo,
+        on_duplicate: str = "replace",
+        on_invalid: str = "error",
+        allow_negative_prices: bool = False,
+        completeness: str = "any",
+    ) -> Self:
+        """Make an empty store."""
+    @property
+    def epoch(self) -> int:
+        """Number of the last published epoch; rises with every published change."""
+    def add_bar(self, symbol: str, bar: BarData) -> Outcome:
+        """Add a bar to the base series of its symbol, which is registered if need be.
+
+        Raises ``InvalidBarError``, ``DuplicateBarError`` (``on_duplicate="error"``), ``SeriesConflictError`` for another
+        interval than the base, ``ArgumentError`` for a bar of another symbol. Nothing is stored then.
+        """
+    def get_latest_bar(
+        self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session"
+    ) -> BarData | None:
+        """Return the bar with the greatest ``ts``, or ``None``. O(1)."""
+    def get_last_n_bars(
+        self, symbol: str, n: int, interval: IntervalLike | None = None, *, scope: str = "session"
+    ) -> Bars:
+        """Return the newest n bars, fewer if fewer are known. O(1), no copy within the live window."""
+    def get_bars_since(
+        self, symbol: str, timestamp: object, interval: IntervalLike | None = None, *, scope: str = "session"
+    ) -> Bars:
+        """Return the bars with ``ts >= timestamp``. O(log n)."""
+    def get_bars(
+        self,
+        symbol: str,
+        interval: IntervalLike | None = None,
+        *,
+        start: object | None = None,
+        end: object | None = None,
+        scope: str = "session",
+    ) -> Bars:
+        """Return the bars in ``[start, end)``; a missing bound is open. O(log n)."""
+    def get_all_bars(
+        self,
+        symbol: str,
+        interval: IntervalLike | None = None,
+        *,
+        start: object | None = None,
+        end: object | None = None,
+    ) -> Bars:
+        """Return the bars of history and session in ``[start, end)``."""
+    def get_bar_count(self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session") -> int:
+        """Return the number of bars. O(1)."""
+    def get_latest_bars_multi(
+        self, symbols: Iterable[str], interval: IntervalLike | None = None
+    ) -> dict[str, BarData | None]:
+        """Return the latest bar of each symbol, upper-cased, all as of one epoch. O(k)."""
+    @property
+    def _clock(self) -> int | None: ...
+    @property
+    def _session(self) -> tuple[int | None, bool]: ...
+    @property
+    def _symbols(self) -> list[str]: ...
+    def _set_table(self, table: SessionTable) -> None: ...
+    def _register(self, symbol: str, base: IntervalLike | None, derived: Sequence[IntervalLike]) -> None: ...
+    def _start_session(self, day: int, span: tuple[int, int], roll: bool) -> None: ...
+    def _set_history_days(self, interval: IntervalLike | None, days: int) -> None: ...
+    def _end_session(self) -> None: ...
+    def _clear(self, what: str) -> None: ...
+    def _add_batch(
+        self, symbol: str, bars: Bars, on_invalid: str | None
+    ) -> tuple[_Counts, list[tuple[int, str, float, str]]]: ...
+    def _load_history(
+        self, symbol: str, sessions: Sequence[int], bars: Bars
+    ) -> tuple[_Counts, list[tuple[int, str, float, str]]]: ...
+    def _count_out_of_session(self, symbol: str, bars: int) -> None: ...
+    def _intervals(self, symbol: str) -> list[str]: ...
+    def _metrics(self, symbol: str) -> tuple[float, float, float, float | None, int, int] | None: ...
+    def _presence(self, symbol: str) -> tuple[int, int] | None: ...
+    def _missing(self, symbol: str) -> _Runs: ...
+    def _history(self, symbol: str) -> tuple[int, int, _Runs]: ...
+    def _history_sessions(self, symbol: str) -> list[int]: ...
+    def _session_counts(self, symbol: str) -> tuple[int, int, int, int]: ...
+    def _counts(self, symbol: str) -> _Counts: ...
+    def _revisions(self, symbol: str) -> list[tuple[BarData, BarData]]: ...
+    def _quarantine(self) -> list[tuple[BarData, str]]: ...
+    def _version(self, symbol: str, interval: IntervalLike) -> tuple[int, int]: ...
+
+@final
+class Replay:
+    """One session played through a store: merge, append, presence, derived bars, epoch, instant by instant."""
+
+    def __new__(cls, session: Store, sources: Sequence[tuple[str, Bars]], *, close: int) -> Self:
+        """Prepare to play sorted base bars of registered symbols up to the close (ns)."""
+    def run(
+        self,
+        *,
+        each_instant: bool = False,
+        intervals: Sequence[IntervalLike] | None = None,
+        most_bars: int = 200_000,
+    ) -> Batch:
+        """Play to the next instant that changes one of ``intervals`` (or any), about ``most_bars`` bars, or the end.
+
+        The interpreter is detached meanwhile. Raises what the store raises for a bar it refuses.
+        """
+
+@final
+class Batch:
+    """What became known in one instant."""
+
+    @property
+    def session(self) -> Any:
+        """The ``SessionData`` that holds everything known at this instant."""
+    @property
+    def ts(self) -> int:
+        """The clock, ns."""
+    @property
+    def time(self) -> datetime:
+        """The clock, aware in the exchange's zone."""
+    @property
+    def epoch(self) -> int:
+        """The epoch that holds the batch."""
+    @property
+    def woke(self) -> bool:
+        """Whether the replay stopped for this instant rather than for the number of bars or the end."""
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over."""
+    @property
+    def instants(self) -> int:
+        """Instants played since the session began."""
+    @property
+    def base_bars(self) -> int:
+        """Base bars delivered since the session began."""
+    @property
+    def derived_bars(self) -> int:
+        """Derived bars emitted since the session began."""
+    @property
+    def bars(self) -> list[BarData]:
+        """The bars, per symbol in configured order: base first, then derived, finest first."""
+    @property
+    def has_updates(self) -> bool:
+        """Whether late or corrected bars are among them."""
+    def changes(self) -> list[tuple[BarData, Literal["new", "late", "corrected"]]]:
+        """Return the bars with what happened to each."""
+    def __len__(self) -> int: ...
+
+def merge_order(
+    ts: Sequence[_Int64], intervals: Sequence[IntervalLike]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return (source, row) of all bars in the order in which they become known.
+
+    The order is total: end of the bar, then interval, then source, then row. Raises ``ArgumentError`` naming source and
+    row where ``ts`` falls.
+    """

@@ -1,0 +1,389 @@
+"""``run`` and ``replay``: wire the parts of a backtest together, play the window, return what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
+
+from tapeloom._core import Interval
+from tapeloom.calendars.session_table import from_day, to_day
+from tapeloom.calendars.time_manager import TimeManager
+from tapeloom.config.session_config import SessionConfig
+from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ConfigError,
+    MissingDataError,
+    OutOfCalendarError,
+)
+from tapeloom.report.progress import ProgressLine
+from tapeloom.session.analysis_engine import AnalysisEngine
+from tapeloom.session.coordinator import SessionCoordinator
+from tapeloom.session.result import ProgressEvent, RunResult
+from tapeloom.session_data import SessionData, install_session_data
+from tapeloom.storage.bar_source import FrameSource
+from tapeloom.storage.data_manager import DataManager
+from tapeloom.timestamps import from_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from tapeloom._core import Batch, SessionTable
+    from tapeloom.intervals import IntervalLike
+    from tapeloom.storage.bar_source import BarSource
+
+__all__ = ["Batches", "replay", "run"]
+
+Progress: TypeAlias = Callable[[ProgressEvent], object] | Literal[False] | None
+
+
+def run(
+    config: SessionConfig | Mapping[str, object] | str | Path,
+    analysis: object | None = None,
+    *,
+    data: str | Path = "data",
+    progress: Progress = None,
+) -> RunResult:
+    """Run a backtest over stored bars.
+
+    Parameters
+    ----------
+    config
+        A configuration, a dict of the same form, or the path of its JSON file.
+    analysis
+        A function ``f(session, bar)`` called for every new bar, base and derived, or an object with hooks such as
+        ``on_bar`` and ``on_session_end``; see :class:`tapeloom.Analysis`. ``None`` only replays.
+    data
+        A folder in the layout of the guide, a flat folder of Parquet files, one file, or a glob pattern.
+    progress
+        ``None`` shows a line in a terminal, ``False`` nothing, a callable receives events.
+
+    Returns
+    -------
+    RunResult
+        Reports per session and symbol, warnings, the rows kept by ``session.record`` and the store itself, which is the
+        process-wide default from then on.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration has faults, or its window holds no session.
+    PlanError
+        If nothing stored serves it.
+    DataError
+        If data are missing, damaged or of another form.
+    AnalysisError
+        If the analysis raises; the store holds everything up to that instant.
+    """
+    started = time.perf_counter()
+    loaded = _config(config)
+    rules = loaded.session_data_config.bars
+    source = DataManager(
+        data,
+        exchange_group=loaded.exchange_group,
+        on_invalid=rules.on_invalid,
+        allow_negative_prices=rules.allow_negative_prices,
+    )
+    backtest = _Backtest(loaded, source, analysis, progress=progress, started=started)
+    return backtest.run()
+
+
+@overload
+def replay(
+    data: object,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    intervals: Sequence[IntervalLike] = ("1m",),
+    history_days: int = 0,
+    analysis: None = None,
+    progress: Progress = None,
+    exchange_group: str = "US_EQUITY",
+    bars: Mapping[str, object] | None = None,
+) -> Batches: ...
+
+
+@overload
+def replay(
+    data: object,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    intervals: Sequence[IntervalLike] = ("1m",),
+    history_days: int = 0,
+    analysis: object,
+    progress: Progress = None,
+    exchange_group: str = "US_EQUITY",
+    bars: Mapping[str, object] | None = None,
+) -> RunResult: ...
+
+
+def replay(
+    data: object,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    intervals: Sequence[IntervalLike] = ("1m",),
+    history_days: int = 0,
+    analysis: object | None = None,
+    progress: Progress = None,
+    exchange_group: str = "US_EQUITY",
+    bars: Mapping[str, object] | None = None,
+) -> Batches | RunResult:
+    """Replay bars from a frame or file, without configuration.
+
+    Parameters
+    ----------
+    data
+        A long frame (pandas, polars, Arrow) with a symbol column, a dict of frames or of column dicts by symbol, or a
+        path as ``run`` takes it.
+    start, end
+        First and last date, both included; the range of the data where not given.
+    intervals
+        What to stream: the base interval and coarser ones to derive.
+    history_days
+        Trading days of base bars before each session.
+    analysis
+        As in ``run``. With one, the whole window is run; without, batches are handed out one by one.
+    progress
+        As in ``run``; only with an analysis.
+    exchange_group
+        Whose calendar and zone hold.
+    bars
+        Rules as under ``bars`` in a configuration, such as ``{"completeness": "complete"}``.
+
+    Returns
+    -------
+    Batches or RunResult
+        An iterable of batches, each with ``time``, ``bars`` and ``session``; with an analysis the result of the run.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument breaks its rule or the data hold no bar.
+    DataError
+        If files are missing, damaged or of another form.
+
+    Examples
+    --------
+    >>> import tapeloom
+    >>> minute = {"ts": [1_751_463_000_000_000_000], "open": [9.0], "high": [9.0], "low": [9.0], "close": [9.0], "volume": [5.0]}
+    >>> for batch in tapeloom.replay({"AAPL": minute}):
+    ...     print(batch.time, batch.bars[0].close)
+    2025-07-02 09:31:00-04:00 9.0
+    """
+    started = time.perf_counter()
+    source = _source(data, exchange_group, bars or {}, intervals)
+    first, last = _window(source, exchange_group, start, end)
+    history = [{"trailing_days": history_days, "intervals": [str(Interval(intervals[0]))]}] if history_days else []
+    config = SessionConfig.from_dict(
+        {
+            "session_name": "replay",
+            "exchange_group": exchange_group,
+            "mode": "backtest",
+            "backtest_config": {"start_date": first, "end_date": last},
+            "session_data_config": {
+                "symbols": "all",
+                "streams": [str(Interval(interval)) for interval in intervals],
+                "historical": {"data": history},
+                "bars": dict(bars or {}),
+            },
+        },
+        name="replay",
+    )
+    backtest = _Backtest(config, source, analysis, progress=progress, started=started)
+    return Batches(backtest) if analysis is None else backtest.run()
+
+
+class Batches:
+    """The batches of a replay in time order. Iterate once; ``result`` sums up the sessions that have ended."""
+
+    def __init__(self, backtest: _Backtest) -> None:
+        self._backtest = backtest
+        self._iterator = backtest.coordinator.batches()
+
+    @property
+    def session_data(self) -> SessionData:
+        """The store the replay streams into."""
+        return self._backtest.session_data
+
+    @property
+    def result(self) -> RunResult:
+        """Reports of the sessions that have ended so far."""
+        return self._backtest.result()
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._iterator
+
+    def __next__(self) -> Batch:
+        return next(self._iterator)
+
+
+class _Backtest:
+    """The parts of one backtest, wired."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        source: BarSource,
+        analysis: object | None,
+        *,
+        progress: Progress,
+        started: float,
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._started = started
+        window = config.backtest_config
+        if window is None:
+            text = "backtest_config is missing; give start_date and end_date"
+            raise ConfigError(text)
+        self.time_manager = TimeManager(config.exchange_group)
+        table = self.time_manager.session_table
+        sessions = _sessions(self.time_manager, window.start_date, window.end_date)
+        self.plan = StreamPlan.build(
+            config,
+            source,
+            start=int(table.span_starts[sessions[0]]),
+            end=int(table.span_ends[sessions[-1]]),
+        )
+        rules = config.session_data_config.bars
+        self.session_data = SessionData(
+            config.exchange_group,
+            on_duplicate=rules.on_duplicate,
+            on_invalid=rules.on_invalid,
+            allow_negative_prices=rules.allow_negative_prices,
+            completeness=rules.completeness,
+            measure_history_quality=config.session_data_config.historical.enable_quality,
+            measure_session_quality=config.session_data_config.gap_filler.enable_session_quality,
+        )
+        self._register()
+        self._engine = AnalysisEngine(self.session_data)
+        if analysis is not None:
+            self._engine.add(analysis)
+        self._progress = progress
+        self.coordinator = SessionCoordinator(
+            self.session_data,
+            source,
+            self.plan,
+            time_manager=self.time_manager,
+            engine=self._engine,
+            sessions=sessions,
+            prefetch_sessions=window.prefetch_days,
+            progress=progress if callable(progress) else None,
+        )
+
+    def _register(self) -> None:
+        days: dict[str, int] = {}
+        for symbol in self.plan.symbols:
+            extra = [need.interval for need in symbol.history if need.interval != symbol.base]
+            self.session_data.register_symbol(
+                symbol.symbol, base_interval=symbol.base, derived=[*symbol.derived, *extra]
+            )
+            for need in symbol.history:
+                days[need.interval] = max(days.get(need.interval, 0), need.days)
+        self.session_data.keep_history(max(days.values(), default=0), by_interval=days)
+
+    def run(self) -> RunResult:
+        """Play the whole window."""
+        install_session_data(self.session_data)
+        with contextlib.ExitStack() as stack:
+            if self._progress is None and sys.stderr.isatty():
+                self.coordinator.progress = stack.enter_context(ProgressLine())
+            self.coordinator.run()
+        return self.result()
+
+    def result(self) -> RunResult:
+        """Sum up the sessions that have ended."""
+        tally = self.coordinator.tally
+        return RunResult(
+            session_name=self._config.session_name,
+            plan=self.plan,
+            sessions=tuple(tally.sessions),
+            symbols=tally.symbols,
+            warnings=(*tally.warnings, *self.coordinator.source_warnings()),
+            session_data=self.session_data,
+            records=self.session_data.records,
+            table_fingerprint=self.time_manager.session_table.fingerprint,
+            total_seconds=time.perf_counter() - self._started,
+            analysis_name=self._engine.name,
+        )
+
+
+def _config(given: SessionConfig | Mapping[str, object] | str | Path) -> SessionConfig:
+    if isinstance(given, SessionConfig):
+        return given
+    if isinstance(given, Mapping):
+        return SessionConfig.from_dict(given)
+    return SessionConfig.load(given)
+
+
+def _sessions(time_manager: TimeManager, start: date, end: date) -> range:
+    """Positions of the sessions from the first trading day at or after start to the last one at or before end."""
+    table = time_manager.session_table
+    try:
+        first = table.index_of(to_day(time_manager.get_first_trading_date(start)))
+        last = table.index_of(to_day(time_manager.get_last_trading_date(end)))
+    except OutOfCalendarError as error:
+        text = f"backtest_config: {error}"
+        raise ConfigError(text) from error
+    if first is None or last is None or first > last:
+        text = (
+            f"backtest_config: {start} to {end} holds no session of {table.calendar}; "
+            f"the next one is {time_manager.get_first_trading_date(start)}"
+        )
+        raise ConfigError(text, start=start, end=end)
+    return range(first, last + 1)
+
+
+def _source(
+    data: object, exchange_group: str, rules: Mapping[str, object], intervals: Sequence[IntervalLike]
+) -> BarSource:
+    if isinstance(intervals, str) or not len(intervals):
+        text = f"intervals is {intervals!r}; it must be a list such as ['1m', '5m']"
+        raise ArgumentTypeError(text)
+    on_invalid = str(rules.get("on_invalid", "error"))
+    allow_negative_prices = bool(rules.get("allow_negative_prices", False))
+    if isinstance(data, str | Path):
+        return DataManager(
+            data, exchange_group=exchange_group, on_invalid=on_invalid, allow_negative_prices=allow_negative_prices
+        )
+    from tapeloom.columns import read_frame
+
+    time_manager = TimeManager(exchange_group)
+    frames = read_frame(data, zone=time_manager.timezone, table=time_manager.session_table)
+    return FrameSource(frames, on_invalid=on_invalid, allow_negative_prices=allow_negative_prices)
+
+
+def _window(source: BarSource, exchange_group: str, start: date | None, end: date | None) -> tuple[date, date]:
+    """The dates asked for, or else those of the data."""
+    if start is not None and end is not None:
+        if start > end:
+            text = f"start {start} is after end {end}"
+            raise ArgumentError(text, start=start, end=end)
+        return start, end
+    ranges = [
+        span
+        for symbol in source.get_symbols()
+        for interval in source.get_intervals(symbol)
+        if (span := source.get_range(symbol, interval)) is not None
+    ]
+    if not ranges:
+        text = "data hold no bar"
+        raise MissingDataError(text)
+    table = TimeManager(exchange_group).session_table
+    return (
+        start or _date_of(table, min(first for first, _ in ranges)),
+        end or _date_of(table, max(last for _, last in ranges)),
+    )
+
+
+def _date_of(table: SessionTable, ts: int) -> date:
+    index = table.session_at(ts)
+    return from_ns(ts, table.zone).date() if index is None else from_day(int(table.dates[index]))

@@ -1,0 +1,48 @@
+"""The subcommands and the options that stand before them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tapeloom.cli.demo import demo
+from tapeloom.cli.run import run
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="The data side of a trading session: bars of many symbols in one stream, in order, complete.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Plain text: an error is one sentence, in a terminal as in a log.
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tapeloom {version('tapeloom')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and leave.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(run)
+app.command()(demo)

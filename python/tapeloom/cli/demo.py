@@ -1,0 +1,104 @@
+"""``tapeloom demo``: writes the made-up market, runs it, and says what to try next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapeloom.cli.outcome import PROBLEMS, reported
+
+if TYPE_CHECKING:
+    from tapeloom.demo import DemoFolder
+    from tapeloom.session.result import RunResult
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder to write to.")
+    ] = Path("tapeloom-demo"),
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Run a backtest over a made-up market.
+
+    Writes the market, the same each time, with a config and an analysis beside it.
+    """
+    with reported(debug=debug):
+        import tapeloom
+        from tapeloom.cli.analysis_file import load_analysis
+        from tapeloom.demo import ANALYSIS_NAME, compare, write_demo
+        from tapeloom.report import ProgressLine, print_summary
+
+        made = write_demo(out)
+        typer.echo(
+            f"wrote {made.bars:,} made-up minute bars of {len(made.planted.missing)} symbols "
+            f"({made.files} Parquet files) into {made.root}{os.sep}\n"
+        )
+        analysis = load_analysis(f"{made.analysis}:{ANALYSIS_NAME}")
+        with ProgressLine() as progress:
+            result = tapeloom.run(
+                made.config, analysis, data=str(made.data), progress=progress
+            )
+        print_summary(result)
+        _show_records(result)
+        findings = compare(made.planted, result)
+        typer.echo("\nplanted -> found")
+        for finding in findings:
+            typer.echo(
+                f"  {finding.planted} -> {finding.found}: {'as planted' if finding.matches else 'DIFFERENT'}"
+            )
+        typer.echo(
+            f"\nThe same run on these files, to change and try again:\n\n  {_next_command(made)}"
+        )
+        if not all(finding.matches for finding in findings):
+            raise typer.Exit(PROBLEMS)
+
+
+def _show_records(result: RunResult) -> None:
+    records = result.records
+    typer.echo(
+        f"\n{result.analysis_name} recorded {len(records):,} rows, the last three:"
+    )
+    for number in range(max(0, len(records) - 3), len(records)):
+        row = dict(records[number])
+        time, symbol = row.pop("time"), row.pop("symbol")
+        values = "  ".join(f"{name} {value}" for name, value in row.items())
+        typer.echo(f"  {time:%Y-%m-%d %H:%M}  {symbol}  {values}")
+
+
+def _next_command(made: DemoFolder) -> str:
+    from tapeloom.demo import ANALYSIS_NAME
+
+    words = [
+        "run",
+        str(made.config),
+        "--data",
+        str(made.data),
+        "--analysis",
+        f"{made.analysis}:{ANALYSIS_NAME}",
+    ]
+    return shlex.join([*_program(), *words])
+
+
+def _program() -> list[str]:
+    """Return how this program can be called again from the same prompt."""
+    started = Path(sys.argv[0])
+    on_path = shutil.which("tapeloom")
+    if on_path is not None and started.exists() and Path(on_path).samefile(started):
+        return ["tapeloom"]
+    if started.stem == "tapeloom" and started.is_file():
+        return [
+            os.path.relpath(started)
+            if started.is_relative_to(Path.cwd())
+            else str(started)
+        ]
+    return [sys.executable, "-m", "tapeloom.cli"]

@@ -1,0 +1,111 @@
+"""How a command ends: the exit code of each error, and the one sentence that is shown for it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from tapeloom.errors import (
+    AnalysisError,
+    ArgumentError,
+    DuplicateBarError,
+    InvalidBarError,
+    OutOfCalendarError,
+    PlanError,
+    SymbolError,
+    TapeloomError,
+    TapeloomWarning,
+    TimestampError,
+    UnknownNameError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+__all__ = ["DATA", "INTERRUPTED", "PROBLEMS", "USAGE", "exit_code", "reported"]
+
+PROBLEMS = 1
+USAGE = 2
+DATA = 3
+INTERRUPTED = 130
+
+# A bar that breaks a rule came from a file here, not from an argument.
+_IN_THE_DATA = (InvalidBarError, DuplicateBarError, TimestampError, SymbolError)
+_IN_THE_REQUEST = (ArgumentError, PlanError, UnknownNameError, OutOfCalendarError)
+
+
+def exit_code(error: TapeloomError) -> int:
+    """Return 2 for a request that cannot be used, 3 for everything else that ends a run."""
+    if isinstance(error, _IN_THE_DATA):
+        return DATA
+    return USAGE if isinstance(error, _IN_THE_REQUEST) else DATA
+
+
+@contextmanager
+def reported(*, debug: bool) -> Iterator[None]:
+    """Turn what a command raises into a sentence on standard error and an exit code.
+
+    Parameters
+    ----------
+    debug
+        Show the traceback in front of the sentence.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: {_sentence(error, debug=debug)}", err=True)
+        raise typer.Exit(
+            exit_code(error) if isinstance(error, TapeloomError) else DATA
+        ) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, TapeloomWarning):
+        typer.echo(f"warning: {message}", err=True)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        (file or sys.stderr).write(text)
+
+
+def _sentence(error: Exception, *, debug: bool) -> str:
+    if isinstance(error, AnalysisError):
+        return f"{error}{_where(error.__cause__)}{'' if debug else '; --debug shows the traceback'}"
+    if isinstance(error, TapeloomError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot use {str(error.filename)!r}: {error.strerror}"
+    more = "" if debug else "; --debug shows where"
+    return f"unexpected {type(error).__name__}: {error}{more}"
+
+
+def _where(cause: BaseException | None) -> str:
+    """Return the file and line in which the user's code raised."""
+    frames = traceback.extract_tb(cause.__traceback__) if cause is not None else []
+    return (
+        f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+        if frames
+        else ""
+    )

@@ -1,0 +1,85 @@
+"""Tells the interval of bars from the spacing of their stamps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom._core import Interval
+from tapeloom.errors import ArgumentError, IntervalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+__all__ = ["common_interval", "infer_interval"]
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+# Daily and weekly bars are an hour closer or further apart where the clock changes.
+NOMINAL = ((DAY, "1d"), (7 * DAY, "1w"))
+
+
+def infer_interval(ts: npt.NDArray[np.int64]) -> Interval:
+    """Return the interval that the stamps of one symbol show.
+
+    Parameters
+    ----------
+    ts
+        Bar starts, int64 nanoseconds UTC, shape (n,), in any order.
+
+    Returns
+    -------
+    Interval
+        The most frequent step between neighbours in time; the shorter one if two are equally frequent. Steps of
+        23 to 25 hours are a day, of seven days give or take an hour a week.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be told: fewer than two different stamps, or a step that is no interval.
+    """
+    found = common_interval([ts])
+    if found is None:
+        text = "interval cannot be told from fewer than two different stamps; give it, such as interval='1m'"
+        raise ArgumentError(text)
+    return found
+
+
+def common_interval(parts: Iterable[npt.NDArray[np.int64]]) -> Interval | None:
+    """Return the interval that the stamps of several symbols show together; see ``infer_interval``.
+
+    Returns
+    -------
+    Interval or None
+        ``None`` if no symbol has two different stamps.
+
+    Raises
+    ------
+    ArgumentError
+        If the most frequent step is no interval.
+    """
+    steps = [np.diff(np.sort(ts)) for ts in parts]
+    joined = np.concatenate(steps) if steps else np.empty(0, dtype=np.int64)
+    found, counts = np.unique(joined[joined > 0], return_counts=True)
+    # argmax takes the first of equals, and `found` rises.
+    return _named(int(found[np.argmax(counts)])) if found.size else None
+
+
+def _named(step: int) -> Interval:
+    for length, name in NOMINAL:
+        if abs(step - length) <= HOUR:
+            return Interval(name)
+    try:
+        if step % SECOND == 0:
+            return Interval(f"{step // SECOND}s")
+    except IntervalError:
+        pass
+    text = (
+        f"interval cannot be told: the most frequent step between bars is {step / SECOND:g} seconds, "
+        "which is no interval; give it, such as interval='1m'"
+    )
+    raise ArgumentError(text, got=step)

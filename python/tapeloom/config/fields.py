@@ -1,0 +1,169 @@
+"""The kinds of value a configuration has: dates, intervals, symbols, words that this version does not act on."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from tapeloom._core import Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.config.faults import kind_of
+from tapeloom.errors import ArgumentError, did_you_mean
+
+__all__ = [
+    "QUOTES",
+    "TICKS",
+    "AllOrSymbols",
+    "BarInterval",
+    "Listed",
+    "NoIndicators",
+    "Part",
+    "PositiveLimit",
+    "Stream",
+    "TradingDate",
+    "fault",
+    "only",
+]
+
+QUOTES, TICKS = "quotes", "ticks"
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Part(BaseModel):
+    """Base of every part of the configuration: frozen, strict, no key that is not known."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+
+def fault(text: str) -> PydanticCustomError:
+    """Return what a validator raises; ``text`` is used as it is."""
+    return PydanticCustomError("rule", "{text}", {"text": text})
+
+
+def only(default: object) -> AfterValidator:
+    """Return a check that refuses every value but the default: this version does not act on others."""
+
+    def check(value: Any) -> Any:
+        if value != default:
+            text = f"{_shown(value)} is not supported by this version; use {_shown(default)}"
+            raise fault(text)
+        return value
+
+    return AfterValidator(check)
+
+
+def _none_yet(value: dict[str, Any]) -> dict[str, Any]:
+    if value:
+        names = ", ".join(map(repr, list(value)[:3])) + (
+            ", ..." if len(value) > 3 else ""
+        )
+        text = f"indicators are not supported by this version; leave out {names}"
+        raise fault(text)
+    return value
+
+
+def _shown(value: object) -> str:
+    # Whole numbers are written as they are in JSON, whatever type they were read as.
+    return f"{value:g}" if isinstance(value, float) else kind_of(value)
+
+
+def _to_date(value: object) -> object:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not DATE.fullmatch(value):
+        text = f"{kind_of(value)} is not a date; write YYYY-MM-DD"
+        raise fault(text)
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        text = f"{value!r} is not a day of the calendar"
+        raise fault(text) from error
+
+
+def _to_interval(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        text = f"{kind_of(value)} is not an interval; write it as '5m'"
+        raise fault(text)
+    try:
+        return Interval(value).text
+    except ArgumentError as error:
+        raise fault(str(error)) from error
+
+
+def _to_stream(value: object) -> str:
+    if value in (QUOTES, TICKS):
+        return str(value)
+    if isinstance(value, str) and (near := did_you_mean(value, (QUOTES, TICKS))):
+        text = f"{value!r} is not a stream{near}"
+        raise fault(text)
+    return _to_interval(value)
+
+
+def _to_symbol(value: object) -> str:
+    if not isinstance(value, str):
+        text = f"{kind_of(value)} where text is required"
+        raise fault(text)
+    try:
+        return normalise_symbol(value)
+    except ArgumentError as error:
+        raise fault(str(error)) from error
+
+
+def _to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _which(value: object) -> str:
+    return "<list>" if isinstance(value, (list, tuple)) else "<all>"
+
+
+def _to_all(value: object) -> object:
+    if value == "all":
+        return value
+    if isinstance(value, str):
+        text = f"{value!r} must be 'all' or a list of symbols{did_you_mean(value, ['all'])}"
+    elif isinstance(value, dict):
+        text = "a file or table of symbols is not supported by this version; give a list, or 'all'"
+    else:
+        text = f"{kind_of(value)} where a list of symbols, or 'all', is required"
+    raise fault(text)
+
+
+TradingDate = Annotated[date, BeforeValidator(_to_date)]
+BarInterval = Annotated[
+    str,
+    BeforeValidator(_to_interval),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["5m"]}),
+]
+Stream = Annotated[
+    str,
+    BeforeValidator(_to_stream),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["5m", QUOTES]}),
+]
+Symbol = Annotated[
+    str, BeforeValidator(_to_symbol), WithJsonSchema({"type": "string", "minLength": 1})
+]
+# JSON has lists; a frozen model keeps tuples.
+Listed = BeforeValidator(_to_tuple)
+AllOrSymbols = Annotated[
+    Annotated[Literal["all"], BeforeValidator(_to_all), Tag("<all>")]
+    | Annotated[tuple[Symbol, ...], Listed, Field(min_length=1), Tag("<list>")],
+    Discriminator(_which),
+]
+NoIndicators = Annotated[dict[str, Any], AfterValidator(_none_yet)]
+PositiveLimit = Annotated[float, Field(gt=0)]

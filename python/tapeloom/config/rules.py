@@ -1,0 +1,142 @@
+"""Rules between keys of a configuration. They read it as it was given, so that one fault does not hide another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from tapeloom._core import Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.config.faults import Fault
+from tapeloom.config.fields import QUOTES, TICKS
+from tapeloom.errors import ArgumentError, did_you_mean
+
+__all__ = ["broken_rules"]
+
+DATA = "session_data_config"
+
+
+def broken_rules(given: Mapping[str, Any]) -> list[Fault]:
+    """Return what breaks a rule between keys; values that break a rule of their own are passed over.
+
+    Parameters
+    ----------
+    given
+        The configuration as read from JSON, valid or not.
+    """
+    return [
+        *_window(given),
+        *_limits(given),
+        *_symbols(given),
+        *_streams(given),
+        *_history(given),
+    ]
+
+
+def _at(given: object, *path: str) -> Any:
+    for key in path:
+        if not isinstance(given, Mapping):
+            return None
+        given = given.get(key)
+    return given
+
+
+def _items(given: object) -> list[Any]:
+    return list(given) if isinstance(given, (list, tuple)) else []
+
+
+def _date(value: object) -> date | None:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _interval(value: object) -> Interval | None:
+    try:
+        return Interval(value) if isinstance(value, (str, int)) else None
+    except ArgumentError:
+        return None
+
+
+def _symbol(value: object) -> str | None:
+    try:
+        return normalise_symbol(value)
+    except ArgumentError:
+        return None
+
+
+def _window(given: Mapping[str, Any]) -> Iterator[Fault]:
+    window = given.get("backtest_config")
+    if window is None and given.get("mode") == "backtest":
+        yield Fault(("backtest_config",), "missing; mode 'backtest' needs it")
+    start, end = _date(_at(window, "start_date")), _date(_at(window, "end_date"))
+    if start is not None and end is not None and end < start:
+        yield Fault(
+            ("backtest_config", "end_date"), f"{end} is before start_date {start}"
+        )
+
+
+def _limits(given: Mapping[str, Any]) -> Iterator[Fault]:
+    limits = given.get("trading_config")
+    most = _at(limits, "max_buying_power")
+    for key in ("max_per_trade", "max_per_symbol"):
+        value = _at(limits, key)
+        numbers = isinstance(value, (int, float)) and isinstance(most, (int, float))
+        if numbers and value > most:
+            yield Fault(
+                ("trading_config", key), f"{value:g} is above max_buying_power {most:g}"
+            )
+
+
+def _repeats(
+    values: list[Any], read: Any, path: tuple[str | int, ...]
+) -> Iterator[Fault]:
+    first: dict[Any, Any] = {}
+    for i, value in enumerate(values):
+        key = read(value)
+        if key is not None and first.setdefault(key, (i, value))[0] != i:
+            yield Fault((*path, i), f"{value!r} repeats {first[key][1]!r}")
+
+
+def _symbols(given: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _repeats(_items(_at(given, DATA, "symbols")), _symbol, (DATA, "symbols"))
+
+
+def _streams(given: Mapping[str, Any]) -> Iterator[Fault]:
+    streams = _items(_at(given, DATA, "streams"))
+
+    def read(value: object) -> object:
+        return value if value in (QUOTES, TICKS) else _interval(value)
+
+    yield from _repeats(streams, read, (DATA, "streams"))
+    if streams and all(s in (QUOTES, TICKS) for s in streams):
+        said = " and ".join(dict.fromkeys(streams))
+        text = f"{said} are not delivered by this version, and nothing else is asked for; add a bar interval such as '1m'"
+        yield Fault((DATA, "streams"), text)
+    base = _interval(_at(given, DATA, "bars", "base_interval"))
+    for stream in map(_interval, streams):
+        if base is not None and stream is not None and not base.divides(stream):
+            text = f"'{base.text}' does not divide the stream '{stream.text}'"
+            yield Fault((DATA, "bars", "base_interval"), text)
+
+
+def _history(given: Mapping[str, Any]) -> Iterator[Fault]:
+    known = [_symbol(s) for s in _items(_at(given, DATA, "symbols"))]
+    for i, entry in enumerate(_items(_at(given, DATA, "historical", "data"))):
+        path = (DATA, "historical", "data", i)
+        yield from _repeats(
+            _items(_at(entry, "intervals")), _interval, (*path, "intervals")
+        )
+        wanted = _items(_at(entry, "apply_to"))
+        yield from _repeats(wanted, _symbol, (*path, "apply_to"))
+        for j, value in enumerate(wanted):
+            symbol = _symbol(value)
+            if known and symbol is not None and symbol not in known:
+                near = did_you_mean(symbol, [k for k in known if k])
+                yield Fault(
+                    (*path, "apply_to", j), f"{value!r} is not among symbols{near}"
+                )

@@ -1,0 +1,310 @@
+"""The configuration of a session: its keys, their rules and defaults. It decides nothing that needs data."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from tapeloom.config.faults import Fault, config_error, faults_of, kind_of
+from tapeloom.config.fields import (
+    AllOrSymbols,
+    BarInterval,
+    Listed,
+    NoIndicators,
+    Part,
+    PositiveLimit,
+    Stream,
+    TradingDate,
+    fault,
+    only,
+)
+from tapeloom.config.json_file import read_object
+from tapeloom.config.rules import broken_rules
+from tapeloom.errors import StorageError, UnknownExchangeError, did_you_mean
+
+__all__ = [
+    "ApiConfig",
+    "BacktestConfig",
+    "BarRules",
+    "GapFiller",
+    "Historical",
+    "HistoricalData",
+    "Metadata",
+    "SessionConfig",
+    "SessionDataConfig",
+    "Streaming",
+    "TradingConfig",
+]
+
+DATA_SOURCES = ("local", "replay", "alpaca")
+
+
+def _known_group(name: str) -> str:
+    # Building a calendar is slow; knowing its name is not.
+    from tapeloom.calendars.session_table import resolve_exchange_group
+
+    try:
+        resolve_exchange_group(name)
+    except UnknownExchangeError as error:
+        raise fault(str(error)) from error
+    return name
+
+
+def _only_backtest(mode: object) -> object:
+    if mode == "live":
+        text = "'live' is not supported by this version; use 'backtest'"
+        raise fault(text)
+    return mode
+
+
+def _only_local(name: str) -> str:
+    if name == "local":
+        return name
+    if name in DATA_SOURCES:
+        text = f"{name!r} is not supported by this version; use 'local'"
+    else:
+        text = f"{name!r} is no source of data{did_you_mean(name, DATA_SOURCES) or '; use ' + repr('local')}"
+    raise fault(text)
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        message = "must not be blank"
+        raise fault(message)
+    return text
+
+
+class BacktestConfig(Part):
+    """The window of a backtest. Both dates are included; a day without trading is moved inwards."""
+
+    start_date: TradingDate
+    end_date: TradingDate
+    speed_multiplier: Annotated[float, Field(ge=0), only(0.0)] = 0.0
+    prefetch_days: Annotated[int, Field(ge=1)] | None = None
+
+
+class Streaming(Part):
+    """How a live session catches up; this version replays only, so the defaults are the only values."""
+
+    catchup_threshold_seconds: Annotated[float, Field(ge=1), only(60.0)] = 60.0
+    catchup_check_interval: Annotated[int, Field(ge=1, le=100), only(10)] = 10
+
+
+class HistoricalData(Part):
+    """Bars of trading dates before each session: how many dates, which intervals, for which symbols."""
+
+    trailing_days: Annotated[int, Field(ge=1)]
+    intervals: Annotated[tuple[BarInterval, ...], Listed, Field(min_length=1)]
+    apply_to: AllOrSymbols = "all"
+
+
+class Historical(Part):
+    """What is loaded before each session."""
+
+    enable_quality: bool = True
+    data: Annotated[tuple[HistoricalData, ...], Listed] = ()
+    indicators: NoIndicators = Field(default_factory=dict)
+
+
+class GapFiller(Part):
+    """Quality during the session, and the filling of gaps, which needs a history source."""
+
+    enable_session_quality: bool = True
+    max_retries: Annotated[int, Field(ge=1, le=20), only(5)] = 5
+    retry_interval_seconds: Annotated[float, Field(ge=1), only(60.0)] = 60.0
+
+
+class BarRules(Part):
+    """How bars are taken in and derived."""
+
+    base_interval: BarInterval | None = None
+    on_duplicate: Literal["replace", "ignore", "error"] = "replace"
+    on_invalid: Literal["error", "skip"] = "error"
+    allow_negative_prices: bool = False
+    completeness: Literal["any", "complete"] = "any"
+    anchor: Annotated[Literal["session", "segment", "clock"], only("session")] = (
+        "session"
+    )
+    extended_hours: Annotated[Literal["off", "show", "full"], only("off")] = "off"
+    no_trade: Annotated[Literal["gap", "expected"], only("gap")] = "gap"
+    on_gap: Annotated[Literal["mark", "raise", "fill"], only("mark")] = "mark"
+
+
+class SessionDataConfig(Part):
+    """Which symbols and streams a session holds, with what history and under which rules.
+
+    ``symbols`` are normalised; ``streams`` hold canonical intervals, ``"quotes"`` and ``"ticks"``.
+    """
+
+    symbols: AllOrSymbols
+    streams: Annotated[tuple[Stream, ...], Listed, Field(min_length=1)]
+    streaming: Streaming = Streaming()
+    historical: Historical = Historical()
+    indicators: NoIndicators = Field(default_factory=dict)
+    gap_filler: GapFiller = GapFiller()
+    bars: BarRules = BarRules()
+
+
+class TradingConfig(Part):
+    """Limits for the user's own trading: checked and kept, not used."""
+
+    max_buying_power: PositiveLimit | None = None
+    max_per_trade: PositiveLimit | None = None
+    max_per_symbol: PositiveLimit | None = None
+    max_open_positions: Annotated[int, Field(gt=0)] | None = None
+
+
+class ApiConfig(Part):
+    """Where data come from; ``trade_api`` and ``account_id`` are kept, not used."""
+
+    data_api: Annotated[str, AfterValidator(_only_local)] = "local"
+    trade_api: str | None = None
+    account_id: str | None = None
+
+
+class Metadata(Part):
+    """Notes of the user; any keys are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    created_by: str | None = None
+    description: str | None = None
+    strategy: str | None = None
+    version: str | None = None
+
+
+class SessionConfig(Part):
+    """The whole configuration, frozen. ``load`` and ``from_dict`` report every fault at once."""
+
+    schema_uri: str | None = Field(default=None, alias="$schema")
+    session_name: Annotated[str, AfterValidator(_not_blank)]
+    exchange_group: Annotated[str, AfterValidator(_known_group)] = "US_EQUITY"
+    asset_class: Literal["EQUITY", "OPTIONS", "FUTURES", "CRYPTO", "FX", "INDEX"] = (
+        "EQUITY"
+    )
+    mode: Annotated[Literal["backtest"], BeforeValidator(_only_backtest)]
+    backtest_config: BacktestConfig | None = None
+    session_data_config: SessionDataConfig
+    trading_config: TradingConfig | None = None
+    api_config: ApiConfig | None = None
+    metadata: Metadata | None = None
+
+    @model_validator(mode="after")
+    def _rules_between_keys(self) -> SessionConfig:
+        broken = broken_rules(self.model_dump())
+        if broken:
+            raise fault("; ".join(f"{f.where}: {f.message}" for f in broken))
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SessionConfig:
+        """Return the configuration in a JSON file.
+
+        Parameters
+        ----------
+        path
+            A JSON file in UTF-8, at most 1 MiB.
+
+        Raises
+        ------
+        ConfigError
+            If the file is missing or no JSON, or the configuration has faults: all of them, a line each, with their
+            JSON path; ``.errors`` holds ``(path, message)``.
+        """
+        file = Path(path)
+        given, faults = read_object(file)
+        return cls._checked(given, file.name, faults)
+
+    @classmethod
+    def from_dict(
+        cls, given: Mapping[str, Any], *, name: str = "config"
+    ) -> SessionConfig:
+        """Return the configuration in a dict of JSON values; dates may be ``datetime.date``.
+
+        Parameters
+        ----------
+        given
+            Keys and values as in the file.
+        name
+            What to call it in an error.
+
+        Raises
+        ------
+        ConfigError
+            If the configuration has faults: all of them; see ``load``.
+        """
+        if not isinstance(given, Mapping):
+            text = f"{kind_of(given)} where an object is required"
+            raise config_error(name, [Fault((), text)])
+        return cls._checked(dict(given), name, [])
+
+    @classmethod
+    def _checked(
+        cls, given: dict[str, Any], name: str, faults: list[Fault]
+    ) -> SessionConfig:
+        config = None
+        try:
+            config = cls.model_validate(given)
+        except ValidationError as error:
+            known = {f.path for f in faults}
+            # The rules between keys are reported below, each with its path, whatever else is wrong.
+            found = [f for f in faults_of(error, cls) if f.path]
+            faults = faults + [f for f in found if f.path not in known]
+        faults = faults + broken_rules(given)
+        if config is None or faults:
+            raise config_error(name, faults)
+        return config
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """Return the configuration as a dict that ``from_dict`` takes; options are pydantic's."""
+        return super().model_dump(**{"by_alias": True, **options})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what was given as JSON, in place of the file at ``path``; ``load`` returns an equal configuration.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be written; what was there before stays.
+        """
+        file = Path(path)
+        text = json.dumps(
+            self.model_dump(mode="json", exclude_unset=True),
+            indent=2,
+            ensure_ascii=False,
+        )
+        temporary = None
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w",
+                encoding="utf-8",
+                dir=file.parent,
+                prefix=f".{file.name}.",
+                delete=False,
+            ) as out:
+                temporary = Path(out.name)
+                out.write(text + "\n")
+            temporary.replace(file)
+        except OSError as error:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+            reason = f"cannot write {str(file)!r}: {error.strerror or error}"
+            raise StorageError(reason, path=str(file)) from error
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema of the configuration, for editors and other programs."""
+        return cls.model_json_schema(by_alias=True)

@@ -1,0 +1,355 @@
+"""Decides what is streamed, computed or left out for each symbol, and which history it needs. It loads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from tapeloom._core import Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import PlanError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tapeloom.config.session_config import SessionConfig
+
+__all__ = [
+    "BarCatalog",
+    "HistoryNeed",
+    "PlanWarning",
+    "StreamDecision",
+    "StreamPlan",
+    "SymbolPlan",
+]
+
+Action = Literal["STREAMED", "GENERATED", "IGNORED"]
+
+IGNORED = {
+    "quotes": "quotes are not delivered by this version",
+    "ticks": "ticks are not delivered",
+}
+# What a user could store instead, coarsest first.
+USUAL = tuple(map(Interval, ("1d", "1h", "30m", "15m", "5m", "1m", "1s")))
+ONE_DAY = Interval("1d")
+
+
+class BarCatalog(Protocol):
+    """What is stored. Every ``BarSource`` is one."""
+
+    def get_symbols(self) -> list[str]:
+        """Return the stored symbols."""
+
+    def get_intervals(self, symbol: str) -> list[str]:
+        """Return the stored intervals of a symbol; empty if it is unknown."""
+
+    def get_range(self, symbol: str, interval: str) -> tuple[int, int] | None:
+        """Return the first and last bar start in nanoseconds UTC; asked only if the plan has a window."""
+
+
+class HistoryNeed(NamedTuple):
+    """Bars of one interval on the ``days`` trading dates before each session."""
+
+    interval: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDecision:
+    """What becomes of one stream of one symbol, and why."""
+
+    stream: str
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolPlan:
+    """One symbol: the base interval, what is computed from it, and the history to load.
+
+    ``base`` and ``derived`` are canonical intervals, ``derived`` finest first.
+    """
+
+    symbol: str
+    base: str
+    derived: tuple[str, ...]
+    streams: tuple[StreamDecision, ...]
+    history: tuple[HistoryNeed, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines(len(self.symbol)))
+
+    def _lines(self, width: int) -> list[str]:
+        column = max(len(d.stream) for d in self.streams)
+        lines = [
+            f"{d.stream:<{column}}  {d.action:<9}  {d.reason}" for d in self.streams
+        ]
+        if self.history:
+            needs = ", ".join(
+                f"{n.interval} {_days(n.days)} (configured)" for n in self.history
+            )
+            lines.append(f"history {needs}")
+        names = [self.symbol] + [""] * (len(lines) - 1)
+        return [
+            f"{name:<{width}}  {line}" for name, line in zip(names, lines, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWarning:
+    """Something the plan leaves out, once for all symbols it concerns."""
+
+    kind: str
+    text: str
+    symbols: tuple[str, ...]
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.symbols[:5])
+        more = f" and {len(self.symbols) - 5} more" if len(self.symbols) > 5 else ""
+        return f"{self.text} ({shown}{more})"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """The plan of a run: a value; the run uses exactly this object. Symbols are in configured order."""
+
+    symbols: tuple[SymbolPlan, ...]
+    warnings: tuple[PlanWarning, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        config: SessionConfig,
+        source: BarCatalog,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> StreamPlan:
+        """Return the plan for a configuration and what is stored.
+
+        Parameters
+        ----------
+        config
+            The configuration; ``symbols="all"`` means every symbol of ``source``.
+        source
+            What is stored.
+        start, end
+            Window of the run, ``[start, end)`` in nanoseconds UTC. A stored interval without a bar in it is not
+            used. Open where not given.
+
+        Raises
+        ------
+        PlanError
+            If no symbol has usable data, ``base_interval`` is not stored, or a stream would have to be computed that
+            this version does not compute.
+        """
+        wanted = config.session_data_config.symbols
+        known = source.get_symbols()
+        symbols = [normalise_symbol(s) for s in (known if wanted == "all" else wanted)]
+        if not symbols:
+            text = "no symbols are stored; the configuration asks for all of them"
+            raise PlanError(text)
+        request = _Request.of(config)
+        notes = _Notes()
+        plans = []
+        for symbol in symbols:
+            stored = sorted(map(Interval, source.get_intervals(symbol)))
+            usable = [i for i in stored if _reaches(source, symbol, i, start, end)]
+            lack = request.lack(symbol, stored, usable, known)
+            if lack:
+                notes.add("symbol_dropped", f"dropped: {lack}", symbol)
+            else:
+                plans.append(request.plan(symbol, stored, usable, notes))
+        if not plans:
+            raise PlanError(_nothing_left(notes), symbols=tuple(symbols))
+        for stream in request.ignored:
+            for plan in plans:
+                notes.add("stream_ignored", IGNORED[stream], plan.symbol)
+        return cls(tuple(plans), notes.warnings())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as dicts, lists, texts and numbers, ready for JSON."""
+        return {
+            "symbols": [
+                {
+                    "symbol": p.symbol,
+                    "base": p.base,
+                    "derived": list(p.derived),
+                    "streams": [asdict(d) for d in p.streams],
+                    "history": [n._asdict() for n in p.history],
+                }
+                for p in self.symbols
+            ],
+            "warnings": [
+                {"kind": w.kind, "text": w.text, "symbols": list(w.symbols)}
+                for w in self.warnings
+            ],
+        }
+
+    def __str__(self) -> str:
+        width = max(len(p.symbol) for p in self.symbols)
+        lines = [line for p in self.symbols for line in p._lines(width)]
+        return "\n".join([*lines, *(f"warning: {w}" for w in self.warnings)])
+
+
+class _Notes:
+    """Warnings while the plan is made, grouped by text."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, kind: str, text: str, symbol: str) -> None:
+        self.found.setdefault((kind, text), []).append(symbol)
+
+    def warnings(self) -> tuple[PlanWarning, ...]:
+        return tuple(PlanWarning(k, t, tuple(s)) for (k, t), s in self.found.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the configuration asks for, the same for every symbol but for its history."""
+
+    intervals: tuple[Interval, ...]
+    ignored: tuple[str, ...]
+    base: Interval | None
+    config: SessionConfig
+
+    @classmethod
+    def of(cls, config: SessionConfig) -> _Request:
+        streams = config.session_data_config.streams
+        base = config.session_data_config.bars.base_interval
+        return cls(
+            tuple(sorted({Interval(s) for s in streams if s not in IGNORED})),
+            tuple(s for s in streams if s in IGNORED),
+            None if base is None else Interval(base),
+            config,
+        )
+
+    def fits(self, interval: Interval) -> bool:
+        return all(interval.divides(wanted) for wanted in self.intervals)
+
+    def lack(
+        self,
+        symbol: str,
+        stored: Sequence[Interval],
+        usable: Sequence[Interval],
+        known: Iterable[str],
+    ) -> str | None:
+        """Return why nothing stored serves the symbol, or ``None`` if something does."""
+        would = [i for i in USUAL if self.fits(i) and i not in stored][:3]
+        asked = _list(self.intervals, "and")
+        if not stored:
+            return f"no bars are stored; {asked} can be made from {_list(would, 'or')}{did_you_mean(symbol, known)}"
+        if self.base is not None:
+            if not self.fits(self.base):
+                text = f"base_interval {self.base.text!r} does not divide {asked}"
+                raise PlanError(text)
+            if self.base not in stored:
+                text = f"{symbol}: base_interval {self.base.text!r} is not stored; stored are {_list(stored, 'and')}"
+                raise PlanError(text, symbol=symbol)
+        fitting = [
+            i for i in stored if (self.fits(i) if self.base is None else i == self.base)
+        ]
+        if not fitting:
+            do = "does" if len(stored) == 1 else "do"
+            return f"{_list(stored, 'and')} {do} not divide {asked}; a stored {_list(would, 'or')} would"
+        if not set(fitting) & set(usable):
+            return f"no bars in the window; {_list(fitting, 'and')} bars are stored for other dates"
+        return None
+
+    def plan(
+        self,
+        symbol: str,
+        stored: Sequence[Interval],
+        usable: Sequence[Interval],
+        notes: _Notes,
+    ) -> SymbolPlan:
+        base = self.base or max(i for i in usable if self.fits(i))
+        derived = [i for i in self.intervals if i != base]
+        for interval in derived:
+            if interval > ONE_DAY:
+                text = (
+                    f"{symbol}: stream {interval.text!r} would be computed from {base.text}, which this version "
+                    "does not do; the coarsest computed interval is '1d'"
+                )
+                raise PlanError(text, symbol=symbol)
+        asked = ", ".join(i.text for i in self.intervals)
+        why = (
+            f"coarsest stored interval dividing {asked}"
+            if self.base is None
+            else "base_interval of the configuration"
+        )
+        streams = [StreamDecision(base.text, "STREAMED", why)]
+        streams += [
+            StreamDecision(i.text, "GENERATED", _made_of(i, base)) for i in derived
+        ]
+        streams += [StreamDecision(s, "IGNORED", IGNORED[s]) for s in self.ignored]
+        history = self.history(symbol, stored, notes)
+        return SymbolPlan(
+            symbol, base.text, tuple(i.text for i in derived), tuple(streams), history
+        )
+
+    def history(
+        self, symbol: str, stored: Sequence[Interval], notes: _Notes
+    ) -> tuple[HistoryNeed, ...]:
+        days: dict[Interval, int] = {}
+        for entry in self.config.session_data_config.historical.data:
+            if entry.apply_to == "all" or symbol in entry.apply_to:
+                for text in entry.intervals:
+                    interval = Interval(text)
+                    days[interval] = max(entry.trailing_days, days.get(interval, 0))
+        needs = []
+        for interval in sorted(days):
+            if interval in stored or (
+                interval <= ONE_DAY and any(i.divides(interval) for i in stored)
+            ):
+                needs.append(HistoryNeed(interval.text, days[interval]))
+            else:
+                text = f"history of {interval.text} bars is left out: they are not stored and cannot be computed"
+                notes.add("history_dropped", text, symbol)
+        return tuple(needs)
+
+
+def _reaches(
+    source: BarCatalog,
+    symbol: str,
+    interval: Interval,
+    start: int | None,
+    end: int | None,
+) -> bool:
+    if start is None and end is None:
+        return True
+    span = source.get_range(symbol, interval.text)
+    if span is None:
+        return False
+    return (end is None or span[0] < end) and (start is None or span[1] >= start)
+
+
+def _made_of(interval: Interval, base: Interval) -> str:
+    if interval.ns is None or base.ns is None:
+        return f"each session's {base.text} bars"
+    return f"{interval.ns // base.ns} x {base.text}"
+
+
+def _nothing_left(notes: _Notes) -> str:
+    lines = [
+        f"{', '.join(symbols[:5])}{' and others' if len(symbols) > 5 else ''}: {text.removeprefix('dropped: ')}"
+        for (_, text), symbols in notes.found.items()
+    ]
+    more = f"\n  and {len(lines) - 10} more" if len(lines) > 10 else ""
+    return (
+        lines[0]
+        if len(lines) == 1
+        else "no symbol has usable data\n  " + "\n  ".join(lines[:10]) + more
+    )
+
+
+def _list(intervals: Sequence[Interval], word: str) -> str:
+    texts = [i.text for i in intervals]
+    return (
+        texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {word} {texts[-1]}"
+    )
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"

@@ -1,0 +1,134 @@
+"""What is printed at the end of a run: sessions, throughput, worst symbols, warnings."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tapeloom.report.tables import (
+    EDGE_SESSIONS,
+    WORST_SYMBOLS,
+    counted,
+    seconds,
+    session_table,
+    sessions_worth_showing,
+    symbol_table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from rich.console import Console
+
+    from tapeloom.session.result import RunResult, RunWarning
+
+__all__ = ["print_summary"]
+
+WIDTH = 100
+# What the full table of sessions needs when symbols have four letters.
+FULL_WIDTH = 94
+SYMBOLS_NAMED = 5
+
+
+def print_summary(
+    result: RunResult, *, all_sessions: bool = False, file: TextIO | None = None
+) -> None:
+    """Print what a run did and found.
+
+    Parameters
+    ----------
+    result
+        The finished run.
+    all_sessions
+        Show every session, also when there are more than 40.
+    file
+        Where to write; standard output when not given. Anything but a terminal gets plain text 100 columns wide.
+    """
+    console = _console(file if file is not None else sys.stdout)
+    every = result.sessions
+    shown = every if all_sessions else sessions_worth_showing(every)
+    narrow = console.width < FULL_WIDTH
+    console.print(session_table(result, shown, narrow=narrow))
+    for line in _notes(result, hidden=len(every) - len(shown)):
+        console.print(line)
+    console.print()
+    for line in _throughput(result):
+        console.print(line)
+    incomplete = [s for s in result.symbols if s.missing]
+    if incomplete:
+        console.print()
+        console.print(symbol_table(incomplete))
+    if len(incomplete) > WORST_SYMBOLS:
+        more = len(incomplete) - WORST_SYMBOLS
+        console.print(f"and {more:,} more with missing bars")
+    if result.warnings:
+        console.print()
+        console.print("warnings", style="bold")
+        for warning in result.warnings:
+            console.print(f"  {_warning(warning)}")
+
+
+def _console(file: TextIO) -> Console:
+    from rich.console import Console
+
+    width = min(WIDTH, Console(file=file).width) if file.isatty() else WIDTH
+    # Names come from the user: brackets and colons in them are text.
+    console = Console(
+        file=file, width=width, highlight=False, markup=False, emoji=False
+    )
+    console.no_color = not file.isatty()
+    return console
+
+
+def _notes(result: RunResult, *, hidden: int) -> Iterator[str]:
+    if hidden:
+        yield (
+            f"{hidden:,} sessions are not shown: these are the first and last {EDGE_SESSIONS} "
+            "and those with most missing; --all-sessions shows all"
+        )
+    if result.stopped_early:
+        yield "stopped before the end of the window: the figures cover what was done"
+    if any(s.is_early_close for s in result.sessions):
+        yield "half: the exchange closed early"
+    if result.missing:
+        yield "missing, gaps: bars due in regular hours that did not come; longest gap in bars"
+    strays = sum(s.out_of_session for s in result.sessions)
+    if strays:
+        yield f"outside: {strays:,} bars outside regular hours, not delivered and in no figure"
+    counts = {
+        "duplicates dropped": sum(s.duplicates for s in result.sessions),
+        "corrections": sum(s.corrections for s in result.sessions),
+        "late": sum(s.late for s in result.sessions),
+        "quarantined": sum(s.quarantined for s in result.sessions),
+    }
+    unusual = [f"{number:,} {word}" for word, number in counts.items() if number]
+    if unusual:
+        yield f"irregular bars: {', '.join(unusual)}"
+
+
+def _throughput(result: RunResult) -> Iterator[str]:
+    speed = f"{result.bars_per_second:,.0f} bars/s"
+    if result.analysis_name is None:
+        yield f"{speed}, without an analysis"
+    else:
+        inside = seconds(sum(s.analysis_seconds for s in result.sessions))
+        without = f"{result.bars_per_second_without_analysis:,.0f} bars/s"
+        yield f"{speed} with {result.analysis_name} ({inside} in it), {without} without"
+    if len(result.records):
+        yield counted(len(result.records), "recorded row")
+    loading = seconds(sum(s.load_seconds for s in result.sessions))
+    yield f"loading {loading}, whole run {seconds(result.total_seconds)}"
+    yield f"session table {result.table_fingerprint}"
+
+
+def _warning(warning: RunWarning) -> str:
+    """Return the text once, with how often it came up and for which symbols."""
+    named = ", ".join(warning.symbols[:SYMBOLS_NAMED])
+    more = len(warning.symbols) - SYMBOLS_NAMED
+    about = f"{named} and {more:,} more" if more > 0 else named
+    # One occurrence per symbol goes without saying.
+    often = max(1, len(warning.symbols)) < warning.count
+    times = f"{warning.count:,} times" if often else ""
+    facts = ": ".join(fact for fact in (times, about) if fact)
+    return f"{warning.text} ({facts})" if facts else warning.text

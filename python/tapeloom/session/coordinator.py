@@ -1,0 +1,246 @@
+"""The order of phases of each session in the window. It calls; it holds no bars and no rules.
+
+1 initialization, 2 history, 3 queues, 4 activation, 5 streaming, 6 end; then the next session.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from tapeloom._core import Replay
+from tapeloom.calendars.session_table import from_day
+from tapeloom.session.history import load_history
+from tapeloom.session.queues import SessionQueues
+from tapeloom.session.result import ProgressEvent, RunWarning
+from tapeloom.session.tally import Tally
+from tapeloom.timestamps import from_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tapeloom._core import Batch
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.queues import SessionQueue
+    from tapeloom.session_data import SessionData
+    from tapeloom.storage.bar_source import BarSource, DataNote
+
+__all__ = ["SessionCoordinator"]
+
+_flow = logging.getLogger("tapeloom.session_flow")
+
+#: Bars played without asking whether somebody wants to stop or to see progress: some tens of milliseconds.
+_STRIDE = 100_000
+_PROGRESS_SECONDS = 0.1
+
+
+class SessionCoordinator:
+    """Runs the sessions of a window over one store, inline on the caller's thread.
+
+    Parameters
+    ----------
+    session_data
+        The store to stream into.
+    source
+        Where bars come from.
+    plan
+        What is streamed, derived and loaded as history.
+    time_manager
+        Clock and calendar.
+    engine
+        The analyses to call.
+    sessions
+        Positions of the window's sessions in the session table, rising.
+    prefetch_sessions
+        Sessions loaded at once; ``None`` means as many as fit 256 MiB.
+    progress
+        Called about ten times a second.
+    """
+
+    def __init__(
+        self,
+        session_data: SessionData,
+        source: BarSource,
+        plan: StreamPlan,
+        *,
+        time_manager: TimeManager,
+        engine: AnalysisEngine,
+        sessions: Sequence[int],
+        prefetch_sessions: int | None = None,
+        progress: Callable[[ProgressEvent], object] | None = None,
+    ) -> None:
+        self._session_data = session_data
+        self._source = source
+        self._plan = plan
+        self._time_manager = time_manager
+        self._engine = engine
+        self._sessions = sessions
+        self.progress = progress
+        self._table = time_manager.session_table
+        bases = {symbol.symbol: symbol.base for symbol in plan.symbols}
+        self._queues = SessionQueues(
+            source, self._table, bases, sessions=sessions, prefetch_sessions=prefetch_sessions
+        )
+        self._done = 0
+        self._bars = 0
+        self._streaming_seconds = 0.0
+        self._next_progress = 0.0
+        self._began = 0.0
+        self.tally = Tally(bases)
+
+    def batches(self) -> Iterator[Batch]:
+        """Run the window and yield every batch after the analyses have seen it.
+
+        Who stops iterating ends the run after the current batch.
+        """
+        return self._play(each_instant=True)
+
+    def _play(self, *, each_instant: bool) -> Iterator[Batch]:
+        self._began = time.perf_counter()
+        for warning in self._plan.warnings:
+            self.tally.warn(
+                warning.kind, warning.text, count=len(warning.symbols), symbols=warning.symbols
+            )
+        try:
+            for at in range(len(self._sessions)):
+                yield from self._run_session(at, each_instant=each_instant)
+        finally:
+            self._session_data.set_session_active(False)
+
+    def source_warnings(self) -> list[RunWarning]:
+        """What the source had to say about its files, one entry per kind and text."""
+        grouped: dict[tuple[str, str], list[DataNote]] = {}
+        for note in self._source.notes:
+            grouped.setdefault((note.kind, note.text), []).append(note)
+        return [
+            RunWarning(
+                kind,
+                text,
+                sum(note.count for note in notes),
+                tuple(dict.fromkeys(note.symbol for note in notes if note.symbol)),
+            )
+            for (kind, text), notes in grouped.items()
+        ]
+
+    def run(self) -> None:
+        """Run the window to its end, waking only for what the analyses wait for."""
+        for _ in self._play(each_instant=False):
+            pass
+
+    def _run_session(self, at: int, *, each_instant: bool) -> Iterator[Batch]:
+        index = self._sessions[at]
+        session_date = from_day(int(self._table.dates[index]))
+        self._initialize(at)
+        if at == 0:
+            self._load_history(index)
+        queues = self._load_queues(at, index)
+        self.tally.start_session(self._session_data)
+        self._activate(index)
+        started, analysed = time.perf_counter(), self._engine.seconds
+        self._engine.start_session()
+        replay = Replay(
+            self._session_data,
+            [(queue.symbol, queue.bars) for queue in queues],
+            close=int(self._table.closes[index]),
+        )
+        wanted = None if each_instant else self._engine.wakes_for
+        waiting = 0.0
+        while True:
+            batch = replay.run(
+                each_instant=wanted is None, intervals=wanted or None, most_bars=_STRIDE
+            )
+            self._time_manager.set_backtest_time(batch.ts)
+            if batch.woke:
+                self._engine.dispatch(batch)
+                paused = time.perf_counter()
+                yield batch
+                waiting += time.perf_counter() - paused
+            self._show_progress(batch, time.perf_counter() - started - waiting)
+            if batch.ended:
+                break
+        self._end(at, index, batch, started=started, waiting=waiting, analysed=analysed)
+        _flow.info(
+            "[SESSION_FLOW] PHASE_5.SUMMARY: %d batches, %d bars, session %s",
+            batch.instants,
+            batch.base_bars,
+            session_date,
+        )
+
+    def _initialize(self, at: int) -> None:
+        session_date = from_day(int(self._table.dates[self._sessions[at]]))
+        self._session_data.set_session_active(False)
+        self._session_data.start_new_session(session_date, roll=True)
+        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_1: Complete - session %s", session_date)
+
+    def _load_history(self, index: int) -> None:
+        short = load_history(self._session_data, self._source, self._plan, self._table, index)
+        for (interval, days), symbols in short.items():
+            text = f"history {interval}: fewer than the {days} days asked for are stored"
+            self.tally.warn("history", text, count=len(symbols), symbols=symbols)
+        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_2: Complete - history loaded")
+
+    def _load_queues(self, at: int, index: int) -> list[SessionQueue]:
+        queues = self._queues.load(at)
+        session_date = from_day(int(self._table.dates[index]))
+        for queue in queues:
+            if queue.out_of_session:
+                self._session_data._count_out_of_session(queue.symbol, queue.out_of_session)
+            if not len(queue.bars):
+                text = "no bar in a session of the window; it ran with quality 0"
+                self.tally.warn("no data", text, symbols=[f"{queue.symbol} {session_date}"])
+        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_3: Complete - %d queues", len(queues))
+        return queues
+
+    def _activate(self, index: int) -> None:
+        self._time_manager.set_backtest_time(int(self._table.opens[index]))
+        self._session_data.set_session_active(True)
+        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_4: Complete - active")
+
+    def _end(
+        self, at: int, index: int, last: Batch, *, started: float, waiting: float, analysed: float
+    ) -> None:
+        self._session_data.end_session()
+        self._session_data.set_session_active(False)
+        self._engine.end_session()
+        seconds = time.perf_counter() - started - waiting
+        self._done, self._bars = at + 1, self._bars + last.base_bars
+        self._streaming_seconds += seconds
+        session_date = from_day(int(self._table.dates[index]))
+        self.tally.end_session(
+            self._session_data,
+            self._table,
+            index,
+            is_early_close=self._time_manager.is_early_close(session_date)[0],
+            last=last,
+            load_seconds=self._queues.load_seconds,
+            seconds=seconds,
+            analysis_seconds=self._engine.seconds - analysed,
+        )
+        self._next_progress = 0.0
+        self._show_progress(None, 0.0)
+
+    def _show_progress(self, batch: Batch | None, seconds: float) -> None:
+        if self.progress is None:
+            return
+        now = time.perf_counter()
+        if now < self._next_progress:
+            return
+        self._next_progress = now + _PROGRESS_SECONDS
+        bars = self._bars + (batch.base_bars if batch else 0)
+        streamed = self._streaming_seconds + seconds
+        elapsed = now - self._began
+        remaining = elapsed / self._done * (len(self._sessions) - self._done) if self._done else None
+        clock = self._time_manager.get_current_time() if batch is None else from_ns(batch.ts, self._table.zone)
+        self.progress(
+            ProgressEvent(
+                sessions_done=self._done,
+                sessions_total=len(self._sessions),
+                clock=clock,
+                bars=bars,
+                bars_per_second=bars / streamed if streamed > 0 else 0.0,
+                remaining_seconds=remaining,
+            )
+        )

@@ -1,0 +1,149 @@
+"""What a run leaves behind: values only, printed by ``tapeloom.report`` and read by programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.records import Records
+    from tapeloom.session_data import SessionData
+
+__all__ = ["ProgressEvent", "RunResult", "RunWarning", "SessionReport", "SymbolReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """Where a run stands; sent to ``progress`` about ten times a second and at the end of each session."""
+
+    sessions_done: int
+    sessions_total: int
+    clock: datetime
+    bars: int
+    bars_per_second: float
+    remaining_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """One kind of warning with how often it came up, not one entry per occurrence."""
+
+    kind: str
+    text: str
+    count: int
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolReport:
+    """One symbol over the whole run, base series, regular hours."""
+
+    symbol: str
+    expected: int
+    present: int
+    missing: int
+    gaps: int
+    longest_gap: int
+    out_of_session: int
+
+    @property
+    def quality(self) -> float | None:
+        """Present among the expected, 0-100; ``None`` when nothing was expected."""
+        return 100.0 * self.present / self.expected if self.expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """One session over all symbols, base series, regular hours.
+
+    ``expected``, ``present``, ``missing`` and ``longest_gap`` count bars; ``longest_gap_symbol`` names whose gap was longest.
+    ``seconds`` is the wall time of the session without loading; ``analysis_seconds`` is the part spent in the user's analysis.
+    """
+
+    session_date: date
+    is_early_close: bool
+    symbols: int
+    instants: int
+    bars: int
+    derived_bars: int
+    expected: int
+    present: int
+    missing: int
+    gaps: int
+    longest_gap: int
+    longest_gap_symbol: str | None
+    longest_gap_start: datetime | None
+    out_of_session: int
+    duplicates: int
+    corrections: int
+    late: int
+    quarantined: int
+    load_seconds: float
+    seconds: float
+    analysis_seconds: float
+
+    @property
+    def quality(self) -> float | None:
+        """Present among the expected, 0-100; ``None`` when nothing was expected."""
+        return 100.0 * self.present / self.expected if self.expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What ``run`` and ``replay`` return.
+
+    ``session_data`` still holds the last session. ``records`` is the table of ``session.record``.
+    """
+
+    session_name: str
+    plan: StreamPlan
+    sessions: tuple[SessionReport, ...]
+    symbols: tuple[SymbolReport, ...]
+    warnings: tuple[RunWarning, ...]
+    session_data: SessionData
+    records: Records
+    table_fingerprint: str
+    total_seconds: float
+    analysis_name: str | None = None
+    stopped_early: bool = field(default=False)
+
+    @property
+    def bars(self) -> int:
+        """Base bars delivered in all sessions."""
+        return sum(s.bars for s in self.sessions)
+
+    @property
+    def derived_bars(self) -> int:
+        """Derived bars emitted in all sessions."""
+        return sum(s.derived_bars for s in self.sessions)
+
+    @property
+    def missing(self) -> int:
+        """Bars that were due and did not come, in all sessions."""
+        return sum(s.missing for s in self.sessions)
+
+    @property
+    def gaps(self) -> int:
+        """Gaps in all sessions."""
+        return sum(s.gaps for s in self.sessions)
+
+    @property
+    def quality(self) -> float | None:
+        """Present among the expected over the whole run, 0-100; ``None`` when nothing was expected."""
+        expected = sum(s.expected for s in self.sessions)
+        return 100.0 * sum(s.present for s in self.sessions) / expected if expected else None
+
+    @property
+    def bars_per_second(self) -> float:
+        """Base bars per second of streaming, the user's analysis included, loading apart."""
+        seconds = sum(s.seconds for s in self.sessions)
+        return self.bars / seconds if seconds > 0 else 0.0
+
+    @property
+    def bars_per_second_without_analysis(self) -> float:
+        """Base bars per second of streaming with the time inside the user's analysis taken out."""
+        seconds = sum(s.seconds - s.analysis_seconds for s in self.sessions)
+        return self.bars / seconds if seconds > 0 else 0.0

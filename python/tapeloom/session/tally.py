@@ -1,0 +1,149 @@
+"""Adds up a run: one report per session, totals per symbol, warnings by kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tapeloom.calendars.session_table import from_day
+from tapeloom.ingest import IngestCounts
+from tapeloom.session.result import RunWarning, SessionReport, SymbolReport
+from tapeloom.timestamps import from_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tapeloom._core import Batch, SessionTable
+    from tapeloom.session_data import SessionData
+
+__all__ = ["Tally"]
+
+
+@dataclass(slots=True)
+class _SymbolTotal:
+    expected: int = 0
+    present: int = 0
+    gaps: int = 0
+    longest: int = 0
+    out_of_session: int = 0
+
+
+@dataclass(slots=True)
+class _Warning:
+    text: str
+    count: int = 0
+    symbols: dict[str, None] = field(default_factory=dict)
+
+
+class Tally:
+    """Collects what the run's result shows."""
+
+    def __init__(self, symbols: Iterable[str]) -> None:
+        self._totals = {symbol: _SymbolTotal() for symbol in symbols}
+        self._warnings: dict[tuple[str, str], _Warning] = {}
+        self._counts: dict[str, IngestCounts] = {}
+        self.sessions: list[SessionReport] = []
+
+    def warn(self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()) -> None:
+        """Note a warning; one of the same kind and text is counted, not repeated."""
+        entry = self._warnings.setdefault((kind, text), _Warning(text))
+        entry.count += count
+        entry.symbols.update(dict.fromkeys(symbols))
+
+    def start_session(self, session_data: SessionData) -> None:
+        """Remember the counters, so that the session's report shows its own."""
+        self._counts = {symbol: session_data.get_ingest_counts(symbol) for symbol in self._totals}
+
+    def end_session(
+        self,
+        session_data: SessionData,
+        table: SessionTable,
+        index: int,
+        *,
+        is_early_close: bool,
+        last: Batch,
+        load_seconds: float,
+        seconds: float,
+        analysis_seconds: float,
+    ) -> SessionReport:
+        """Report the session that has just ended."""
+        expected = present = gaps = longest = out_of_session = duplicates = 0
+        longest_symbol, longest_start = None, None
+        counts = IngestCounts()
+        for symbol, total in self._totals.items():
+            here, due = session_data._presence(symbol) or (0, 0)
+            runs = session_data._missing(symbol)
+            repeated, _, outside, _ = session_data._session_counts(symbol)
+            bars = session_data.get_ingest_counts(symbol) - self._counts[symbol]
+            counts += bars
+            total.expected += due
+            total.present += here
+            total.gaps += len(runs)
+            total.out_of_session += outside
+            expected, present, gaps = expected + due, present + here, gaps + len(runs)
+            out_of_session, duplicates = out_of_session + outside, duplicates + repeated
+            for start, _, missing in runs:
+                total.longest = max(total.longest, missing)
+                if missing > longest:
+                    longest, longest_symbol, longest_start = missing, symbol, from_ns(start, table.zone)
+            self._warn_of(symbol, bars)
+        report = SessionReport(
+            session_date=from_day(int(table.dates[index])),
+            is_early_close=is_early_close,
+            symbols=len(self._totals),
+            instants=last.instants,
+            bars=last.base_bars,
+            derived_bars=last.derived_bars,
+            expected=expected,
+            present=present,
+            missing=expected - present,
+            gaps=gaps,
+            longest_gap=longest,
+            longest_gap_symbol=longest_symbol,
+            longest_gap_start=longest_start,
+            out_of_session=out_of_session,
+            duplicates=duplicates,
+            corrections=counts.corrections,
+            late=counts.late,
+            quarantined=counts.quarantined,
+            load_seconds=load_seconds,
+            seconds=seconds,
+            analysis_seconds=analysis_seconds,
+        )
+        self.sessions.append(report)
+        return report
+
+    def _warn_of(self, symbol: str, counts: IngestCounts) -> None:
+        if counts.duplicates:
+            self.warn("duplicates", "bars came twice; dropped", count=counts.duplicates, symbols=[symbol])
+        if counts.corrections:
+            text = "bars came again with other values; the later one is kept (bars.on_duplicate)"
+            self.warn("corrections", text, count=counts.corrections, symbols=[symbol])
+        if counts.quarantined:
+            text = "bars start between two expected starts; kept aside, see get_quarantine()"
+            self.warn("off grid", text, count=counts.quarantined, symbols=[symbol])
+
+    @property
+    def symbols(self) -> tuple[SymbolReport, ...]:
+        """Totals per symbol, in configured order."""
+        return tuple(
+            SymbolReport(
+                symbol=symbol,
+                expected=total.expected,
+                present=total.present,
+                missing=total.expected - total.present,
+                gaps=total.gaps,
+                longest_gap=total.longest,
+                out_of_session=total.out_of_session,
+            )
+            for symbol, total in self._totals.items()
+        )
+
+    @property
+    def warnings(self) -> tuple[RunWarning, ...]:
+        """Warnings in the order in which their kinds first came."""
+        return tuple(
+            RunWarning(kind, entry.text, entry.count, tuple(entry.symbols))
+            for (kind, _), entry in self._warnings.items()
+        )
+

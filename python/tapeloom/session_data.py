@@ -1,0 +1,712 @@
+"""What is known up to now: the store that analysis code reads while the session runs. It computes nothing.
+
+The hot reads (`get_latest_bar`, `get_last_n_bars`, ...) are methods of `_core.Store`; see `_core.pyi`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from tapeloom._core import BarData, Bars, Interval, SessionTable, Store
+from tapeloom.bars import normalise_symbol
+from tapeloom.calendars.session_table import from_day, get_session_table, resolve_exchange_group, to_day
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    OutOfCalendarError,
+    StateError,
+    TapeloomWarning,
+    UnknownSeriesError,
+    UnknownSymbolError,
+    did_you_mean,
+)
+from tapeloom.gap import Gap, QualityReport
+from tapeloom.ingest import IngestCounts, IngestReport, Outcome
+from tapeloom.records import Records
+from tapeloom.timestamps import from_ns, to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime, tzinfo
+
+    from tapeloom.intervals import IntervalLike
+
+__all__ = ["SessionData", "SymbolSessionData", "get_session_data", "install_session_data", "reset_session_data"]
+
+_log = logging.getLogger("tapeloom.session_data")
+
+
+class SessionData(Store):
+    """All bars of a session and its history, readable from any thread while one thread writes.
+
+    Parameters
+    ----------
+    exchange_group
+        Exchange whose calendar and zone hold, such as ``"US_EQUITY"`` or a calendar code.
+    on_duplicate
+        A key that comes again with other values: ``"replace"``, ``"ignore"`` or ``"error"``.
+    on_invalid
+        Invalid rows of a batch: ``"error"`` refuses the batch, ``"skip"`` stores the good rows.
+    allow_negative_prices
+        Whether prices may be zero or below.
+    completeness
+        Derived bars: ``"any"`` yields a bar from at least one base bar, flagged ``PARTIAL`` when some are missing;
+        ``"complete"`` only from all of them.
+    historical_bars_trailing_days
+        Sessions of history kept when a session rolls; ``None`` keeps all.
+    measure_session_quality
+        ``False``: the quality of the session is ``None``.
+    measure_history_quality
+        ``False``: the quality of history counts as 100.
+    strict
+        Whether an unknown symbol or interval raises when it is read, instead of reading as empty with a warning.
+
+    Examples
+    --------
+    >>> from tapeloom import BarData, SessionData
+    >>> session_data = SessionData()
+    >>> session_data.add_bar("AAPL", BarData("AAPL", 1_751_463_000_000_000_000, 10, 11, 9, 10.5, 100))
+    <Outcome.ACCEPTED: 'accepted'>
+    >>> session_data.get_last_n_bars("AAPL", 1).close
+    array([10.5])
+    """
+
+    def __new__(
+        cls,
+        exchange_group: str = "US_EQUITY",
+        *,
+        on_duplicate: str = "replace",
+        on_invalid: str = "error",
+        allow_negative_prices: bool = False,
+        completeness: str = "any",
+        historical_bars_trailing_days: int | None = None,
+        measure_session_quality: bool = True,
+        measure_history_quality: bool = True,
+        strict: bool = False,
+    ) -> Self:
+        del historical_bars_trailing_days, measure_session_quality, measure_history_quality, strict
+        return super().__new__(
+            cls,
+            zone=resolve_exchange_group(exchange_group).zone,
+            on_duplicate=on_duplicate,
+            on_invalid=on_invalid,
+            allow_negative_prices=allow_negative_prices,
+            completeness=completeness,
+        )
+
+    def __init__(
+        self,
+        exchange_group: str = "US_EQUITY",
+        *,
+        historical_bars_trailing_days: int | None = None,
+        measure_session_quality: bool = True,
+        measure_history_quality: bool = True,
+        strict: bool = False,
+        **_policies: object,
+    ) -> None:
+        self._group = resolve_exchange_group(exchange_group)
+        self._strict = strict
+        self._measures = {"session": measure_session_quality, "history": measure_history_quality}
+        self._table: SessionTable | None = None
+        self._history_days = historical_bars_trailing_days
+        self._active = False
+        self._warned: set[tuple[str, str]] = set()
+        self._records = Records(self._group.zone)
+        if historical_bars_trailing_days is not None:
+            self.keep_history(historical_bars_trailing_days)
+
+    # ---------------------------------------------------------------- properties
+
+    @property
+    def exchange_group(self) -> str:
+        """Exchange group as given."""
+        return self._group.name
+
+    @property
+    def timezone(self) -> tzinfo:
+        """Zone of the exchange, in which datetimes come out."""
+        return self._group.zone
+
+    @property
+    def session_table(self) -> SessionTable:
+        """All sessions of the exchange; built on first use."""
+        if self._table is None:
+            table = get_session_table(self._group.name)
+            self._set_table(table)
+            self._table = table
+        return self._table
+
+    @property
+    def current_session_date(self) -> date | None:
+        """Date of the current session, ``None`` before the first."""
+        day, _ = self._session
+        return None if day is None else from_day(day)
+
+    @property
+    def session_ended(self) -> bool:
+        """Whether the current session has ended; everything stays readable."""
+        return self._session[1]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a coordinator is streaming into this store."""
+        return self._active
+
+    @property
+    def start_time(self) -> datetime | None:
+        """Regular open of the current session, aware; ``None`` without one."""
+        bounds = self._bounds()
+        return None if bounds is None else from_ns(bounds[0], self.timezone)
+
+    @property
+    def end_time(self) -> datetime | None:
+        """Regular close of the current session, aware; ``None`` without one."""
+        bounds = self._bounds()
+        return None if bounds is None else from_ns(bounds[1], self.timezone)
+
+    @property
+    def historical_bars_trailing_days(self) -> int | None:
+        """Sessions of history kept when a session rolls; ``None`` keeps all."""
+        return self._history_days
+
+    @property
+    def records(self) -> Records:
+        """Rows kept by :meth:`record`."""
+        return self._records
+
+    def _bounds(self) -> tuple[int, int] | None:
+        day, _ = self._session
+        index = None if day is None else self.session_table.index_of(day)
+        if index is None:
+            return None
+        return int(self.session_table.opens[index]), int(self.session_table.closes[index])
+
+    # ---------------------------------------------------------------- life cycle
+
+    def start_new_session(self, session_date: date, *, roll: bool = False) -> None:
+        """Begin a session: its date is set, the bars of the one before go.
+
+        Parameters
+        ----------
+        session_date
+            A date, in the exchange's terms. One without trading is allowed: nothing is due then.
+        roll
+            Whether the bars of the ended session become history instead of being dropped.
+
+        Raises
+        ------
+        OutOfCalendarError
+            If the date lies outside the session table.
+        """
+        day = to_day(session_date)
+        table = self.session_table
+        if not int(table.dates[0]) <= day <= int(table.dates[-1]):
+            first, last = from_day(int(table.dates[0])), from_day(int(table.dates[-1]))
+            text = f"session_date is {session_date}; the session table of {table.calendar} covers {first} to {last}"
+            raise OutOfCalendarError(text, got=session_date)
+        index = table.index_of(day)
+        if index is None:
+            _log.warning("%s is no trading day of %s: nothing is due", session_date, table.calendar)
+            span = (_midnight(day, self.timezone), _midnight(day + 1, self.timezone))
+        else:
+            span = (int(table.span_starts[index]), int(table.span_ends[index]))
+        self._start_session(day, span, roll)
+
+    def end_session(self) -> None:
+        """End the session: the clock goes to the close and the last buckets end.
+
+        Raises
+        ------
+        StateError
+            If no session has been started.
+        """
+        self._end_session()
+
+    def set_session_active(self, active: bool) -> None:
+        """Set ``is_active``; reading is always allowed."""
+        self._active = bool(active)
+
+    def clear_session_bars(self) -> None:
+        """Empty the session's bars of all symbols."""
+        self._clear("session")
+
+    def clear_historical_bars(self) -> None:
+        """Empty the history of all symbols."""
+        self._clear("history")
+
+    def clear_all(self) -> None:
+        """Forget symbols, bars, counters, the session date and flags.
+
+        Raises
+        ------
+        StateError
+            While a session is running.
+        """
+        if self._active:
+            text = "a session is running; stop it before clear_all()"
+            raise StateError(text)
+        self._clear("all")
+        self._warned.clear()
+        self._records = Records(self.timezone)
+
+    clear = clear_all
+
+    def keep_history(self, days: int, *, by_interval: Mapping[str, int] | None = None) -> None:
+        """Set how many sessions of history stay when a session rolls.
+
+        Parameters
+        ----------
+        days
+            For every interval without a number of its own, at least 0.
+        by_interval
+            Other numbers for some intervals.
+        """
+        if days < 0:
+            text = f"days is {days}; it must be 0 or more"
+            raise ArgumentError(text, got=days)
+        self._history_days = days
+        self._set_history_days(None, days)
+        for interval, kept in (by_interval or {}).items():
+            self._set_history_days(interval, kept)
+
+    # ---------------------------------------------------------------- writing
+
+    def register_symbol(
+        self, symbol: str, *, base_interval: IntervalLike | None = None, derived: Iterable[IntervalLike] = ()
+    ) -> SymbolSessionData:
+        """Keep a symbol. Doing so again adds derived intervals, filled from what is stored.
+
+        Parameters
+        ----------
+        base_interval
+            Interval of the bars that will come; fixed from then on. ``None`` means the one that stands, or ``1m``.
+        derived
+            Coarser intervals to compute, up to one session.
+
+        Raises
+        ------
+        SeriesConflictError
+            If another base interval stands, or a derived one equals it.
+        IntervalError
+            If the base cannot feed a derived interval.
+        """
+        name = normalise_symbol(symbol)
+        wanted = [Interval(interval) for interval in derived]
+        if wanted:
+            _ = self.session_table
+        self._register(name, None if base_interval is None else Interval(base_interval), wanted)
+        return SymbolSessionData(self, name)
+
+    def add_bars_batch(
+        self, symbol: str, bars: object, interval: IntervalLike | None = None, *, on_invalid: str | None = None
+    ) -> IngestReport:
+        """Add bars to the base series of a symbol as one arrival, in any order.
+
+        Parameters
+        ----------
+        bars
+            ``Bars``, a list of ``BarData``, a dict of arrays, a pandas or polars frame or any Arrow object.
+        interval
+            Interval of the bars where they do not carry it; the base interval otherwise.
+        on_invalid
+            Overrides the store's policy for this call: ``"error"`` or ``"skip"``.
+
+        Returns
+        -------
+        IngestReport
+            Counts of this batch; the rows that were skipped.
+
+        Raises
+        ------
+        InvalidBarError
+            With the first ten invalid rows; nothing is stored.
+        DuplicateBarError
+            If a key comes again with other values and ``on_duplicate`` is ``"error"``; nothing is stored.
+        SeriesConflictError
+            If the bars have another interval than the base series.
+        """
+        name = normalise_symbol(symbol)
+        table = self._table
+        kept = self._intervals(name)
+        if isinstance(bars, Bars):
+            batch = bars
+        else:
+            from tapeloom.columns import read_frame
+
+            given = interval if interval is not None else (kept[0] if kept else None)
+            found = read_frame(bars, zone=self.timezone, table=table, symbol=name, interval=given)
+            if not found:
+                return IngestReport(name, IngestCounts())
+            batch = found[name]
+        if interval is not None and Interval(interval) != Interval(batch.interval):
+            text = f"interval is {Interval(interval)} but the bars of {name} have {batch.interval}"
+            raise ArgumentError(text, symbol=name, expected=str(Interval(interval)), got=batch.interval)
+        if batch.symbol != name:
+            text = f"bars of {batch.symbol} cannot be added to {name}"
+            raise ArgumentError(text, symbol=name, got=batch.symbol)
+        if on_invalid not in (None, "error", "skip"):
+            text = f"on_invalid is {on_invalid!r}; it must be 'error' or 'skip'"
+            raise ArgumentError(text, got=on_invalid)
+        if not kept:
+            self._register(name, Interval(batch.interval), [])
+        counts, skipped = self._add_batch(name, batch, on_invalid)
+        return IngestReport(name, IngestCounts(*counts), tuple(skipped))
+
+    def append_bar(self, symbol: str, interval: IntervalLike, bar: BarData) -> Outcome:
+        """Add a bar to a named series; the same as :meth:`add_bar` for the base series.
+
+        Raises
+        ------
+        SeriesConflictError
+            If ``interval`` is not the base interval of the symbol.
+        """
+        name = normalise_symbol(symbol)
+        self._register(name, Interval(interval), [])
+        return self.add_bar(name, bar)
+
+    def _add_bar(self, symbol: object, bar: object) -> Outcome:
+        """Resolve what the exact match of ``add_bar`` left open, then offer the bar again."""
+        name = normalise_symbol(symbol)
+        if not isinstance(bar, BarData):
+            text = f"bar is {type(bar).__name__}; it must be a BarData"
+            raise ArgumentTypeError(text)
+        if normalise_symbol(bar.symbol) != name:
+            text = f"a bar of {bar.symbol} cannot be added to {name}"
+            raise ArgumentError(text, symbol=name, got=bar.symbol)
+        ts = to_ns(bar.timestamp, self.timezone) if _is_naive(bar) else bar.ts
+        self._register(name, Interval(bar.interval), [])
+        resolved = BarData(
+            name, ts, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.interval, bar.flags, bar.constituents
+        )
+        return self.add_bar(name, resolved)
+
+    def _outcome(self, name: str) -> Outcome:
+        return Outcome(name)
+
+    def record(self, symbol: str | None = None, /, **values: Any) -> None:
+        """Keep a row of results, stamped with the clock of the session.
+
+        Parameters
+        ----------
+        symbol
+            Whom the row is about, if anybody.
+        **values
+            Numbers, texts or booleans by column name.
+
+        Raises
+        ------
+        StateError
+            Before the first bar or session, when there is no clock.
+        """
+        clock = self._clock
+        if clock is None:
+            text = "there is no clock before the first bar; record() stamps its rows with it"
+            raise StateError(text)
+        bounds = self._bounds()
+        # Before the first bar the clock stands at midnight; what is recorded then belongs to the open.
+        self._records.add(clock if bounds is None else max(clock, bounds[0]), symbol, **values)
+
+    # ---------------------------------------------------------------- reading
+
+    def _resolve(self, symbol: object, interval: IntervalLike | None) -> tuple[str, str] | None:
+        """Return the canonical names of a series, or ``None`` with a warning when nobody keeps it."""
+        name = normalise_symbol(symbol)
+        kept = self._intervals(name)
+        if not kept:
+            known = self._symbols
+            hint = did_you_mean(name, known) or f"; kept: {', '.join(known[:10]) or 'none'}"
+            self._miss(UnknownSymbolError(f"symbol {name} is not kept{hint}", symbol=name), (name, ""))
+            return None
+        wanted = kept[0] if interval is None else str(Interval(interval))
+        if wanted not in kept:
+            text = f"{name} has no {wanted} bars; kept: {', '.join(kept)}"
+            self._miss(UnknownSeriesError(text, symbol=name, interval=wanted), (name, wanted))
+            return None
+        return name, wanted
+
+    def _miss(self, error: UnknownSymbolError | UnknownSeriesError, key: tuple[str, str]) -> None:
+        if self._strict:
+            raise error
+        if key not in self._warned:
+            self._warned.add(key)
+            warnings.warn(error.message, TapeloomWarning, stacklevel=3)
+
+    def get_symbol_data(self, symbol: str) -> SymbolSessionData | None:
+        """Return a live handle on one symbol, ``None`` when it is not kept."""
+        name = normalise_symbol(symbol)
+        return SymbolSessionData(self, name) if self._intervals(name) else None
+
+    def __getitem__(self, symbol: str) -> SymbolSessionData:
+        found = self.get_symbol_data(symbol)
+        if found is None:
+            hint = did_you_mean(normalise_symbol(symbol), self._symbols)
+            text = f"symbol {normalise_symbol(symbol)} is not kept{hint}"
+            raise UnknownSymbolError(text, symbol=symbol)
+        return found
+
+    def get_active_symbols(self) -> set[str]:
+        """Return a copy of the set of symbols that are kept."""
+        return set(self._symbols)
+
+    def get_session_metrics(self, symbol: str) -> dict[str, Any]:
+        """Return figures of the current session over the base bars of regular hours.
+
+        Returns
+        -------
+        dict
+            ``symbol, session_volume, session_high, session_low, vwap, last_update, bar_quality, bar_count``;
+            ``last_update`` is the start of the newest bar, aware. Empty for a symbol that is not kept; without a bar
+            the figures are ``None`` and the volume 0.0.
+        """
+        found = self._resolve(symbol, None)
+        if found is None:
+            return {}
+        name, _ = found
+        metrics = self._metrics(name)
+        volume, high, low, vwap, count, last = metrics or (0.0, None, None, None, 0, None)
+        return {
+            "symbol": name,
+            "session_volume": volume,
+            "session_high": high,
+            "session_low": low,
+            "vwap": vwap,
+            "last_update": None if last is None else from_ns(last, self.timezone),
+            "bar_quality": self.get_quality(name),
+            "bar_count": count,
+        }
+
+    def get_quality(self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session") -> float | None:
+        """Return the present among the due bars in percent, 0-100.
+
+        ``None`` when nothing is due, for a series nobody keeps and without a schedule. A derived series has the quality
+        of its base. Due are the expected bars of regular hours whose end the clock has reached.
+        """
+        found = self._resolve(symbol, interval)
+        if found is None:
+            return None
+        present, due = self._presence_in(found[0], scope)
+        return 100.0 * present / due if due else None
+
+    def _presence_in(self, name: str, scope: str) -> tuple[int, int]:
+        if scope not in ("session", "history", "all"):
+            text = f"scope is {scope!r}; it must be 'session', 'history' or 'all'"
+            raise ArgumentError(text, got=scope)
+        present, due = 0, 0
+        if scope != "history" and self._measures["session"]:
+            present, due = self._presence(name) or (0, 0)
+        if scope != "session":
+            past_present, past_due, _ = self._history(name)
+            # History that is not measured counts as whole.
+            present += past_present if self._measures["history"] else past_due
+            due += past_due
+        return present, due
+
+    def get_quality_report(self, symbol: str) -> QualityReport | None:
+        """Return the quality of a symbol's session with its counters, ``None`` for a symbol that is not kept."""
+        found = self._resolve(symbol, None)
+        if found is None:
+            return None
+        name, interval = found
+        present, due = self._presence(name) or (0, 0)
+        return QualityReport(name, interval, due, present, *self._session_counts(name))
+
+    def get_gaps(self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session") -> list[Gap]:
+        """Return the runs of due bars that did not come, oldest first.
+
+        A derived series has a gap where it yielded no bar.
+        """
+        found = self._resolve(symbol, interval)
+        if found is None:
+            return []
+        name, wanted = found
+        self._presence_in(name, scope)
+        if wanted != self._intervals(name)[0]:
+            runs = self._derived_gaps(name, wanted, scope)
+        else:
+            runs = [] if scope == "session" else self._history(name)[2]
+            runs = runs if scope == "history" else [*runs, *self._missing(name)]
+        zone = self.timezone
+        return [Gap(name, wanted, from_ns(start, zone), from_ns(end, zone), n) for start, end, n in runs]
+
+    def _derived_gaps(self, name: str, interval: str, scope: str) -> list[tuple[int, int, int]]:
+        table, clock = self.session_table, self._clock
+        indices = [] if scope == "session" else self._history_sessions(name)
+        day, _ = self._session
+        current = None if day is None or scope == "history" else table.index_of(day)
+        stamps = self.get_bars(name, interval, scope=scope).ts
+        runs: list[tuple[int, int, int]] = []
+        for index in [*indices, *([] if current is None else [current])]:
+            until = clock if index == current else None
+            runs += _missing_runs(table, index, interval, stamps, until)
+        return runs
+
+    def get_ingest_counts(self, symbol: str | None = None) -> IngestCounts:
+        """Return how many bars were offered and what became of them, for one symbol or all."""
+        if symbol is None:
+            return sum((IngestCounts(*self._counts(name)) for name in self._symbols), IngestCounts())
+        found = self._resolve(symbol, None)
+        return IngestCounts() if found is None else IngestCounts(*self._counts(found[0]))
+
+    def get_revisions(self, symbol: str) -> list[tuple[BarData, BarData]]:
+        """Return the corrections of a symbol as (old bar, new bar), in order of arrival."""
+        found = self._resolve(symbol, None)
+        return [] if found is None else self._revisions(found[0])
+
+    def get_quarantine(self, symbol: str | None = None) -> list[tuple[BarData, str]]:
+        """Return valid bars without a place as (bar, reason), in order of arrival.
+
+        The reason is ``off_grid`` (starts between two expected starts) or ``later_session``.
+        """
+        name = None if symbol is None else normalise_symbol(symbol)
+        return [(bar, reason) for bar, reason in self._quarantine() if name in (None, bar.symbol)]
+
+    def state_hash(self) -> str:
+        """Return a digest of the session's bars, equal wherever they are equal.
+
+        BLAKE2b with 256 bits over the symbols in order of their UTF-8 bytes and the intervals in rising order: each
+        name with its length, the number of rows, then per row ``ts`` and the five values, little-endian, -0.0 as 0.0.
+        Flags, counters and the order of arrival do not enter.
+        """
+        digest = hashlib.blake2b(digest_size=32)
+        for name in sorted(self._symbols, key=lambda text: text.encode()):
+            for interval in self._intervals(name):
+                bars = self.get_bars(name, interval)
+                rows = np.empty((len(bars), 6), dtype="<i8")
+                rows[:, 0] = bars.ts
+                for at, column in enumerate((bars.open, bars.high, bars.low, bars.close, bars.volume), start=1):
+                    # Adding 0.0 makes -0.0 0.0.
+                    rows[:, at] = (column + 0.0).astype("<f8").view("<i8")
+                for text in (name, interval):
+                    encoded = text.encode()
+                    digest.update(len(encoded).to_bytes(8, "little") + encoded)
+                digest.update(len(bars).to_bytes(8, "little"))
+                digest.update(rows.tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        session = self.current_session_date or "no session"
+        return f"SessionData({self.exchange_group!r}, {session}, {len(self._symbols)} symbols, epoch {self.epoch})"
+
+
+class SymbolSessionData:
+    """A live, read-only handle on one symbol of a :class:`SessionData`."""
+
+    __slots__ = ("_session_data", "_symbol")
+
+    def __init__(self, session_data: SessionData, symbol: str) -> None:
+        self._session_data = session_data
+        self._symbol = symbol
+
+    @property
+    def symbol(self) -> str:
+        """Symbol, upper-cased."""
+        return self._symbol
+
+    @property
+    def intervals(self) -> list[str]:
+        """Intervals that are kept: the base first, then derived ones, finest first."""
+        return self._session_data._intervals(self._symbol)
+
+    @property
+    def base_interval(self) -> str:
+        """Interval of the base series."""
+        return self.intervals[0]
+
+    def get_latest_bar(self, interval: IntervalLike | None = None, *, scope: str = "session") -> BarData | None:
+        """As ``SessionData.get_latest_bar``."""
+        return self._session_data.get_latest_bar(self._symbol, interval, scope=scope)
+
+    def get_last_n_bars(self, n: int, interval: IntervalLike | None = None, *, scope: str = "session") -> Bars:
+        """As ``SessionData.get_last_n_bars``."""
+        return self._session_data.get_last_n_bars(self._symbol, n, interval, scope=scope)
+
+    def get_bars_since(self, timestamp: object, interval: IntervalLike | None = None, *, scope: str = "session") -> Bars:
+        """As ``SessionData.get_bars_since``."""
+        return self._session_data.get_bars_since(self._symbol, timestamp, interval, scope=scope)
+
+    def get_bars(
+        self,
+        interval: IntervalLike | None = None,
+        *,
+        start: object | None = None,
+        end: object | None = None,
+        scope: str = "session",
+    ) -> Bars:
+        """As ``SessionData.get_bars``."""
+        return self._session_data.get_bars(self._symbol, interval, start=start, end=end, scope=scope)
+
+    def get_bar_count(self, interval: IntervalLike | None = None, *, scope: str = "session") -> int:
+        """As ``SessionData.get_bar_count``."""
+        return self._session_data.get_bar_count(self._symbol, interval, scope=scope)
+
+    def __repr__(self) -> str:
+        return f"SymbolSessionData({self._symbol!r}, intervals {', '.join(self.intervals)})"
+
+
+def _is_naive(bar: BarData) -> bool:
+    return getattr(bar.timestamp, "tzinfo", None) is None
+
+
+def _midnight(day: int, zone: tzinfo) -> int:
+    from datetime import datetime, time
+
+    return to_ns(datetime.combine(from_day(day), time(), zone), zone)
+
+
+def _missing_runs(
+    table: SessionTable, index: int, interval: str, stamps: np.ndarray[Any, Any], until: int | None
+) -> list[tuple[int, int, int]]:
+    runs: list[tuple[int, int, int]] = []
+    for start in np.setdiff1d(table.grid(index, interval), stamps).tolist():
+        end = table.bar_end(start, interval)
+        if until is not None and end > until:
+            continue
+        if runs and runs[-1][1] == start:
+            runs[-1] = (runs[-1][0], end, runs[-1][2] + 1)
+        else:
+            runs.append((start, end, 1))
+    return runs
+
+
+_default: SessionData | None = None
+_default_lock = threading.Lock()
+
+
+def get_session_data() -> SessionData:
+    """Return the process-wide store, made on first use."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = SessionData()
+        return _default
+
+
+def reset_session_data() -> None:
+    """Drop the process-wide store: who holds it keeps it, the next ``get_session_data()`` makes a new one.
+
+    Raises
+    ------
+    StateError
+        While a session is running in it.
+    """
+    global _default
+    with _default_lock:
+        if _default is not None and _default.is_active:
+            text = "a session is running in the default store; stop it first"
+            raise StateError(text)
+        _default = None
+
+
+def install_session_data(session_data: SessionData) -> None:
+    """Make a run's store the process-wide one."""
+    global _default
+    with _default_lock:
+        _default = session_data
+
+

@@ -1,0 +1,229 @@
+"""Finds the files of bars below a root and tells whose bars they hold. It reads no bars but to tell an interval."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tapeloom._core import Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.columns.spacing import common_interval
+from tapeloom.errors import (
+    ArgumentError,
+    IntervalError,
+    MissingDataError,
+    StorageError,
+    SymbolError,
+    did_you_mean,
+)
+from tapeloom.storage.layout import BARS, decode_symbol, part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tapeloom.storage.parquet_store import ParquetStore
+
+__all__ = ["Catalog", "StoredSeries", "find_series", "folder_of_group"]
+
+Root = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """One symbol and interval, and the files that hold its bars, in order of their names.
+
+    ``of_folder``: the folder names the symbol. ``told``: the interval was told from the spacing of the stamps.
+    """
+
+    symbol: str
+    interval: Interval
+    files: tuple[Path, ...]
+    of_folder: bool
+    told: bool
+
+
+Catalog = dict[tuple[str, Interval], StoredSeries]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One file and what its path says."""
+
+    path: Path
+    symbol: str | None
+    interval: Interval | None
+
+
+def find_series(
+    root: Root,
+    group_names: Sequence[str],
+    store: ParquetStore,
+    *,
+    interval: Interval | None = None,
+) -> Catalog:
+    """Return every series below a root.
+
+    Parameters
+    ----------
+    root
+        A folder with ``bars/<group>/interval=<I>/symbol=<S>/*.parquet``, a folder of Parquet files at any depth, one
+        file, or a glob pattern.
+    group_names
+        Names the folder of the exchange group may have; compared without case.
+    store
+        Reads footers, where a path does not say what a file holds.
+    interval
+        Interval of files whose path does not say it; told from the spacing of their stamps if not given.
+
+    Raises
+    ------
+    MissingDataError
+        If the root, the group or any Parquet file is missing.
+    StorageError
+        If a path or file cannot be understood.
+    CorruptFileError
+        If a file is damaged.
+    """
+    found = [_read_path(path) for path in _files(root, group_names)]
+    told = (
+        _told_intervals([f for f in found if f.interval is None], store)
+        if interval is None
+        else {}
+    )
+    grouped: dict[tuple[str, Interval], list[tuple[Path, bool, bool]]] = {}
+    for file in found:
+        length = file.interval or interval or told[file.path]
+        for symbol in (
+            store.symbols(file.path) if file.symbol is None else [file.symbol]
+        ):
+            entry = (file.path, file.symbol is not None, file.path in told)
+            grouped.setdefault((symbol, length), []).append(entry)
+    return {
+        (symbol, length): StoredSeries(
+            symbol,
+            length,
+            tuple(path for path, _, _ in entries),
+            of_folder=all(named for _, named, _ in entries),
+            told=any(guessed for _, _, guessed in entries),
+        )
+        for (symbol, length), entries in grouped.items()
+    }
+
+
+def folder_of_group(root: Path, group_names: Sequence[str]) -> Path | None:
+    """Return the folder that holds the bars of a group, or ``None`` if there is none."""
+    names = {name.casefold() for name in group_names}
+    for parent in (root / BARS, root):
+        for folder in _folders(parent):
+            if folder.name.casefold() in names and _has_intervals(folder):
+                return folder
+    return None
+
+
+def _files(root: Root, group_names: Sequence[str]) -> list[Path]:
+    text = os.fspath(root)
+    path = Path(text)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        folder = folder_of_group(path, group_names)
+        if folder is None:
+            _check_one_market(path, group_names)
+        found = _below(folder or path)
+    elif glob.has_magic(text):
+        matches = sorted(Path(m) for m in glob.glob(text, recursive=True))  # noqa: PTH207, a pattern may be absolute
+        found = [file for m in matches for file in (_below(m) if m.is_dir() else [m])]
+        if not matches:
+            message = f"no file matches {text!r}"
+            raise MissingDataError(message, path=text)
+    else:
+        message = (
+            f"{text!r} does not exist; name a folder, a Parquet file or a glob pattern"
+        )
+        raise MissingDataError(message, path=text)
+    if not found:
+        where = f"{BARS}/{group_names[0].lower()}/interval=1m/symbol=AAPL/*.parquet"
+        message = f"no Parquet files in {text!r}; looked for {where} and for *.parquet at any depth"
+        raise MissingDataError(message, path=text)
+    # By name first: a file named by its date goes before a later one, whatever folder it is in.
+    return sorted(dict.fromkeys(found), key=lambda p: (p.name, str(p)))
+
+
+def _below(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*.parquet")
+        # Names with a dot or underscore in front are temporary files and the side files of other writers.
+        if not path.name.startswith((".", "_")) and path.is_file()
+    ]
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(p for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else []
+
+
+def _has_intervals(folder: Path) -> bool:
+    return any(child.name.startswith("interval=") for child in _folders(folder))
+
+
+def _check_one_market(root: Path, group_names: Sequence[str]) -> None:
+    """Refuse to mix the markets of a root that holds several, none of them asked for."""
+    for parent in (root / BARS, root):
+        groups = [folder.name for folder in _folders(parent) if _has_intervals(folder)]
+        if groups:
+            near = did_you_mean(group_names[0], groups)
+            text = f"{str(root)!r} holds no bars of {group_names[0]!r}; it holds {', '.join(groups)}{near}"
+            raise MissingDataError(text, path=str(root), expected=group_names[0])
+
+
+def _read_path(path: Path) -> _Found:
+    # Made absolute, so that what stands in front of a relative root counts too.
+    full = path.absolute()
+    symbol, interval = part_of(full, "symbol"), part_of(full, "interval")
+    try:
+        return _Found(
+            path,
+            None if symbol is None else normalise_symbol(decode_symbol(symbol)),
+            None if interval is None else Interval(interval),
+        )
+    except (SymbolError, IntervalError) as error:
+        text = f"{path}: {error}"
+        raise StorageError(text, path=str(path)) from error
+
+
+def _told_intervals(
+    files: Iterable[_Found], store: ParquetStore
+) -> dict[Path, Interval]:
+    """Return the interval of each file by the spacing of its stamps; a file of too few bars follows the others."""
+    told: dict[Path, Interval] = {}
+    unclear: list[Path] = []
+    for file in files:
+        try:
+            found = next(
+                (
+                    i
+                    for i in map(common_interval, store.stamps(file.path))
+                    if i is not None
+                ),
+                None,
+            )
+        except ArgumentError as error:
+            text = f"{file.path}: {error}"
+            raise StorageError(text, path=str(file.path)) from error
+        if found is None:
+            unclear.append(file.path)
+        else:
+            told[file.path] = found
+    agreed = set(told.values())
+    for path in unclear:
+        if len(agreed) != 1:
+            text = (
+                f"{path}: the interval cannot be told from fewer than two different stamps; put the file below a "
+                "folder such as interval=1m, or give the interval"
+            )
+            raise StorageError(text, path=str(path))
+        told[path] = next(iter(agreed))
+    return told

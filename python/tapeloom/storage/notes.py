@@ -1,0 +1,70 @@
+"""What reading found and went on without: dropped rows, rows out of order, an interval that was told from the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["INTERVAL_TOLD", "INVALID_SKIPPED", "UNSORTED", "DataNote", "Notes"]
+
+INVALID_SKIPPED = "invalid_skipped"
+UNSORTED = "unsorted"
+INTERVAL_TOLD = "interval_told"
+
+
+@dataclass(frozen=True, slots=True)
+class DataNote:
+    """One finding in one symbol of one source.
+
+    ``kind`` is ``"invalid_skipped"``, ``"unsorted"`` or ``"interval_told"``; ``count`` rows are concerned;
+    ``source`` is a file, or what frames were called.
+    """
+
+    kind: str
+    symbol: str
+    source: str
+    count: int
+    text: str
+
+
+class Notes:
+    """Collects findings. A row that is read twice is counted once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._texts: dict[tuple[str, str, str], str] = {}
+        self._rows: dict[tuple[str, str, str], npt.NDArray[np.int64]] = {}
+
+    def add(
+        self,
+        kind: str,
+        symbol: str,
+        *,
+        source: str,
+        text: str,
+        rows: npt.NDArray[np.int64],
+    ) -> None:
+        """Note that some rows of a source, counted from 0, are concerned."""
+        if not rows.size:
+            return
+        key = (kind, symbol, source)
+        with self._lock:
+            known = self._rows.get(key)
+            self._texts.setdefault(key, text)
+            self._rows[key] = rows if known is None else np.union1d(known, rows)
+
+    def all(self) -> list[DataNote]:
+        """Return the notes in the order in which they first came up."""
+        with self._lock:
+            return [
+                DataNote(
+                    kind, symbol, source, len(self._rows[kind, symbol, source]), text
+                )
+                for (kind, symbol, source), text in self._texts.items()
+            ]

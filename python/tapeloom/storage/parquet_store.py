@@ -1,0 +1,286 @@
+"""Reads the bars of one series from all files that hold some, footers and shared files cached. It knows no policy."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import StorageError, SymbolError
+from tapeloom.storage.parquet_file import (
+    FIELDS,
+    LARGEST,
+    SMALLEST,
+    Rows,
+    open_bar_file,
+    read_rows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from tapeloom.storage.parquet_file import BarFile
+
+__all__ = ["FileRows", "ParquetStore"]
+
+# Decoded row groups of files that several symbols share, so that each symbol does not decode them again.
+CACHE_BYTES = 256 * 2**20
+ROW_BYTES = 56
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileRows:
+    """What one file holds of a series: ``numbers`` are the rows in the file, ``late`` those of them out of order."""
+
+    path: Path
+    numbers: npt.NDArray[np.int64]
+    columns: dict[str, npt.NDArray[Any]]
+    late: npt.NDArray[np.int64]
+
+
+class ParquetStore:
+    """Files of bars. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._footers: dict[Path, tuple[tuple[int, int, int], BarFile]] = {}
+        self._shared: OrderedDict[tuple[Path, bytes], _Shared] = OrderedDict()
+
+    def footer(self, path: Path) -> BarFile:
+        """Return the footer of a file; read again only if the file has changed.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be opened, a column is missing or of a wrong type, or ``ts`` has no zone.
+        CorruptFileError
+            If it is damaged.
+        """
+        try:
+            status = path.stat()
+        except OSError as error:
+            text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
+            raise StorageError(text, path=str(path)) from error
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+        known = self._footers.get(path)
+        if known is None or known[0] != mark:
+            known = (mark, open_bar_file(path))
+            with self._lock:
+                self._footers[path] = known
+        return known[1]
+
+    def symbols(self, path: Path) -> list[str]:
+        """Return the symbols in a file, normalised, from its statistics where they say it.
+
+        Raises
+        ------
+        StorageError
+            If the file has no symbol column, or a symbol that is none.
+        """
+        file = self.footer(path)
+        if not file.has_symbol:
+            text = f"{path}: column 'symbol' is missing, and no folder symbol=... says whose bars these are"
+            raise StorageError(text, path=str(path), expected="symbol")
+        texts = {text for text in file.symbols if text is not None}
+        mixed = [g for g, text in enumerate(file.symbols) if text is None]
+        if mixed:
+            texts.update(read_rows(file, mixed, names=(), with_symbol=True).texts)
+        return sorted({_normalised(text, path) for text in texts})
+
+    def stamps(self, path: Path) -> Iterator[list[npt.NDArray[np.int64]]]:
+        """Yield the stamps of each symbol from ever more of a file, until it is all of it."""
+        file = self.footer(path)
+        groups = [int(g) for g in file.groups(None, None)]
+        some = 1
+        while True:
+            rows = read_rows(
+                file, groups[:some], names=("ts",), with_symbol=file.has_symbol
+            )
+            ts = rows.columns["ts"]
+            if rows.codes is None:
+                yield [ts]
+            else:
+                yield [ts[rows.codes == code] for code in range(len(rows.texts))]
+            if some >= len(groups):
+                return
+            some *= 8
+
+    def bounds(
+        self, path: Path, symbol: str, *, of_folder: bool
+    ) -> tuple[int, int] | None:
+        """Return the first and last ``ts`` of a symbol in a file, nanoseconds UTC; ``None`` if there is none."""
+        file = self.footer(path)
+        groups = self._groups(file, symbol, None, None, of_folder=of_folder)
+        if not groups:
+            return None
+        first = min(int(file.first[g]) for g in groups)
+        last = max(int(file.last[g]) for g in groups)
+        mixed = file.has_symbol and any(file.symbols[g] is None for g in groups)
+        if first != SMALLEST and last != LARGEST and not mixed:
+            return first, last
+        ts = self.read(path, symbol, None, None, of_folder=of_folder).columns["ts"]
+        return (int(ts.min()), int(ts.max())) if ts.size else None
+
+    def read(
+        self,
+        path: Path,
+        symbol: str,
+        start: int | None,
+        end: int | None,
+        *,
+        of_folder: bool,
+    ) -> FileRows:
+        """Return a symbol's rows with ``ts`` in ``[start, end)``, nanoseconds UTC, in the order of the file.
+
+        Parameters
+        ----------
+        path
+            The file.
+        symbol
+            Normalised.
+        start, end
+            ``None`` is open.
+        of_folder
+            Whether the folder says that the file holds this symbol only.
+
+        Raises
+        ------
+        CorruptFileError
+            If the file is damaged.
+        StorageError
+            If it cannot be read, does not fit our columns, or holds another symbol than its folder says.
+        """
+        file = self.footer(path)
+        groups = self._groups(file, symbol, start, end, of_folder=of_folder)
+        if file.has_symbol and any(file.symbols[g] is None for g in groups):
+            by_symbol = self._by_symbol(file, groups)
+            others = sorted(set(by_symbol) - {symbol})
+            if of_folder and others:
+                raise _foreign(path, symbol, others[0])
+            rows = by_symbol.get(symbol, _none(file))
+        else:
+            rows = read_rows(file, groups, names=_names(file))
+        return _cut(file, rows, start, end)
+
+    def _groups(
+        self,
+        file: BarFile,
+        symbol: str,
+        start: int | None,
+        end: int | None,
+        *,
+        of_folder: bool,
+    ) -> list[int]:
+        kept = []
+        spelt: dict[str, str] = {}
+        for g in file.groups(start, end).tolist():
+            text = file.symbols[g]
+            if text is None or not file.has_symbol:
+                kept.append(g)
+                continue
+            if text not in spelt:
+                spelt[text] = _normalised(text, file.path)
+            if spelt[text] == symbol:
+                kept.append(g)
+            elif of_folder:
+                raise _foreign(file.path, symbol, spelt[text])
+        return kept
+
+    def _by_symbol(self, file: BarFile, groups: list[int]) -> dict[str, Rows]:
+        """Return rows of a shared file by symbol; the newest of them stay in memory."""
+        key = (file.path, np.array(groups, np.int64).tobytes())
+        with self._lock:
+            known = self._shared.get(key)
+            if known is not None and known.file is file:
+                self._shared.move_to_end(key)
+                return known.by_symbol
+        rows = read_rows(file, groups, names=_names(file), with_symbol=True)
+        found = _split(rows, file.path)
+        with self._lock:
+            self._shared[key] = _Shared(file, found, len(rows.numbers))
+            self._shared.move_to_end(key)
+            while len(self._shared) > 1 and self._bytes() > CACHE_BYTES:
+                self._shared.popitem(last=False)
+        return found
+
+    def _bytes(self) -> int:
+        return ROW_BYTES * sum(shared.rows for shared in self._shared.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    """Row groups of a file that several symbols share, by symbol; of use while the file is the same."""
+
+    file: BarFile
+    by_symbol: dict[str, Rows]
+    rows: int
+
+
+def _names(file: BarFile) -> tuple[str, ...]:
+    return ("ts", *FIELDS, "flags") if file.has_flags else ("ts", *FIELDS)
+
+
+def _none(file: BarFile) -> Rows:
+    return read_rows(file, [], names=_names(file))
+
+
+def _split(rows: Rows, path: Path) -> dict[str, Rows]:
+    symbols = [_normalised(text, path) for text in rows.texts]
+    assert rows.codes is not None  # the symbol column was asked for
+    places = {s: i for i, s in enumerate(dict.fromkeys(symbols))}
+    codes = np.array([places[s] for s in symbols], np.int64)[rows.codes]
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes[order], np.arange(len(places) + 1))
+    found = {}
+    for symbol, place in places.items():
+        at = order[edges[place] : edges[place + 1]]
+        if at.size:
+            found[symbol] = Rows(
+                rows.numbers[at], {n: c[at] for n, c in rows.columns.items()}
+            )
+    return found
+
+
+def _cut(file: BarFile, rows: Rows, start: int | None, end: int | None) -> FileRows:
+    ts = rows.columns["ts"]
+    late = _late(file, rows)
+    kept = np.ones(len(ts), np.bool_)
+    if start is not None:
+        kept &= ts >= start
+    if end is not None:
+        kept &= ts < end
+    if kept.all():
+        return FileRows(file.path, rows.numbers, rows.columns, rows.numbers[late])
+    late = late[kept[late]]
+    columns = {name: column[kept] for name, column in rows.columns.items()}
+    return FileRows(file.path, rows.numbers[kept], columns, rows.numbers[late])
+
+
+def _late(file: BarFile, rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the positions of rows that start before an earlier row of the file."""
+    ts = rows.columns["ts"]
+    if not ts.size:
+        return np.empty(0, np.int64)
+    groups = np.searchsorted(file.offsets, rows.numbers, side="right") - 1
+    before = file.newest_before[groups]
+    np.maximum(before[1:], np.maximum.accumulate(ts)[:-1], out=before[1:])
+    return np.flatnonzero(ts < before)
+
+
+def _normalised(text: str, path: Path) -> str:
+    try:
+        return normalise_symbol(text)
+    except SymbolError as error:
+        raise StorageError(f"{path}: {error}", path=str(path), symbol=text) from error
+
+
+def _foreign(path: Path, symbol: str, other: str) -> StorageError:
+    text = f"{path}: holds bars of {other}, but its folder says {symbol}; keep one symbol in a folder symbol=..."
+    return StorageError(text, path=str(path), symbol=symbol, got=other)

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import tapeloom
+from tapeloom import errors
+from tapeloom.cli.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from typer.testing import Result
+
+OPEN = datetime(
+    2024, 11, 29, 14, 30, tzinfo=UTC
+)  # 09:30 in New York, a half day: 210 minutes
+ANALYSES = """
+from dataclasses import dataclass
+
+CALLS = []
+
+def analyse(session, bar):
+    session.record(bar.symbol, close=bar.close)
+
+@dataclass
+class Counting:
+    seen: int = 0
+
+    def on_bar(self, session, bar):
+        self.seen += 1
+
+class Demanding:
+    def __init__(self, needed):
+        pass
+
+def failing(session, bar):
+    return 1 / 0
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A config, a folder with two symbols of one half day, and a file of analyses."""
+    write_bars(tmp_path / "bars" / "ALDERA.parquet", "ALDERA")
+    write_bars(tmp_path / "bars" / "BRIXUM.parquet", "BRIXUM", without=(40, 41, 42))
+    write_config(tmp_path / "session.json")
+    (tmp_path / "mine.py").write_text(ANALYSES, encoding="utf-8")
+    return tmp_path
+
+
+def write_bars(path: Path, symbol: str, *, without: tuple[int, ...] = ()) -> None:
+    path.parent.mkdir(exist_ok=True)
+    minutes = [k for k in range(210) if k not in without]
+    price = [100.0 + k % 7 for k in minutes]
+    columns = {
+        "symbol": [symbol] * len(minutes),
+        "ts": pa.array(
+            [OPEN + timedelta(minutes=k) for k in minutes], pa.timestamp("ns", "UTC")
+        ),
+        **dict.fromkeys(("open", "high", "low", "close"), price),
+        "volume": [500.0] * len(minutes),
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def write_config(path: Path, **backtest: str) -> None:
+    config = {
+        "session_name": "small",
+        "mode": "backtest",
+        "backtest_config": {
+            "start_date": "2024-11-29",
+            "end_date": "2024-11-29",
+            **backtest,
+        },
+        "session_data_config": {
+            "symbols": ["ALDERA", "BRIXUM"],
+            "streams": ["1m", "5m"],
+        },
+    }
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+def run(folder: Path, *options: str, data: str = "bars") -> Result:
+    return CliRunner().invoke(
+        app,
+        ["run", str(folder / "session.json"), "--data", str(folder / data), *options],
+    )
+
+
+def analysis(folder: Path, name: str, file: str = "mine.py") -> tuple[str, str]:
+    return "--analysis", f"{folder / file}:{name}"
+
+
+def assert_error(done: Result, code: int, *words: str) -> None:
+    """One sentence on stderr, nothing on stdout, no traceback."""
+    assert done.exit_code == code, done.output
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    for word in words:
+        assert word in done.stderr
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def replacement(*_: object, **__: object) -> None:
+        raise error
+
+    return replacement
+
+
+def test_a_run_prints_its_summary_and_ends_with_0(folder: Path) -> None:
+    done = run(folder)
+    assert done.exit_code == 0, done.output
+    assert "2024-11-29 half" in done.stdout
+    assert "3 at 10:10 BRIXUM" in done.stdout
+    assert done.stderr == ""
+
+
+def test_data_may_be_a_pattern(folder: Path) -> None:
+    done = run(folder, data="bars/*.parquet")
+    assert done.exit_code == 0, done.output
+    assert "3 at 10:10 BRIXUM" in done.stdout
+
+
+def test_strict_ends_with_1_where_bars_are_missing(folder: Path) -> None:
+    done = run(folder, "--strict")
+    assert done.exit_code == 1
+    assert "3 bars are missing in 1 gaps" in done.stderr
+
+
+def test_strict_ends_with_0_where_nothing_is_missing(folder: Path) -> None:
+    write_bars(folder / "bars" / "BRIXUM.parquet", "BRIXUM")
+    assert run(folder, "--strict").exit_code == 0
+
+
+def test_quiet_prints_nothing(folder: Path) -> None:
+    done = run(folder, "--quiet")
+    assert (done.exit_code, done.output) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["analyse", "Counting"])
+def test_an_analysis_may_be_a_function_or_a_class(folder: Path, name: str) -> None:
+    done = run(folder, *analysis(folder, name))
+    assert done.exit_code == 0, done.output
+    assert "bars/s with" in done.stdout
+
+
+def test_an_analysis_that_raises_ends_with_3_and_names_its_line(folder: Path) -> None:
+    done = run(folder, *analysis(folder, "failing"))
+    assert_error(done, 3, "ZeroDivisionError", "mine.py, line 21")
+
+
+def test_debug_shows_the_traceback(folder: Path) -> None:
+    done = run(folder, *analysis(folder, "failing"), "--debug")
+    assert done.exit_code == 3
+    assert "Traceback" in done.stderr
+
+
+def test_a_config_file_that_does_not_exist_ends_with_2(folder: Path) -> None:
+    (folder / "session.json").unlink()
+    assert_error(run(folder), 2, "session.json", "does not exist")
+
+
+def test_an_unknown_key_in_the_config_ends_with_2_and_a_suggestion(
+    folder: Path,
+) -> None:
+    write_config(folder / "session.json", end_dat="2024-11-29")
+    assert_error(run(folder), 2, "end_dat", "did you mean")
+
+
+def test_a_window_without_a_session_ends_with_2(folder: Path) -> None:
+    write_config(
+        folder / "session.json", start_date="2024-11-28", end_date="2024-11-28"
+    )
+    assert_error(run(folder), 2, "2024-11-28")
+
+
+def test_a_data_folder_that_does_not_exist_ends_with_3(folder: Path) -> None:
+    assert_error(run(folder, data="nowhere"), 3, "nowhere")
+
+
+def test_a_damaged_file_ends_with_3_and_is_named(folder: Path) -> None:
+    (folder / "bars" / "BRIXUM.parquet").write_bytes(b"PAR1 not a parquet file PAR1")
+    assert_error(run(folder), 3, "BRIXUM.parquet")
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("mine.py", ["FILE.py:Name"]),
+        ("mine.py:", ["FILE.py:Name"]),
+        ("mien.py:analyse", ["does not exist", "did you mean 'mine.py'"]),
+        ("mine.py:analyze", ["did you mean 'analyse'"]),
+        ("mine.py:Demanding", ["without arguments", "needed"]),
+        ("broken.py:analyse", ["cannot be loaded", "line 1"]),
+        ("needy.py:analyse", ["cannot be loaded", "line 2", "no_such_module"]),
+    ],
+)
+def test_an_analysis_that_cannot_be_used_ends_with_2(
+    folder: Path, place: str, words: list[str]
+) -> None:
+    (folder / "broken.py").write_text("def analyse(session, bar:\n", encoding="utf-8")
+    (folder / "needy.py").write_text("\nimport no_such_module\n", encoding="utf-8")
+    assert_error(run(folder, "--analysis", str(folder / place)), 2, *words)
+
+
+def test_an_analysis_may_import_its_neighbours(folder: Path) -> None:
+    (folder / "neighbour_of_mine.py").write_text("LIMIT = 3\n", encoding="utf-8")
+    text = "from neighbour_of_mine import LIMIT\n\ndef analyse(session, bar):\n    assert LIMIT\n"
+    (folder / "with_neighbour.py").write_text(text, encoding="utf-8")
+    done = run(folder, *analysis(folder, "analyse", "with_neighbour.py"))
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigError("x"), 2),
+        (errors.PlanError("x"), 2),
+        (errors.UnknownExchangeError("x"), 2),
+        (errors.IntervalError("x"), 2),
+        (errors.OutOfCalendarError("x"), 2),
+        (errors.MissingDataError("x"), 3),
+        (errors.CorruptFileError("x"), 3),
+        (errors.StorageError("x"), 3),
+        (errors.InvalidBarError("x"), 3),
+        (errors.DuplicateBarError("x"), 3),
+        (errors.TimestampUnitError("x"), 3),
+        (errors.CalendarError("x"), 3),
+        (errors.AnalysisError("x"), 3),
+        (errors.InternalError("x"), 3),
+        (PermissionError(13, "Permission denied", "bars/x.parquet"), 3),
+        (RuntimeError("x"), 3),
+    ],
+)
+def test_every_error_has_its_exit_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    monkeypatch.setattr(tapeloom, "run", raising(error))
+    assert_error(run(folder), code, "x")
+
+
+def test_ctrl_c_stops_with_130(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tapeloom, "run", raising(KeyboardInterrupt()))
+    done = run(folder)
+    assert (done.exit_code, done.output) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["run"], ["run", "x.json", "--no-such-option"], ["no-such-command"]]
+)
+def test_wrong_usage_ends_with_2(words: list[str]) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+
+
+def test_version_is_one_line() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert done.exit_code == 0
+    assert done.stdout.split()[0] == "tapeloom"
+
+
+def test_the_program_can_be_started_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tapeloom.cli", "run", "no-such-config.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "error: config file 'no-such-config.json' does not exist"
+    )

@@ -1,0 +1,41 @@
+"""Settings of hypothesis and the folder of real market data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+# Derandomized: the same examples on every machine. Making a failing session smaller takes minutes, so that is left to
+# `--hypothesis-profile=search --timeout=0`, which also looks for new examples.
+settings.register_profile(
+    "oracle",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile(
+    "search",
+    settings.get_profile("oracle"),
+    derandomize=False,
+    phases=list(Phase),
+    max_examples=2_000,
+    print_blob=True,
+)
+settings.load_profile("oracle")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Root of the real market data, or a skip that says where it was looked for."""
+    named = os.environ.get("TAPELOOM_REAL_DATA")
+    root = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not (root / "truth").is_dir():
+        pytest.skip(
+            f"no real market data in {root}; set TAPELOOM_REAL_DATA to the folder that holds bars/ and truth/"
+        )
+    return root

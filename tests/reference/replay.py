@@ -1,0 +1,78 @@
+"""A whole backtest as nested loops: the instants of each session and what becomes known at each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.reference.derived import derive
+from tests.reference.gaps import expected_starts
+from tests.reference.schedule import MINUTE, interval_ns, known_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tests.reference.bars import Bar
+    from tests.reference.derived import Derived
+    from tests.reference.schedule import TradingDay
+
+__all__ = ["Batch", "Item", "replay"]
+
+
+class Item(NamedTuple):
+    """One bar that became known."""
+
+    symbol: str
+    interval: str
+    bar: Bar | Derived
+
+
+class Batch(NamedTuple):
+    """One instant and its bars: symbols as configured, per symbol the base bar first, then ascending intervals."""
+
+    ts: int
+    items: list[Item]
+
+
+def replay(
+    days: Iterable[TradingDay],
+    streams: Mapping[str, Sequence[Bar]],
+    *,
+    base: str = "1m",
+    derived: Sequence[str] = (),
+    completeness: str = "any",
+) -> list[Batch]:
+    """Return every batch of the sessions in order. Only regular bars take part; of equal keys the last one counts."""
+    batches: list[Batch] = []
+    for day in sorted(days, key=lambda day: day.open):
+        batches += _replay_session(
+            day, streams, base=base, derived=derived, completeness=completeness
+        )
+    return batches
+
+
+def _replay_session(
+    day: TradingDay,
+    streams: Mapping[str, Sequence[Bar]],
+    *,
+    base: str,
+    derived: Sequence[str],
+    completeness: str,
+) -> list[Batch]:
+    step = interval_ns(base) or MINUTE
+    grid = set(expected_starts(day, step))
+    known: dict[int, list[Item]] = {}
+    for symbol, stream in streams.items():
+        bars = {bar.ts: bar for bar in stream if bar.ts in grid}
+        # One symbol after the other, base before derived and these ascending: each instant's list is in order at once.
+        for ts in sorted(bars):
+            known.setdefault(known_at(ts, step, day), []).append(
+                Item(symbol, base, bars[ts])
+            )
+        for interval in sorted(
+            derived, key=lambda text: interval_ns(text) or day.close - day.open
+        ):
+            for coarse in derive(
+                day, bars, step, interval_ns(interval), completeness=completeness
+            ):
+                known.setdefault(coarse.end, []).append(Item(symbol, interval, coarse))
+    return [Batch(ts, known[ts]) for ts in sorted(known)]

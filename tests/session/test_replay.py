@@ -1,0 +1,314 @@
+"""A whole backtest beside nested loops: its instants, the bars of each and what the store then answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tapeloom
+from tests.compare import columns, long_columns, plain
+from tests.days import ALL_MARKETS, MARKETS_IN_PAIRS, Market, us_day
+from tests.reference import replay as reference
+from tests.reference.bars import Bar
+from tests.reference.derived import DERIVED, PARTIAL, Derived
+from tests.reference.gaps import due_starts, expected_starts, missing_runs, quality
+from tests.reference.schedule import MINUTE, SECOND, TradingDay, to_ns
+from tests.strategies import bar_at, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tapeloom.session_data import SessionData
+
+    from tapeloom.bars import BarData
+
+FULL = us_day("2025-07-02")
+HALF = us_day("2025-07-03")
+INTERVALS = ("1m", "5m", "1h", "1d")
+Tape = dict[str, list[Bar]]
+# Symbol, interval, values, number of base bars, PARTIAL or not.
+Told = tuple[str, str, Bar, int | None, bool]
+
+
+def replayed(
+    tape: Tape, days: Sequence[TradingDay], group: str, intervals: Sequence[str]
+) -> Iterator[tapeloom.Batch]:
+    return tapeloom.replay(
+        long_columns(tape),
+        start=days[0].date,
+        end=days[-1].date,
+        intervals=intervals,
+        exchange_group=group,
+    )
+
+
+def told(bar: BarData) -> Told:
+    partial = bool(bar.flags & PARTIAL)
+    return (
+        bar.symbol,
+        str(bar.interval),
+        plain(bar),
+        bar.constituents if partial else None,
+        partial,
+    )
+
+
+def expected_told(item: reference.Item) -> Told:
+    if isinstance(item.bar, Derived):
+        partial = bool(item.bar.flags & PARTIAL)
+        values = Bar(*item.bar[:6])
+        return (
+            item.symbol,
+            item.interval,
+            values,
+            item.bar.constituents if partial else None,
+            partial,
+        )
+    return (item.symbol, item.interval, item.bar, None, False)
+
+
+@pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)
+@given(data=st.data())
+def test_batches_are_those_of_the_reference(
+    market: Market, data: st.DataObject
+) -> None:
+    day = data.draw(st.sampled_from(market.days))
+    intervals = data.draw(
+        st.sampled_from([("1m",), ("1m", "5m"), INTERVALS, ("1d", "1m", "15m", "5m")])
+    )
+    tape = data.draw(streams([day]))
+    got = [
+        (batch.ts, [told(bar) for bar in batch.bars])
+        for batch in replayed(tape, [day], market.group, intervals)
+    ]
+    expected = reference.replay(
+        [day], tape, derived=[i for i in intervals if i != "1m"]
+    )
+    assert got == [
+        (batch.ts, [expected_told(item) for item in batch.items]) for batch in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    "market", MARKETS_IN_PAIRS, ids=lambda m: f"{m.group} {m.days[0].date}"
+)
+@given(data=st.data())
+def test_sessions_follow_each_other(market: Market, data: st.DataObject) -> None:
+    tape = data.draw(streams(market.days, symbols=("AAA", "BBB")))
+    got = [
+        (batch.ts, len(batch.bars))
+        for batch in replayed(tape, market.days, market.group, ("1m", "5m"))
+    ]
+    expected = reference.replay(market.days, tape, derived=["5m"])
+    assert got == [(batch.ts, len(batch.items)) for batch in expected]
+
+
+@given(data=st.data())
+def test_at_each_instant_the_store_holds_what_is_known_and_nothing_else(
+    data: st.DataObject,
+) -> None:
+    day = data.draw(st.sampled_from([FULL, HALF]))
+    tape = data.draw(streams([day]))
+    for batch in replayed(tape, [day], "US_EQUITY", ("1m", "5m", "1d")):
+        assert to_ns(batch.time.replace(microsecond=0)) == batch.ts
+        assert str(batch.time.tzinfo) == "America/New_York"
+        for symbol, bars in tape.items():
+            assert_known(batch.session, symbol, bars, day=day, clock=batch.ts)
+
+
+def assert_known(
+    session: SessionData,
+    symbol: str,
+    bars: Sequence[Bar],
+    *,
+    day: TradingDay,
+    clock: int,
+) -> None:
+    due = due_starts(day, MINUTE, clock)
+    known = {bar.ts: bar for bar in bars if bar.ts in due}
+    latest = session.get_latest_bar(symbol)
+    assert (None if latest is None else plain(latest)) == (
+        known[max(known)] if known else None
+    )
+    assert session.get_bar_count(symbol) == len(known)
+    assert session.get_quality(symbol) == pytest.approx(quality(due, known))
+    runs = [
+        (to_ns(gap.start), to_ns(gap.end), gap.missing)
+        for gap in session.get_gaps(symbol)
+    ]
+    assert runs == missing_runs(day, MINUTE, due, set(known))
+    for target in ("5m", "1d"):
+        assert all(bar.flags & DERIVED for bar in session.get_bars(symbol, target))
+        assert all(to_ns(bar.end) <= clock for bar in session.get_bars(symbol, target))
+
+
+class Recorder:
+    """An analysis that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.batches: list[int] = []
+        self.ends: list[tuple[object, bool]] = []
+        self.reports: dict[str, object] = {}
+
+    def on_bar(self, session: SessionData, bar: BarData) -> None:
+        self.told.append(told(bar))
+
+    def on_batch(self, session: SessionData, batch: tapeloom.Batch) -> None:
+        self.batches.append(batch.ts)
+
+    def on_session_end(self, session: SessionData) -> None:
+        self.ends.append((session.current_session_date, session.session_ended))
+        self.reports = {
+            symbol: session.get_quality_report(symbol)
+            for symbol in session.get_active_symbols()
+        }
+
+
+@given(data=st.data())
+def test_an_analysis_is_told_the_same_as_an_iterator(data: st.DataObject) -> None:
+    tape = data.draw(streams([FULL, HALF], symbols=("AAA", "BBB")))
+    iterated = [
+        (b.ts, [told(bar) for bar in b.bars])
+        for b in replayed(tape, [FULL, HALF], "US_EQUITY", ("1m", "5m"))
+    ]
+    recorder = Recorder()
+    result = tapeloom.replay(
+        long_columns(tape),
+        start=FULL.date,
+        end=HALF.date,
+        intervals=("1m", "5m"),
+        analysis=recorder,
+    )
+    assert recorder.batches == [ts for ts, _ in iterated]
+    assert recorder.told == [item for _, items in iterated for item in items]
+    assert recorder.ends == [(FULL.date, True), (HALF.date, True)]
+    assert [report.instants for report in result.sessions] == [
+        sum(FULL.open < ts <= FULL.close for ts, _ in iterated),
+        sum(HALF.open < ts <= HALF.close for ts, _ in iterated),
+    ]
+
+
+@given(data=st.data())
+def test_the_report_counts_every_row_of_the_data(data: st.DataObject) -> None:
+    tape = data.draw(streams([HALF]))
+    recorder = Recorder()
+    result = tapeloom.replay(
+        long_columns(tape), start=HALF.date, end=HALF.date, analysis=recorder
+    )
+    (report,) = result.sessions
+    grid = set(expected_starts(HALF, MINUTE))
+    present = {symbol: {bar.ts for bar in bars} & grid for symbol, bars in tape.items()}
+    assert report.present == sum(len(starts) for starts in present.values())
+    assert report.expected == 210 * len(tape)
+    assert report.missing == report.expected - report.present
+    outside = {symbol: {bar.ts for bar in bars} - grid for symbol, bars in tape.items()}
+    assert report.out_of_session == sum(len(starts) for starts in outside.values())
+    repeated, conflicting = repeats(tape, grid)
+    assert (report.duplicates, report.corrections) == (repeated, conflicting)
+    runs = [
+        missing_runs(HALF, MINUTE, sorted(grid), starts) for starts in present.values()
+    ]
+    assert report.gaps == sum(len(found) for found in runs)
+    assert report.longest_gap == max(
+        (run.missing for found in runs for run in found), default=0
+    )
+
+
+def repeats(tape: Tape, grid: set[int]) -> tuple[int, int]:
+    """Return how many regular rows repeat the row before them, and how many contradict it."""
+    counts: Counter[bool] = Counter()
+    for bars in tape.values():
+        kept: dict[int, Bar] = {}
+        for bar in bars:
+            if bar.ts in kept:
+                counts[kept[bar.ts] == bar] += bar.ts in grid
+            kept[bar.ts] = bar
+    return counts[True], counts[False]
+
+
+def test_the_end_of_a_bucket_is_an_instant_even_when_no_bar_arrives_then() -> None:
+    tape = {"AAA": [bar_at(FULL.open), bar_at(FULL.open + 7 * MINUTE)]}
+    batches = list(replayed(tape, [FULL], "US_EQUITY", ("1m", "5m", "1d")))
+    minutes = [(batch.ts - FULL.open) // MINUTE for batch in batches]
+    assert minutes == [1, 5, 8, 10, 390]
+    assert [[str(bar.interval) for bar in batch.bars] for batch in batches] == [
+        ["1m"],
+        ["5m"],
+        ["1m"],
+        ["5m"],
+        ["1d"],
+    ]
+
+
+def test_no_instant_lies_outside_the_session() -> None:
+    outside = [FULL.open - MINUTE, FULL.close, FULL.close + 30 * MINUTE]
+    tape = {
+        "AAA": [bar_at(ts) for ts in sorted([FULL.open, FULL.close - MINUTE, *outside])]
+    }
+    batches = list(replayed(tape, [FULL], "US_EQUITY", ("1m",)))
+    assert [batch.ts for batch in batches] == [FULL.open + MINUTE, FULL.close]
+    assert batches[-1].session.get_bar_count("AAA") == 2
+
+
+def test_a_bar_off_the_grid_is_kept_aside_and_counted() -> None:
+    tape = {
+        "AAA": [
+            bar_at(FULL.open),
+            bar_at(FULL.open + 90 * SECOND),
+            bar_at(FULL.open + 3 * MINUTE),
+        ]
+    }
+    recorder = Recorder()
+    result = tapeloom.replay(
+        long_columns(tape), start=FULL.date, end=FULL.date, analysis=recorder
+    )
+    assert [values.ts for _, _, values, _, _ in recorder.told] == [
+        FULL.open,
+        FULL.open + 3 * MINUTE,
+    ]
+    assert result.sessions[0].quarantined == 1
+    assert result.sessions[0].present == 2
+
+
+def test_symbols_of_one_instant_come_in_the_order_of_the_mapping() -> None:
+    frames = {
+        symbol: columns([bar_at(FULL.open), bar_at(FULL.open + MINUTE)])
+        for symbol in ("MSFT", "AAPL", "IBM")
+    }
+    batches = tapeloom.replay(frames, start=FULL.date, end=FULL.date)
+    assert [[bar.symbol for bar in batch.bars] for batch in batches] == [
+        ["MSFT", "AAPL", "IBM"]
+    ] * 2
+
+
+def test_two_replays_of_the_same_data_are_the_same() -> None:
+    tape = {
+        name: [bar_at(ts, salt) for ts in expected_starts(HALF, MINUTE)]
+        for salt, name in enumerate("ABC")
+    }
+    first, second = (
+        [
+            (b.ts, [told(bar) for bar in b.bars])
+            for b in replayed(tape, [HALF], "US_EQUITY", INTERVALS)
+        ]
+        for _ in range(2)
+    )
+    assert first == second
+    assert len(first) == 210
+
+
+def test_a_window_around_a_closed_day_leaves_it_out() -> None:
+    days = [us_day("2025-07-03"), us_day("2025-07-07")]
+    tape = {"AAA": [bar_at(ts) for day in days for ts in expected_starts(day, MINUTE)]}
+    recorder = Recorder()
+    result = tapeloom.replay(long_columns(tape), analysis=recorder)
+    assert [report.session_date for report in result.sessions] == [
+        day.date for day in days
+    ]
+    assert [report.present for report in result.sessions] == [210, 390]
+    assert [report.is_early_close for report in result.sessions] == [True, False]

@@ -1,0 +1,96 @@
+"""Arrows between rooms point one way."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "python" / "tapeloom"
+CHAIN = [
+    "errors",
+    "intervals",
+    "timestamps",
+    "bars",
+    "ingest",
+    "gap",
+    "records",
+    "columns",
+    "calendars",
+    "config",
+    "session_data",
+    "storage",
+    "session",
+    "report",
+    "backtest",
+    "demo",
+    "cli",
+]
+HEAVY = {"pandas", "pyarrow", "exchange_calendars", "pydantic", "typer", "rich"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(tree: ast.AST) -> list[str]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+def runtime_imports(body: list[ast.stmt]) -> list[str]:
+    """Imports that run with the module: not those in functions or under TYPE_CHECKING."""
+    plain = [
+        node for node in body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    return [name for node in plain for name in imports(node)]
+
+
+def test_every_room_stands_in_the_chain():
+    assert {room_of(m) for m in modules()} - {"__init__"} == set(CHAIN)
+
+
+def test_no_room_imports_one_to_its_right():
+    # Types may point anywhere: a value can be described by the room that reads it.
+    back = []
+    for module in modules():
+        room = room_of(module)
+        if room == "__init__":
+            continue
+        tree = ast.parse(module.read_text())
+        skipped = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if node in skipped or not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            for name in imports(node):
+                parts = name.split(".")
+                if parts[0] == "tapeloom" and len(parts) > 1 and parts[1] in CHAIN and CHAIN.index(parts[1]) > CHAIN.index(room):
+                    back.append(f"{module.relative_to(PACKAGE)} -> {name}")
+    assert back == []
+
+
+def test_import_tapeloom_loads_nothing_heavy():
+    import subprocess
+    import sys
+
+    code = f"import sys, tapeloom; print(sorted({HEAVY!r} & set(sys.modules)))"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert seen.stdout.strip() == "[]"
+
+
+def test_imports_are_absolute():
+    for module in modules():
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module.name} imports relatively"
