@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 from tests.reference.schedule import TradingDay, trading_day
@@ -76,11 +77,12 @@ HONG_KONG = Market(
     ),
 )
 ALL_MARKETS = (US, TOKYO, HONG_KONG)
-# Neighbouring sessions, for what crosses from one day to the next.
+# Sessions next to each other, for what crosses from one to the next.
 MARKETS_IN_PAIRS = tuple(
-    Market(market.group, pair)
+    Market(market.group, (first, second))
     for market in ALL_MARKETS
-    for pair in zip(market.days[:-1], market.days[1:], strict=True)
+    for first, second in pairwise(market.days)
+    if (second.date - first.date).days <= 4
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,7 +28,7 @@ MINUTE = 60_000_000_000
 # 2025-07-02 09:30 New York.
 OPEN = 1_751_463_000_000_000_000
 TS = OPEN + MINUTE * np.arange(4)
-PRICES = {
+PRICES: dict[str, list[Any]] = {
     "open": [10.0, 11.0, 12.0, 13.0],
     "high": [10.5, 11.5, 12.5, 13.5],
     "low": [9.5, 10.5, 11.5, 12.5],
@@ -45,8 +46,8 @@ def plain(bars: Bars) -> dict[str, list[float]]:
 EXPECTED = {"ts": TS.tolist(), **{k: [float(v) for v in c] for k, c in PRICES.items()}}
 
 
-def arrays(**changes: object) -> dict[str, object]:
-    columns: dict[str, object] = {
+def arrays(**changes: Any) -> dict[str, Any]:
+    columns: dict[str, Any] = {
         "ts": TS,
         **{name: np.array(values) for name, values in PRICES.items()},
     }
@@ -57,8 +58,8 @@ def pandas_frame(stamps: object = UTC_STAMPS) -> pd.DataFrame:
     return pd.DataFrame({"ts": stamps, **PRICES})
 
 
-def read_one(data: object, **options: object) -> Bars:
-    return read_frame(data, zone=NEW_YORK, symbol="aapl", **options)["AAPL"]  # type: ignore[arg-type]
+def read_one(data: object, **options: Any) -> Bars:
+    return read_frame(data, zone=NEW_YORK, symbol="aapl", **options)["AAPL"]
 
 
 ONE_SYMBOL = {
@@ -206,7 +207,7 @@ def test_an_interval_that_is_given_wins() -> None:
 
 def test_a_symbol_with_one_bar_has_the_interval_of_the_others() -> None:
     found = read_frame(
-        {"AAPL": arrays(), "MSFT": {k: v[:1] for k, v in arrays().items()}},  # type: ignore[index]
+        {"AAPL": arrays(), "MSFT": {k: v[:1] for k, v in arrays().items()}},
         zone=NEW_YORK,
     )
 
@@ -332,7 +333,7 @@ def test_a_row_without_a_symbol_is_named() -> None:
 
 def test_one_bar_has_no_interval_of_its_own() -> None:
     with pytest.raises(ArgumentError, match="interval="):
-        read_one({k: v[:1] for k, v in arrays().items()})  # type: ignore[index]
+        read_one({k: v[:1] for k, v in arrays().items()})
 
 
 def test_bars_of_two_intervals_are_refused() -> None:

@@ -96,7 +96,7 @@ def test_a_column_of_pandas_3_keeps_its_unit() -> None:
         ("1969-12-31T23:59:59.999999999999", "ps", -1),
     ],
 )
-def test_a_datetime64_of_any_unit_is_utc(text: str, unit: str, expected: int) -> None:
+def test_a_datetime64_of_any_unit_is_utc(text: str, unit: Any, expected: int) -> None:
     assert to_ns(np.datetime64(text, unit), NEW_YORK) == expected
 
 

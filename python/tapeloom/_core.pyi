@@ -45,7 +45,7 @@ class Interval:
 
 @final
 class SessionTable:
-    """All sessions of one calendar, immutable, in rising order. Arrays are copies, read-only."""
+    """All sessions of one calendar, immutable, in rising order. Its arrays are read-only."""
 
     def __new__(
         cls,
@@ -359,7 +359,6 @@ class Store:
     def _load_history(
         self, symbol: str, sessions: Sequence[int], bars: Bars
     ) -> tuple[_Counts, list[tuple[int, str, float, str]]]: ...
-    def _count_out_of_session(self, symbol: str, bars: int) -> None: ...
     def _intervals(self, symbol: str) -> list[str]: ...
     def _metrics(self, symbol: str) -> tuple[float, float, float, float | None, int, int] | None: ...
     def _presence(self, symbol: str) -> tuple[int, int] | None: ...

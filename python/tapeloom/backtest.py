@@ -357,7 +357,13 @@ def _source(
     from tapeloom.columns import read_frame
 
     time_manager = TimeManager(exchange_group)
-    frames = read_frame(data, zone=time_manager.timezone, table=time_manager.session_table)
+    # A few bars with holes between them look like bars of a longer interval.
+    frames = read_frame(
+        data,
+        zone=time_manager.timezone,
+        table=time_manager.session_table,
+        assume=min(map(Interval, intervals)),
+    )
     return FrameSource(frames, on_invalid=on_invalid, allow_negative_prices=allow_negative_prices)
 
 

@@ -15,11 +15,16 @@ import numpy as np
 
 from tapeloom._core import BarData, Bars, Interval, SessionTable, Store
 from tapeloom.bars import normalise_symbol
-from tapeloom.calendars.session_table import from_day, get_session_table, resolve_exchange_group, to_day
+from tapeloom.calendars.session_table import (
+    from_day,
+    get_market_calendar,
+    get_session_table,
+    resolve_exchange_group,
+    to_day,
+)
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
-    OutOfCalendarError,
     StateError,
     TapeloomWarning,
     UnknownSeriesError,
@@ -29,7 +34,7 @@ from tapeloom.errors import (
 from tapeloom.gap import Gap, QualityReport
 from tapeloom.ingest import IngestCounts, IngestReport, Outcome
 from tapeloom.records import Records
-from tapeloom.timestamps import from_ns, to_ns
+from tapeloom.timestamps import from_ns, local_midnights, to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -205,17 +210,17 @@ class SessionData(Store):
             If the date lies outside the session table.
         """
         day = to_day(session_date)
+        calendar = get_market_calendar(self._group.name)
+        if not calendar.first_day <= day <= calendar.last_day:
+            raise calendar.outside(f"session_date {session_date} lies", got=session_date)
         table = self.session_table
-        if not int(table.dates[0]) <= day <= int(table.dates[-1]):
-            first, last = from_day(int(table.dates[0])), from_day(int(table.dates[-1]))
-            text = f"session_date is {session_date}; the session table of {table.calendar} covers {first} to {last}"
-            raise OutOfCalendarError(text, got=session_date)
         index = table.index_of(day)
         if index is None:
             _log.warning("%s is no trading day of %s: nothing is due", session_date, table.calendar)
-            span = (_midnight(day, self.timezone), _midnight(day + 1, self.timezone))
+            start, end = local_midnights(np.array([day, day + 1]), self.timezone).tolist()
         else:
-            span = (int(table.span_starts[index]), int(table.span_ends[index]))
+            start, end = int(table.span_starts[index]), int(table.span_ends[index])
+        span = (start, end)
         self._start_session(day, span, roll)
 
     def end_session(self) -> None:
@@ -546,17 +551,32 @@ class SessionData(Store):
             runs += _missing_runs(table, index, interval, stamps, until)
         return runs
 
-    def get_ingest_counts(self, symbol: str | None = None) -> IngestCounts:
-        """Return how many bars were offered and what became of them, for one symbol or all."""
-        if symbol is None:
-            return sum((IngestCounts(*self._counts(name)) for name in self._symbols), IngestCounts())
-        found = self._resolve(symbol, None)
-        return IngestCounts() if found is None else IngestCounts(*self._counts(found[0]))
+    def get_ingest_counts(
+        self, symbol: str | None = None, interval: IntervalLike | None = None
+    ) -> IngestCounts:
+        """Return how many bars were offered and what became of them, for one symbol or all.
 
-    def get_revisions(self, symbol: str) -> list[tuple[BarData, BarData]]:
-        """Return the corrections of a symbol as (old bar, new bar), in order of arrival."""
-        found = self._resolve(symbol, None)
-        return [] if found is None else self._revisions(found[0])
+        Derived series are not offered anything: their counts are zero.
+        """
+        if symbol is None:
+            counts = (IngestCounts(*self._counts(name)) for name in self._symbols)
+            return sum(counts, IngestCounts())
+        name = self._base_of(symbol, interval)
+        return IngestCounts() if name is None else IngestCounts(*self._counts(name))
+
+    def get_revisions(
+        self, symbol: str, interval: IntervalLike | None = None
+    ) -> list[tuple[BarData, BarData]]:
+        """Return the corrections of a base series as (old bar, new bar), in order of arrival."""
+        name = self._base_of(symbol, interval)
+        return [] if name is None else self._revisions(name)
+
+    def _base_of(self, symbol: str, interval: IntervalLike | None) -> str | None:
+        """The symbol if the interval is that of its base series."""
+        found = self._resolve(symbol, interval)
+        if found is None or found[1] != self._intervals(found[0])[0]:
+            return None
+        return found[0]
 
     def get_quarantine(self, symbol: str | None = None) -> list[tuple[BarData, str]]:
         """Return valid bars without a place as (bar, reason), in order of arrival.
@@ -651,12 +671,6 @@ class SymbolSessionData:
 
 def _is_naive(bar: BarData) -> bool:
     return getattr(bar.timestamp, "tzinfo", None) is None
-
-
-def _midnight(day: int, zone: tzinfo) -> int:
-    from datetime import datetime, time
-
-    return to_ns(datetime.combine(from_day(day), time(), zone), zone)
 
 
 def _missing_runs(

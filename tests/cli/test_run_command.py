@@ -135,7 +135,7 @@ def test_data_may_be_a_pattern(folder: Path) -> None:
 def test_strict_ends_with_1_where_bars_are_missing(folder: Path) -> None:
     done = run(folder, "--strict")
     assert done.exit_code == 1
-    assert "3 bars are missing in 1 gaps" in done.stderr
+    assert "3 bars missing in 1 gap " in done.stderr
 
 
 def test_strict_ends_with_0_where_nothing_is_missing(folder: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeloom.session_data import SessionData
 
 from tapeloom.bars import Bars
+from tapeloom.session_data import SessionData
 from tests.compare import bar_data, columns, derived_facts, plain_derived
 from tests.days import ALL_MARKETS, HONG_KONG, TOKYO, US, Market, us_day
 from tests.reference.bars import Bar

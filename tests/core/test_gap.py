@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tapeloom._core import SessionTable
 from tapeloom.calendars.session_table import get_session_table, to_day
 from tapeloom.session_data import SessionData
-
 from tests.compare import bar_data, columns, gap_runs
 from tests.days import ALL_MARKETS, TOKYO, Market, us_day
 from tests.reference import gaps

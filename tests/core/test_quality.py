@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeloom.session_data import SessionData
 
+from tapeloom.session_data import SessionData
 from tests.compare import bar_data, columns
 from tests.days import ALL_MARKETS, Market, us_day
 from tests.reference import gaps

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tapeloom.session_data import SessionData
 
 from tapeloom.errors import DuplicateBarError, InvalidBarError, TapeloomWarning
+from tapeloom.session_data import SessionData
 from tests.compare import (
     bar_data,
     columns,

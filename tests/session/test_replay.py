@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapeloom
@@ -20,11 +20,12 @@ from tests.reference.schedule import MINUTE, SECOND, TradingDay, to_ns
 from tests.strategies import bar_at, streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from tapeloom.session_data import SessionData
-
+    from tapeloom import Batches
+    from tapeloom._core import Batch
     from tapeloom.bars import BarData
+    from tapeloom.session_data import SessionData
 
 FULL = us_day("2025-07-02")
 HALF = us_day("2025-07-03")
@@ -35,14 +36,20 @@ Told = tuple[str, str, Bar, int | None, bool]
 
 
 def replayed(
-    tape: Tape, days: Sequence[TradingDay], group: str, intervals: Sequence[str]
-) -> Iterator[tapeloom.Batch]:
+    tape: Tape,
+    days: Sequence[TradingDay],
+    group: str,
+    intervals: Sequence[str],
+    *,
+    completeness: str = "any",
+) -> Batches:
     return tapeloom.replay(
         long_columns(tape),
         start=days[0].date,
         end=days[-1].date,
         intervals=intervals,
         exchange_group=group,
+        bars={"completeness": completeness},
     )
 
 
@@ -71,10 +78,11 @@ def expected_told(item: reference.Item) -> Told:
     return (item.symbol, item.interval, item.bar, None, False)
 
 
+@pytest.mark.parametrize("completeness", ["any", "complete"])
 @pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)
 @given(data=st.data())
 def test_batches_are_those_of_the_reference(
-    market: Market, data: st.DataObject
+    market: Market, completeness: str, data: st.DataObject
 ) -> None:
     day = data.draw(st.sampled_from(market.days))
     intervals = data.draw(
@@ -83,11 +91,12 @@ def test_batches_are_those_of_the_reference(
     tape = data.draw(streams([day]))
     got = [
         (batch.ts, [told(bar) for bar in batch.bars])
-        for batch in replayed(tape, [day], market.group, intervals)
+        for batch in replayed(
+            tape, [day], market.group, intervals, completeness=completeness
+        )
     ]
-    expected = reference.replay(
-        [day], tape, derived=[i for i in intervals if i != "1m"]
-    )
+    coarse = [interval for interval in intervals if interval != "1m"]
+    expected = reference.replay([day], tape, derived=coarse, completeness=completeness)
     assert got == [
         (batch.ts, [expected_told(item) for item in batch.items]) for batch in expected
     ]
@@ -107,6 +116,7 @@ def test_sessions_follow_each_other(market: Market, data: st.DataObject) -> None
     assert got == [(batch.ts, len(batch.items)) for batch in expected]
 
 
+@settings(max_examples=15)
 @given(data=st.data())
 def test_at_each_instant_the_store_holds_what_is_known_and_nothing_else(
     data: st.DataObject,
@@ -158,7 +168,7 @@ class Recorder:
     def on_bar(self, session: SessionData, bar: BarData) -> None:
         self.told.append(told(bar))
 
-    def on_batch(self, session: SessionData, batch: tapeloom.Batch) -> None:
+    def on_batch(self, session: SessionData, batch: Batch) -> None:
         self.batches.append(batch.ts)
 
     def on_session_end(self, session: SessionData) -> None:
@@ -312,3 +322,37 @@ def test_a_window_around_a_closed_day_leaves_it_out() -> None:
     ]
     assert [report.present for report in result.sessions] == [210, 390]
     assert [report.is_early_close for report in result.sessions] == [True, False]
+
+
+@pytest.mark.parametrize("intervals", [("1m", "5m"), ("5m", "1m")])
+def test_history_holds_the_base_bars_of_the_days_before_and_no_other(
+    intervals: tuple[str, ...],
+) -> None:
+    days = [us_day("2025-07-02"), us_day("2025-07-03"), us_day("2025-07-07")]
+    tape = {"AAA": [bar_at(ts) for day in days for ts in expected_starts(day, MINUTE)]}
+    batches = tapeloom.replay(
+        long_columns(tape),
+        start=days[2].date,
+        end=days[2].date,
+        intervals=intervals,
+        history_days=1,
+    )
+    first = next(iter(batches))
+    history = first.session.get_bars("AAA", scope="history")
+    assert history.ts.tolist() == expected_starts(days[1], MINUTE)
+    assert first.session.get_quality("AAA", scope="history") == 100.0
+    assert len(first.session.get_all_bars("AAA")) == 211
+
+
+def test_history_rolls_from_session_to_session() -> None:
+    days = [us_day("2025-07-02"), us_day("2025-07-03"), us_day("2025-07-07")]
+    tape = {"AAA": [bar_at(ts) for day in days for ts in expected_starts(day, MINUTE)]}
+    held: dict[object, list[int]] = {}
+    for batch in tapeloom.replay(
+        long_columns(tape), intervals=("1m", "5m"), history_days=1
+    ):
+        held[batch.time.date()] = batch.session.get_bars(
+            "AAA", scope="history"
+        ).ts.tolist()
+    before = [[], *(expected_starts(day, MINUTE) for day in days[:2])]
+    assert held == {day.date: starts for day, starts in zip(days, before, strict=True)}

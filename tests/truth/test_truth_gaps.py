@@ -69,7 +69,6 @@ def assert_sessions_are_those_of(truth: GapTruth, ends: SessionEnds) -> None:
             expected.missing,
         ), day
         assert ends.runs[day] == expected.runs, day
-        assert report.out_of_session == expected.outside, day
         assert (report.duplicates, report.out_of_order, report.off_grid) == (0, 0, 0), (
             day
         )

@@ -50,6 +50,7 @@ def run(
         from tapeloom.cli.analysis_file import load_analysis
         from tapeloom.errors import ConfigError
         from tapeloom.report import ProgressLine, print_summary
+        from tapeloom.report.tables import counted
 
         if not config.is_file():
             text = f"config file {str(config)!r} does not exist; 'tapeloom demo' writes one to start from"
@@ -62,8 +63,6 @@ def run(
                 result = tapeloom.run(config, loaded, data=data, progress=progress)
             print_summary(result, all_sessions=all_sessions)
         if strict and result.missing:
-            typer.echo(
-                f"problems: {result.missing:,} bars are missing in {result.gaps:,} gaps (--strict)",
-                err=True,
-            )
+            bars, gaps = counted(result.missing, "bar"), counted(result.gaps, "gap")
+            typer.echo(f"problems: {bars} missing in {gaps} (--strict)", err=True)
             raise typer.Exit(PROBLEMS)

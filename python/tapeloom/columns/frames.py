@@ -44,6 +44,7 @@ def read_frame(
     table: SessionTable | None = None,
     symbol: str | None = None,
     interval: str | int | timedelta | Interval | None = None,
+    assume: str | int | timedelta | Interval | None = None,
     source: str = "data",
 ) -> dict[str, Bars]:
     """Return bars by symbol from a frame of any library.
@@ -64,6 +65,8 @@ def read_frame(
         Whose bars these are, if the data do not say.
     interval
         Length of the bars; told from their spacing if not given.
+    assume
+        Length to take where there are too few bars to tell.
     source
         What to call the data in an error.
 
@@ -85,10 +88,13 @@ def read_frame(
         If a symbol is blank or unprintable.
     """
     wanted = None if interval is None else Interval(interval)
+    expected = None if assume is None else Interval(assume)
     named = None if symbol is None else normalise_symbol(symbol)
     series: list[_Series] = []
     for key, part in _parts(data, named):
-        series += _read_part(part, key, zone=zone, interval=wanted, source=source)
+        series += _read_part(
+            part, key, zone=zone, interval=wanted, assume=expected, source=source
+        )
     fallback = {s.interval for s in series if s.interval is not None}
     found: dict[str, Bars] = {}
     for s in series:
@@ -160,6 +166,7 @@ def _read_part(
     *,
     zone: tzinfo,
     interval: Interval | None,
+    assume: Interval | None,
     source: str,
 ) -> list[_Series]:
     if isinstance(part, Bars):
@@ -199,7 +206,7 @@ def _read_part(
             raise ArgumentError(text, symbol=symbol)
     cut = {s: {n: a[r] for n, a in arrays.items()} for s, r in groups.items()}
     if interval is None:
-        interval = common_interval(c["ts"] for c in cut.values())
+        interval = common_interval((c["ts"] for c in cut.values()), assume=assume)
     return [_Series(s, c, interval) for s, c in cut.items()]
 
 

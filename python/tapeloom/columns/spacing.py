@@ -20,6 +20,8 @@ SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 # Daily and weekly bars are an hour closer or further apart where the clock changes.
+# Steps of one length that outweigh what a caller expects: gaps of one length seldom come this often.
+ENOUGH = 20
 NOMINAL = ((DAY, "1d"), (7 * DAY, "1w"))
 
 
@@ -49,13 +51,21 @@ def infer_interval(ts: npt.NDArray[np.int64]) -> Interval:
     return found
 
 
-def common_interval(parts: Iterable[npt.NDArray[np.int64]]) -> Interval | None:
+def common_interval(
+    parts: Iterable[npt.NDArray[np.int64]], *, assume: Interval | None = None
+) -> Interval | None:
     """Return the interval that the stamps of several symbols show together; see ``infer_interval``.
+
+    Parameters
+    ----------
+    assume
+        What a caller expects. Taken where the stamps are too few to tell: less than ``ENOUGH`` steps of the most
+        frequent length, which does not divide it.
 
     Returns
     -------
     Interval or None
-        ``None`` if no symbol has two different stamps.
+        ``None`` if no symbol has two different stamps and nothing is assumed.
 
     Raises
     ------
@@ -65,8 +75,14 @@ def common_interval(parts: Iterable[npt.NDArray[np.int64]]) -> Interval | None:
     steps = [np.diff(np.sort(ts)) for ts in parts]
     joined = np.concatenate(steps) if steps else np.empty(0, dtype=np.int64)
     found, counts = np.unique(joined[joined > 0], return_counts=True)
+    if not found.size:
+        return assume
     # argmax takes the first of equals, and `found` rises.
-    return _named(int(found[np.argmax(counts)])) if found.size else None
+    most = int(np.argmax(counts))
+    if assume is not None and counts[most] < ENOUGH:
+        fits = assume.ns is not None and assume.ns % int(found[most]) == 0
+        return _named(int(found[most])) if fits else assume
+    return _named(int(found[most]))
 
 
 def _named(step: int) -> Interval:

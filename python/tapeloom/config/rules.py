@@ -118,10 +118,12 @@ def _streams(given: Mapping[str, Any]) -> Iterator[Fault]:
         text = f"{said} are not delivered by this version, and nothing else is asked for; add a bar interval such as '1m'"
         yield Fault((DATA, "streams"), text)
     base = _interval(_at(given, DATA, "bars", "base_interval"))
-    for stream in map(_interval, streams):
-        if base is not None and stream is not None and not base.divides(stream):
-            text = f"'{base.text}' does not divide the stream '{stream.text}'"
-            yield Fault((DATA, "bars", "base_interval"), text)
+    read_streams = [i for i in map(_interval, streams) if i is not None]
+    missed = [] if base is None else [i for i in read_streams if not base.divides(i)]
+    if base is not None and missed:
+        word = "stream" if len(missed) == 1 else "streams"
+        text = f"{base.text!r} does not divide the {word} {', '.join(i.text for i in missed)}"
+        yield Fault((DATA, "bars", "base_interval"), text)
 
 
 def _history(given: Mapping[str, Any]) -> Iterator[Fault]:

@@ -59,7 +59,8 @@ def _known_group(name: str) -> str:
     try:
         resolve_exchange_group(name)
     except UnknownExchangeError as error:
-        raise fault(str(error)) from error
+        # The path in front of the message names the parameter already.
+        raise fault(str(error).removeprefix("exchange_group is ")) from error
     return name
 
 

@@ -137,7 +137,7 @@ class SessionCoordinator:
         if at == 0:
             self._load_history(index)
         queues = self._load_queues(at, index)
-        self.tally.start_session(self._session_data)
+        self.tally.start_session(self._session_data, queues)
         self._activate(index)
         started, analysed = time.perf_counter(), self._engine.seconds
         self._engine.start_session()
@@ -186,8 +186,6 @@ class SessionCoordinator:
         queues = self._queues.load(at)
         session_date = from_day(int(self._table.dates[index]))
         for queue in queues:
-            if queue.out_of_session:
-                self._session_data._count_out_of_session(queue.symbol, queue.out_of_session)
             if not len(queue.bars):
                 text = "no bar in a session of the window; it ran with quality 0"
                 self.tally.warn("no data", text, symbols=[f"{queue.symbol} {session_date}"])

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapeloom._core import Bars
 
 if TYPE_CHECKING:
@@ -96,4 +98,9 @@ class SessionQueues:
         span = self._block[symbol].between(int(table.span_starts[index]), int(table.span_ends[index]))
         stretches = [span.between(start, end) for start, end in table.segments(index)]
         bars = stretches[0] if len(stretches) == 1 else Bars.concat(stretches)
-        return SessionQueue(symbol, bars, len(span) - len(bars))
+        return SessionQueue(symbol, bars, _starts(span) - _starts(bars))
+
+
+def _starts(bars: Bars) -> int:
+    """Number of different starts: a bar that comes twice is one bar."""
+    return 1 + int(np.count_nonzero(np.diff(bars.ts))) if len(bars) else 0

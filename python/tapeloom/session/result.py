@@ -59,6 +59,7 @@ class SymbolReport:
 class SessionReport:
     """One session over all symbols, base series, regular hours.
 
+    ``duplicates`` were dropped, ``corrections`` replaced a bar of the same key with other values.
     ``expected``, ``present``, ``missing`` and ``longest_gap`` count bars; ``longest_gap_symbol`` names whose gap was longest.
     ``seconds`` is the wall time of the session without loading; ``analysis_seconds`` is the part spent in the user's analysis.
     """

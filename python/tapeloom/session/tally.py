@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tapeloom._core import Batch, SessionTable
+    from tapeloom.session.queues import SessionQueue
     from tapeloom.session_data import SessionData
 
 __all__ = ["Tally"]
@@ -42,6 +43,7 @@ class Tally:
         self._totals = {symbol: _SymbolTotal() for symbol in symbols}
         self._warnings: dict[tuple[str, str], _Warning] = {}
         self._counts: dict[str, IngestCounts] = {}
+        self._outside: dict[str, int] = {}
         self.sessions: list[SessionReport] = []
 
     def warn(self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()) -> None:
@@ -50,8 +52,12 @@ class Tally:
         entry.count += count
         entry.symbols.update(dict.fromkeys(symbols))
 
-    def start_session(self, session_data: SessionData) -> None:
-        """Remember the counters, so that the session's report shows its own."""
+    def start_session(self, session_data: SessionData, queues: Iterable[SessionQueue]) -> None:
+        """Remember the counters, so that the session's report shows its own.
+
+        Bars out of hours are counted here and not in the store: it does not know of bars that are still to come.
+        """
+        self._outside = {queue.symbol: queue.out_of_session for queue in queues}
         self._counts = {symbol: session_data.get_ingest_counts(symbol) for symbol in self._totals}
 
     def end_session(
@@ -67,13 +73,13 @@ class Tally:
         analysis_seconds: float,
     ) -> SessionReport:
         """Report the session that has just ended."""
-        expected = present = gaps = longest = out_of_session = duplicates = 0
+        expected = present = gaps = longest = out_of_session = 0
         longest_symbol, longest_start = None, None
         counts = IngestCounts()
         for symbol, total in self._totals.items():
             here, due = session_data._presence(symbol) or (0, 0)
             runs = session_data._missing(symbol)
-            repeated, _, outside, _ = session_data._session_counts(symbol)
+            outside = self._outside[symbol]
             bars = session_data.get_ingest_counts(symbol) - self._counts[symbol]
             counts += bars
             total.expected += due
@@ -81,7 +87,7 @@ class Tally:
             total.gaps += len(runs)
             total.out_of_session += outside
             expected, present, gaps = expected + due, present + here, gaps + len(runs)
-            out_of_session, duplicates = out_of_session + outside, duplicates + repeated
+            out_of_session += outside
             for start, _, missing in runs:
                 total.longest = max(total.longest, missing)
                 if missing > longest:
@@ -102,7 +108,7 @@ class Tally:
             longest_gap_symbol=longest_symbol,
             longest_gap_start=longest_start,
             out_of_session=out_of_session,
-            duplicates=duplicates,
+            duplicates=counts.duplicates,
             corrections=counts.corrections,
             late=counts.late,
             quarantined=counts.quarantined,

@@ -87,7 +87,12 @@ def find_series(
     CorruptFileError
         If a file is damaged.
     """
-    found = [_read_path(path) for path in _files(root, group_names)]
+    found = [
+        file
+        for file in map(_read_path, _files(root, group_names))
+        # A file whose path says nothing and that holds nothing is nobody's.
+        if None not in (file.symbol, file.interval) or store.footer(file.path).rows
+    ]
     told = (
         _told_intervals([f for f in found if f.interval is None], store)
         if interval is None

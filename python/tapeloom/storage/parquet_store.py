@@ -159,12 +159,17 @@ class ParquetStore:
         """
         file = self.footer(path)
         groups = self._groups(file, symbol, start, end, of_folder=of_folder)
+        if not groups:
+            # Most files of a folder with a file per date: nothing to open for.
+            return _nothing(path)
         if file.has_symbol and any(file.symbols[g] is None for g in groups):
             by_symbol = self._by_symbol(file, groups)
             others = sorted(set(by_symbol) - {symbol})
             if of_folder and others:
                 raise _foreign(path, symbol, others[0])
-            rows = by_symbol.get(symbol, _none(file))
+            if symbol not in by_symbol:
+                return _nothing(path)
+            rows = by_symbol[symbol]
         else:
             rows = read_rows(file, groups, names=_names(file))
         return _cut(file, rows, start, end)
@@ -227,8 +232,10 @@ def _names(file: BarFile) -> tuple[str, ...]:
     return ("ts", *FIELDS, "flags") if file.has_flags else ("ts", *FIELDS)
 
 
-def _none(file: BarFile) -> Rows:
-    return read_rows(file, [], names=_names(file))
+def _nothing(path: Path) -> FileRows:
+    none = np.empty(0, np.int64)
+    columns = {"ts": none, **{name: np.empty(0, np.float64) for name in FIELDS}}
+    return FileRows(path, none, columns, none)
 
 
 def _split(rows: Rows, path: Path) -> dict[str, Rows]:

@@ -1,6 +1,8 @@
 //! Laws that hold for every input: merging is a stable sort, received plus missing is expected, a series is a sorted
 //! list of what was offered, streaming agrees with batch.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

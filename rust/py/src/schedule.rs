@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
+use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use tapeloom_core::schedule::{SessionTable, Stretch, TableColumns};
 
@@ -20,10 +20,31 @@ pub(crate) struct PySessionTable {
     pub(crate) zone: Py<PyAny>,
     #[pyo3(get)]
     fingerprint: String,
+    // Read-only and made once: every access hands out the same arrays.
+    #[pyo3(get)]
+    dates: Py<PyArray1<i32>>,
+    #[pyo3(get)]
+    opens: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    closes: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    segment_offsets: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    segment_starts: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    segment_ends: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    pre_opens: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    post_closes: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    span_starts: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    span_ends: Py<PyArray1<i64>>,
 }
 
 fn read_only<'py, T: numpy::Element>(py: Python<'py>, values: Vec<T>) -> Bound<'py, PyArray1<T>> {
-    let array = values.into_pyarray(py);
+    let array = PyArray1::from_iter(py, values);
     array.readwrite().make_nonwriteable();
     array
 }
@@ -61,6 +82,7 @@ impl PySessionTable {
         reason = "one per column of the table, all by keyword"
     )]
     fn new(
+        py: Python<'_>,
         calendar: String,
         zone: Py<PyAny>,
         fingerprint: String,
@@ -93,96 +115,32 @@ impl PySessionTable {
             post_closes: convert::column(post_closes, "post_closes", "int64")?,
             spans: stretches(span_starts, span_ends, ["span_starts", "span_ends"])?,
         };
+        let table = Arc::new(SessionTable::new(columns)?);
+        let kept = table.columns();
+        let ns = |values: &[i64]| read_only(py, values.iter().copied()).unbind();
+        let starts = |all: &[Stretch]| read_only(py, all.iter().map(|s| s.start)).unbind();
+        let ends = |all: &[Stretch]| read_only(py, all.iter().map(|s| s.end)).unbind();
         Ok(Self {
-            table: Arc::new(SessionTable::new(columns)?),
             calendar,
             zone,
             fingerprint,
+            dates: read_only(py, kept.dates.iter().copied()).unbind(),
+            opens: ns(&kept.opens),
+            closes: ns(&kept.closes),
+            segment_offsets: read_only(py, kept.segment_offsets.iter().map(|&at| at as i64))
+                .unbind(),
+            segment_starts: starts(&kept.segments),
+            segment_ends: ends(&kept.segments),
+            pre_opens: ns(&kept.pre_opens),
+            post_closes: ns(&kept.post_closes),
+            span_starts: starts(&kept.spans),
+            span_ends: ends(&kept.spans),
+            table,
         })
     }
 
     fn __len__(&self) -> usize {
         self.table.len()
-    }
-
-    #[getter]
-    fn dates<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
-        read_only(py, self.table.columns().dates.clone())
-    }
-
-    #[getter]
-    fn opens<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(py, self.table.columns().opens.clone())
-    }
-
-    #[getter]
-    fn closes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(py, self.table.columns().closes.clone())
-    }
-
-    #[getter]
-    fn segment_offsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(
-            py,
-            self.table
-                .columns()
-                .segment_offsets
-                .iter()
-                .map(|&at| at as i64)
-                .collect(),
-        )
-    }
-
-    #[getter]
-    fn segment_starts<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(
-            py,
-            self.table
-                .columns()
-                .segments
-                .iter()
-                .map(|s| s.start)
-                .collect(),
-        )
-    }
-
-    #[getter]
-    fn segment_ends<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(
-            py,
-            self.table
-                .columns()
-                .segments
-                .iter()
-                .map(|s| s.end)
-                .collect(),
-        )
-    }
-
-    #[getter]
-    fn pre_opens<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(py, self.table.columns().pre_opens.clone())
-    }
-
-    #[getter]
-    fn post_closes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(py, self.table.columns().post_closes.clone())
-    }
-
-    #[getter]
-    fn span_starts<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(
-            py,
-            self.table.columns().spans.iter().map(|s| s.start).collect(),
-        )
-    }
-
-    #[getter]
-    fn span_ends<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        read_only(
-            py,
-            self.table.columns().spans.iter().map(|s| s.end).collect(),
-        )
     }
 
     fn index_of(&self, day: i32) -> Option<usize> {
@@ -212,7 +170,7 @@ impl PySessionTable {
     ) -> BindResult<Bound<'py, PyArray1<i64>>> {
         self.check(index)?;
         let grid = self.table.grid(index, convert::interval(interval)?)?;
-        Ok(read_only(py, grid.starts().collect()))
+        Ok(read_only(py, grid.starts()))
     }
 
     fn bar_end(&self, ts: i64, interval: &Bound<'_, PyAny>) -> BindResult<i64> {

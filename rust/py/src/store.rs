@@ -412,12 +412,6 @@ impl PyStore {
         Ok(report(done))
     }
 
-    fn _count_out_of_session(&self, py: Python<'_>, symbol: &str, bars: u64) -> BindResult<()> {
-        let id = self.entry(symbol)?.id;
-        self.write(py, |writing| writing.count_out_of_session(id, bars));
-        Ok(())
-    }
-
     #[getter]
     fn epoch(&self) -> u64 {
         self.store.epoch()

@@ -195,10 +195,6 @@ impl SymbolWriter {
         self.presence.as_ref()
     }
 
-    pub(super) fn count_out_of_session(&self, bars: u64) {
-        add(&self.shared.counts.out_of_session, bars);
-    }
-
     /// Put one valid bar in its place; late bars and corrections are staged. Counts the outcome.
     pub(super) fn place(
         &mut self,
@@ -222,7 +218,6 @@ impl SymbolWriter {
             Home::Regular(_) | Home::Extended => {
                 if home == Home::Extended {
                     bar.flags |= EXTENDED;
-                    add(&self.shared.counts.out_of_session, 1);
                 }
                 if newest.is_none_or(|newest| bar.ts > newest) {
                     self.series[0].append(&bar, 0, epoch);
@@ -234,6 +229,9 @@ impl SymbolWriter {
         };
         if let (Home::Regular(Some(slot)), Some(presence)) = (home, &self.presence) {
             presence.set(slot);
+        }
+        if home == Home::Extended && matches!(outcome, Outcome::Accepted | Outcome::Late) {
+            add(&self.shared.counts.out_of_session, 1);
         }
         let is_repeat = matches!(outcome, Outcome::Duplicate | Outcome::Correction);
         if is_repeat && home != Home::History {

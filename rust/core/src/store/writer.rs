@@ -837,11 +837,6 @@ impl Writer {
         Ok(report)
     }
 
-    /// Note bars that a loader left out because they lie outside regular hours.
-    pub fn count_out_of_session(&mut self, id: SymbolId, bars: u64) {
-        self.symbols[id.0 as usize].count_out_of_session(bars);
-    }
-
     /// Counts of one symbol since it is kept.
     pub fn counts(&self, id: SymbolId) -> IngestCounts {
         self.symbols[id.0 as usize].counts

@@ -1,0 +1,259 @@
+"""The plan: what is streamed, computed and left out, for what is stored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tapeloom.config import HistoryNeed, SessionConfig, StreamPlan
+from tapeloom.errors import PlanError
+
+
+@dataclass
+class Stored:
+    """A catalog made by hand: intervals by symbol, and where their bars begin and end."""
+
+    intervals: dict[str, list[str]]
+    ranges: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+    def get_symbols(self) -> list[str]:
+        return sorted(self.intervals)
+
+    def get_intervals(self, symbol: str) -> list[str]:
+        return self.intervals.get(symbol, [])
+
+    def get_range(self, symbol: str, interval: str) -> tuple[int, int] | None:
+        return self.ranges.get((symbol, interval))
+
+
+def config(
+    streams: list[str], *, symbols: object = ("AAPL",), **data: Any
+) -> SessionConfig:
+    return SessionConfig.from_dict(
+        {
+            "session_name": "plan",
+            "mode": "backtest",
+            "backtest_config": {"start_date": "2025-07-02", "end_date": "2025-07-07"},
+            "session_data_config": {
+                "symbols": symbols if symbols == "all" else list(symbols),  # type: ignore[call-overload]
+                "streams": streams,
+                **data,
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("requested", "stored", "base", "derived"),
+    [
+        (["5m"], ["1s", "1m"], "1m", ("5m",)),
+        (["5s", "5m"], ["1s", "1m"], "1s", ("5s", "5m")),
+        (["1m", "5m", "15m"], ["1s", "1m"], "1m", ("5m", "15m")),
+        (["5m", "15m"], ["1m", "5m"], "5m", ("15m",)),
+        (["1d"], ["1m", "1d"], "1d", ()),
+        (["5m", "1d"], ["1m", "1d"], "1m", ("5m", "1d")),
+        (["1h"], ["1m", "15m"], "15m", ("1h",)),
+        (["90m", "1h"], ["30m", "45m"], "30m", ("1h", "90m")),
+        (["45m"], ["15m", "30m"], "15m", ("45m",)),
+        (["1w"], ["1m", "1w"], "1w", ()),
+    ],
+)
+def test_the_base_is_the_coarsest_stored_interval_that_divides_all(
+    requested: list[str], stored: list[str], base: str, derived: tuple[str, ...]
+) -> None:
+    (plan,) = StreamPlan.build(config(requested), Stored({"AAPL": stored})).symbols
+
+    assert (plan.base, plan.derived) == (base, derived)
+    assert [(d.stream, d.action) for d in plan.streams] == [
+        (base, "STREAMED"),
+        *((i, "GENERATED") for i in derived),
+    ]
+
+
+def test_an_interval_that_does_not_divide_is_an_error_that_says_what_would() -> None:
+    with pytest.raises(PlanError) as caught:
+        StreamPlan.build(config(["45m"]), Stored({"AAPL": ["30m"]}))
+
+    assert (
+        str(caught.value)
+        == "AAPL: 30m does not divide 45m; a stored 15m, 5m or 1m would"
+    )
+
+
+def test_quotes_and_ticks_are_ignored_with_one_warning_each() -> None:
+    source = Stored({"AAPL": ["1m"], "RIVN": ["1m"]})
+    plan = StreamPlan.build(
+        config(["1m", "quotes", "ticks"], symbols=["AAPL", "RIVN"]), source
+    )
+
+    assert [(w.kind, w.symbols) for w in plan.warnings] == [
+        ("stream_ignored", ("AAPL", "RIVN"))
+    ] * 2
+    assert [w.text for w in plan.warnings] == [
+        "quotes are not delivered by this version",
+        "ticks are not delivered",
+    ]
+    assert plan.symbols[1].streams[-1].action == "IGNORED"
+
+
+def test_a_symbol_without_data_is_dropped_with_a_warning_that_names_the_need() -> None:
+    source = Stored({"AAPL": ["1m"], "RIVN": ["1h"]})
+    plan = StreamPlan.build(
+        config(["1m", "5m"], symbols=["RIVN", "AAPL", "APPL"]), source
+    )
+
+    assert [p.symbol for p in plan.symbols] == ["AAPL"]
+    assert [(w.symbols, w.text) for w in plan.warnings] == [
+        (("RIVN",), "dropped: 1h does not divide 1m and 5m; a stored 1m or 1s would"),
+        (
+            ("APPL",),
+            "dropped: no bars are stored; 1m and 5m can be made from 1m or 1s; did you mean 'AAPL'?",
+        ),
+    ]
+
+
+def test_no_symbol_left_is_an_error_that_gives_each_reason() -> None:
+    source = Stored({"AAPL": ["1h"]})
+
+    with pytest.raises(PlanError, match="no symbol has usable data") as caught:
+        StreamPlan.build(config(["1m"], symbols=["AAPL", "XYZ"]), source)
+
+    assert "AAPL: 1h does not divide 1m" in str(caught.value)
+    assert "XYZ: no bars are stored" in str(caught.value)
+
+
+def test_all_means_every_stored_symbol() -> None:
+    source = Stored({"B": ["1m"], "A": ["1m"]})
+
+    plan = StreamPlan.build(config(["1m"], symbols="all"), source)
+
+    assert [p.symbol for p in plan.symbols] == ["A", "B"]
+
+
+def test_all_of_nothing_is_an_error() -> None:
+    with pytest.raises(PlanError, match="no symbols are stored"):
+        StreamPlan.build(config(["1m"], symbols="all"), Stored({}))
+
+
+def test_symbols_stay_in_configured_order() -> None:
+    source = Stored({"A": ["1m"], "B": ["1m"]})
+
+    plan = StreamPlan.build(config(["1m"], symbols=["B", "A"]), source)
+
+    assert [p.symbol for p in plan.symbols] == ["B", "A"]
+
+
+def test_base_interval_overrides_the_choice() -> None:
+    asked = config(["5m"], bars={"base_interval": "1s"})
+
+    (plan,) = StreamPlan.build(asked, Stored({"AAPL": ["1s", "1m"]})).symbols
+
+    assert (plan.base, plan.derived) == ("1s", ("5m",))
+
+
+def test_a_base_interval_that_is_not_stored_is_an_error() -> None:
+    asked = config(["5m"], bars={"base_interval": "1s"})
+
+    with pytest.raises(
+        PlanError, match="AAPL: base_interval '1s' is not stored; stored are 1m"
+    ):
+        StreamPlan.build(asked, Stored({"AAPL": ["1m"]}))
+
+
+def test_an_interval_above_a_day_is_not_computed() -> None:
+    with pytest.raises(PlanError, match="coarsest computed interval is '1d'"):
+        StreamPlan.build(config(["1m", "1w"]), Stored({"AAPL": ["1m"]}))
+
+
+def test_only_intervals_with_bars_in_the_window_serve() -> None:
+    source = Stored(
+        {"AAPL": ["1m", "5m"], "RIVN": ["5m"]},
+        {("AAPL", "1m"): (0, 100), ("AAPL", "5m"): (0, 49), ("RIVN", "5m"): (200, 300)},
+    )
+
+    plan = StreamPlan.build(
+        config(["5m"], symbols=["AAPL", "RIVN"]), source, start=50, end=200
+    )
+
+    assert [(p.symbol, p.base) for p in plan.symbols] == [("AAPL", "1m")]
+    assert plan.warnings[0].text == (
+        "dropped: no bars in the window; 5m bars are stored for other dates"
+    )
+
+
+def test_history_is_the_union_of_what_is_asked_for() -> None:
+    data = [
+        {"trailing_days": 3, "intervals": ["1m", "1d"], "apply_to": "all"},
+        {"trailing_days": 10, "intervals": ["1d"], "apply_to": ["RIVN"]},
+        {"trailing_days": 2, "intervals": ["5m"], "apply_to": ["RIVN"]},
+    ]
+    asked = config(["1m"], symbols=["AAPL", "RIVN"], historical={"data": data})
+
+    plan = StreamPlan.build(asked, Stored({"AAPL": ["1m"], "RIVN": ["1m"]}))
+
+    assert [p.history for p in plan.symbols] == [
+        (HistoryNeed("1m", 3), HistoryNeed("1d", 3)),
+        (HistoryNeed("1m", 3), HistoryNeed("5m", 2), HistoryNeed("1d", 10)),
+    ]
+
+
+def test_history_that_cannot_be_made_is_left_out_with_a_warning() -> None:
+    data = [{"trailing_days": 3, "intervals": ["1s", "1m"]}]
+
+    plan = StreamPlan.build(
+        config(["1m"], historical={"data": data}), Stored({"AAPL": ["1m"]})
+    )
+
+    assert plan.symbols[0].history == (HistoryNeed("1m", 3),)
+    assert [(w.kind, w.symbols) for w in plan.warnings] == [
+        ("history_dropped", ("AAPL",))
+    ]
+
+
+def a_plan() -> StreamPlan:
+    data = [
+        {"trailing_days": 3, "intervals": ["1m"]},
+        {"trailing_days": 1, "intervals": ["1d"]},
+    ]
+    asked = config(["1m", "5m", "1d", "ticks"], historical={"data": data})
+    return StreamPlan.build(asked, Stored({"AAPL": ["1s", "1m"]}))
+
+
+def test_a_plan_prints_as_a_table() -> None:
+    assert str(a_plan()).splitlines() == [
+        "AAPL  1m     STREAMED   coarsest stored interval dividing 1m, 5m, 1d",
+        "      5m     GENERATED  5 x 1m",
+        "      1d     GENERATED  each session's 1m bars",
+        "      ticks  IGNORED    ticks are not delivered",
+        "      history 1m 3 days (configured), 1d 1 day (configured)",
+        "warning: ticks are not delivered (AAPL)",
+    ]
+
+
+def test_a_plan_is_a_value() -> None:
+    assert a_plan() == a_plan()
+    assert hash(a_plan()) == hash(a_plan())
+
+
+def test_a_plan_becomes_json() -> None:
+    found = json.loads(json.dumps(a_plan().to_dict()))
+
+    assert found["symbols"][0]["history"] == [
+        {"interval": "1m", "days": 3},
+        {"interval": "1d", "days": 1},
+    ]
+    assert found["symbols"][0]["streams"][0] == {
+        "stream": "1m",
+        "action": "STREAMED",
+        "reason": "coarsest stored interval dividing 1m, 5m, 1d",
+    }
+    assert found["warnings"] == [
+        {
+            "kind": "stream_ignored",
+            "text": "ticks are not delivered",
+            "symbols": ["AAPL"],
+        }
+    ]
