@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
+
     from tapeloom._core import Bars
+    from tapeloom.gap import QualityReport
     from tapeloom.session_data import SessionData
 
 __all__ = [
     "bar_data",
     "columns",
+    "counts_of",
     "derived_facts",
     "gap_runs",
+    "instant",
+    "long_columns",
     "plain",
     "plain_derived",
+    "report_of",
     "stored",
 ]
 
@@ -82,8 +88,23 @@ def derived_facts(bars: Iterable[Derived]) -> list[tuple[Bar, int, int]]:
 
 def plain_derived(bars: Bars) -> list[tuple[Bar, int, int]]:
     """Return the same of a read."""
+    assert bars.constituents is not None
     flags = (bars.flags & (DERIVED | PARTIAL)).tolist()
     return list(zip(stored(bars), bars.constituents.tolist(), flags, strict=True))
+
+
+def report_of(session: SessionData, symbol: str) -> QualityReport:
+    """Return the report of a symbol that is kept."""
+    report = session.get_quality_report(symbol)
+    assert report is not None
+    return report
+
+
+def counts_of(bars: Bars) -> list[int]:
+    """Return the number of base bars of each bar of a derived series."""
+    assert bars.constituents is not None
+    found: list[int] = bars.constituents.tolist()
+    return found
 
 
 def gap_runs(session: SessionData, symbol: str) -> list[Run]:

@@ -14,14 +14,15 @@ import pytest
 import tapeloom
 from tapeloom._core import Bars
 from tapeloom.calendars import get_session_table
-from tapeloom.calendars.session_table import from_day
 
 MINUTE = 60_000_000_000
 FIVE = 5 * MINUTE
 WINDOW = 512
 
 
-def made_up_bars(symbols: int, sessions: int) -> tuple[dict[str, Bars], list[tuple[int, int]]]:
+def made_up_bars(
+    symbols: int, sessions: int
+) -> tuple[dict[str, Bars], list[tuple[int, int]]]:
     """Seeded minute bars with 2 % of the minutes missing, and the sessions' opens and closes."""
     table = get_session_table("US_EQUITY")
     first = table.index_of(date(2024, 6, 3).toordinal() - date(1970, 1, 1).toordinal())
@@ -49,7 +50,9 @@ def made_up_bars(symbols: int, sessions: int) -> tuple[dict[str, Bars], list[tup
     return bars, [(int(table.opens[i]), int(table.closes[i])) for i in days]
 
 
-def plain_python(rows: dict[str, list[tuple]], sessions: list[tuple[int, int]]) -> tuple[int, int, int]:
+def plain_python(
+    rows: dict[str, list[tuple]], sessions: list[tuple[int, int]]
+) -> tuple[int, int, int]:
     """Bars, missing minutes and derived bars by a heap, deques and dicts."""
     latest = {symbol: deque(maxlen=WINDOW) for symbol in rows}
     seen = defaultdict(set)
@@ -67,7 +70,10 @@ def plain_python(rows: dict[str, list[tuple]], sessions: list[tuple[int, int]]) 
         latest[symbol].append(row)
         seen[symbol, day].add(ts)
         start = sessions[day][0]
-        for store, bucket in ((five, start + (ts - start) // FIVE * FIVE), (daily, start)):
+        for store, bucket in (
+            (five, start + (ts - start) // FIVE * FIVE),
+            (daily, start),
+        ):
             known = store.get((symbol, bucket))
             if known is None:
                 store[symbol, bucket] = [open_, high, low, close, volume]
@@ -104,7 +110,9 @@ def test_tapeloom_without_analysis(benchmark, workload, expected):
     bars, _ = workload
 
     def play():
-        return tapeloom.replay(bars, intervals=["1m", "5m", "1d"], analysis=Idle(), progress=False)
+        return tapeloom.replay(
+            bars, intervals=["1m", "5m", "1d"], analysis=Idle(), progress=False
+        )
 
     result = benchmark.pedantic(play, rounds=5, warmup_rounds=1)
     assert (result.bars, result.missing, result.derived_bars) == expected
@@ -120,7 +128,9 @@ def test_tapeloom_with_a_call_per_bar(benchmark, workload, expected):
         seen[0] += 1
 
     def play():
-        return tapeloom.replay(bars, intervals=["1m", "5m", "1d"], analysis=count, progress=False)
+        return tapeloom.replay(
+            bars, intervals=["1m", "5m", "1d"], analysis=count, progress=False
+        )
 
     result = benchmark.pedantic(play, rounds=3, warmup_rounds=1)
     assert (result.bars, result.missing, result.derived_bars) == expected

@@ -4,7 +4,7 @@ Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, Literal, Self, final, overload
 
 import numpy as np
@@ -240,8 +240,8 @@ class Bars:
     def flags(self) -> NDArray[np.uint8]:
         """Provenance bits, uint8."""
     @property
-    def constituents(self) -> NDArray[np.int32] | None:
-        """Base bars in each derived bar, int32; ``None`` for a base series."""
+    def constituents(self) -> NDArray[np.int32]:
+        """Base bars in each bar, int32; ones for a base series."""
     @property
     def timestamps(self) -> list[datetime]:
         """Starts as aware datetimes, made on demand."""
@@ -256,12 +256,18 @@ class Bars:
     def between(self, start: int | None, end: int | None) -> Bars:
         """Return the bars with ``ts`` in ``[start, end)`` ns, sharing memory; the bars must be sorted."""
     def aggregate(
-        self, interval: IntervalLike, *, table: SessionTable, completeness: Literal["any", "complete"] = "any"
+        self,
+        interval: IntervalLike,
+        *,
+        table: SessionTable,
+        completeness: Literal["any", "complete"] = "any",
     ) -> Bars:
         """Return the derived bars of a coarser interval; the bars must be sorted and without repeats."""
     def count_duplicates(self) -> tuple[int, int]:
         """Return how many keys repeat with the same and with other values; the bars must be sorted."""
-    def find_invalid(self, *, allow_negative_prices: bool = False) -> list[tuple[int, str, float, str]]:
+    def find_invalid(
+        self, *, allow_negative_prices: bool = False
+    ) -> list[tuple[int, str, float, str]]:
         """Return (row, field, value, rule) of each invalid row, in order."""
     def drop_rows(self, rows: Sequence[int]) -> Bars:
         """Return the bars without some rows."""
@@ -305,15 +311,29 @@ class Store:
         interval than the base, ``ArgumentError`` for a bar of another symbol. Nothing is stored then.
         """
     def get_latest_bar(
-        self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session"
+        self,
+        symbol: str,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
     ) -> BarData | None:
         """Return the bar with the greatest ``ts``, or ``None``. O(1)."""
     def get_last_n_bars(
-        self, symbol: str, n: int, interval: IntervalLike | None = None, *, scope: str = "session"
+        self,
+        symbol: str,
+        n: int,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
     ) -> Bars:
         """Return the newest n bars, fewer if fewer are known. O(1), no copy within the live window."""
     def get_bars_since(
-        self, symbol: str, timestamp: object, interval: IntervalLike | None = None, *, scope: str = "session"
+        self,
+        symbol: str,
+        timestamp: object,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
     ) -> Bars:
         """Return the bars with ``ts >= timestamp``. O(log n)."""
     def get_bars(
@@ -335,7 +355,13 @@ class Store:
         end: object | None = None,
     ) -> Bars:
         """Return the bars of history and session in ``[start, end)``."""
-    def get_bar_count(self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session") -> int:
+    def get_bar_count(
+        self,
+        symbol: str,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
+    ) -> int:
         """Return the number of bars. O(1)."""
     def get_latest_bars_multi(
         self, symbols: Iterable[str], interval: IntervalLike | None = None
@@ -348,7 +374,9 @@ class Store:
     @property
     def _symbols(self) -> list[str]: ...
     def _set_table(self, table: SessionTable) -> None: ...
-    def _register(self, symbol: str, base: IntervalLike | None, derived: Sequence[IntervalLike]) -> None: ...
+    def _register(
+        self, symbol: str, base: IntervalLike | None, derived: Sequence[IntervalLike]
+    ) -> None: ...
     def _start_session(self, day: int, span: tuple[int, int], roll: bool) -> None: ...
     def _set_history_days(self, interval: IntervalLike | None, days: int) -> None: ...
     def _end_session(self) -> None: ...
@@ -360,7 +388,9 @@ class Store:
         self, symbol: str, sessions: Sequence[int], bars: Bars
     ) -> tuple[_Counts, list[tuple[int, str, float, str]]]: ...
     def _intervals(self, symbol: str) -> list[str]: ...
-    def _metrics(self, symbol: str) -> tuple[float, float, float, float | None, int, int] | None: ...
+    def _metrics(
+        self, symbol: str
+    ) -> tuple[float, float, float, float | None, int, int] | None: ...
     def _presence(self, symbol: str) -> tuple[int, int] | None: ...
     def _missing(self, symbol: str) -> _Runs: ...
     def _history(self, symbol: str) -> tuple[int, int, _Runs]: ...
@@ -375,7 +405,9 @@ class Store:
 class Replay:
     """One session played through a store: merge, append, presence, derived bars, epoch, instant by instant."""
 
-    def __new__(cls, session: Store, sources: Sequence[tuple[str, Bars]], *, close: int) -> Self:
+    def __new__(
+        cls, session: Store, sources: Sequence[tuple[str, Bars]], *, close: int
+    ) -> Self:
         """Prepare to play sorted base bars of registered symbols up to the close (ns)."""
     def run(
         self,

@@ -181,7 +181,11 @@ def replay(
     started = time.perf_counter()
     source = _source(data, exchange_group, bars or {}, intervals)
     first, last = _window(source, exchange_group, start, end)
-    history = [{"trailing_days": history_days, "intervals": [str(Interval(intervals[0]))]}] if history_days else []
+    history = (
+        [{"trailing_days": history_days, "intervals": [str(Interval(intervals[0]))]}]
+        if history_days
+        else []
+    )
     config = SessionConfig.from_dict(
         {
             "session_name": "replay",
@@ -282,9 +286,13 @@ class _Backtest:
     def _register(self) -> None:
         days: dict[str, int] = {}
         for symbol in self.plan.symbols:
-            extra = [need.interval for need in symbol.history if need.interval != symbol.base]
+            extra = [
+                need.interval for need in symbol.history if need.interval != symbol.base
+            ]
             self.session_data.register_symbol(
-                symbol.symbol, base_interval=symbol.base, derived=[*symbol.derived, *extra]
+                symbol.symbol,
+                base_interval=symbol.base,
+                derived=[*symbol.derived, *extra],
             )
             for need in symbol.history:
                 days[need.interval] = max(days.get(need.interval, 0), need.days)
@@ -343,7 +351,10 @@ def _sessions(time_manager: TimeManager, start: date, end: date) -> range:
 
 
 def _source(
-    data: object, exchange_group: str, rules: Mapping[str, object], intervals: Sequence[IntervalLike]
+    data: object,
+    exchange_group: str,
+    rules: Mapping[str, object],
+    intervals: Sequence[IntervalLike],
 ) -> BarSource:
     if isinstance(intervals, str) or not len(intervals):
         text = f"intervals is {intervals!r}; it must be a list such as ['1m', '5m']"
@@ -352,7 +363,10 @@ def _source(
     allow_negative_prices = bool(rules.get("allow_negative_prices", False))
     if isinstance(data, str | Path):
         return DataManager(
-            data, exchange_group=exchange_group, on_invalid=on_invalid, allow_negative_prices=allow_negative_prices
+            data,
+            exchange_group=exchange_group,
+            on_invalid=on_invalid,
+            allow_negative_prices=allow_negative_prices,
         )
     from tapeloom.columns import read_frame
 
@@ -364,10 +378,14 @@ def _source(
         table=time_manager.session_table,
         assume=min(map(Interval, intervals)),
     )
-    return FrameSource(frames, on_invalid=on_invalid, allow_negative_prices=allow_negative_prices)
+    return FrameSource(
+        frames, on_invalid=on_invalid, allow_negative_prices=allow_negative_prices
+    )
 
 
-def _window(source: BarSource, exchange_group: str, start: date | None, end: date | None) -> tuple[date, date]:
+def _window(
+    source: BarSource, exchange_group: str, start: date | None, end: date | None
+) -> tuple[date, date]:
     """The dates asked for, or else those of the data."""
     if start is not None and end is not None:
         if start > end:
@@ -392,4 +410,8 @@ def _window(source: BarSource, exchange_group: str, start: date | None, end: dat
 
 def _date_of(table: SessionTable, ts: int) -> date:
     index = table.session_at(ts)
-    return from_ns(ts, table.zone).date() if index is None else from_day(int(table.dates[index]))
+    return (
+        from_ns(ts, table.zone).date()
+        if index is None
+        else from_day(int(table.dates[index]))
+    )

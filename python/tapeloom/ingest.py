@@ -34,7 +34,14 @@ class IngestCounts:
     @property
     def balanced(self) -> bool:
         """Whether every offered bar has an outcome; anything but ``True`` is a defect."""
-        parts = (self.accepted, self.duplicates, self.corrections, self.late, self.rejected, self.quarantined)
+        parts = (
+            self.accepted,
+            self.duplicates,
+            self.corrections,
+            self.late,
+            self.rejected,
+            self.quarantined,
+        )
         return self.offered == sum(parts)
 
     def __add__(self, other: IngestCounts) -> IngestCounts:

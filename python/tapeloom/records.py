@@ -73,11 +73,15 @@ class Records:
         import pyarrow as pa
 
         data: dict[str, Any] = {
-            "time": pa.array([ts for ts, _, _ in self._rows], pa.timestamp("ns", "UTC")),
+            "time": pa.array(
+                [ts for ts, _, _ in self._rows], pa.timestamp("ns", "UTC")
+            ),
             "symbol": pa.array([symbol for _, symbol, _ in self._rows], pa.string()),
         }
         for name in self._names:
-            data[name] = pa.array([_plain(values.get(name)) for _, _, values in self._rows])
+            data[name] = pa.array(
+                [_plain(values.get(name)) for _, _, values in self._rows]
+            )
         return pa.table(data)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -92,4 +96,8 @@ class Records:
 
 def _plain(value: Any) -> Any:
     """A NumPy scalar as the Python value it holds, which Arrow can put beside plain ones."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+    return (
+        value.item()
+        if hasattr(value, "item") and getattr(value, "ndim", None) == 0
+        else value
+    )

@@ -42,7 +42,13 @@ if TYPE_CHECKING:
 
     from tapeloom.intervals import IntervalLike
 
-__all__ = ["SessionData", "SymbolSessionData", "get_session_data", "install_session_data", "reset_session_data"]
+__all__ = [
+    "SessionData",
+    "SymbolSessionData",
+    "get_session_data",
+    "install_session_data",
+    "reset_session_data",
+]
 
 _log = logging.getLogger("tapeloom.session_data")
 
@@ -82,7 +88,7 @@ class SessionData(Store):
     array([10.5])
     """
 
-    def __new__(
+    def __new__(  # noqa: D102  (the class says it)
         cls,
         exchange_group: str = "US_EQUITY",
         *,
@@ -95,7 +101,12 @@ class SessionData(Store):
         measure_history_quality: bool = True,
         strict: bool = False,
     ) -> Self:
-        del historical_bars_trailing_days, measure_session_quality, measure_history_quality, strict
+        del (
+            historical_bars_trailing_days,
+            measure_session_quality,
+            measure_history_quality,
+            strict,
+        )
         return super().__new__(
             cls,
             zone=resolve_exchange_group(exchange_group).zone,
@@ -117,7 +128,10 @@ class SessionData(Store):
     ) -> None:
         self._group = resolve_exchange_group(exchange_group)
         self._strict = strict
-        self._measures = {"session": measure_session_quality, "history": measure_history_quality}
+        self._measures = {
+            "session": measure_session_quality,
+            "history": measure_history_quality,
+        }
         self._table: SessionTable | None = None
         self._history_days = historical_bars_trailing_days
         self._active = False
@@ -190,7 +204,9 @@ class SessionData(Store):
         index = None if day is None else self.session_table.index_of(day)
         if index is None:
             return None
-        return int(self.session_table.opens[index]), int(self.session_table.closes[index])
+        return int(self.session_table.opens[index]), int(
+            self.session_table.closes[index]
+        )
 
     # ---------------------------------------------------------------- life cycle
 
@@ -212,12 +228,20 @@ class SessionData(Store):
         day = to_day(session_date)
         calendar = get_market_calendar(self._group.name)
         if not calendar.first_day <= day <= calendar.last_day:
-            raise calendar.outside(f"session_date {session_date} lies", got=session_date)
+            raise calendar.outside(
+                f"session_date {session_date} lies", got=session_date
+            )
         table = self.session_table
         index = table.index_of(day)
         if index is None:
-            _log.warning("%s is no trading day of %s: nothing is due", session_date, table.calendar)
-            start, end = local_midnights(np.array([day, day + 1]), self.timezone).tolist()
+            _log.warning(
+                "%s is no trading day of %s: nothing is due",
+                session_date,
+                table.calendar,
+            )
+            start, end = local_midnights(
+                np.array([day, day + 1]), self.timezone
+            ).tolist()
         else:
             start, end = int(table.span_starts[index]), int(table.span_ends[index])
         span = (start, end)
@@ -262,7 +286,9 @@ class SessionData(Store):
 
     clear = clear_all
 
-    def keep_history(self, days: int, *, by_interval: Mapping[str, int] | None = None) -> None:
+    def keep_history(
+        self, days: int, *, by_interval: Mapping[str, int] | None = None
+    ) -> None:
         """Set how many sessions of history stay when a session rolls.
 
         Parameters
@@ -283,7 +309,11 @@ class SessionData(Store):
     # ---------------------------------------------------------------- writing
 
     def register_symbol(
-        self, symbol: str, *, base_interval: IntervalLike | None = None, derived: Iterable[IntervalLike] = ()
+        self,
+        symbol: str,
+        *,
+        base_interval: IntervalLike | None = None,
+        derived: Iterable[IntervalLike] = (),
     ) -> SymbolSessionData:
         """Keep a symbol. Doing so again adds derived intervals, filled from what is stored.
 
@@ -305,11 +335,18 @@ class SessionData(Store):
         wanted = [Interval(interval) for interval in derived]
         if wanted:
             _ = self.session_table
-        self._register(name, None if base_interval is None else Interval(base_interval), wanted)
+        self._register(
+            name, None if base_interval is None else Interval(base_interval), wanted
+        )
         return SymbolSessionData(self, name)
 
     def add_bars_batch(
-        self, symbol: str, bars: object, interval: IntervalLike | None = None, *, on_invalid: str | None = None
+        self,
+        symbol: str,
+        bars: object,
+        interval: IntervalLike | None = None,
+        *,
+        on_invalid: str | None = None,
     ) -> IngestReport:
         """Add bars to the base series of a symbol as one arrival, in any order.
 
@@ -345,13 +382,17 @@ class SessionData(Store):
             from tapeloom.columns import read_frame
 
             given = interval if interval is not None else (kept[0] if kept else None)
-            found = read_frame(bars, zone=self.timezone, table=table, symbol=name, interval=given)
+            found = read_frame(
+                bars, zone=self.timezone, table=table, symbol=name, interval=given
+            )
             if not found:
                 return IngestReport(name, IngestCounts())
             batch = found[name]
         if interval is not None and Interval(interval) != Interval(batch.interval):
             text = f"interval is {Interval(interval)} but the bars of {name} have {batch.interval}"
-            raise ArgumentError(text, symbol=name, expected=str(Interval(interval)), got=batch.interval)
+            raise ArgumentError(
+                text, symbol=name, expected=str(Interval(interval)), got=batch.interval
+            )
         if batch.symbol != name:
             text = f"bars of {batch.symbol} cannot be added to {name}"
             raise ArgumentError(text, symbol=name, got=batch.symbol)
@@ -387,7 +428,16 @@ class SessionData(Store):
         ts = to_ns(bar.timestamp, self.timezone) if _is_naive(bar) else bar.ts
         self._register(name, Interval(bar.interval), [])
         resolved = BarData(
-            name, ts, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.interval, bar.flags, bar.constituents
+            name,
+            ts,
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+            bar.interval,
+            bar.flags,
+            bar.constituents,
         )
         return self.add_bar(name, resolved)
 
@@ -415,27 +465,41 @@ class SessionData(Store):
             raise StateError(text)
         bounds = self._bounds()
         # Before the first bar the clock stands at midnight; what is recorded then belongs to the open.
-        self._records.add(clock if bounds is None else max(clock, bounds[0]), symbol, **values)
+        self._records.add(
+            clock if bounds is None else max(clock, bounds[0]), symbol, **values
+        )
 
     # ---------------------------------------------------------------- reading
 
-    def _resolve(self, symbol: object, interval: IntervalLike | None) -> tuple[str, str] | None:
+    def _resolve(
+        self, symbol: object, interval: IntervalLike | None
+    ) -> tuple[str, str] | None:
         """Return the canonical names of a series, or ``None`` with a warning when nobody keeps it."""
         name = normalise_symbol(symbol)
         kept = self._intervals(name)
         if not kept:
             known = self._symbols
-            hint = did_you_mean(name, known) or f"; kept: {', '.join(known[:10]) or 'none'}"
-            self._miss(UnknownSymbolError(f"symbol {name} is not kept{hint}", symbol=name), (name, ""))
+            hint = (
+                did_you_mean(name, known)
+                or f"; kept: {', '.join(known[:10]) or 'none'}"
+            )
+            self._miss(
+                UnknownSymbolError(f"symbol {name} is not kept{hint}", symbol=name),
+                (name, ""),
+            )
             return None
         wanted = kept[0] if interval is None else str(Interval(interval))
         if wanted not in kept:
             text = f"{name} has no {wanted} bars; kept: {', '.join(kept)}"
-            self._miss(UnknownSeriesError(text, symbol=name, interval=wanted), (name, wanted))
+            self._miss(
+                UnknownSeriesError(text, symbol=name, interval=wanted), (name, wanted)
+            )
             return None
         return name, wanted
 
-    def _miss(self, error: UnknownSymbolError | UnknownSeriesError, key: tuple[str, str]) -> None:
+    def _miss(
+        self, error: UnknownSymbolError | UnknownSeriesError, key: tuple[str, str]
+    ) -> None:
         if self._strict:
             raise error
         if key not in self._warned:
@@ -474,7 +538,14 @@ class SessionData(Store):
             return {}
         name, _ = found
         metrics = self._metrics(name)
-        volume, high, low, vwap, count, last = metrics or (0.0, None, None, None, 0, None)
+        volume, high, low, vwap, count, last = metrics or (
+            0.0,
+            None,
+            None,
+            None,
+            0,
+            None,
+        )
         return {
             "symbol": name,
             "session_volume": volume,
@@ -486,7 +557,13 @@ class SessionData(Store):
             "bar_count": count,
         }
 
-    def get_quality(self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session") -> float | None:
+    def get_quality(
+        self,
+        symbol: str,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
+    ) -> float | None:
         """Return the present among the due bars in percent, 0-100.
 
         ``None`` when nothing is due, for a series nobody keeps and without a schedule. A derived series has the quality
@@ -512,16 +589,22 @@ class SessionData(Store):
             due += past_due
         return present, due
 
-    def get_quality_report(self, symbol: str) -> QualityReport | None:
-        """Return the quality of a symbol's session with its counters, ``None`` for a symbol that is not kept."""
+    def get_quality_report(self, symbol: str) -> QualityReport:
+        """Return the quality of a symbol's session with its counters; zeros for a symbol that is not kept."""
         found = self._resolve(symbol, None)
         if found is None:
-            return None
+            return QualityReport(normalise_symbol(symbol), "1m", 0, 0, 0, 0, 0, 0)
         name, interval = found
         present, due = self._presence(name) or (0, 0)
         return QualityReport(name, interval, due, present, *self._session_counts(name))
 
-    def get_gaps(self, symbol: str, interval: IntervalLike | None = None, *, scope: str = "session") -> list[Gap]:
+    def get_gaps(
+        self,
+        symbol: str,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
+    ) -> list[Gap]:
         """Return the runs of due bars that did not come, oldest first.
 
         A derived series has a gap where it yielded no bar.
@@ -537,9 +620,14 @@ class SessionData(Store):
             runs = [] if scope == "session" else self._history(name)[2]
             runs = runs if scope == "history" else [*runs, *self._missing(name)]
         zone = self.timezone
-        return [Gap(name, wanted, from_ns(start, zone), from_ns(end, zone), n) for start, end, n in runs]
+        return [
+            Gap(name, wanted, from_ns(start, zone), from_ns(end, zone), n)
+            for start, end, n in runs
+        ]
 
-    def _derived_gaps(self, name: str, interval: str, scope: str) -> list[tuple[int, int, int]]:
+    def _derived_gaps(
+        self, name: str, interval: str, scope: str
+    ) -> list[tuple[int, int, int]]:
         table, clock = self.session_table, self._clock
         indices = [] if scope == "session" else self._history_sessions(name)
         day, _ = self._session
@@ -584,7 +672,11 @@ class SessionData(Store):
         The reason is ``off_grid`` (starts between two expected starts) or ``later_session``.
         """
         name = None if symbol is None else normalise_symbol(symbol)
-        return [(bar, reason) for bar, reason in self._quarantine() if name in (None, bar.symbol)]
+        return [
+            (bar, reason)
+            for bar, reason in self._quarantine()
+            if name in (None, bar.symbol)
+        ]
 
     def state_hash(self) -> str:
         """Return a digest of the session's bars, equal wherever they are equal.
@@ -599,7 +691,9 @@ class SessionData(Store):
                 bars = self.get_bars(name, interval)
                 rows = np.empty((len(bars), 6), dtype="<i8")
                 rows[:, 0] = bars.ts
-                for at, column in enumerate((bars.open, bars.high, bars.low, bars.close, bars.volume), start=1):
+                for at, column in enumerate(
+                    (bars.open, bars.high, bars.low, bars.close, bars.volume), start=1
+                ):
                     # Adding 0.0 makes -0.0 0.0.
                     rows[:, at] = (column + 0.0).astype("<f8").view("<i8")
                 for text in (name, interval):
@@ -638,17 +732,31 @@ class SymbolSessionData:
         """Interval of the base series."""
         return self.intervals[0]
 
-    def get_latest_bar(self, interval: IntervalLike | None = None, *, scope: str = "session") -> BarData | None:
+    def get_latest_bar(
+        self, interval: IntervalLike | None = None, *, scope: str = "session"
+    ) -> BarData | None:
         """As ``SessionData.get_latest_bar``."""
         return self._session_data.get_latest_bar(self._symbol, interval, scope=scope)
 
-    def get_last_n_bars(self, n: int, interval: IntervalLike | None = None, *, scope: str = "session") -> Bars:
+    def get_last_n_bars(
+        self, n: int, interval: IntervalLike | None = None, *, scope: str = "session"
+    ) -> Bars:
         """As ``SessionData.get_last_n_bars``."""
-        return self._session_data.get_last_n_bars(self._symbol, n, interval, scope=scope)
+        return self._session_data.get_last_n_bars(
+            self._symbol, n, interval, scope=scope
+        )
 
-    def get_bars_since(self, timestamp: object, interval: IntervalLike | None = None, *, scope: str = "session") -> Bars:
+    def get_bars_since(
+        self,
+        timestamp: object,
+        interval: IntervalLike | None = None,
+        *,
+        scope: str = "session",
+    ) -> Bars:
         """As ``SessionData.get_bars_since``."""
-        return self._session_data.get_bars_since(self._symbol, timestamp, interval, scope=scope)
+        return self._session_data.get_bars_since(
+            self._symbol, timestamp, interval, scope=scope
+        )
 
     def get_bars(
         self,
@@ -659,9 +767,13 @@ class SymbolSessionData:
         scope: str = "session",
     ) -> Bars:
         """As ``SessionData.get_bars``."""
-        return self._session_data.get_bars(self._symbol, interval, start=start, end=end, scope=scope)
+        return self._session_data.get_bars(
+            self._symbol, interval, start=start, end=end, scope=scope
+        )
 
-    def get_bar_count(self, interval: IntervalLike | None = None, *, scope: str = "session") -> int:
+    def get_bar_count(
+        self, interval: IntervalLike | None = None, *, scope: str = "session"
+    ) -> int:
         """As ``SessionData.get_bar_count``."""
         return self._session_data.get_bar_count(self._symbol, interval, scope=scope)
 
@@ -674,7 +786,11 @@ def _is_naive(bar: BarData) -> bool:
 
 
 def _missing_runs(
-    table: SessionTable, index: int, interval: str, stamps: np.ndarray[Any, Any], until: int | None
+    table: SessionTable,
+    index: int,
+    interval: str,
+    stamps: np.ndarray[Any, Any],
+    until: int | None,
 ) -> list[tuple[int, int, int]]:
     runs: list[tuple[int, int, int]] = []
     for start in np.setdiff1d(table.grid(index, interval), stamps).tolist():
@@ -722,5 +838,3 @@ def install_session_data(session_data: SessionData) -> None:
     global _default
     with _default_lock:
         _default = session_data
-
-

@@ -194,6 +194,56 @@ def test_a_damaged_file_ends_with_3_and_is_named(folder: Path) -> None:
     assert_error(run(folder), 3, "BRIXUM.parquet")
 
 
+def with_value(table: pa.Table, name: str, row: int, value: float) -> pa.Table:
+    values = table.column(name).to_pylist()
+    values[row] = value
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop_columns(["close"]), ["'close'", "missing"]),
+        (
+            lambda t: t.set_column(1, "ts", t["ts"].cast(pa.timestamp("ns"))),
+            ["'ts'", "zone"],
+        ),
+        (
+            lambda t: t.set_column(5, "close", t["close"].cast(pa.string())),
+            ["'close'", "string"],
+        ),
+        (lambda t: with_value(t, "close", 7, float("nan")), ["row 7", "close", "nan"]),
+        (lambda t: with_value(t, "high", 7, 1.0), ["row 7", "high"]),
+    ],
+    ids=[
+        "no close",
+        "naive stamps",
+        "prices as text",
+        "not a number",
+        "high below low",
+    ],
+)
+def test_a_mistake_in_the_data_ends_with_3_and_names_file_and_place(
+    folder: Path, change: Callable[[pa.Table], pa.Table], words: list[str]
+) -> None:
+    file = folder / "bars" / "BRIXUM.parquet"
+    pq.write_table(change(pq.read_table(file)), file)
+    assert_error(run(folder), 3, "BRIXUM.parquet", *words)
+
+
+def test_an_empty_data_folder_ends_with_3(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    assert_error(run(folder, data="empty"), 3, "empty")
+
+
+def test_a_symbol_that_nothing_is_stored_for_is_warned_of(folder: Path) -> None:
+    (folder / "bars" / "BRIXUM.parquet").unlink()
+    done = run(folder)
+    assert done.exit_code == 0, done.output
+    warned = done.stdout.partition("warnings")[2]
+    assert "BRIXUM" in warned
+
+
 @pytest.mark.parametrize(
     ("place", "words"),
     [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tapeloom.bars import Bars
 from tapeloom.session_data import SessionData
-from tests.compare import bar_data, columns, derived_facts, plain_derived
+from tests.compare import bar_data, columns, counts_of, derived_facts, plain_derived
 from tests.days import ALL_MARKETS, HONG_KONG, TOKYO, US, Market, us_day
 from tests.reference.bars import Bar
 from tests.reference.derived import DERIVED, PARTIAL, derive
@@ -121,7 +121,7 @@ def test_a_whole_session_fills_every_bucket(
     )
     session.end_session()
     found = session.get_bars("AAA", target)
-    assert found.constituents.tolist() == constituents
+    assert counts_of(found) == constituents
     assert set(found.flags.tolist()) == {DERIVED}
 
 
@@ -140,11 +140,11 @@ def test_a_late_minute_makes_its_bucket_whole_in_its_place(completeness: str) ->
         session.add_bar("AAA", bar_data("AAA", bar_at(ts)))
     before = session.get_bars("AAA", "5m")
     partial = [] if completeness == "complete" else [4]
-    assert before.constituents.tolist() == [5, 5, *partial, 5]
+    assert counts_of(before) == [5, 5, *partial, 5]
     session.add_bar("AAA", bar_data("AAA", bar_at(FULL.open + 39 * MINUTE)))
     session.add_bar("AAA", bar_data("AAA", bar_at(FULL.open + 12 * MINUTE)))
     after = session.get_bars("AAA", "5m", end=FULL.open + 20 * MINUTE)
-    assert after.constituents.tolist() == [5, 5, 5, 5]
+    assert counts_of(after) == [5, 5, 5, 5]
     assert [bool(flag & LATE) for flag in after.flags.tolist()] == [
         False,
         False,
@@ -152,7 +152,7 @@ def test_a_late_minute_makes_its_bucket_whole_in_its_place(completeness: str) ->
         False,
     ]
     assert not any(flag & PARTIAL for flag in after.flags.tolist())
-    assert before.constituents.tolist() == [5, 5, *partial, 5]
+    assert counts_of(before) == [5, 5, *partial, 5]
     latest = session.get_latest_bar("AAA", "5m")
     assert latest is not None
     assert latest.ts == FULL.open + (35 if completeness == "any" else 15) * MINUTE
@@ -173,7 +173,7 @@ def test_bars_outside_regular_hours_take_no_part() -> None:
     session = session_of(FULL)
     for ts in (FULL.open - MINUTE, FULL.open, FULL.close, FULL.close + HOUR):
         session.add_bar("AAA", bar_data("AAA", bar_at(ts)))
-    assert session.get_bars("AAA", "1d").constituents.tolist() == [1]
+    assert counts_of(session.get_bars("AAA", "1d")) == [1]
     assert session.get_bars("AAA", "5m").ts.tolist() == [FULL.open]
 
 
@@ -183,7 +183,7 @@ def test_a_bucket_ends_with_the_clock_of_the_store_and_not_of_its_symbol() -> No
     session.register_symbol("BBB", base_interval="1m")
     assert len(session.get_bars("AAA", "5m")) == 0
     session.add_bar("BBB", bar_data("BBB", bar_at(FULL.open + 4 * MINUTE)))
-    assert session.get_bars("AAA", "5m").constituents.tolist() == [1]
+    assert counts_of(session.get_bars("AAA", "5m")) == [1]
 
 
 def test_a_derived_bar_carries_its_interval_its_end_and_its_partial_count() -> None:

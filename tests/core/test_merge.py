@@ -25,7 +25,8 @@ def merged_by_core(
 ) -> list[tuple[int, int]]:
     stamps = [np.array(starts, dtype=np.int64) for _, starts in sources]
     source, row = _core.merge_order(stamps, [interval for interval, _ in sources])
-    assert (source.dtype, row.dtype) == (np.int32, np.int64)
+    assert source.dtype == np.int32
+    assert row.dtype == np.int64
     return list(zip(source.tolist(), row.tolist(), strict=True))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeloom.session_data import SessionData
-from tests.compare import bar_data, columns
+from tests.compare import bar_data, columns, report_of
 from tests.days import ALL_MARKETS, Market, us_day
 from tests.reference import gaps
 from tests.reference.bars import Bar
@@ -111,10 +111,10 @@ def test_two_days_count_bars_and_not_the_mean_of_percentages() -> None:
 def test_a_bar_that_is_not_due_never_raises_quality(stray: int) -> None:
     session = session_of(FULL)
     add(session, FULL.open, FULL.open + 3 * MINUTE)
-    before = session.get_quality_report("AAA")
+    before = report_of(session, "AAA")
     add(session, stray)
     session.end_session()
-    after = session.get_quality_report("AAA")
+    after = report_of(session, "AAA")
     assert (before.present, before.expected) == (2, 4)
     assert (after.present, after.expected, after.missing) == (2, 390, 388)
 
@@ -130,7 +130,7 @@ def test_the_report_counts_what_else_came() -> None:
         FULL.open,
     )
     add(session, FULL.open + 2 * MINUTE + 30 * SECOND, FULL.close, FULL.close + MINUTE)
-    report = session.get_quality_report("AAA")
+    report = report_of(session, "AAA")
     assert (report.expected, report.present, report.missing) == (390, 3, 387)
     assert (
         report.duplicates,
@@ -145,7 +145,7 @@ def test_a_correction_of_an_older_bar_is_out_of_order_and_a_repeated_key() -> No
     add(session, FULL.open, FULL.open + MINUTE)
     corrected = Bar(FULL.open, 10.0, 11.0, 9.0, 10.5, 1.0)
     session.add_bar("AAA", bar_data("AAA", corrected))
-    report = session.get_quality_report("AAA")
+    report = report_of(session, "AAA")
     assert (report.present, report.duplicates, report.out_of_order) == (2, 1, 1)
 
 
@@ -153,7 +153,7 @@ def test_a_batch_newest_first_is_not_out_of_order() -> None:
     session = session_of(FULL)
     starts = gaps.expected_starts(FULL, MINUTE)[::-1]
     session.add_bars_batch("AAA", columns([bar_at(ts) for ts in starts]))
-    report = session.get_quality_report("AAA")
+    report = report_of(session, "AAA")
     assert (report.out_of_order, report.present) == (0, 390)
 
 
@@ -164,7 +164,7 @@ def test_a_new_session_measures_afresh() -> None:
     session.start_new_session(HALF.date)
     assert session.get_quality("AAA") is None
     session.end_session()
-    report = session.get_quality_report("AAA")
+    report = report_of(session, "AAA")
     assert (
         report.expected,
         report.present,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from tests.compare import (
     gap_runs,
     plain,
     plain_derived,
+    report_of,
     stored,
 )
 from tests.days import ALL_MARKETS, MARKETS_IN_PAIRS, Market, us_day
@@ -43,34 +44,36 @@ OUTCOMES = {
 FULL = us_day("2025-07-02")
 HALF = us_day("2025-07-03")
 
-policies = st.fixed_dictionaries(
-    {
-        "completeness": st.sampled_from(["any", "complete"]),
-        "duplicate_and_invalid": st.sampled_from(
-            [
-                ("replace", "error"),
-                ("replace", "skip"),
-                ("ignore", "error"),
-                ("ignore", "skip"),
-                ("error", "error"),
-            ]
-        ),
-    }
-)
+
+class Policy(NamedTuple):
+    """The policies of a store."""
+
+    completeness: str = "any"
+    on_duplicate: str = "replace"
+    on_invalid: str = "error"
 
 
-def pair(market: Market, policy: dict[str, object]) -> tuple[SessionData, Store]:
+POLICIES = [
+    Policy(completeness, on_duplicate, on_invalid)
+    for completeness in ("any", "complete")
+    for on_duplicate, on_invalid in (
+        ("replace", "error"),
+        ("replace", "skip"),
+        ("ignore", "error"),
+        ("ignore", "skip"),
+        ("error", "error"),
+    )
+]
+policies = st.sampled_from(POLICIES)
+
+
+def pair(market: Market, policy: Policy) -> tuple[SessionData, Store]:
     """Return a store of the package and one of the reference under the same policies."""
-    on_duplicate, on_invalid = policy["duplicate_and_invalid"]  # type: ignore[misc]
-    rules = {
-        "completeness": policy["completeness"],
-        "on_duplicate": on_duplicate,
-        "on_invalid": on_invalid,
-    }
+    rules = policy._asdict()
     session = SessionData(exchange_group=market.group, **rules)
     for symbol in SYMBOLS:
         session.register_symbol(symbol, base_interval="1m", derived=DERIVED)
-    return session, Store(market.days, **rules)  # type: ignore[arg-type]
+    return session, Store(market.days, **rules)
 
 
 def offer(session: SessionData, symbol: str, bar: Bar) -> str:
@@ -189,7 +192,7 @@ def assert_same_counts(session: SessionData, store: Store, symbol: str) -> None:
     assert reasons == sorted(reason for _, reason in series.quarantine)
     if store.current is None:
         return
-    report = session.get_quality_report(symbol)
+    report = report_of(session, symbol)
     due = store.due()
     present = sum(ts in series.session for ts in due)
     assert (report.expected, report.present, report.missing) == (
@@ -316,10 +319,7 @@ def test_reads_of_many_symbols_are_the_reads_of_each(data: st.DataObject) -> Non
 
 
 def test_an_unknown_symbol_among_many_reads_as_none_with_a_warning() -> None:
-    session, _ = pair(
-        ALL_MARKETS[0],
-        {"completeness": "any", "duplicate_and_invalid": ("replace", "error")},
-    )
+    session, _ = pair(ALL_MARKETS[0], Policy())
     session.start_new_session(FULL.date)
     with pytest.warns(TapeloomWarning, match="ABSENT"):
         latest = session.get_latest_bars_multi(["absent", "AAA"])
@@ -330,10 +330,7 @@ def test_an_unknown_symbol_among_many_reads_as_none_with_a_warning() -> None:
 def test_a_sequence_offered_twice_leaves_the_bars_as_they_were(
     data: st.DataObject,
 ) -> None:
-    session, _ = pair(
-        ALL_MARKETS[0],
-        {"completeness": "any", "duplicate_and_invalid": ("ignore", "skip")},
-    )
+    session, _ = pair(ALL_MARKETS[0], Policy("any", "ignore", "skip"))
     session.start_new_session(FULL.date)
     sequence = data.draw(arrivals(FULL))
     for arrival in sequence:
@@ -351,10 +348,7 @@ def test_a_sequence_offered_twice_leaves_the_bars_as_they_were(
 
 
 def test_a_read_keeps_what_it_showed_through_everything_that_follows() -> None:
-    session, _ = pair(
-        ALL_MARKETS[0],
-        {"completeness": "any", "duplicate_and_invalid": ("replace", "skip")},
-    )
+    session, _ = pair(ALL_MARKETS[0], Policy(on_invalid="skip"))
     session.start_new_session(FULL.date)
     starts = expected_starts(FULL, MINUTE)
     for ts in starts[:100]:
@@ -375,10 +369,7 @@ def test_a_read_keeps_what_it_showed_through_everything_that_follows() -> None:
 
 
 def test_columns_of_a_read_cannot_be_written() -> None:
-    session, _ = pair(
-        ALL_MARKETS[0],
-        {"completeness": "any", "duplicate_and_invalid": ("replace", "error")},
-    )
+    session, _ = pair(ALL_MARKETS[0], Policy())
     session.start_new_session(FULL.date)
     session.add_bar("AAA", bar_data("AAA", bar_at(FULL.open)))
     read = session.get_bars("AAA")
@@ -396,10 +387,7 @@ def test_columns_of_a_read_cannot_be_written() -> None:
 
 
 def test_bars_of_a_session_are_flagged_as_streamed() -> None:
-    session, _ = pair(
-        ALL_MARKETS[0],
-        {"completeness": "any", "duplicate_and_invalid": ("replace", "error")},
-    )
+    session, _ = pair(ALL_MARKETS[0], Policy())
     session.start_new_session(FULL.date)
     session.add_bars_batch(
         "AAA", columns([bar_at(ts) for ts in (FULL.open, FULL.close)])
@@ -408,10 +396,7 @@ def test_bars_of_a_session_are_flagged_as_streamed() -> None:
 
 
 def test_an_invalid_row_in_a_batch_stores_nothing_and_is_named() -> None:
-    session, _ = pair(
-        ALL_MARKETS[0],
-        {"completeness": "any", "duplicate_and_invalid": ("replace", "error")},
-    )
+    session, _ = pair(ALL_MARKETS[0], Policy())
     session.start_new_session(FULL.date)
     bars = [bar_at(ts) for ts in expected_starts(FULL, MINUTE)]
     bars[7] = bars[7]._replace(close=float("nan"))

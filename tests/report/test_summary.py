@@ -187,7 +187,8 @@ def test_equal_warnings_are_one_line_with_their_count_and_symbols(
     count: int, symbols: tuple[str, ...], text: str
 ) -> None:
     warnings = (RunWarning("duplicates", "came twice", count, symbols),)
-    assert printed(result(session(), warnings=warnings)).splitlines()[-1] == f"  {text}"
+    lines = printed(result(session(), warnings=warnings)).splitlines()
+    assert lines[-1].rstrip() == f"  {text}"
 
 
 def test_a_long_run_shows_first_last_and_worst_sessions_and_says_so() -> None:
@@ -285,6 +286,15 @@ def test_progress_in_a_log_is_one_line_every_five_seconds() -> None:
         "2 of 25 sessions, 2024-11-12 14:07, 1,234,568 bars/s, 1:05 left",
         "4 of 25 sessions, 2024-11-12 14:07, 1,234,568 bars/s",
     ]
+
+
+def test_progress_of_a_long_run_in_a_log_slows_down() -> None:
+    file = io.StringIO()
+    seconds = iter(float(second) for second in range(3601))
+    with ProgressLine(file, now=lambda: next(seconds)) as progress:
+        for _ in range(3600):
+            progress(event(1))
+    assert 20 <= len(file.getvalue().splitlines()) <= 60
 
 
 def test_progress_of_a_short_run_leaves_a_log_empty() -> None:

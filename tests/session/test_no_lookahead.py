@@ -81,7 +81,7 @@ def image_of_bars(bars: Bars) -> tuple[object, ...]:
         bars.symbol,
         str(bars.interval),
         len(bars),
-        *(None if array is None else array.tobytes() for array in arrays),
+        *(array.tobytes() for array in arrays),
     )
 
 

@@ -163,7 +163,6 @@ class Recorder:
         self.told: list[Told] = []
         self.batches: list[int] = []
         self.ends: list[tuple[object, bool]] = []
-        self.reports: dict[str, object] = {}
 
     def on_bar(self, session: SessionData, bar: BarData) -> None:
         self.told.append(told(bar))
@@ -173,10 +172,6 @@ class Recorder:
 
     def on_session_end(self, session: SessionData) -> None:
         self.ends.append((session.current_session_date, session.session_ended))
-        self.reports = {
-            symbol: session.get_quality_report(symbol)
-            for symbol in session.get_active_symbols()
-        }
 
 
 @given(data=st.data())

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from tapeloom.session_data import SessionData
 
+    from tapeloom.session_data import SessionData
     from tests.truth.facts import GapTruth
 
 GROUPS = {"us_equity": "US_EQUITY", "us_index": "US_EQUITY", "india_index": "IN_EQUITY"}

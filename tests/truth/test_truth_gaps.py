@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tapeloom
-from tests.reference.schedule import to_ns
+from tests.compare import gap_runs, report_of
 from tests.truth.facts import gap_truths
 
 if TYPE_CHECKING:
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from tapeloom.session_data import QualityReport, SessionData
 
+    from tapeloom.gap import QualityReport
     from tapeloom.session.result import RunResult
+    from tapeloom.session_data import SessionData
+    from tests.reference.gaps import Run
     from tests.truth.facts import GapTruth
 
 
@@ -25,16 +27,13 @@ class SessionEnds:
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.reports: dict[date, QualityReport] = {}
-        self.runs: dict[date, list[tuple[int, int, int]]] = {}
+        self.runs: dict[date, list[Run]] = {}
 
     def on_session_end(self, session: SessionData) -> None:
         day = session.current_session_date
         assert day is not None
-        self.reports[day] = session.get_quality_report(self.symbol)
-        gaps = session.get_gaps(self.symbol)
-        self.runs[day] = [
-            (to_ns(gap.start), to_ns(gap.end), gap.missing) for gap in gaps
-        ]
+        self.reports[day] = report_of(session, self.symbol)
+        self.runs[day] = gap_runs(session, self.symbol)
 
 
 def replayed(truth: GapTruth) -> tuple[SessionEnds, RunResult]:

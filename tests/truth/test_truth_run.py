@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tapeloom.session_data import SessionData
-
     from tapeloom.session.result import RunResult
+    from tapeloom.session_data import SessionData
 
 HALF_DAY = date(2024, 7, 3)
 ADMF_PC = "bars/us_equity/interval=1m/symbol=SPY/2024-03-26_2024-08-30.parquet"

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressLine"]
 
-# Often enough to see that a long run is alive, seldom enough for a build log; a short run leaves no line at all.
+# Often enough to see that a long run is alive, seldom enough for a build log: a line each time a tenth more has
+# passed, and none at all for a short run.
 SECONDS_BETWEEN_LINES = 5.0
+GROWTH = 0.1
 # More often than this nobody sees, and drawing takes time from the run.
 SECONDS_BETWEEN_FRAMES = 0.08
 
@@ -42,7 +44,7 @@ class ProgressLine:
     ) -> None:
         self._file = file if file is not None else sys.stderr
         self._now = now
-        self._shown = now()
+        self._began = self._shown = now()
         self._live: Progress | None = None
         self._task: TaskID | None = None
 
@@ -70,7 +72,9 @@ class ProgressLine:
             if finished or now - self._shown >= SECONDS_BETWEEN_FRAMES:
                 self._shown = now
                 self._draw(self._live, event)
-        elif now - self._shown >= SECONDS_BETWEEN_LINES:
+        elif now - self._shown >= max(
+            SECONDS_BETWEEN_LINES, GROWTH * (now - self._began)
+        ):
             self._shown = now
             print(_plain_line(event), file=self._file, flush=True)
 

@@ -45,6 +45,9 @@ def print_summary(
     file
         Where to write; standard output when not given. Anything but a terminal gets plain text 100 columns wide.
     """
+    from rich.padding import Padding
+    from rich.text import Text
+
     console = _console(file if file is not None else sys.stdout)
     every = result.sessions
     shown = every if all_sessions else sessions_worth_showing(every)
@@ -66,7 +69,7 @@ def print_summary(
         console.print()
         console.print("warnings", style="bold")
         for warning in result.warnings:
-            console.print(f"  {_warning(warning)}")
+            console.print(Padding(Text(_warning(warning)), (0, 0, 0, 2), expand=False))
 
 
 def _console(file: TextIO) -> Console:

@@ -90,7 +90,9 @@ class AnalysisEngine:
         if isinstance(analysis, type):
             text = f"analysis is the class {analysis.__name__}; give an instance, such as {analysis.__name__}()"
             raise ArgumentTypeError(text)
-        hooks: dict[str, Callable[..., object] | None] = {name: getattr(analysis, name, None) for name in _HOOKS}
+        hooks: dict[str, Callable[..., object] | None] = {
+            name: getattr(analysis, name, None) for name in _HOOKS
+        }
         if not any(hooks.values()):
             if not callable(analysis):
                 text = f"analysis is {type(analysis).__name__}; it must be a function or have one of {', '.join(_HOOKS)}"
@@ -103,7 +105,11 @@ class AnalysisEngine:
             wanted = None
         else:
             wanted = frozenset(normalise_symbol(symbol) for symbol in symbols)
-        kept = None if intervals is None else frozenset(str(Interval(interval)) for interval in intervals)
+        kept = (
+            None
+            if intervals is None
+            else frozenset(str(Interval(interval)) for interval in intervals)
+        )
         name = getattr(analysis, "__name__", type(analysis).__name__)
         self._listeners.append(_Listener(name, wanted, kept, **hooks))
 
@@ -117,7 +123,9 @@ class AnalysisEngine:
         """Intervals whose bars somebody waits for; ``None`` means every instant, an empty list means none."""
         wanted: set[str] = set()
         for listener in self._listeners:
-            if listener.on_batch or ((listener.on_bar or listener.on_update) and listener.intervals is None):
+            if listener.on_batch or (
+                (listener.on_bar or listener.on_update) and listener.intervals is None
+            ):
                 return None
             if listener.on_bar or listener.on_update:
                 wanted |= listener.intervals or frozenset()
@@ -141,13 +149,21 @@ class AnalysisEngine:
         """
         started = time.perf_counter()
         changes = batch.changes() if batch.has_updates else None
-        bars = batch.bars if changes is None else [bar for bar, kind in changes if kind == "new"]
+        bars = (
+            batch.bars
+            if changes is None
+            else [bar for bar, kind in changes if kind == "new"]
+        )
         for listener in self._listeners:
             bar: BarData | None = None
             try:
                 if listener.on_bar is not None:
                     on_bar, session = listener.on_bar, self._session_data
-                    for bar in bars if listener.symbols is listener.intervals is None else filter(listener.wants, bars):
+                    for bar in (
+                        bars
+                        if listener.symbols is listener.intervals is None
+                        else filter(listener.wants, bars)
+                    ):
                         on_bar(session, bar)
                 if listener.on_update is not None and changes is not None:
                     for bar, kind in changes:
@@ -169,11 +185,15 @@ class AnalysisEngine:
             try:
                 call(self._session_data)
             except Exception as error:
-                raise _failure(listener, self._session_data.current_session_date, error, None) from error
+                raise _failure(
+                    listener, self._session_data.current_session_date, error, None
+                ) from error
         self.seconds += time.perf_counter() - started
 
 
-def _failure(listener: _Listener, at: Any, error: Exception, bar: BarData | None) -> AnalysisError:
+def _failure(
+    listener: _Listener, at: Any, error: Exception, bar: BarData | None
+) -> AnalysisError:
     about = "" if bar is None else f" on the {bar.interval} bar of {bar.symbol}"
     text = f"analysis {listener.name} failed at {at}{about}: {type(error).__name__}: {error}"
     symbol = None if bar is None else bar.symbol

@@ -82,7 +82,11 @@ class SessionCoordinator:
         self._table = time_manager.session_table
         bases = {symbol.symbol: symbol.base for symbol in plan.symbols}
         self._queues = SessionQueues(
-            source, self._table, bases, sessions=sessions, prefetch_sessions=prefetch_sessions
+            source,
+            self._table,
+            bases,
+            sessions=sessions,
+            prefetch_sessions=prefetch_sessions,
         )
         self._done = 0
         self._bars = 0
@@ -102,7 +106,10 @@ class SessionCoordinator:
         self._began = time.perf_counter()
         for warning in self._plan.warnings:
             self.tally.warn(
-                warning.kind, warning.text, count=len(warning.symbols), symbols=warning.symbols
+                warning.kind,
+                warning.text,
+                count=len(warning.symbols),
+                symbols=warning.symbols,
             )
         try:
             for at in range(len(self._sessions)):
@@ -176,9 +183,13 @@ class SessionCoordinator:
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_1: Complete - session %s", session_date)
 
     def _load_history(self, index: int) -> None:
-        short = load_history(self._session_data, self._source, self._plan, self._table, index)
+        short = load_history(
+            self._session_data, self._source, self._plan, self._table, index
+        )
         for (interval, days), symbols in short.items():
-            text = f"history {interval}: fewer than the {days} days asked for are stored"
+            text = (
+                f"history {interval}: fewer than the {days} days asked for are stored"
+            )
             self.tally.warn("history", text, count=len(symbols), symbols=symbols)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_2: Complete - history loaded")
 
@@ -188,7 +199,9 @@ class SessionCoordinator:
         for queue in queues:
             if not len(queue.bars):
                 text = "no bar in a session of the window; it ran with quality 0"
-                self.tally.warn("no data", text, symbols=[f"{queue.symbol} {session_date}"])
+                self.tally.warn(
+                    "no data", text, symbols=[f"{queue.symbol} {session_date}"]
+                )
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_3: Complete - %d queues", len(queues))
         return queues
 
@@ -198,7 +211,14 @@ class SessionCoordinator:
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_4: Complete - active")
 
     def _end(
-        self, at: int, index: int, last: Batch, *, started: float, waiting: float, analysed: float
+        self,
+        at: int,
+        index: int,
+        last: Batch,
+        *,
+        started: float,
+        waiting: float,
+        analysed: float,
     ) -> None:
         self._session_data.end_session()
         self._session_data.set_session_active(False)
@@ -230,8 +250,16 @@ class SessionCoordinator:
         bars = self._bars + (batch.base_bars if batch else 0)
         streamed = self._streaming_seconds + seconds
         elapsed = now - self._began
-        remaining = elapsed / self._done * (len(self._sessions) - self._done) if self._done else None
-        clock = self._time_manager.get_current_time() if batch is None else from_ns(batch.ts, self._table.zone)
+        remaining = (
+            elapsed / self._done * (len(self._sessions) - self._done)
+            if self._done
+            else None
+        )
+        clock = (
+            self._time_manager.get_current_time()
+            if batch is None
+            else from_ns(batch.ts, self._table.zone)
+        )
         self.progress(
             ProgressEvent(
                 sessions_done=self._done,

@@ -95,7 +95,9 @@ class SessionQueues:
 
     def _cut(self, symbol: str, index: int) -> SessionQueue:
         table = self._table
-        span = self._block[symbol].between(int(table.span_starts[index]), int(table.span_ends[index]))
+        span = self._block[symbol].between(
+            int(table.span_starts[index]), int(table.span_ends[index])
+        )
         stretches = [span.between(start, end) for start, end in table.segments(index)]
         bars = stretches[0] if len(stretches) == 1 else Bars.concat(stretches)
         return SessionQueue(symbol, bars, _starts(span) - _starts(bars))

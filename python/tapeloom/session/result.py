@@ -135,7 +135,11 @@ class RunResult:
     def quality(self) -> float | None:
         """Present among the expected over the whole run, 0-100; ``None`` when nothing was expected."""
         expected = sum(s.expected for s in self.sessions)
-        return 100.0 * sum(s.present for s in self.sessions) / expected if expected else None
+        return (
+            100.0 * sum(s.present for s in self.sessions) / expected
+            if expected
+            else None
+        )
 
     @property
     def bars_per_second(self) -> float:

@@ -46,19 +46,25 @@ class Tally:
         self._outside: dict[str, int] = {}
         self.sessions: list[SessionReport] = []
 
-    def warn(self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()) -> None:
+    def warn(
+        self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()
+    ) -> None:
         """Note a warning; one of the same kind and text is counted, not repeated."""
         entry = self._warnings.setdefault((kind, text), _Warning(text))
         entry.count += count
         entry.symbols.update(dict.fromkeys(symbols))
 
-    def start_session(self, session_data: SessionData, queues: Iterable[SessionQueue]) -> None:
+    def start_session(
+        self, session_data: SessionData, queues: Iterable[SessionQueue]
+    ) -> None:
         """Remember the counters, so that the session's report shows its own.
 
         Bars out of hours are counted here and not in the store: it does not know of bars that are still to come.
         """
         self._outside = {queue.symbol: queue.out_of_session for queue in queues}
-        self._counts = {symbol: session_data.get_ingest_counts(symbol) for symbol in self._totals}
+        self._counts = {
+            symbol: session_data.get_ingest_counts(symbol) for symbol in self._totals
+        }
 
     def end_session(
         self,
@@ -91,7 +97,11 @@ class Tally:
             for start, _, missing in runs:
                 total.longest = max(total.longest, missing)
                 if missing > longest:
-                    longest, longest_symbol, longest_start = missing, symbol, from_ns(start, table.zone)
+                    longest, longest_symbol, longest_start = (
+                        missing,
+                        symbol,
+                        from_ns(start, table.zone),
+                    )
             self._warn_of(symbol, bars)
         report = SessionReport(
             session_date=from_day(int(table.dates[index])),
@@ -121,7 +131,12 @@ class Tally:
 
     def _warn_of(self, symbol: str, counts: IngestCounts) -> None:
         if counts.duplicates:
-            self.warn("duplicates", "bars came twice; dropped", count=counts.duplicates, symbols=[symbol])
+            self.warn(
+                "duplicates",
+                "bars came twice; dropped",
+                count=counts.duplicates,
+                symbols=[symbol],
+            )
         if counts.corrections:
             text = "bars came again with other values; the later one is kept (bars.on_duplicate)"
             self.warn("corrections", text, count=counts.corrections, symbols=[symbol])
@@ -152,4 +167,3 @@ class Tally:
             RunWarning(kind, entry.text, entry.count, tuple(entry.symbols))
             for (kind, _), entry in self._warnings.items()
         )
-

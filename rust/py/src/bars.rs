@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use numpy::PyArray1;
+use numpy::{PyArray1, PyArrayMethods};
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PySlice, PyString};
@@ -274,23 +274,24 @@ impl PyBars {
     }
 
     #[getter]
-    fn constituents<'py>(slf: &Bound<'py, Self>) -> Option<Bound<'py, PyArray1<i32>>> {
-        if !slf.get().derived {
-            return None;
+    fn constituents<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<i32>> {
+        let this = slf.get();
+        let whole = this.whole();
+        if !this.derived {
+            // A base bar is made of itself.
+            let ones = PyArray1::from_vec(slf.py(), vec![1; this.rows]);
+            ones.readwrite().make_nonwriteable();
+            return ones;
         }
-        let whole = slf.get().whole();
-        Some(match &whole.rows {
+        match &whole.rows {
             Rows::Live(segment) => {
                 export::view(slf, &segment.constituent_cells()[whole.from..whole.to])
             }
-            Rows::Sealed(columns) => export::view(
-                slf,
-                columns
-                    .constituents
-                    .get(whole.from..whole.to)
-                    .unwrap_or(&[]),
-            ),
-        })
+            Rows::Sealed(columns) => {
+                let counts = columns.constituents.get(whole.from..whole.to);
+                export::view(slf, counts.unwrap_or(&[]))
+            }
+        }
     }
 
     #[getter]

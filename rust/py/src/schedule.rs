@@ -43,7 +43,10 @@ pub(crate) struct PySessionTable {
     span_ends: Py<PyArray1<i64>>,
 }
 
-fn read_only<'py, T: numpy::Element>(py: Python<'py>, values: Vec<T>) -> Bound<'py, PyArray1<T>> {
+fn read_only<T: numpy::Element>(
+    py: Python<'_>,
+    values: impl IntoIterator<Item = T>,
+) -> Bound<'_, PyArray1<T>> {
     let array = PyArray1::from_iter(py, values);
     array.readwrite().make_nonwriteable();
     array
