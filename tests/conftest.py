@@ -14,7 +14,7 @@ settings.register_profile(
     "oracle",
     derandomize=True,
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

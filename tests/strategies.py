@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.reference.bars import Bar
@@ -19,6 +20,7 @@ __all__ = [
     "Arrival",
     "arrivals",
     "bar_at",
+    "fewer",
     "present_starts",
     "segmented_sessions",
     "sorted_sources",
@@ -41,6 +43,11 @@ class Arrival(NamedTuple):
     symbol: str
     bars: tuple[Bar, ...]
     is_batch: bool
+
+
+def fewer(part: int) -> settings:
+    """Return settings for a slow test: the profile's number of examples divided by ``part``."""
+    return settings(max_examples=max(5, settings().max_examples // part))
 
 
 def bar_at(ts: int, salt: int = 0) -> Bar:

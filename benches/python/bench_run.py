@@ -61,7 +61,11 @@ def plain_python(
     bars = 0
     day = 0
     order = {symbol: at for at, symbol in enumerate(rows)}
-    streams = [((r[0] + MINUTE, order[s], s, r) for r in rows[s]) for s in rows]
+
+    def stream(symbol: str):
+        return ((row[0] + MINUTE, order[symbol], symbol, row) for row in rows[symbol])
+
+    streams = [stream(symbol) for symbol in rows]
     for _, _, symbol, row in heapq.merge(*streams):
         ts, open_, high, low, close, volume = row
         while ts >= sessions[day][1]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.default_session import get_session_data, reset_session_data
     from tapeloom.errors import TapeloomError
     from tapeloom.gap import Gap, QualityReport
     from tapeloom.ingest import IngestCounts, IngestReport, Outcome
@@ -23,13 +24,9 @@ if TYPE_CHECKING:
     from tapeloom.records import Records
     from tapeloom.session.analysis_engine import Analysis, AnalysisEngine
     from tapeloom.session.result import RunResult
-    from tapeloom.session_data import (
-        SessionData,
-        SymbolSessionData,
-        get_session_data,
-        reset_session_data,
-    )
+    from tapeloom.session_data import SessionData
     from tapeloom.storage.data_manager import DataManager
+    from tapeloom.symbol_session_data import SymbolSessionData
 
 __all__ = [
     "Analysis",
@@ -79,12 +76,12 @@ _ROOMS = {
     "SessionConfig": "config.session_config",
     "SessionData": "session_data",
     "StreamPlan": "config.stream_plan",
-    "SymbolSessionData": "session_data",
+    "SymbolSessionData": "symbol_session_data",
     "TapeloomError": "errors",
     "TimeManager": "calendars.time_manager",
-    "get_session_data": "session_data",
+    "get_session_data": "default_session",
     "replay": "backtest",
-    "reset_session_data": "session_data",
+    "reset_session_data": "default_session",
     "run": "backtest",
 }
 

@@ -14,6 +14,7 @@ from tapeloom.calendars.session_table import from_day, to_day
 from tapeloom.calendars.time_manager import TimeManager
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.default_session import install_session_data
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -25,7 +26,7 @@ from tapeloom.report.progress import ProgressLine
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.coordinator import SessionCoordinator
 from tapeloom.session.result import ProgressEvent, RunResult
-from tapeloom.session_data import SessionData, install_session_data
+from tapeloom.session_data import SessionData
 from tapeloom.storage.bar_source import FrameSource
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.timestamps import from_ns
@@ -148,7 +149,7 @@ def replay(
     intervals
         What to stream: the base interval and coarser ones to derive.
     history_days
-        Trading days of base bars before each session.
+        Trading days before each session whose bars of the finest interval are loaded.
     analysis
         As in ``run``. With one, the whole window is run; without, batches are handed out one by one.
     progress
@@ -181,11 +182,9 @@ def replay(
     started = time.perf_counter()
     source = _source(data, exchange_group, bars or {}, intervals)
     first, last = _window(source, exchange_group, start, end)
-    history = (
-        [{"trailing_days": history_days, "intervals": [str(Interval(intervals[0]))]}]
-        if history_days
-        else []
-    )
+    finest = str(min(map(Interval, intervals)))
+    need = {"trailing_days": history_days, "intervals": [finest]}
+    history = [need] if history_days else []
     config = SessionConfig.from_dict(
         {
             "session_name": "replay",

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Gap", "QualityReport"]
+    from numpy.typing import NDArray
+
+    from tapeloom._core import SessionTable
+
+__all__ = ["Gap", "QualityReport", "missing_runs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +59,26 @@ class QualityReport:
     def quality(self) -> float | None:
         """Present among the due, 0-100; ``None`` when nothing is due."""
         return 100.0 * self.present / self.expected if self.expected else None
+
+
+def missing_runs(
+    table: SessionTable,
+    index: int,
+    interval: str,
+    stamps: NDArray[np.int64],
+    until: int | None,
+) -> list[tuple[int, int, int]]:
+    """Return (start, end, number) of each run of a session's expected bars that are not among ``stamps``.
+
+    Instants are ns UTC. ``until`` leaves out bars that end later; ``None`` leaves out none.
+    """
+    runs: list[tuple[int, int, int]] = []
+    for start in np.setdiff1d(table.grid(index, interval), stamps).tolist():
+        end = table.bar_end(start, interval)
+        if until is not None and end > until:
+            continue
+        if runs and runs[-1][1] == start:
+            runs[-1] = (runs[-1][0], end, runs[-1][2] + 1)
+        else:
+            runs.append((start, end, 1))
+    return runs

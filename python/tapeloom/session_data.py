@@ -5,9 +5,7 @@ The hot reads (`get_latest_bar`, `get_last_n_bars`, ...) are methods of `_core.S
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,9 +29,11 @@ from tapeloom.errors import (
     UnknownSymbolError,
     did_you_mean,
 )
-from tapeloom.gap import Gap, QualityReport
+from tapeloom.gap import Gap, QualityReport, missing_runs
 from tapeloom.ingest import IngestCounts, IngestReport, Outcome
 from tapeloom.records import Records
+from tapeloom.state_hash import state_hash
+from tapeloom.symbol_session_data import SymbolSessionData
 from tapeloom.timestamps import from_ns, local_midnights, to_ns
 
 if TYPE_CHECKING:
@@ -42,13 +42,7 @@ if TYPE_CHECKING:
 
     from tapeloom.intervals import IntervalLike
 
-__all__ = [
-    "SessionData",
-    "SymbolSessionData",
-    "get_session_data",
-    "install_session_data",
-    "reset_session_data",
-]
+__all__ = ["SessionData"]
 
 _log = logging.getLogger("tapeloom.session_data")
 
@@ -636,7 +630,7 @@ class SessionData(Store):
         runs: list[tuple[int, int, int]] = []
         for index in [*indices, *([] if current is None else [current])]:
             until = clock if index == current else None
-            runs += _missing_runs(table, index, interval, stamps, until)
+            runs += missing_runs(table, index, interval, stamps, until)
         return runs
 
     def get_ingest_counts(
@@ -679,162 +673,13 @@ class SessionData(Store):
         ]
 
     def state_hash(self) -> str:
-        """Return a digest of the session's bars, equal wherever they are equal.
-
-        BLAKE2b with 256 bits over the symbols in order of their UTF-8 bytes and the intervals in rising order: each
-        name with its length, the number of rows, then per row ``ts`` and the five values, little-endian, -0.0 as 0.0.
-        Flags, counters and the order of arrival do not enter.
-        """
-        digest = hashlib.blake2b(digest_size=32)
-        for name in sorted(self._symbols, key=lambda text: text.encode()):
-            for interval in self._intervals(name):
-                bars = self.get_bars(name, interval)
-                rows = np.empty((len(bars), 6), dtype="<i8")
-                rows[:, 0] = bars.ts
-                for at, column in enumerate(
-                    (bars.open, bars.high, bars.low, bars.close, bars.volume), start=1
-                ):
-                    # Adding 0.0 makes -0.0 0.0.
-                    rows[:, at] = (column + 0.0).astype("<f8").view("<i8")
-                for text in (name, interval):
-                    encoded = text.encode()
-                    digest.update(len(encoded).to_bytes(8, "little") + encoded)
-                digest.update(len(bars).to_bytes(8, "little"))
-                digest.update(rows.tobytes())
-        return digest.hexdigest()
+        """Return a digest of the session's bars, equal wherever they are equal; see ``tapeloom.state_hash``."""
+        return state_hash(self)
 
     def __repr__(self) -> str:
         session = self.current_session_date or "no session"
         return f"SessionData({self.exchange_group!r}, {session}, {len(self._symbols)} symbols, epoch {self.epoch})"
 
 
-class SymbolSessionData:
-    """A live, read-only handle on one symbol of a :class:`SessionData`."""
-
-    __slots__ = ("_session_data", "_symbol")
-
-    def __init__(self, session_data: SessionData, symbol: str) -> None:
-        self._session_data = session_data
-        self._symbol = symbol
-
-    @property
-    def symbol(self) -> str:
-        """Symbol, upper-cased."""
-        return self._symbol
-
-    @property
-    def intervals(self) -> list[str]:
-        """Intervals that are kept: the base first, then derived ones, finest first."""
-        return self._session_data._intervals(self._symbol)
-
-    @property
-    def base_interval(self) -> str:
-        """Interval of the base series."""
-        return self.intervals[0]
-
-    def get_latest_bar(
-        self, interval: IntervalLike | None = None, *, scope: str = "session"
-    ) -> BarData | None:
-        """As ``SessionData.get_latest_bar``."""
-        return self._session_data.get_latest_bar(self._symbol, interval, scope=scope)
-
-    def get_last_n_bars(
-        self, n: int, interval: IntervalLike | None = None, *, scope: str = "session"
-    ) -> Bars:
-        """As ``SessionData.get_last_n_bars``."""
-        return self._session_data.get_last_n_bars(
-            self._symbol, n, interval, scope=scope
-        )
-
-    def get_bars_since(
-        self,
-        timestamp: object,
-        interval: IntervalLike | None = None,
-        *,
-        scope: str = "session",
-    ) -> Bars:
-        """As ``SessionData.get_bars_since``."""
-        return self._session_data.get_bars_since(
-            self._symbol, timestamp, interval, scope=scope
-        )
-
-    def get_bars(
-        self,
-        interval: IntervalLike | None = None,
-        *,
-        start: object | None = None,
-        end: object | None = None,
-        scope: str = "session",
-    ) -> Bars:
-        """As ``SessionData.get_bars``."""
-        return self._session_data.get_bars(
-            self._symbol, interval, start=start, end=end, scope=scope
-        )
-
-    def get_bar_count(
-        self, interval: IntervalLike | None = None, *, scope: str = "session"
-    ) -> int:
-        """As ``SessionData.get_bar_count``."""
-        return self._session_data.get_bar_count(self._symbol, interval, scope=scope)
-
-    def __repr__(self) -> str:
-        return f"SymbolSessionData({self._symbol!r}, intervals {', '.join(self.intervals)})"
-
-
 def _is_naive(bar: BarData) -> bool:
     return getattr(bar.timestamp, "tzinfo", None) is None
-
-
-def _missing_runs(
-    table: SessionTable,
-    index: int,
-    interval: str,
-    stamps: np.ndarray[Any, Any],
-    until: int | None,
-) -> list[tuple[int, int, int]]:
-    runs: list[tuple[int, int, int]] = []
-    for start in np.setdiff1d(table.grid(index, interval), stamps).tolist():
-        end = table.bar_end(start, interval)
-        if until is not None and end > until:
-            continue
-        if runs and runs[-1][1] == start:
-            runs[-1] = (runs[-1][0], end, runs[-1][2] + 1)
-        else:
-            runs.append((start, end, 1))
-    return runs
-
-
-_default: SessionData | None = None
-_default_lock = threading.Lock()
-
-
-def get_session_data() -> SessionData:
-    """Return the process-wide store, made on first use."""
-    global _default
-    with _default_lock:
-        if _default is None:
-            _default = SessionData()
-        return _default
-
-
-def reset_session_data() -> None:
-    """Drop the process-wide store: who holds it keeps it, the next ``get_session_data()`` makes a new one.
-
-    Raises
-    ------
-    StateError
-        While a session is running in it.
-    """
-    global _default
-    with _default_lock:
-        if _default is not None and _default.is_active:
-            text = "a session is running in the default store; stop it first"
-            raise StateError(text)
-        _default = None
-
-
-def install_session_data(session_data: SessionData) -> None:
-    """Make a run's store the process-wide one."""
-    global _default
-    with _default_lock:
-        _default = session_data

@@ -14,7 +14,7 @@ from tests.reference.bars import Bar
 from tests.reference.derived import DERIVED, PARTIAL, derive
 from tests.reference.gaps import expected_starts
 from tests.reference.schedule import HOUR, MINUTE, TradingDay, interval_ns
-from tests.strategies import bar_at, present_starts
+from tests.strategies import bar_at, fewer, present_starts
 
 FULL = us_day("2025-07-02")
 TARGETS = ("5m", "7m", "15m", "1h", "4h", "1d")
@@ -57,6 +57,7 @@ def expected_derived(
 
 @pytest.mark.parametrize("completeness", ["any", "complete"])
 @pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)
+@fewer(2)
 @given(data=st.data())
 def test_derived_bars_are_those_of_the_buckets(
     market: Market, completeness: str, data: st.DataObject
@@ -76,6 +77,7 @@ def test_derived_bars_are_those_of_the_buckets(
 
 
 @pytest.mark.parametrize("completeness", ["any", "complete"])
+@fewer(2)
 @given(data=st.data())
 def test_streaming_a_batch_and_late_filling_agree_to_the_last_bit(
     completeness: str, data: st.DataObject

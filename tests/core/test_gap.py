@@ -16,7 +16,7 @@ from tests.compare import bar_data, columns, gap_runs
 from tests.days import ALL_MARKETS, TOKYO, Market, us_day
 from tests.reference import gaps
 from tests.reference.schedule import MINUTE, TradingDay, interval_ns, to_ns
-from tests.strategies import bar_at, present_starts, segmented_sessions
+from tests.strategies import bar_at, fewer, present_starts, segmented_sessions
 
 FULL = us_day("2025-07-02")
 
@@ -101,6 +101,7 @@ def test_gaps_are_the_runs_of_due_starts_that_did_not_come(
     assert gap_runs(session, "AAA") == gaps.missing_runs(day, MINUTE, due, set(present))
 
 
+@fewer(4)
 @given(data=st.data())
 def test_filling_a_gap_bar_by_bar_ends_without_one(data: st.DataObject) -> None:
     present = data.draw(present_starts(FULL))

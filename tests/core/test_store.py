@@ -25,7 +25,7 @@ from tests.days import ALL_MARKETS, MARKETS_IN_PAIRS, Market, us_day
 from tests.reference.gaps import expected_starts
 from tests.reference.schedule import MINUTE, to_ns
 from tests.reference.session import Store
-from tests.strategies import Arrival, arrivals, bar_at
+from tests.strategies import Arrival, arrivals, bar_at, fewer
 
 if TYPE_CHECKING:
     from tests.reference.bars import Bar
@@ -212,6 +212,7 @@ def assert_same_counts(session: SessionData, store: Store, symbol: str) -> None:
 
 
 @pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)
+@fewer(2)
 @given(data=st.data())
 def test_a_session_answers_as_the_reference_does(
     market: Market, data: st.DataObject
@@ -244,6 +245,7 @@ def test_a_session_answers_as_the_reference_does(
     assert total.offered == sum(len(arrival.bars) for arrival in sequence)
 
 
+@fewer(4)
 @given(data=st.data())
 def test_after_every_single_bar_the_answers_are_those_of_the_reference(
     data: st.DataObject,
@@ -261,6 +263,7 @@ def test_after_every_single_bar_the_answers_are_those_of_the_reference(
 @pytest.mark.parametrize(
     "market", MARKETS_IN_PAIRS, ids=lambda m: f"{m.group} {m.days[0].date}"
 )
+@fewer(5)
 @given(data=st.data())
 def test_a_new_session_starts_empty_and_keeps_history(
     market: Market, data: st.DataObject
@@ -284,6 +287,7 @@ def test_a_new_session_starts_empty_and_keeps_history(
             assert_same_metrics(session, store, symbol)
 
 
+@fewer(2)
 @given(data=st.data())
 def test_before_any_session_every_bar_is_kept_without_a_schedule(
     data: st.DataObject,
@@ -326,6 +330,7 @@ def test_an_unknown_symbol_among_many_reads_as_none_with_a_warning() -> None:
     assert latest == {"ABSENT": None, "AAA": None}
 
 
+@fewer(2)
 @given(data=st.data())
 def test_a_sequence_offered_twice_leaves_the_bars_as_they_were(
     data: st.DataObject,

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeloom
@@ -16,7 +16,7 @@ from tests.days import ALL_MARKETS, MARKETS_IN_PAIRS, US, Market
 from tests.reference.bars import Bar
 from tests.reference.gaps import expected_starts
 from tests.reference.schedule import HOUR, MINUTE, TradingDay
-from tests.strategies import bar_at, streams
+from tests.strategies import bar_at, fewer, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,7 +209,7 @@ def changed(
 
 
 @pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)
-@settings(max_examples=15)
+@fewer(3)
 @given(data=st.data())
 def test_bars_after_an_instant_change_nothing_at_or_before_it(
     market: Market, data: st.DataObject
@@ -227,7 +227,7 @@ def test_bars_after_an_instant_change_nothing_at_or_before_it(
 @pytest.mark.parametrize(
     "market", MARKETS_IN_PAIRS, ids=lambda m: f"{m.group} {m.days[0].date}"
 )
-@settings(max_examples=10)
+@fewer(5)
 @given(data=st.data())
 def test_bars_of_later_sessions_change_nothing_in_earlier_ones(
     market: Market, data: st.DataObject

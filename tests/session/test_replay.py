@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeloom
@@ -17,7 +17,7 @@ from tests.reference.bars import Bar
 from tests.reference.derived import DERIVED, PARTIAL, Derived
 from tests.reference.gaps import due_starts, expected_starts, missing_runs, quality
 from tests.reference.schedule import MINUTE, SECOND, TradingDay, to_ns
-from tests.strategies import bar_at, streams
+from tests.strategies import bar_at, fewer, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,7 @@ def expected_told(item: reference.Item) -> Told:
 
 @pytest.mark.parametrize("completeness", ["any", "complete"])
 @pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)
+@fewer(2)
 @given(data=st.data())
 def test_batches_are_those_of_the_reference(
     market: Market, completeness: str, data: st.DataObject
@@ -105,6 +106,7 @@ def test_batches_are_those_of_the_reference(
 @pytest.mark.parametrize(
     "market", MARKETS_IN_PAIRS, ids=lambda m: f"{m.group} {m.days[0].date}"
 )
+@fewer(2)
 @given(data=st.data())
 def test_sessions_follow_each_other(market: Market, data: st.DataObject) -> None:
     tape = data.draw(streams(market.days, symbols=("AAA", "BBB")))
@@ -116,7 +118,7 @@ def test_sessions_follow_each_other(market: Market, data: st.DataObject) -> None
     assert got == [(batch.ts, len(batch.items)) for batch in expected]
 
 
-@settings(max_examples=15)
+@fewer(5)
 @given(data=st.data())
 def test_at_each_instant_the_store_holds_what_is_known_and_nothing_else(
     data: st.DataObject,
@@ -174,6 +176,7 @@ class Recorder:
         self.ends.append((session.current_session_date, session.session_ended))
 
 
+@fewer(2)
 @given(data=st.data())
 def test_an_analysis_is_told_the_same_as_an_iterator(data: st.DataObject) -> None:
     tape = data.draw(streams([FULL, HALF], symbols=("AAA", "BBB")))

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import tapeloom
-from tests.compare import stored
+from tests.compare import plain_derived
 from tests.reference.bars import Bar
 from tests.reference.derived import DERIVED, PARTIAL
 from tests.truth.facts import window_of
@@ -37,9 +37,7 @@ class DerivedBars:
 
     def on_session_end(self, session: SessionData) -> None:
         for interval, found in self.found.items():
-            bars = session.get_bars(self.symbol, interval)
-            flags = (bars.flags & (DERIVED | PARTIAL)).tolist()
-            found += zip(stored(bars), bars.constituents.tolist(), flags, strict=True)
+            found += plain_derived(session.get_bars(self.symbol, interval))
 
 
 def config(truth: GapTruth, group: str, completeness: str) -> dict[str, object]:

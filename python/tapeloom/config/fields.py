@@ -103,6 +103,10 @@ def _to_interval(value: object) -> str:
         return Interval(value).text
     except ArgumentError as error:
         raise fault(str(error)) from error
+    except (UnicodeError, OverflowError) as error:
+        # JSON can spell half a character, and integers of any size.
+        text = f"{kind_of(value)} is not an interval; write it as '5m'"
+        raise fault(text) from error
 
 
 def _to_stream(value: object) -> str:

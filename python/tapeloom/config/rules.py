@@ -58,7 +58,7 @@ def _date(value: object) -> date | None:
 def _interval(value: object) -> Interval | None:
     try:
         return Interval(value) if isinstance(value, (str, int)) else None
-    except ArgumentError:
+    except (ArgumentError, UnicodeError, OverflowError):
         return None
 
 

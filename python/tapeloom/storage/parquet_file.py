@@ -206,7 +206,7 @@ def _errors_named(path: Path) -> Iterator[None]:
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
         raise StorageError(text, path=str(path)) from error
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         reason = (
             str(error).strip().splitlines()[0]
             if str(error).strip()

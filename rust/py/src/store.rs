@@ -1,5 +1,8 @@
 //! `Store`: base class of `SessionData`. Hot reads resolve symbol and interval by exact match and leave misses to Python.
 
+mod answers;
+mod find;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,11 +12,8 @@ use tapeloom_core::Error;
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::Stretch;
-use tapeloom_core::series::{Scope, Series, Snapshot};
-use tapeloom_core::store::{
-    BatchReport, Entry, IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, SessionStart,
-    Store, SymbolId, Writing,
-};
+use tapeloom_core::series::{Scope, Series};
+use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store, SymbolId};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
@@ -22,6 +22,9 @@ use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::schedule::PySessionTable;
+use answers::{
+    Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_name, policy, report, runs,
+};
 
 /// See `_core.pyi`.
 #[pyclass(frozen, subclass, name = "Store", module = "tapeloom._core")]
@@ -30,197 +33,6 @@ pub(crate) struct PyStore {
     pub(crate) store: Arc<Store>,
     exchange: ArcSwap<Exchange>,
 }
-
-/// A series of a symbol.
-type Found = (Arc<Entry>, Arc<Series>);
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted => "accepted",
-        Outcome::Late => "late",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Correction => "correction",
-        Outcome::Rejected => "rejected",
-        Outcome::Quarantined => "quarantined",
-    }
-}
-
-/// Offered, accepted, duplicates, corrections, late, rejected, quarantined.
-type Counts = (u64, u64, u64, u64, u64, u64, u64);
-
-fn counts(counts: &IngestCounts) -> Counts {
-    (
-        counts.offered,
-        counts.accepted,
-        counts.duplicates,
-        counts.corrections,
-        counts.late,
-        counts.rejected,
-        counts.quarantined,
-    )
-}
-
-type Report = (Counts, Vec<(usize, &'static str, f64, &'static str)>);
-
-/// Start, end and number of bars of each missing run.
-type Runs = Vec<(i64, i64, u32)>;
-
-fn runs(missing: &[MissingRun]) -> Runs {
-    missing
-        .iter()
-        .map(|run| (run.start, run.end, run.bars))
-        .collect()
-}
-
-/// Volume, high, low, average price, number of bars, start of the newest bar.
-type Figures = (f64, f64, f64, Option<f64>, u64, i64);
-
-fn report(done: BatchReport) -> Report {
-    (counts(&done.counts), done.skipped)
-}
-
-const ON_INVALID: [(&str, OnInvalid); 2] = [("error", OnInvalid::Error), ("skip", OnInvalid::Skip)];
-
-fn policy<T>(name: &str, value: &str, known: &[(&str, T)]) -> BindResult<T>
-where
-    T: Copy,
-{
-    known
-        .iter()
-        .find(|(word, _)| *word == value)
-        .map(|(_, policy)| *policy)
-        .ok_or_else(|| {
-            let words: Vec<String> = known.iter().map(|(word, _)| format!("'{word}'")).collect();
-            BindError::argument(format!(
-                "{name} is '{value}'; it must be {}",
-                words.join(" or ")
-            ))
-        })
-}
-
-impl PyStore {
-    pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        self.exchange.load_full()
-    }
-
-    /// Write without waiting while attached: who waits for the writers' lock lets other Python threads run.
-    fn write<T: Send>(&self, py: Python<'_>, job: impl FnOnce(&mut Writing<'_>) -> T + Send) -> T {
-        if let Some(mut writing) = self.store.try_write() {
-            return job(&mut writing);
-        }
-        py.detach(|| job(&mut self.store.write()))
-    }
-
-    fn entry(&self, symbol: &str) -> BindResult<Arc<Entry>> {
-        self.store.directory().get(symbol).cloned().ok_or_else(|| {
-            BindError::Named(
-                "UnknownSymbolError",
-                format!("symbol {symbol} is not registered"),
-            )
-        })
-    }
-
-    fn exact(
-        &self,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-    ) -> Option<Found> {
-        let symbol = symbol.cast::<PyString>().ok()?;
-        let directory = self.store.directory();
-        let entry = directory.get(symbol.to_str().ok()?)?;
-        let series = match interval {
-            None => entry.base(),
-            Some(interval) => entry.find(convert::interval(interval).ok()?)?,
-        };
-        Some((entry.clone(), series.clone()))
-    }
-
-    /// The series a caller means, `None` when nobody keeps it.
-    fn find(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<Option<Found>> {
-        let this = slf.get();
-        if let Some(found) = this.exact(symbol, interval) {
-            return Ok(Some(found));
-        }
-        let resolved: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = slf
-            .call_method1("_resolve", (symbol, interval))?
-            .extract()?;
-        Ok(resolved.and_then(|(symbol, interval)| this.exact(&symbol, Some(&interval))))
-    }
-
-    fn snapshot(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<Option<(Found, Snapshot)>> {
-        let found = Self::find(slf, symbol, interval)?;
-        Ok(found.map(|found| {
-            let snapshot = slf.get().store.snapshot(&found.1);
-            (found, snapshot)
-        }))
-    }
-
-    fn bar_data(
-        &self,
-        entry: &Entry,
-        series: &Series,
-        snapshot: &Snapshot,
-        row: usize,
-    ) -> PyBarData {
-        let exchange = self.exchange();
-        let bar = snapshot.bar(row);
-        let end = exchange
-            .bar_end(bar.ts, series.interval())
-            .unwrap_or(bar.ts);
-        let constituents = snapshot.constituents(row).map(|n| n as u32);
-        PyBarData::known(
-            entry.symbol.clone(),
-            series.interval(),
-            bar,
-            constituents,
-            end,
-            exchange,
-        )
-    }
-
-    fn bars(
-        &self,
-        (entry, series): &Found,
-        snapshot: &Snapshot,
-        first: usize,
-        last: usize,
-    ) -> PyBars {
-        let parts = snapshot.slices(first, last);
-        PyBars::new(
-            entry.symbol.clone(),
-            series.interval(),
-            series.is_derived(),
-            parts,
-            self.exchange(),
-        )
-    }
-
-    /// Empty bars for a series nobody keeps, under the names that were asked for.
-    fn nothing(
-        &self,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<PyBars> {
-        let symbol: String = symbol.str()?.to_str()?.trim().to_uppercase();
-        let interval = interval.map_or(Ok(Interval::ONE_MINUTE), convert::interval)?;
-        Ok(PyBars::new(
-            symbol.as_str().into(),
-            interval,
-            false,
-            Vec::new(),
-            self.exchange(),
-        ))
-    }
-}
-
 #[pymethods]
 impl PyStore {
     #[new]
@@ -695,26 +507,5 @@ impl PyStore {
             )
         })?;
         Ok((series.version(), series.revision()))
-    }
-}
-
-impl PyStore {
-    fn range(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-        start: Option<i64>,
-        end: Option<i64>,
-        scope: Scope,
-    ) -> BindResult<PyBars> {
-        let Some((found, snapshot)) = Self::snapshot(slf, symbol, interval)? else {
-            return slf.get().nothing(symbol, interval);
-        };
-        let (first, last) = snapshot.scope(scope);
-        let from = start.map_or(first, |start| snapshot.lower_bound(first, last, start));
-        let to = end
-            .map_or(last, |end| snapshot.lower_bound(first, last, end))
-            .max(from);
-        Ok(slf.get().bars(&found, &snapshot, from, to))
     }
 }

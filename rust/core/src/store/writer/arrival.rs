@@ -1,0 +1,286 @@
+//! One bar after the other: its place, its outcome, what follows from it. Batches are in `batch`.
+
+use crate::aggregate::Derived;
+use crate::bar::{Bar, EXTENDED};
+use crate::error::{Error, Result};
+use crate::store::symbol::Home;
+use crate::store::writer::{Change, ChangeKind, Writer};
+use crate::store::{Outcome, Quarantined, SymbolId};
+
+impl Writer {
+    pub(super) fn home(&self, symbol: usize, ts: i64) -> Home {
+        let Some(session) = &self.session else {
+            return Home::Regular(None);
+        };
+        if ts < session.span.start {
+            return Home::History;
+        }
+        if ts >= session.span.end {
+            return Home::Nowhere("later_session");
+        }
+        let Some(presence) = self.symbols[symbol].presence() else {
+            return Home::Extended;
+        };
+        match presence.grid().slot_of(ts) {
+            Some(slot) => Home::Regular(Some(slot)),
+            None if presence.grid().bucket_of(ts).is_some() => Home::Nowhere("off_grid"),
+            None => Home::Extended,
+        }
+    }
+
+    /// When a base bar is known; its start where nothing bounds it.
+    fn end_of(&self, symbol: usize, ts: i64, home: Home) -> i64 {
+        let writer = &self.symbols[symbol];
+        match (home, writer.presence(), &self.table) {
+            (Home::Regular(Some(slot)), Some(presence), _) => presence.grid().end_of(slot),
+            (_, _, Some(table)) => table.bar_end(ts, writer.base()).unwrap_or(ts),
+            (_, _, None) => ts.saturating_add(writer.base().ns().unwrap_or(0)),
+        }
+    }
+
+    /// Offer one bar and draw all its consequences.
+    ///
+    /// # Errors
+    /// [`Error::InvalidBar`], [`Error::DuplicateBar`]; the bar counts as rejected and nothing is stored.
+    pub fn offer(&mut self, id: SymbolId, bar: Bar) -> Result<Outcome> {
+        let (outcome, end) = self.place(id, bar, 0)?;
+        self.settle_all()?;
+        if !self.coordinated {
+            self.advance(self.clock.max(end))?;
+        }
+        Ok(outcome)
+    }
+
+    /// Offer one bar of an instant that [`Writer::finish_instant`] completes.
+    pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<Outcome> {
+        self.place(id, bar, 0).map(|(outcome, _)| outcome)
+    }
+
+    /// All bars of an instant are in: late ones are settled, the clock moves, buckets end.
+    pub(crate) fn finish_instant(&mut self, clock: i64) -> Result<()> {
+        self.settle_all()?;
+        self.advance(clock)
+    }
+
+    pub(super) fn place(&mut self, id: SymbolId, bar: Bar, row: usize) -> Result<(Outcome, i64)> {
+        let at = id.0 as usize;
+        if let Some(fault) = bar.fault(self.policies.allow_negative_prices) {
+            self.symbols[at].counts.count(Outcome::Rejected);
+            return Err(Error::InvalidBar {
+                symbol: self.symbols[at].entry.symbol.to_string(),
+                ts: bar.ts,
+                row,
+                field: fault.field,
+                value: fault.value,
+                rule: fault.rule,
+            });
+        }
+        let home = self.home(at, bar.ts);
+        let end = self.end_of(at, bar.ts, home);
+        let (epoch, policies) = (self.epoch, self.policies);
+        let outcome = self.symbols[at].place(bar, home, &policies, epoch)?;
+        self.mark(id);
+        match outcome {
+            Outcome::Accepted if home != Home::History => self.accepted(id, bar, home, end)?,
+            Outcome::Late | Outcome::Correction if home != Home::History => {
+                self.touched(id, home, end)
+            }
+            Outcome::Late | Outcome::Correction | Outcome::Accepted => self.unsettled.push(id.0),
+            Outcome::Quarantined => {
+                if let Home::Nowhere(reason) = home {
+                    let symbol = self.symbols[at].entry.symbol.to_string();
+                    let interval = self.symbols[at].base();
+                    self.quarantine.push(Quarantined {
+                        symbol,
+                        interval,
+                        bar,
+                        reason,
+                    });
+                }
+                // A bar without a place says nothing about the time.
+                return Ok((outcome, i64::MIN));
+            }
+            Outcome::Duplicate | Outcome::Rejected => {}
+        }
+        Ok((outcome, end))
+    }
+
+    fn accepted(&mut self, id: SymbolId, mut bar: Bar, home: Home, end: i64) -> Result<()> {
+        if home == Home::Extended {
+            bar.flags |= EXTENDED;
+        }
+        self.note(id, 0, ChangeKind::New, bar, 0, end);
+        if home == Home::Extended {
+            return Ok(());
+        }
+        let at = id.0 as usize;
+        let mut ended = Vec::new();
+        let symbol = &mut self.symbols[at];
+        let table = self.table.as_deref();
+        let is_past = symbol.follow(&bar, table, self.clock, |series, derived| {
+            ended.push((series, derived));
+        })?;
+        if is_past {
+            self.unsettled.push(id.0);
+        }
+        for aggregator in &symbol.aggregators {
+            if let Some(bucket) = aggregator.forming_bucket() {
+                self.next_end = self.next_end.min(bucket.end);
+            }
+        }
+        for (series, derived) in ended {
+            self.emit(id, series, &derived);
+        }
+        Ok(())
+    }
+
+    fn touched(&mut self, id: SymbolId, home: Home, end: i64) {
+        let Some(touch) = self.symbols[id.0 as usize].touched.last().copied() else {
+            return;
+        };
+        self.unsettled.push(id.0);
+        let mut bar = touch.bar;
+        if home == Home::Extended {
+            bar.flags |= EXTENDED;
+        }
+        // A bar that is corrected in the instant in which it came is still new to everybody.
+        let fresh = self
+            .changes
+            .iter_mut()
+            .rev()
+            .find(|c| c.symbol == id && c.series == 0 && c.bar.ts == bar.ts);
+        if let Some(change) = fresh {
+            change.bar = bar;
+        } else {
+            let kind = if touch.is_correction {
+                ChangeKind::Corrected
+            } else {
+                ChangeKind::Late
+            };
+            self.note(id, 0, kind, bar, 0, end);
+        }
+    }
+
+    fn emit(&mut self, id: SymbolId, series: usize, derived: &Derived) {
+        self.symbols[id.0 as usize].emit(series, derived, self.epoch);
+        self.note(
+            id,
+            series,
+            ChangeKind::New,
+            derived.bar,
+            derived.constituents,
+            derived.end,
+        );
+        self.mark(id);
+    }
+
+    fn note(
+        &mut self,
+        symbol: SymbolId,
+        series: usize,
+        kind: ChangeKind,
+        bar: Bar,
+        constituents: u32,
+        end: i64,
+    ) {
+        if self.collects {
+            let interval = self.symbols[symbol.0 as usize].series[series]
+                .series()
+                .interval();
+            self.changes.push(Change {
+                symbol,
+                series: series as u16,
+                interval,
+                kind,
+                bar,
+                constituents,
+                end,
+            });
+        }
+    }
+
+    pub(super) fn settle_all(&mut self) -> Result<()> {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        let mut ids = std::mem::take(&mut self.unsettled);
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            self.settle(SymbolId(id))?;
+        }
+        self.refresh_next_end();
+        Ok(())
+    }
+
+    fn settle(&mut self, id: SymbolId) -> Result<()> {
+        let at = id.0 as usize;
+        let table = self.table.clone();
+        let presence = self.symbols[at].presence().cloned();
+        let has_session = self.session.is_some();
+        let is_regular = |ts: i64| {
+            presence.as_ref().map_or(!has_session, |presence| {
+                presence.grid().slot_of(ts).is_some()
+            })
+        };
+        let mut changed = Vec::new();
+        self.symbols[at].settle(
+            table.as_deref(),
+            is_regular,
+            self.clock,
+            self.epoch,
+            |series, derived, is_correction| {
+                changed.push((series, derived, is_correction));
+            },
+        )?;
+        for (series, derived, is_correction) in changed {
+            let kind = if is_correction {
+                ChangeKind::Corrected
+            } else {
+                ChangeKind::Late
+            };
+            self.note(
+                id,
+                series,
+                kind,
+                derived.bar,
+                derived.constituents,
+                derived.end,
+            );
+        }
+        self.mark(id);
+        Ok(())
+    }
+
+    /// Earliest end of a bucket that is forming.
+    pub fn next_end(&self) -> Option<i64> {
+        (self.next_end != i64::MAX).then_some(self.next_end)
+    }
+
+    pub(super) fn refresh_next_end(&mut self) {
+        let forming = self
+            .symbols
+            .iter()
+            .flat_map(|s| &s.aggregators)
+            .filter_map(|a| a.forming_bucket());
+        self.next_end = forming.map(|bucket| bucket.end).min().unwrap_or(i64::MAX);
+    }
+
+    /// Move the clock and end the buckets that it reached.
+    pub(super) fn advance(&mut self, clock: i64) -> Result<()> {
+        self.clock = clock;
+        self.unpublished = true;
+        if clock < self.next_end {
+            return Ok(());
+        }
+        for at in 0..self.symbols.len() {
+            for series in 0..self.symbols[at].aggregators.len() {
+                if let Some(derived) = self.symbols[at].aggregators[series].close(clock) {
+                    self.emit(SymbolId(at as u32), series + 1, &derived);
+                }
+            }
+        }
+        self.refresh_next_end();
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Many bars as one arrival: put in order first; all or nothing where invalid rows are errors.
+
+use std::collections::HashSet;
+
+use crate::bar::IMPORTED;
+use crate::columns::Columns;
+use crate::error::{Error, Result};
+use crate::store::symbol::SymbolWriter;
+use crate::store::writer::{BatchReport, Writer};
+use crate::store::{OnDuplicate, OnInvalid, Outcome, SymbolId};
+use crate::time::Interval;
+
+/// How many invalid rows an error lists.
+const LISTED: usize = 10;
+
+impl Writer {
+    /// Offer a batch as one arrival: put in order first, then row by row; all or nothing where invalid rows are errors.
+    /// `on_invalid` overrides the store's policy.
+    ///
+    /// # Errors
+    /// [`Error::InvalidBars`] with the first ten, [`Error::DuplicateBar`]; all rows count as rejected.
+    pub fn offer_batch(
+        &mut self,
+        id: SymbolId,
+        columns: &Columns,
+        on_invalid: Option<OnInvalid>,
+    ) -> Result<BatchReport> {
+        let at = id.0 as usize;
+        let before = self.symbols[at].counts;
+        let invalid = columns.find_invalid(self.policies.allow_negative_prices);
+        let reject_all = |symbol: &mut SymbolWriter| {
+            (0..columns.len()).for_each(|_| symbol.counts.count(Outcome::Rejected));
+        };
+        if !invalid.is_empty() && on_invalid.unwrap_or(self.policies.on_invalid) == OnInvalid::Error
+        {
+            reject_all(&mut self.symbols[at]);
+            let first = invalid.iter().take(LISTED);
+            return Err(Error::InvalidBars {
+                symbol: self.symbols[at].entry.symbol.to_string(),
+                first: first
+                    .map(|(row, f)| (*row, columns.ts[*row], f.field, f.value, f.rule))
+                    .collect(),
+                total: invalid.len(),
+            });
+        }
+        let is_bad: HashSet<usize> = invalid.iter().map(|(row, _)| *row).collect();
+        let mut rows: Vec<usize> = (0..columns.len())
+            .filter(|row| !is_bad.contains(row))
+            .collect();
+        rows.sort_by_key(|&row| columns.ts[row]);
+        if self.policies.on_duplicate == OnDuplicate::Error {
+            let repeats = rows.windows(2).find(|pair| {
+                let (a, b) = (columns.bar(pair[0]), columns.bar(pair[1]));
+                a.ts == b.ts && !a.same_values(&b)
+            });
+            let stored = rows.iter().find(|&&row| {
+                let bar = columns.bar(row);
+                self.symbols[at].conflicts(&bar, self.home(at, bar.ts))
+            });
+            if let Some(&row) = stored.or(repeats.map(|pair| &pair[1])) {
+                reject_all(&mut self.symbols[at]);
+                return Err(Error::DuplicateBar {
+                    symbol: self.symbols[at].entry.symbol.to_string(),
+                    interval: self.symbols[at].base(),
+                    ts: columns.ts[row],
+                });
+            }
+        }
+        for _ in &invalid {
+            self.symbols[at].counts.count(Outcome::Rejected);
+        }
+        let mut latest = self.clock;
+        for row in rows {
+            let (_, end) = self.place(id, columns.bar(row), row)?;
+            latest = latest.max(end);
+        }
+        self.settle_all()?;
+        if !self.coordinated {
+            self.advance(latest)?;
+        }
+        let skipped = invalid
+            .into_iter()
+            .map(|(row, f)| (row, f.field, f.value, f.rule))
+            .collect();
+        Ok(BatchReport {
+            counts: self.symbols[at].counts.since(&before),
+            skipped,
+        })
+    }
+
+    /// Load bars of earlier sessions. `sessions` names, by position in the table, the ones that were asked for, so that a
+    /// session without any bar counts as missing. Bars of a derived interval enter its series where none is yet.
+    ///
+    /// # Errors
+    /// As [`Writer::offer_batch`]; [`Error::SeriesConflict`] when the interval is neither the base nor derived.
+    pub fn load_history(
+        &mut self,
+        id: SymbolId,
+        interval: Interval,
+        sessions: &[usize],
+        columns: &Columns,
+    ) -> Result<BatchReport> {
+        let at = id.0 as usize;
+        let mut imported = columns.clone();
+        imported
+            .flags
+            .iter_mut()
+            .for_each(|flags| *flags |= IMPORTED);
+        if interval != self.symbols[at].base() {
+            if !self.symbols[at].add_derived_history(interval, &imported, self.epoch) {
+                let symbol = self.symbols[at].entry.symbol.to_string();
+                return Err(Error::SeriesConflict {
+                    symbol,
+                    asked: interval,
+                    base: self.symbols[at].base(),
+                });
+            }
+            self.mark(id);
+            return Ok(BatchReport::default());
+        }
+        let clock = self.clock;
+        let report = self.offer_batch(id, &imported, None)?;
+        // What was known before the session says nothing about its time.
+        self.clock = clock;
+        self.symbols[at].cover_history(sessions);
+        Ok(report)
+    }
+}
