@@ -92,7 +92,7 @@ def plain_python(
 
 @pytest.fixture(scope="module")
 def workload(request):
-    small = request.config.getoption("benchmark_disable")
+    small = not request.config.getoption("benchmark_enable")
     return made_up_bars(*((5, 3) if small else (100, 20)))
 
 

@@ -1,4 +1,4 @@
-"""Stored bars as a run sees them: found in every layout, checked, in order, and written back unchanged."""
+"""Reading stored bars: checked, in order, cut to the hours of each date."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from tapeloom.columns import read_frame
 from tapeloom.errors import (
     ArgumentError,
-    DuplicateBarError,
     InvalidBarError,
-    MissingDataError,
-    StorageError,
     TimestampUnitError,
-    UnknownExchangeError,
 )
-from tapeloom.storage import DataManager, FrameSource
+from tapeloom.storage import DataManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from zoneinfo import ZoneInfo
 
     from tests.storage.conftest import Columns, Stamps, WriteFile
 
@@ -38,199 +31,6 @@ SERIES = "bars/us_equity/interval=1m/symbol=AAPL"
 
 def all_of(source: DataManager, symbol: str = "AAPL", interval: str = "1m") -> Bars:
     return source.read(symbol, interval, None, None)
-
-
-LAYOUTS: dict[str, tuple[str, str]] = {
-    "the store": ("", f"{SERIES}/2025-07.parquet"),
-    "the store, group in upper case": (
-        "",
-        f"{SERIES}/x.parquet".replace("us_equity", "US_EQUITY"),
-    ),
-    "the folder bars": ("bars", f"{SERIES}/x.parquet"),
-    "the folder of a group": ("bars/us_equity", f"{SERIES}/x.parquet"),
-    "the folder of a series": (SERIES, f"{SERIES}/x.parquet"),
-    "a flat folder": ("", "x.parquet"),
-    "folders of another shape": ("", "2025/07/x.parquet"),
-    "one file": ("x.parquet", "x.parquet"),
-    "one file of the store": (f"{SERIES}/x.parquet", f"{SERIES}/x.parquet"),
-    "a pattern": ("2025/*/*.parquet", "2025/07/x.parquet"),
-    "a pattern over folders": ("**/*.parquet", "2025/07/x.parquet"),
-    "a pattern of folders": ("20*", "2025/07/x.parquet"),
-}
-
-
-@pytest.mark.parametrize(("root", "file"), LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_bars_are_found_in_every_layout(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps, root: str, file: str
-) -> None:
-    write_file(tmp_path / file, minutes)
-
-    source = DataManager(tmp_path / root)
-
-    assert (source.get_symbols(), source.get_intervals("aapl")) == (["AAPL"], ["1m"])
-    assert source.get_range("AAPL", "1m") == (minutes[0], minutes[-1])
-    assert all_of(source).ts.tolist() == minutes.tolist()
-
-
-def test_a_folder_without_a_symbol_column_is_read_by_its_path(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / SERIES / "x.parquet", minutes, symbol=None)
-
-    assert len(all_of(DataManager(tmp_path))) == 10
-
-
-def test_intervals_are_listed_finest_first(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    for interval in ("1d", "5m", "90m", "1h", "1s"):
-        write_file(tmp_path / SERIES.replace("1m", interval) / "x.parquet", minutes)
-
-    assert DataManager(tmp_path).get_intervals("AAPL") == [
-        "1s",
-        "5m",
-        "1h",
-        "90m",
-        "1d",
-    ]
-
-
-def test_other_groups_of_the_root_are_left_alone(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / SERIES / "x.parquet", minutes)
-    write_file(
-        tmp_path / SERIES.replace("us_equity", "crypto") / "x.parquet", minutes + MINUTE
-    )
-
-    assert all_of(DataManager(tmp_path)).ts[0] == minutes[0]
-    assert all_of(DataManager(tmp_path, exchange_group="CRYPTO")).ts[0] == minutes[1]
-
-
-def test_side_files_of_writers_are_no_data(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    path = write_file(tmp_path / SERIES / "x.parquet", minutes)
-    for name in ("_metadata.parquet", ".x.parquet", "notes.txt"):
-        path.with_name(name).write_bytes(b"no Parquet")
-
-    assert len(all_of(DataManager(tmp_path))) == 10
-
-
-def test_a_series_that_does_not_exist_is_empty(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / SERIES / "x.parquet", minutes)
-    source = DataManager(tmp_path)
-
-    assert [len(all_of(source, s, i)) for s, i in (("XYZ", "1m"), ("AAPL", "5m"))] == [
-        0,
-        0,
-    ]
-    assert (source.get_intervals("XYZ"), source.get_range("XYZ", "1m")) == ([], None)
-    assert all_of(source, "xyz").symbol == "XYZ"
-
-
-def test_the_interval_of_flat_files_is_told_and_noted(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / "a.parquet", minutes[::5])
-    write_file(tmp_path / "one bar.parquet", minutes[:1], symbol=["MSFT"])
-    source = DataManager(tmp_path)
-
-    assert len(all_of(source, "MSFT", "5m")) == 1
-    assert [(n.kind, n.symbol, n.text) for n in source.notes] == [
-        (
-            "interval_told",
-            "MSFT",
-            "the interval 5m was told from the spacing of the stamps",
-        )
-    ]
-
-
-def test_the_interval_of_flat_files_can_be_given(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / "a.parquet", minutes[::5])
-    source = DataManager(tmp_path, interval="1m")
-
-    assert len(all_of(source)) == 2
-    assert source.notes == []
-
-
-def test_an_interval_that_cannot_be_told_names_the_file(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / "a.parquet", minutes[:1])
-
-    with pytest.raises(StorageError, match=r"a\.parquet: the interval cannot be told"):
-        DataManager(tmp_path).get_symbols()
-
-
-def test_an_empty_file_is_no_fault(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / "a.parquet", minutes)
-    write_file(tmp_path / "b.parquet", minutes[:0])
-
-    assert len(all_of(DataManager(tmp_path))) == 10
-
-
-def test_a_missing_root_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="absent' does not exist; name a folder"):
-        DataManager(tmp_path / "absent").get_symbols()
-
-
-def test_a_root_without_parquet_says_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "bars.csv").write_text("no Parquet")
-
-    with pytest.raises(
-        MissingDataError,
-        match=r"looked for bars/us_equity/interval=1m/symbol=AAPL/\*\.parquet",
-    ):
-        DataManager(tmp_path).get_symbols()
-
-
-def test_a_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="no file matches"):
-        DataManager(tmp_path / "*.parquet").get_symbols()
-
-
-def test_a_missing_group_is_named_with_those_there_are(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / SERIES.replace("us_equity", "crypto") / "x.parquet", minutes)
-
-    with pytest.raises(
-        MissingDataError, match="no bars of 'US_EQUITY'; it holds crypto"
-    ):
-        DataManager(tmp_path).get_symbols()
-
-
-def test_an_unknown_group_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UnknownExchangeError, match="US_EQUITY"):
-        DataManager(tmp_path, exchange_group="US_EQUTY")
-
-
-@pytest.mark.parametrize(
-    "folder", ["interval=1M", "interval=1m/symbol=%", "interval=1m/symbol=%20"]
-)
-def test_a_folder_that_cannot_be_understood_is_named(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps, folder: str
-) -> None:
-    write_file(tmp_path / "bars/us_equity" / folder / "x.parquet", minutes)
-
-    with pytest.raises(StorageError, match="us_equity"):
-        DataManager(tmp_path).get_symbols()
-
-
-def test_a_flat_file_without_symbols_is_refused(
-    tmp_path: Path, write_file: WriteFile, minutes: Stamps
-) -> None:
-    write_file(tmp_path / "a.parquet", minutes, symbol=None)
-
-    with pytest.raises(StorageError, match=r"a\.parquet: column 'symbol' is missing"):
-        DataManager(tmp_path).get_symbols()
 
 
 def test_rows_out_of_order_are_sorted_and_noted_once(
@@ -432,145 +232,6 @@ def test_a_malformed_argument_is_an_error(
 
     with pytest.raises(error):
         call(DataManager(tmp_path))
-
-
-@pytest.mark.parametrize(
-    "symbol", ["BRK.B", "BTC/USD", "CON", "..", "A%B", "ÄÖ", "^VIX"]
-)
-def test_every_symbol_is_written_listed_and_read_back(
-    tmp_path: Path, columns: Columns, minutes: Stamps, symbol: str
-) -> None:
-    source = DataManager(tmp_path / "data")
-    source.write_bars(symbol.lower(), "1m", columns(minutes, symbol=None))
-
-    assert (
-        source.get_symbols() == DataManager(tmp_path / "data").get_symbols() == [symbol]
-    )
-    assert all_of(source, symbol).ts.tolist() == minutes.tolist()
-    assert all(p.is_relative_to(tmp_path / "data") for p in tmp_path.rglob("*.parquet"))
-
-
-def test_what_was_written_is_read_back_equal(
-    tmp_path: Path, columns: Columns, minutes: Stamps
-) -> None:
-    source = DataManager(tmp_path)
-    flags = np.arange(10, dtype=np.uint8)
-    bars = read_frame(columns(minutes, flags=flags), zone=zone_of(source))["AAPL"]
-
-    source.write_bars("AAPL", "1m", bars)
-
-    assert all_of(source) == bars
-
-
-def zone_of(source: DataManager) -> ZoneInfo:
-    from tapeloom.calendars.session_table import resolve_exchange_group
-
-    return resolve_exchange_group(source.exchange_group).zone  # type: ignore[return-value]
-
-
-def test_files_hold_a_month_of_session_dates(
-    tmp_path: Path, columns: Columns, minutes: Stamps
-) -> None:
-    source = DataManager(tmp_path)
-    ts = np.concatenate([minutes, minutes + 40 * DAY])
-
-    paths = source.write_bars("AAPL", "1m", columns(ts[::-1], volume=np.ones(20)))
-
-    assert [p.name for p in paths] == ["2025-07.parquet", "2025-08.parquet"]
-    assert all_of(source).ts.tolist() == ts.tolist()
-
-
-@pytest.mark.parametrize(
-    ("policy", "kept"), [("replace", [1, 1, 9, 9, 9]), ("ignore", [1, 1, 1, 1, 9])]
-)
-def test_writing_merges_by_key(
-    tmp_path: Path, columns: Columns, minutes: Stamps, policy: str, kept: list[float]
-) -> None:
-    source = DataManager(tmp_path)
-    source.write_bars("AAPL", "1m", columns(minutes[:4], volume=[1] * 4))
-
-    source.write_bars(
-        "AAPL", "1m", columns(minutes[2:5], volume=[9] * 3), on_duplicate=policy
-    )
-
-    assert all_of(source).volume.tolist() == kept
-
-
-def test_other_values_can_be_refused(
-    tmp_path: Path, columns: Columns, minutes: Stamps
-) -> None:
-    source = DataManager(tmp_path)
-    source.write_bars("AAPL", "1m", columns(minutes[:4]))
-    source.write_bars("AAPL", "1m", columns(minutes[:4]), on_duplicate="error")
-
-    with pytest.raises(DuplicateBarError, match="2025-07-02T13:32:00 UTC"):
-        source.write_bars(
-            "AAPL", "1m", columns(minutes[2:5], volume=[9] * 3), on_duplicate="error"
-        )
-
-    assert all_of(source).volume.tolist() == [1, 2, 3, 4]
-
-
-def test_bars_that_break_a_rule_are_not_written(
-    tmp_path: Path, columns: Columns, minutes: Stamps
-) -> None:
-    with pytest.raises(InvalidBarError, match="row 0"):
-        DataManager(tmp_path).write_bars(
-            "AAPL", "1m", columns(minutes, volume=[-1] * 10)
-        )
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_writing_does_not_hide_files_of_another_layout(
-    tmp_path: Path, write_file: WriteFile, columns: Columns, minutes: Stamps
-) -> None:
-    path = write_file(tmp_path / "a.parquet", minutes)
-
-    for root in (tmp_path, path, tmp_path / "*.parquet"):
-        with pytest.raises(StorageError):
-            DataManager(root).write_bars("AAPL", "1m", columns(minutes))
-
-
-def test_reading_creates_nothing(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError):
-        DataManager(tmp_path / "data").get_symbols()
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def frame_source(columns: dict[str, Any], **policies: Any) -> FrameSource:
-    columns["ts"] = pa.array(columns["ts"])
-    zone = zone_of(DataManager())
-    return FrameSource(read_frame(columns, zone=zone), zone=zone, **policies)
-
-
-def test_frames_are_a_source_too(columns: Columns, minutes: Stamps) -> None:
-    source = frame_source(columns(minutes[::-1]))
-
-    assert (source.get_symbols(), source.get_intervals("aapl")) == (["AAPL"], ["1m"])
-    assert source.get_range("AAPL", "1m") == (minutes[0], minutes[-1])
-    assert source.get_range("AAPL", "5m") is None
-    assert (
-        source.read("AAPL", "1m", int(minutes[2]), int(minutes[4])).ts.tolist()
-        == minutes[2:4].tolist()
-    )
-    assert [
-        len(source.read(s, i, None, None)) for s, i in (("XYZ", "1m"), ("AAPL", "5m"))
-    ] == [0, 0]
-    assert [(n.kind, n.source, n.count) for n in source.notes] == [
-        ("unsorted", "data", 9)
-    ]
-
-
-def test_bad_rows_of_frames_are_refused_or_left_out(
-    columns: Columns, minutes: Stamps
-) -> None:
-    bad = columns(minutes, volume=[1] * 9 + [-1])
-
-    with pytest.raises(InvalidBarError, match="data: AAPL: row 9"):
-        frame_source(bad)
-    assert len(frame_source(bad, on_invalid="skip").read("AAPL", "1m", None, None)) == 9
 
 
 def test_every_real_file_of_us_equities_reads_whole(real_data: Path) -> None:

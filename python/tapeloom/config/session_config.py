@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -287,21 +287,13 @@ class SessionConfig(Part):
             indent=2,
             ensure_ascii=False,
         )
-        temporary = None
+        temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}.tmp")
         try:
-            with tempfile.NamedTemporaryFile(
-                "w",
-                encoding="utf-8",
-                dir=file.parent,
-                prefix=f".{file.name}.",
-                delete=False,
-            ) as out:
-                temporary = Path(out.name)
+            with temporary.open("x", encoding="utf-8") as out:
                 out.write(text + "\n")
             temporary.replace(file)
         except OSError as error:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             reason = f"cannot write {str(file)!r}: {error.strerror or error}"
             raise StorageError(reason, path=str(file)) from error
 

@@ -13,7 +13,9 @@ use crate::interval::PyInterval;
 /// An interval from minutes, text, timedelta or `Interval`.
 pub(crate) fn interval(value: &Bound<'_, PyAny>) -> BindResult<Interval> {
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str()?.parse()?);
+        // A lone surrogate is text in Python and no interval anywhere.
+        let text = text.to_str().map_err(|_| not_an_interval(value))?;
+        return Ok(text.parse()?);
     }
     if let Ok(known) = value.cast::<PyInterval>() {
         return Ok(known.get().0);
@@ -24,7 +26,8 @@ pub(crate) fn interval(value: &Bound<'_, PyAny>) -> BindResult<Interval> {
         ));
     }
     if value.is_instance_of::<PyInt>() {
-        return Ok(Interval::minutes(value.extract()?)?);
+        let minutes: i64 = value.extract().map_err(|_| not_an_interval(value))?;
+        return Ok(Interval::minutes(minutes)?);
     }
     if let Ok(delta) = value.cast::<PyDelta>() {
         let seconds = i64::from(delta.get_days()) * 86_400 + i64::from(delta.get_seconds());
@@ -37,6 +40,17 @@ pub(crate) fn interval(value: &Bound<'_, PyAny>) -> BindResult<Interval> {
     Err(BindError::argument_type(format!(
         "interval is {got}; give minutes as int, text such as '5m' or a timedelta"
     )))
+}
+
+fn not_an_interval(value: &Bound<'_, PyAny>) -> BindError {
+    let got = value
+        .repr()
+        .map(|text| text.to_string())
+        .unwrap_or_default();
+    BindError::Named(
+        "IntervalError",
+        format!("interval {got} is out of range; use text such as '5m'"),
+    )
 }
 
 /// A scope by its name.

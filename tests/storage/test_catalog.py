@@ -1,0 +1,221 @@
+"""Bars are found in every layout, and what cannot be understood is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tapeloom.errors import (
+    MissingDataError,
+    StorageError,
+    UnknownExchangeError,
+)
+from tapeloom.storage import DataManager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.storage.conftest import Stamps, WriteFile
+
+    from tapeloom.bars import Bars
+
+MINUTE = 60_000_000_000
+SERIES = "bars/us_equity/interval=1m/symbol=AAPL"
+
+
+def all_of(source: DataManager, symbol: str = "AAPL", interval: str = "1m") -> Bars:
+    return source.read(symbol, interval, None, None)
+
+
+LAYOUTS: dict[str, tuple[str, str]] = {
+    "the store": ("", f"{SERIES}/2025-07.parquet"),
+    "the store, group in upper case": (
+        "",
+        f"{SERIES}/x.parquet".replace("us_equity", "US_EQUITY"),
+    ),
+    "the folder bars": ("bars", f"{SERIES}/x.parquet"),
+    "the folder of a group": ("bars/us_equity", f"{SERIES}/x.parquet"),
+    "the folder of a series": (SERIES, f"{SERIES}/x.parquet"),
+    "a flat folder": ("", "x.parquet"),
+    "folders of another shape": ("", "2025/07/x.parquet"),
+    "one file": ("x.parquet", "x.parquet"),
+    "one file of the store": (f"{SERIES}/x.parquet", f"{SERIES}/x.parquet"),
+    "a pattern": ("2025/*/*.parquet", "2025/07/x.parquet"),
+    "a pattern over folders": ("**/*.parquet", "2025/07/x.parquet"),
+    "a pattern of folders": ("20*", "2025/07/x.parquet"),
+}
+
+
+@pytest.mark.parametrize(("root", "file"), LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_bars_are_found_in_every_layout(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps, root: str, file: str
+) -> None:
+    write_file(tmp_path / file, minutes)
+
+    source = DataManager(tmp_path / root)
+
+    assert (source.get_symbols(), source.get_intervals("aapl")) == (["AAPL"], ["1m"])
+    assert source.get_range("AAPL", "1m") == (minutes[0], minutes[-1])
+    assert all_of(source).ts.tolist() == minutes.tolist()
+
+
+def test_a_folder_without_a_symbol_column_is_read_by_its_path(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / SERIES / "x.parquet", minutes, symbol=None)
+
+    assert len(all_of(DataManager(tmp_path))) == 10
+
+
+def test_intervals_are_listed_finest_first(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    for interval in ("1d", "5m", "90m", "1h", "1s"):
+        write_file(tmp_path / SERIES.replace("1m", interval) / "x.parquet", minutes)
+
+    assert DataManager(tmp_path).get_intervals("AAPL") == [
+        "1s",
+        "5m",
+        "1h",
+        "90m",
+        "1d",
+    ]
+
+
+def test_other_groups_of_the_root_are_left_alone(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / SERIES / "x.parquet", minutes)
+    write_file(
+        tmp_path / SERIES.replace("us_equity", "crypto") / "x.parquet", minutes + MINUTE
+    )
+
+    assert all_of(DataManager(tmp_path)).ts[0] == minutes[0]
+    assert all_of(DataManager(tmp_path, exchange_group="CRYPTO")).ts[0] == minutes[1]
+
+
+def test_side_files_of_writers_are_no_data(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    path = write_file(tmp_path / SERIES / "x.parquet", minutes)
+    for name in ("_metadata.parquet", ".x.parquet", "notes.txt"):
+        path.with_name(name).write_bytes(b"no Parquet")
+
+    assert len(all_of(DataManager(tmp_path))) == 10
+
+
+def test_a_series_that_does_not_exist_is_empty(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / SERIES / "x.parquet", minutes)
+    source = DataManager(tmp_path)
+
+    assert [len(all_of(source, s, i)) for s, i in (("XYZ", "1m"), ("AAPL", "5m"))] == [
+        0,
+        0,
+    ]
+    assert (source.get_intervals("XYZ"), source.get_range("XYZ", "1m")) == ([], None)
+    assert all_of(source, "xyz").symbol == "XYZ"
+
+
+def test_the_interval_of_flat_files_is_told_and_noted(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / "a.parquet", minutes[::5])
+    write_file(tmp_path / "one bar.parquet", minutes[:1], symbol=["MSFT"])
+    source = DataManager(tmp_path)
+
+    assert len(all_of(source, "MSFT", "5m")) == 1
+    assert [(n.kind, n.symbol, n.text) for n in source.notes] == [
+        (
+            "interval_told",
+            "MSFT",
+            "the interval 5m was told from the spacing of the stamps",
+        )
+    ]
+
+
+def test_the_interval_of_flat_files_can_be_given(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / "a.parquet", minutes[::5])
+    source = DataManager(tmp_path, interval="1m")
+
+    assert len(all_of(source)) == 2
+    assert source.notes == []
+
+
+def test_an_interval_that_cannot_be_told_names_the_file(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / "a.parquet", minutes[:1])
+
+    with pytest.raises(StorageError, match=r"a\.parquet: the interval cannot be told"):
+        DataManager(tmp_path).get_symbols()
+
+
+def test_an_empty_file_is_no_fault(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / "a.parquet", minutes)
+    write_file(tmp_path / "b.parquet", minutes[:0])
+
+    assert len(all_of(DataManager(tmp_path))) == 10
+
+
+def test_a_missing_root_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="absent' does not exist; name a folder"):
+        DataManager(tmp_path / "absent").get_symbols()
+
+
+def test_a_root_without_parquet_says_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text("no Parquet")
+
+    with pytest.raises(
+        MissingDataError,
+        match=r"looked for bars/us_equity/interval=1m/symbol=AAPL/\*\.parquet",
+    ):
+        DataManager(tmp_path).get_symbols()
+
+
+def test_a_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="no file matches"):
+        DataManager(tmp_path / "*.parquet").get_symbols()
+
+
+def test_a_missing_group_is_named_with_those_there_are(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / SERIES.replace("us_equity", "crypto") / "x.parquet", minutes)
+
+    with pytest.raises(
+        MissingDataError, match="no bars of 'US_EQUITY'; it holds crypto"
+    ):
+        DataManager(tmp_path).get_symbols()
+
+
+def test_an_unknown_group_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UnknownExchangeError, match="US_EQUITY"):
+        DataManager(tmp_path, exchange_group="US_EQUTY")
+
+
+@pytest.mark.parametrize(
+    "folder", ["interval=1M", "interval=1m/symbol=%", "interval=1m/symbol=%20"]
+)
+def test_a_folder_that_cannot_be_understood_is_named(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps, folder: str
+) -> None:
+    write_file(tmp_path / "bars/us_equity" / folder / "x.parquet", minutes)
+
+    with pytest.raises(StorageError, match="us_equity"):
+        DataManager(tmp_path).get_symbols()
+
+
+def test_a_flat_file_without_symbols_is_refused(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    write_file(tmp_path / "a.parquet", minutes, symbol=None)
+
+    with pytest.raises(StorageError, match=r"a\.parquet: column 'symbol' is missing"):
+        DataManager(tmp_path).get_symbols()
