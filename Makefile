@@ -7,7 +7,9 @@ DEMO := demo-market
 MATURIN := maturin>=1.9,<2
 # The interpreter to make the environment with; empty: the first of the usual names that is new enough.
 PYTHON :=
-PYTEST_ARGS :=
+# A file stays on one worker, so that what its tests share is made once.
+TEST_ARGS := -n 2 --dist loadfile
+BENCH_ARGS :=
 
 PYTHON_NAMES := python3 python3.14 python3.13 python3.12 python3.11 python
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -33,7 +35,7 @@ demo: $(BUILD_READY) ## write a small made-up market and run a backtest over it
 
 test: setup ## run all tests: Rust, Python, one smoke round of the benchmarks
 	cargo test -p tapeloom-core
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TEST_ARGS)
 
 lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || { \
@@ -47,7 +49,7 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	$(BIN)/python -m mypy.stubtest tapeloom._core
 
 bench: setup ## measure, with the peers in the same run
-	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only $(PYTEST_ARGS)
+	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only $(BENCH_ARGS)
 
 wheel: $(ENV_READY) ## build a wheel into dist/
 	@$(need_rust)

@@ -211,16 +211,16 @@ def test_all_sessions_shows_all_of_a_long_run() -> None:
 
 def test_a_large_run_fits_a_hundred_columns_and_keeps_its_numbers() -> None:
     large = {
-        "bars": 195_000,
-        "derived_bars": 39_500,
-        "expected": 195_000,
-        "present": 170_000,
-        "missing": 25_000,
+        "bars": 1_950_000,
+        "derived_bars": 395_000,
+        "expected": 1_950_000,
+        "present": 1_700_000,
+        "missing": 250_000,
     }
     run = result(
         *(
-            with_gap(n, **{**large, "out_of_session": 1_234, "is_early_close": True})
-            for n in range(900)
+            with_gap(n, **{**large, "out_of_session": 12_340, "is_early_close": True})
+            for n in range(90)
         )
     )
     text = printed(run, all_sessions=True)
