@@ -45,7 +45,7 @@ impl Writer {
     /// Begin a session: bars, figures and counters of the old one go or become history; symbols stay.
     ///
     /// # Errors
-    /// Those of [`SessionTable::grid`].
+    /// Those of [`crate::schedule::SessionTable::grid`].
     pub fn start_session(&mut self, start: SessionStart) -> Result<()> {
         let table = self.table.clone();
         let index = table.as_ref().and_then(|table| table.index_of(start.day));
@@ -146,7 +146,7 @@ impl Writer {
     /// Empty the session's bars of all symbols; the session goes on.
     ///
     /// # Errors
-    /// Those of [`SessionTable::grid`].
+    /// Those of [`crate::schedule::SessionTable::grid`].
     pub fn clear_session(&mut self) -> Result<()> {
         match self.session.clone() {
             Some(Current { day, span, .. }) => {
