@@ -9,9 +9,22 @@ from typing import Any, Literal, Self, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from tapeloom.ingest import Outcome
 from tapeloom.intervals import IntervalLike
+
+__all__ = [
+    "BarData",
+    "Bars",
+    "Batch",
+    "Interval",
+    "Replay",
+    "SessionTable",
+    "Store",
+    "__version__",
+    "merge_order",
+]
 
 __version__: str
 
@@ -284,6 +297,7 @@ class Bars:
     def __gt__(self, other: object, /) -> bool: ...
     def __ge__(self, other: object, /) -> bool: ...
 
+@disjoint_base
 class Store:
     """The store behind ``SessionData``: one writer at a time, readers take no lock.
 

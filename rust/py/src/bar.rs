@@ -103,7 +103,10 @@ fn unresolved() -> BindError {
 #[pymethods]
 impl PyBarData {
     #[new]
-    #[pyo3(signature = (symbol, timestamp, open, high, low, close, volume, interval=None, flags=0, constituents=None))]
+    #[pyo3(
+        signature = (symbol, timestamp, open, high, low, close, volume, interval=None, flags=0, constituents=None),
+        text_signature = "(symbol, timestamp, open, high, low, close, volume, interval='1m', flags=0, constituents=None)"
+    )]
     #[expect(
         clippy::too_many_arguments,
         reason = "the fields of a bar, in the order users know"

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PySlice, PyString};
+use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
 use tapeloom_core::Error;
 use tapeloom_core::aggregate::aggregate;
 use tapeloom_core::columns::Columns;
@@ -399,6 +399,10 @@ impl PyBars {
 
     fn __len__(&self) -> usize {
         self.rows
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyIterator>> {
+        Ok(PyList::new(py, self.to_list()?)?.try_iter()?)
     }
 
     fn __getitem__<'py>(
