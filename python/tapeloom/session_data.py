@@ -377,7 +377,13 @@ class SessionData(Store):
 
             given = interval if interval is not None else (kept[0] if kept else None)
             found = read_frame(
-                bars, zone=self.timezone, table=table, symbol=name, interval=given
+                bars,
+                zone=self.timezone,
+                table=table,
+                symbol=name,
+                interval=given,
+                # Too few bars to tell are minutes, as a first bar is.
+                assume="1m",
             )
             if not found:
                 return IngestReport(name, IngestCounts())

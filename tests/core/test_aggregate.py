@@ -242,3 +242,29 @@ def test_a_held_read_of_derived_bars_is_what_it_was() -> None:
         held.close.tobytes(),
         held.flags.tobytes(),
     ] == bytes_before
+
+
+@pytest.mark.parametrize("completeness", ["any", "complete"])
+def test_bars_that_come_after_their_bucket_has_ended_still_fill_it(
+    completeness: str,
+) -> None:
+    session = session_of(FULL, completeness=completeness)
+    session.register_symbol("BBB", base_interval="1m", derived=("5m",))
+    session.add_bars_batch(
+        "AAA", columns([bar_at(ts) for ts in minutes_without_0942()])
+    )
+    # One symbol after the other: the clock stands at 09:50 when the first bar of this one comes.
+    for ts in minutes_without_0942():
+        session.add_bar("BBB", bar_data("BBB", bar_at(ts)))
+    assert counts_of(session.get_bars("BBB", "5m")) == counts_of(
+        session.get_bars("AAA", "5m")
+    )
+
+
+def test_bars_that_come_after_the_session_has_ended_still_fill_their_buckets() -> None:
+    session = session_of(FULL)
+    session.end_session()
+    bars = [bar_at(ts) for ts in minutes_without_0942()]
+    for bar in bars:
+        session.add_bar("AAA", bar_data("AAA", bar))
+    assert all_derived(session) == expected_derived(FULL, bars, "any", FULL.close)

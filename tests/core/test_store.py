@@ -412,3 +412,12 @@ def test_an_invalid_row_in_a_batch_stores_nothing_and_is_named() -> None:
     assert (report.counts.accepted, report.counts.rejected) == (389, 1)
     counts = session.get_ingest_counts("AAA")
     assert (counts.offered, counts.rejected, counts.balanced) == (780, 391, True)
+
+
+def test_a_few_sparse_bars_of_a_new_symbol_are_minutes() -> None:
+    session = SessionData()
+    report = session.add_bars_batch(
+        "AAA", columns([bar_at(FULL.open), bar_at(FULL.open + 3 * MINUTE)])
+    )
+    assert report.counts.accepted == 2
+    assert session["AAA"].base_interval == "1m"

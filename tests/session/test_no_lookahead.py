@@ -169,6 +169,7 @@ def answers_until(
     *,
     history_days: int = 0,
     every: int = 1,
+    completeness: str = "any",
 ) -> dict[int, Answers]:
     """Return, by instant up to ``until``, the batch, and at each ``every``-th and the last ones all answers."""
     batches = tapeloom.replay(
@@ -178,6 +179,7 @@ def answers_until(
         intervals=("1m", "5m", "1d"),
         history_days=history_days,
         exchange_group=group,
+        bars={"completeness": completeness},
     )
     known: dict[int, Answers] = {}
     for number, batch in enumerate(takewhile(lambda batch: batch.ts <= until, batches)):
@@ -218,10 +220,14 @@ def test_bars_after_an_instant_change_nothing_at_or_before_it(
     tape = data.draw(streams([day], symbols=("AAA", "BBB")))
     cut = data.draw(instants(day))
     garbage = poisoned(tape, [day], cut, seed=data.draw(st.integers(0, 999)))
-    clean = answers_until(tape, [day], market.group, cut, every=20)
-    assert (
-        changed(clean, answers_until(garbage, [day], market.group, cut, every=20)) == []
+    completeness = data.draw(st.sampled_from(["any", "complete"]))
+    clean, after_poison = (
+        answers_until(
+            given_tape, [day], market.group, cut, every=20, completeness=completeness
+        )
+        for given_tape in (tape, garbage)
     )
+    assert changed(clean, after_poison) == []
 
 
 @pytest.mark.parametrize(
@@ -236,14 +242,11 @@ def test_bars_of_later_sessions_change_nothing_in_earlier_ones(
     tape = data.draw(streams(days, symbols=("AAA", "BBB")))
     cut = data.draw(instants(data.draw(st.sampled_from(days))))
     garbage = poisoned(tape, days, cut, seed=data.draw(st.integers(0, 999)))
-    clean = answers_until(tape, days, market.group, cut, history_days=1, every=40)
-    assert (
-        changed(
-            clean,
-            answers_until(garbage, days, market.group, cut, history_days=1, every=40),
-        )
-        == []
+    clean, after_poison = (
+        answers_until(given_tape, days, market.group, cut, history_days=1, every=40)
+        for given_tape in (tape, garbage)
     )
+    assert changed(clean, after_poison) == []
 
 
 @pytest.mark.parametrize("minute", [1, 4, 5, 6, 29, 30, 61, 209, 210])
