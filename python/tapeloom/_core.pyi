@@ -432,8 +432,11 @@ class Replay:
     ) -> Batch:
         """Play to the next instant that changes one of ``intervals`` (or any), about ``most_bars`` bars, or the end.
 
-        The interpreter is detached meanwhile. Raises what the store raises for a bar it refuses.
+        The interpreter is detached meanwhile. Raises ``StateError`` if another thread is running it, and what the store raises for a bar it refuses.
         """
+
+    def close(self) -> None:
+        """End the replay where it stands and give the clock back to the store."""
 
 @final
 class Batch:

@@ -221,6 +221,10 @@ class Batches:
         """Reports of the sessions that have ended so far."""
         return self._backtest.result()
 
+    def close(self) -> None:
+        """End the replay after the current batch; its store stays readable and is free again."""
+        self._iterator.close()
+
     def __iter__(self) -> Iterator[Batch]:
         return self._iterator
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeloom
+from tapeloom.errors import AnalysisError, StateError
 from tests.compare import columns, long_columns, plain
 from tests.days import ALL_MARKETS, MARKETS_IN_PAIRS, Market, us_day
 from tests.reference import replay as reference
@@ -354,3 +355,49 @@ def test_history_rolls_from_session_to_session() -> None:
         ).ts.tolist()
     before = [[], *(expected_starts(day, MINUTE) for day in days[:2])]
     assert held == {day.date: starts for day, starts in zip(days, before, strict=True)}
+
+
+def test_the_session_belongs_to_the_replay_while_it_runs() -> None:
+    tape = {"AAA": [bar_at(ts) for ts in expected_starts(HALF, MINUTE)]}
+    batches = tapeloom.replay(long_columns(tape))
+    session = next(iter(batches)).session
+    for forbidden in (
+        lambda: session.start_new_session(FULL.date),
+        session.end_session,
+        session.clear_session_bars,
+        session.clear_historical_bars,
+        session.clear_all,
+    ):
+        with pytest.raises(StateError, match="running"):
+            forbidden()
+    assert session.get_bar_count("AAA") == 1
+
+
+def test_a_replay_that_is_left_half_way_gives_its_store_back() -> None:
+    tape = {"AAA": [bar_at(ts) for ts in expected_starts(HALF, MINUTE)]}
+    batches = tapeloom.replay(long_columns(tape))
+    for batch in batches:
+        if batch.session.get_bar_count("AAA") == 10:
+            break
+    session = batches.session_data
+    batches.close()
+    assert not session.is_active
+    session.start_new_session(FULL.date)
+    assert session.get_bar_count("AAA") == 0
+
+
+def test_a_store_is_free_again_after_an_analysis_has_failed() -> None:
+    tape = {"AAA": [bar_at(ts) for ts in expected_starts(HALF, MINUTE)]}
+    seen: list[SessionData] = []
+
+    def fail(session: SessionData, bar: BarData) -> None:
+        seen.append(session)
+        text = f"no {bar.symbol}"
+        raise KeyError(text)
+
+    with pytest.raises(AnalysisError, match="1m bar of AAA") as raised:
+        tapeloom.replay(long_columns(tape), analysis=fail)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert len(seen) == 1
+    seen[0].end_session()
+    assert seen[0].session_ended

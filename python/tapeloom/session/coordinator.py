@@ -18,7 +18,7 @@ from tapeloom.session.tally import Tally
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from tapeloom._core import Batch
     from tapeloom.calendars.time_manager import TimeManager
@@ -95,14 +95,14 @@ class SessionCoordinator:
         self._began = 0.0
         self.tally = Tally(bases)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch]:
         """Run the window and yield every batch after the analyses have seen it.
 
         Who stops iterating ends the run after the current batch.
         """
         return self._play(each_instant=True)
 
-    def _play(self, *, each_instant: bool) -> Iterator[Batch]:
+    def _play(self, *, each_instant: bool) -> Generator[Batch]:
         self._began = time.perf_counter()
         for warning in self._plan.warnings:
             self.tally.warn(
@@ -147,7 +147,6 @@ class SessionCoordinator:
         self.tally.start_session(self._session_data, queues)
         self._activate(index)
         started, analysed = time.perf_counter(), self._engine.seconds
-        self._engine.start_session()
         replay = Replay(
             self._session_data,
             [(queue.symbol, queue.bars) for queue in queues],
@@ -155,19 +154,26 @@ class SessionCoordinator:
         )
         wanted = None if each_instant else self._engine.wakes_for
         waiting = 0.0
-        while True:
-            batch = replay.run(
-                each_instant=wanted is None, intervals=wanted or None, most_bars=_STRIDE
-            )
-            self._time_manager.set_backtest_time(batch.ts)
-            if batch.woke:
-                self._engine.dispatch(batch)
-                paused = time.perf_counter()
-                yield batch
-                waiting += time.perf_counter() - paused
-            self._show_progress(batch, time.perf_counter() - started - waiting)
-            if batch.ended:
-                break
+        try:
+            self._engine.start_session()
+            while True:
+                batch = replay.run(
+                    each_instant=wanted is None,
+                    intervals=wanted or None,
+                    most_bars=_STRIDE,
+                )
+                self._time_manager.set_backtest_time(batch.ts)
+                if batch.woke:
+                    self._engine.dispatch(batch)
+                    paused = time.perf_counter()
+                    yield batch
+                    waiting += time.perf_counter() - paused
+                self._show_progress(batch, time.perf_counter() - started - waiting)
+                if batch.ended:
+                    break
+        finally:
+            # Whatever ended the session, its store is the user's again.
+            replay.close()
         self._end(at, index, batch, started=started, waiting=waiting, analysed=analysed)
         _flow.info(
             "[SESSION_FLOW] PHASE_5.SUMMARY: %d batches, %d bars, session %s",

@@ -103,6 +103,8 @@ pub enum Error {
         /// What is missing.
         what: &'static str,
     },
+    /// A call that a running replay forbids.
+    ReplayRunning,
     /// An instant so late that its end does not fit 64 bits.
     Overflow {
         /// Start of the bar, ns UTC.
@@ -205,6 +207,10 @@ impl fmt::Display for Error {
                 Day(*last)
             ),
             Self::NoSession { what } => write!(f, "{what}"),
+            Self::ReplayRunning => write!(
+                f,
+                "a replay is running in this store; sessions begin, end and are cleared when it is over"
+            ),
             Self::Overflow { ts } => write!(f, "the bar at {ts} ns ends beyond what 64 bits hold"),
         }
     }

@@ -168,17 +168,17 @@ impl Replay {
         }
     }
 
-    /// Give the clock back to the store.
-    fn finish(&mut self) {
-        self.ended = true;
-        self.store.write().set_coordinated(false);
+    /// End the replay where it stands and give the clock back to the store. Doing so again changes nothing.
+    pub fn finish(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            self.store.write().set_coordinated(false);
+        }
     }
 }
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        if !self.ended {
-            self.finish();
-        }
+        self.finish();
     }
 }

@@ -121,7 +121,9 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
             facts.set_item("row", row)
         }),
         Error::OutOfCalendar { .. } => raised(py, "OutOfCalendarError", text, |_| Ok(())),
-        Error::NoSession { .. } => raised(py, "StateError", text, |_| Ok(())),
+        Error::NoSession { .. } | Error::ReplayRunning => {
+            raised(py, "StateError", text, |_| Ok(()))
+        }
         Error::Overflow { ts } => {
             raised(py, "TimestampError", text, |facts| facts.set_item("ts", ts))
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use tapeloom_core::merge::Source;
 use tapeloom_core::replay::{Replay, Wake};
@@ -76,6 +76,13 @@ impl PyReplay {
         })
     }
 
+    fn close(&self, py: Python<'_>) -> BindResult<()> {
+        let mut replay = self.idle()?;
+        let running: &mut Replay = &mut replay;
+        py.detach(|| running.finish());
+        Ok(())
+    }
+
     #[pyo3(signature = (*, each_instant=false, intervals=None, most_bars=200_000))]
     fn run(
         &self,
@@ -94,12 +101,7 @@ impl PyReplay {
             ),
             (false, None) => Wake::Never,
         };
-        let Some(mut replay) = self.replay.try_lock() else {
-            return Err(BindError::Named(
-                "StateError",
-                "the replay is already running in another thread".into(),
-            ));
-        };
+        let mut replay = self.idle()?;
         let running: &mut Replay = &mut replay;
         let stop = py.detach(|| running.run(&wake, most_bars))?;
         let progress = replay.progress();
@@ -120,6 +122,16 @@ impl PyReplay {
 }
 
 impl PyReplay {
+    /// The replay, unless another thread is running it.
+    fn idle(&self) -> BindResult<MutexGuard<'_, Replay>> {
+        self.replay.try_lock().ok_or_else(|| {
+            BindError::Named(
+                "StateError",
+                "the replay is running in another thread".into(),
+            )
+        })
+    }
+
     fn names(&self) -> Arc<[Arc<str>]> {
         let directory = self.store.directory();
         let mut names = self.names.lock();

@@ -127,14 +127,8 @@ impl PyStore {
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
         Ok(self.write(py, |writing| match what {
             "session" => writing.clear_session(),
-            "history" => {
-                writing.clear_history();
-                Ok(())
-            }
-            _ => {
-                writing.clear_all();
-                Ok(())
-            }
+            "history" => writing.clear_history(),
+            _ => writing.clear_all(),
         })?)
     }
 

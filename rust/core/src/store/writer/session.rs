@@ -42,11 +42,20 @@ impl Writer {
         }
     }
 
+    /// A replay owns the session it plays.
+    fn check_idle(&self) -> Result<()> {
+        if self.coordinated {
+            return Err(Error::ReplayRunning);
+        }
+        Ok(())
+    }
+
     /// Begin a session: bars, figures and counters of the old one go or become history; symbols stay.
     ///
     /// # Errors
     /// Those of [`crate::schedule::SessionTable::grid`].
     pub fn start_session(&mut self, start: SessionStart) -> Result<()> {
+        self.check_idle()?;
         let table = self.table.clone();
         let index = table.as_ref().and_then(|table| table.index_of(start.day));
         let ended = self.session.as_ref().and_then(|session| session.index);
@@ -125,8 +134,9 @@ impl Writer {
     /// End the session: the clock goes to the close, the last buckets end. Everything stays readable.
     ///
     /// # Errors
-    /// [`Error::NoSession`] without one.
+    /// [`Error::NoSession`] without one, [`Error::ReplayRunning`].
     pub fn end_session(&mut self) -> Result<()> {
+        self.check_idle()?;
         let Some(session) = &self.session else {
             return Err(Error::NoSession {
                 what: "no session has been started",
@@ -148,6 +158,7 @@ impl Writer {
     /// # Errors
     /// Those of [`crate::schedule::SessionTable::grid`].
     pub fn clear_session(&mut self) -> Result<()> {
+        self.check_idle()?;
         match self.session.clone() {
             Some(Current { day, span, .. }) => {
                 let ended = self.session_state.ended;
@@ -171,7 +182,11 @@ impl Writer {
     }
 
     /// Empty the history of all symbols.
-    pub fn clear_history(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::ReplayRunning`].
+    pub fn clear_history(&mut self) -> Result<()> {
+        self.check_idle()?;
         for at in 0..self.symbols.len() {
             let epoch = self.epoch;
             self.symbols[at]
@@ -181,12 +196,17 @@ impl Writer {
             self.symbols[at].history_sessions.clear();
             self.mark(SymbolId(at as u32));
         }
+        Ok(())
     }
 
     /// Forget symbols, bars, counters and the session.
-    pub fn clear_all(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::ReplayRunning`].
+    pub fn clear_all(&mut self) -> Result<()> {
+        self.check_idle()?;
         let fresh = Self::new(self.policies);
-        let (table, epoch, coordinated) = (self.table.take(), self.epoch, self.coordinated);
+        let (table, epoch) = (self.table.take(), self.epoch);
         let (days, default_days) = (
             std::mem::take(&mut self.history_days),
             self.default_history_days,
@@ -194,7 +214,6 @@ impl Writer {
         *self = Self {
             table,
             epoch,
-            coordinated,
             history_days: days,
             default_history_days: default_days,
             directory_changed: true,
@@ -202,5 +221,6 @@ impl Writer {
             unpublished: true,
             ..fresh
         };
+        Ok(())
     }
 }
