@@ -143,7 +143,7 @@ class SessionCoordinator:
         self._initialize(at)
         if at == 0:
             self._load_history(index)
-        queues = self._load_queues(at, index)
+        queues = self._load_queues(at)
         self.tally.start_session(self._session_data, queues)
         self._activate(index)
         started, analysed = time.perf_counter(), self._engine.seconds
@@ -199,15 +199,12 @@ class SessionCoordinator:
             self.tally.warn("history", text, count=len(symbols), symbols=symbols)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_2: Complete - history loaded")
 
-    def _load_queues(self, at: int, index: int) -> list[SessionQueue]:
+    def _load_queues(self, at: int) -> list[SessionQueue]:
         queues = self._queues.load(at)
-        session_date = from_day(int(self._table.dates[index]))
         for queue in queues:
             if not len(queue.bars):
                 text = "no bar in a session of the window; it ran with quality 0"
-                self.tally.warn(
-                    "no data", text, symbols=[f"{queue.symbol} {session_date}"]
-                )
+                self.tally.warn("no data", text, symbols=[queue.symbol])
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_3: Complete - %d queues", len(queues))
         return queues
 
@@ -255,11 +252,9 @@ class SessionCoordinator:
         self._next_progress = now + _PROGRESS_SECONDS
         bars = self._bars + (batch.base_bars if batch else 0)
         streamed = self._streaming_seconds + seconds
-        elapsed = now - self._began
+        done = self._done + (0.0 if batch is None else self._share_played(batch))
         remaining = (
-            elapsed / self._done * (len(self._sessions) - self._done)
-            if self._done
-            else None
+            (now - self._began) * (len(self._sessions) - done) / done if done else None
         )
         clock = (
             self._time_manager.get_current_time()
@@ -276,3 +271,9 @@ class SessionCoordinator:
                 remaining_seconds=remaining,
             )
         )
+
+    def _share_played(self, batch: Batch) -> float:
+        """How much of the running session is over, 0 to 1."""
+        index = self._sessions[self._done]
+        start, end = int(self._table.opens[index]), int(self._table.closes[index])
+        return min(1.0, max(0.0, (batch.ts - start) / (end - start)))

@@ -59,7 +59,7 @@ class SymbolReport:
 class SessionReport:
     """One session over all symbols, base series, regular hours.
 
-    ``duplicates`` were dropped, ``corrections`` replaced a bar of the same key with other values.
+    ``bars`` entered the session; of the other rows ``duplicates`` were dropped, ``corrections`` replaced a bar of the same key with other values.
     ``expected``, ``present``, ``missing`` and ``longest_gap`` count bars; ``longest_gap_symbol`` names whose gap was longest.
     ``seconds`` is the wall time of the session without loading; ``analysis_seconds`` is the part spent in the user's analysis.
     """
@@ -113,7 +113,7 @@ class RunResult:
 
     @property
     def bars(self) -> int:
-        """Base bars delivered in all sessions."""
+        """Base bars that entered the sessions."""
         return sum(s.bars for s in self.sessions)
 
     @property

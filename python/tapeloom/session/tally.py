@@ -108,7 +108,7 @@ class Tally:
             is_early_close=is_early_close,
             symbols=len(self._totals),
             instants=last.instants,
-            bars=last.base_bars,
+            bars=counts.accepted + counts.late,
             derived_bars=last.derived_bars,
             expected=expected,
             present=present,
