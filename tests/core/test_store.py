@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapeloom.bars import BarData
 from tapeloom.errors import DuplicateBarError, InvalidBarError, TapeloomWarning
 from tapeloom.session_data import SessionData
 from tests.compare import (
@@ -421,3 +422,13 @@ def test_a_few_sparse_bars_of_a_new_symbol_are_minutes() -> None:
     )
     assert report.counts.accepted == 2
     assert session["AAA"].base_interval == "1m"
+
+
+def test_bars_longer_than_a_session_are_kept_without_a_grid() -> None:
+    session = SessionData()
+    session.register_symbol("AAA", base_interval="1w")
+    session.start_new_session(FULL.date)
+    weekly = BarData("AAA", FULL.open, 1, 1, 1, 1, 1, interval="1w")
+    assert session.add_bar("AAA", weekly) == "accepted"
+    assert session.get_quality("AAA") is None
+    assert session.get_bars("AAA").flags.tolist() == [STREAMED]

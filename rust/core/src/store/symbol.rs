@@ -158,18 +158,25 @@ impl SymbolWriter {
         Ok(())
     }
 
+    /// Intervals of all series: the base first, then derived ones, finest first.
+    pub(super) fn intervals(&self) -> impl Iterator<Item = Interval> + '_ {
+        self.series.iter().map(|series| series.series().interval())
+    }
+
     /// Begin a session: everything of the old one goes or becomes history.
+    ///
+    /// `history_starts` and `expected` have one entry per series: from when history is kept with `roll`, and how many
+    /// bars the session should have.
     pub(super) fn start_session(
         &mut self,
         presence: Option<Arc<Presence>>,
         roll: bool,
-        history_start: impl Fn(Interval) -> i64,
-        expected: impl Fn(Interval) -> usize,
+        history_starts: &[i64],
+        expected: &[usize],
         epoch: u64,
     ) {
-        for series in &mut self.series {
-            let interval = series.series().interval();
-            series.start_session(roll, history_start(interval), expected(interval), epoch);
+        for ((series, &start), &bars) in self.series.iter_mut().zip(history_starts).zip(expected) {
+            series.start_session(roll, start, bars, epoch);
         }
         self.aggregators.iter_mut().for_each(Aggregator::reset);
         self.set_presence(presence);

@@ -202,9 +202,9 @@ impl Writer {
         let id = known.unwrap_or(SymbolId(self.symbols.len() as u32));
         if known.is_none() {
             let mut writer = SymbolWriter::new(id, symbol, interval);
-            let presence = self.new_presence(interval)?;
-            let expected = self.expected_bars();
-            writer.start_session(presence, false, |_| i64::MIN, expected, self.epoch);
+            let presence = self.new_presence(interval);
+            let expected = self.expected_bars(interval);
+            writer.start_session(presence, false, &[i64::MIN], &[expected], self.epoch);
             self.directory
                 .by_symbol
                 .insert(symbol.into(), self.symbols.len());

@@ -19,7 +19,12 @@ impl Writer {
             return Home::Nowhere("later_session");
         }
         let Some(presence) = self.symbols[symbol].presence() else {
-            return Home::Extended;
+            // A date without trading has no regular hours; bars longer than a session have no grid in one.
+            return if session.index.is_none() {
+                Home::Extended
+            } else {
+                Home::Regular(None)
+            };
         };
         match presence.grid().slot_of(ts) {
             Some(slot) => Home::Regular(Some(slot)),
@@ -217,9 +222,13 @@ impl Writer {
         let at = id.0 as usize;
         let table = self.table.clone();
         let presence = self.symbols[at].presence().cloned();
-        let has_session = self.session.is_some();
+        // Without a grid only a date that does not trade has no regular hours.
+        let all_regular = self
+            .session
+            .as_ref()
+            .is_none_or(|session| session.index.is_some());
         let is_regular = |ts: i64| {
-            presence.as_ref().map_or(!has_session, |presence| {
+            presence.as_ref().map_or(all_regular, |presence| {
                 presence.grid().slot_of(ts).is_some()
             })
         };

@@ -10,36 +10,36 @@ use crate::store::{SessionState, SymbolId};
 use crate::time::Interval;
 
 impl Writer {
-    pub(super) fn new_presence(&mut self, interval: Interval) -> Result<Option<Arc<Presence>>> {
-        Ok(self
-            .grid(interval)?
-            .map(|grid| Arc::new(Presence::new(grid))))
+    /// Presence over the current session's grid; none without a schedule.
+    pub(super) fn new_presence(&mut self, interval: Interval) -> Option<Arc<Presence>> {
+        self.grid(interval)
+            .map(|grid| Arc::new(Presence::new(grid)))
     }
 
-    /// The current session's grid of an interval; none without a schedule.
-    fn grid(&mut self, interval: Interval) -> Result<Option<Arc<Grid>>> {
-        let index = self.session.as_ref().and_then(|session| session.index);
-        let (Some(index), Some(table)) = (index, &self.table) else {
-            return Ok(None);
-        };
+    /// The current session's grid of an interval; none without a schedule, and for bars longer than a session, of which
+    /// no single session can expect one.
+    fn grid(&mut self, interval: Interval) -> Option<Arc<Grid>> {
         if let Some(grid) = self.grids.get(&interval) {
-            return Ok(Some(grid.clone()));
+            return Some(grid.clone());
         }
-        let grid = Arc::new(table.grid(index, interval)?);
+        let index = self.session.as_ref().and_then(|session| session.index)?;
+        let grid = Arc::new(self.table.as_ref()?.grid(index, interval).ok()?);
         self.grids.insert(interval, grid.clone());
-        Ok(Some(grid))
+        Some(grid)
     }
 
-    /// How many bars of an interval the current session expects.
-    pub(super) fn expected_bars(&self) -> impl Fn(Interval) -> usize + use<> {
-        let index = self.session.as_ref().and_then(|session| session.index);
-        let table = self.table.clone();
-        move |interval| {
-            let grid = index
-                .zip(table.as_ref())
-                .and_then(|(index, table)| table.grid(index, interval).ok());
-            grid.map_or(0, |grid| grid.len() as usize)
-        }
+    /// How many bars of an interval the current session expects; 0 where nothing says.
+    pub(super) fn expected_bars(&mut self, interval: Interval) -> usize {
+        self.grid(interval).map_or(0, |grid| grid.len() as usize)
+    }
+
+    /// The same for all series of a symbol.
+    fn expected_per_series(&mut self, symbol: usize) -> Vec<usize> {
+        let intervals: Vec<Interval> = self.symbols[symbol].intervals().collect();
+        intervals
+            .into_iter()
+            .map(|interval| self.expected_bars(interval))
+            .collect()
     }
 
     /// A replay owns the session it plays.
@@ -53,7 +53,7 @@ impl Writer {
     /// Begin a session: bars, figures and counters of the old one go or become history; symbols stay.
     ///
     /// # Errors
-    /// Those of [`crate::schedule::SessionTable::grid`].
+    /// [`Error::ReplayRunning`].
     pub fn start_session(&mut self, start: SessionStart) -> Result<()> {
         self.check_idle()?;
         let table = self.table.clone();
@@ -75,14 +75,9 @@ impl Writer {
                 .partition_point(|&date| date < start.day)
                 .saturating_sub(days)
         };
-        let kept_from = |interval: Interval| {
-            first_kept(
-                self.history_days
-                    .get(&interval)
-                    .copied()
-                    .or(self.default_history_days),
-            )
-        };
+        let (days, default_days) = (self.history_days.clone(), self.default_history_days);
+        let kept_from =
+            |interval: Interval| first_kept(days.get(&interval).copied().or(default_days));
         let history_start = |interval: Interval| {
             let first = kept_from(interval);
             // Nothing is cut where all is kept.
@@ -94,21 +89,12 @@ impl Writer {
                     .map_or(i64::MIN, |table| table.session(first).span.start)
             }
         };
-        let expected = self.expected_bars();
         for at in 0..self.symbols.len() {
             let base = self.symbols[at].base();
-            let grid = match (&table, index) {
-                (Some(table), Some(index)) => Some(Arc::new(table.grid(index, base)?)),
-                _ => None,
-            };
-            let presence = grid.map(|grid| Arc::new(Presence::new(grid)));
-            self.symbols[at].start_session(
-                presence,
-                start.roll,
-                history_start,
-                &expected,
-                self.epoch,
-            );
+            let presence = self.new_presence(base);
+            let expected = self.expected_per_series(at);
+            let starts: Vec<i64> = self.symbols[at].intervals().map(&history_start).collect();
+            self.symbols[at].start_session(presence, start.roll, &starts, &expected, self.epoch);
             if start.roll {
                 let first = kept_from(base);
                 self.symbols[at].cover_history(ended.as_slice());
@@ -156,7 +142,7 @@ impl Writer {
     /// Empty the session's bars of all symbols; the session goes on.
     ///
     /// # Errors
-    /// Those of [`crate::schedule::SessionTable::grid`].
+    /// [`Error::ReplayRunning`].
     pub fn clear_session(&mut self) -> Result<()> {
         self.check_idle()?;
         match self.session.clone() {
@@ -171,7 +157,14 @@ impl Writer {
             }
             None => {
                 for at in 0..self.symbols.len() {
-                    self.symbols[at].start_session(None, false, |_| i64::MIN, |_| 0, self.epoch);
+                    let series = self.symbols[at].series.len();
+                    self.symbols[at].start_session(
+                        None,
+                        false,
+                        &vec![i64::MIN; series],
+                        &vec![0; series],
+                        self.epoch,
+                    );
                     self.mark(SymbolId(at as u32));
                 }
                 self.clock = i64::MIN;
