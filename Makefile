@@ -13,7 +13,7 @@ BENCH_ARGS :=
 
 PYTHON_NAMES := python3 python3.14 python3.13 python3.12 python3.11 python
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) $(shell find rust -name '*.rs' -o -name Cargo.toml)
-CHECKED := python tests benches examples
+CHECKED := python tests benches examples docs README.md
 
 # A fresh rustup install is on the path only after the next login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
