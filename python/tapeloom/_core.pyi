@@ -273,7 +273,7 @@ class Bars:
         interval: IntervalLike,
         *,
         table: SessionTable,
-        completeness: Literal["any", "complete"] = "any",
+        completeness: str = "any",
     ) -> Bars:
         """Return the derived bars of a coarser interval; the bars must be sorted and without repeats."""
     def count_duplicates(self) -> tuple[int, int]:

@@ -120,6 +120,10 @@ class SessionData(Store):
         strict: bool = False,
         **_policies: object,
     ) -> None:
+        #: The rules for arriving bars, as given.
+        self.policies = {"on_duplicate": "replace", "completeness": "any"} | {
+            name: str(value) for name, value in _policies.items()
+        }
         self._group = resolve_exchange_group(exchange_group)
         self._strict = strict
         self._measures = {
@@ -459,6 +463,11 @@ class SessionData(Store):
         StateError
             Before the first bar or session, when there is no clock.
         """
+        taken = {"time", "symbol"} & values.keys()
+        if taken:
+            text = f"record() names its own columns time and symbol; call the value {taken.pop()!r} something else"
+            raise ArgumentError(text)
+        name = None if symbol is None else normalise_symbol(symbol)
         clock = self._clock
         if clock is None:
             text = "there is no clock before the first bar; record() stamps its rows with it"
@@ -466,7 +475,7 @@ class SessionData(Store):
         bounds = self._bounds()
         # Before the first bar the clock stands at midnight; what is recorded then belongs to the open.
         self._records.add(
-            clock if bounds is None else max(clock, bounds[0]), symbol, **values
+            clock if bounds is None else max(clock, bounds[0]), name, **values
         )
 
     # ---------------------------------------------------------------- reading

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeloom
-from tapeloom.errors import AnalysisError, StateError
+from tapeloom.errors import (
+    AnalysisError,
+    ArgumentError,
+    ArgumentTypeError,
+    PlanError,
+    StateError,
+)
 from tests.compare import columns, long_columns, plain
 from tests.days import ALL_MARKETS, MARKETS_IN_PAIRS, Market, us_day
 from tests.reference import replay as reference
@@ -401,3 +407,75 @@ def test_a_store_is_free_again_after_an_analysis_has_failed() -> None:
     assert len(seen) == 1
     seen[0].end_session()
     assert seen[0].session_ended
+
+
+def test_stored_daily_bars_are_known_at_the_close_half_days_too() -> None:
+    days = [us_day("2025-07-02"), us_day("2025-07-03"), us_day("2025-07-07")]
+    bars = [
+        tapeloom.BarData("DAY", day.open, 10, 11, 9, 10, 100, interval="1d")
+        for day in days
+    ]
+    batches = list(tapeloom.replay(bars, intervals=["1d"]))
+    assert [batch.ts for batch in batches] == [day.close for day in days]
+    assert all(batch.bars[0].end == batch.time for batch in batches)
+
+
+def test_bars_on_a_day_without_a_session_are_counted_in_a_warning() -> None:
+    days = [us_day("2025-07-03"), us_day("2025-07-07")]
+    holiday = [days[0].open + 24 * 60 * MINUTE + k * MINUTE for k in range(9)]
+    stamps = [ts for day in days for ts in expected_starts(day, MINUTE)]
+    tape = {"AAA": [bar_at(ts) for ts in sorted([*stamps, *holiday])]}
+    result = tapeloom.replay(long_columns(tape), analysis=Recorder())
+    (warning,) = result.warnings
+    assert (warning.kind, warning.count, warning.symbols) == ("no session", 9, ("AAA",))
+
+
+@pytest.mark.parametrize(("minutes", "bars"), [(60, 7), (30, 6)])
+def test_a_few_regular_bars_of_a_longer_interval_are_not_taken_for_minutes(
+    minutes: int, bars: int
+) -> None:
+    tape = {"AAA": [bar_at(FULL.open + k * minutes * MINUTE) for k in range(bars)]}
+    with pytest.raises(PlanError, match="does not divide"):
+        tapeloom.replay(long_columns(tape))
+
+
+def test_a_record_keeps_its_stamp_and_its_symbol() -> None:
+    tape = {"AAA": [bar_at(HALF.open)]}
+    session = next(iter(tapeloom.replay(long_columns(tape)))).session
+    session.record(" aaa ", x=1)
+    assert session.records[0]["symbol"] == "AAA"
+    with pytest.raises(ArgumentError, match="'time'"):
+        session.record("AAA", time=5)
+
+
+@pytest.mark.parametrize("completeness", ["any", "complete"])
+def test_history_that_is_aggregated_follows_the_rules_of_the_session(
+    completeness: str,
+) -> None:
+    days = [us_day("2025-07-02"), us_day("2025-07-03")]
+    # Every seventh minute is missing: no bucket of 15 minutes is whole, some of 5 are.
+    stamps = [ts for day in days for ts in expected_starts(day, MINUTE)]
+    kept = [ts for k, ts in enumerate(stamps) if k % 7]
+    result = tapeloom.replay(
+        long_columns({"AAA": [bar_at(ts) for ts in kept]}),
+        start=days[1].date,
+        intervals=("1m", "5m"),
+        history_days=1,
+        analysis=Recorder(),
+        bars={"completeness": completeness},
+    )
+    five = result.session_data.get_bars("AAA", "5m", scope="history")
+    base = result.session_data.get_bars("AAA", scope="history")
+    fresh = base.aggregate(
+        "5m", table=result.session_data.session_table, completeness=completeness
+    )
+    assert five.ts.tolist() == fresh.ts.tolist()
+    assert five.volume.tolist() == fresh.volume.tolist()
+
+
+def test_an_async_analysis_is_refused() -> None:
+    async def later(session: SessionData, bar: BarData) -> None:
+        session.record(bar.symbol)
+
+    with pytest.raises(ArgumentTypeError, match="async"):
+        tapeloom.replay(long_columns({"AAA": [bar_at(HALF.open)]}), analysis=later)

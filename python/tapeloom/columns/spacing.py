@@ -22,6 +22,8 @@ DAY = 24 * HOUR
 # Daily and weekly bars are an hour closer or further apart where the clock changes.
 # Steps of one length that outweigh what a caller expects: gaps of one length seldom come this often.
 ENOUGH = 20
+# Steps of one length that are believed where no other step within a day contradicts them.
+FEW = 5
 NOMINAL = ((DAY, "1d"), (7 * DAY, "1w"))
 
 
@@ -74,12 +76,14 @@ def common_interval(
     """
     steps = [np.diff(np.sort(ts)) for ts in parts]
     joined = np.concatenate(steps) if steps else np.empty(0, dtype=np.int64)
-    found, counts = np.unique(joined[joined > 0], return_counts=True)
+    lengths, counts = np.unique(joined[joined > 0], return_counts=True)
+    found = lengths.astype(np.int64)
     if not found.size:
         return assume
     # argmax takes the first of equals, and `found` rises.
     most = int(np.argmax(counts))
-    if assume is not None and counts[most] < ENOUGH:
+    regular = counts[most] >= FEW and (found[found < DAY // 2] == found[most]).all()
+    if assume is not None and counts[most] < ENOUGH and not regular:
         fits = assume.ns is not None and assume.ns % int(found[most]) == 0
         return _named(int(found[most])) if fits else assume
     return _named(int(found[most]))

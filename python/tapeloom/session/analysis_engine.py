@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -98,6 +99,10 @@ class AnalysisEngine:
                 text = f"analysis is {type(analysis).__name__}; it must be a function or have one of {', '.join(_HOOKS)}"
                 raise ArgumentTypeError(text)
             hooks["on_bar"] = analysis
+        for hook, call in hooks.items():
+            if inspect.iscoroutinefunction(call):
+                text = f"{hook} of the analysis is async, and nobody would await it; write a plain function"
+                raise ArgumentTypeError(text)
         if isinstance(symbols, str):
             if symbols != "all":
                 text = f"symbols is {symbols!r}; it must be 'all' or a list such as [{symbols!r}]"

@@ -201,6 +201,13 @@ class SessionCoordinator:
 
     def _load_queues(self, at: int) -> list[SessionQueue]:
         queues = self._queues.load(at)
+        for symbol, bars in self._queues.between_sessions.items():
+            text = (
+                "bars on days without a session, such as a weekend; not delivered: "
+                "is the zone or the calendar wrong?"
+            )
+            self.tally.warn("no session", text, count=bars, symbols=[symbol])
+        self._queues.between_sessions = {}
         for queue in queues:
             if not len(queue.bars):
                 text = "no bar in a session of the window; it ran with quality 0"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapeloom._core import Bars, Interval
+from tapeloom.errors import DuplicateBarError
 
 if TYPE_CHECKING:
     from tapeloom._core import SessionTable
@@ -36,7 +39,7 @@ def load_history(
         for need in symbol.history:
             sessions = range(max(0, index - need.days), index)
             bars, found = _read(
-                source, symbol.symbol, need, symbol.base, table, sessions
+                session_data, source, symbol.symbol, need, symbol.base, table, sessions
             )
             session_data._load_history(symbol.symbol, sessions, bars)
             if found < need.days:
@@ -45,6 +48,7 @@ def load_history(
 
 
 def _read(
+    session_data: SessionData,
     source: BarSource,
     symbol: str,
     need: HistoryNeed,
@@ -72,16 +76,24 @@ def _read(
     found = sum(1 for parts in by_session if any(map(len, parts)))
     bars = Bars.concat([part for parts in by_session for part in parts])
     if Interval(origin) != Interval(need.interval):
-        bars = _without_repeats(bars).aggregate(need.interval, table=table)
+        single = _without_repeats(bars, session_data.policies["on_duplicate"])
+        rule = session_data.policies["completeness"]
+        bars = single.aggregate(need.interval, table=table, completeness=rule)
     return bars, found
 
 
-def _without_repeats(bars: Bars) -> Bars:
-    """The last row of each key, as ``on_duplicate="replace"`` would leave it."""
+def _without_repeats(bars: Bars, on_duplicate: str) -> Bars:
+    """One row of each key, as the store would keep it."""
     same, other = bars.count_duplicates()
     if not same + other:
         return bars
-    stamps = bars.ts
+    if other and on_duplicate == "error":
+        text = (
+            f"{bars.symbol} {bars.interval} history holds {other} bars that came twice with different values and "
+            "on_duplicate is 'error'; use 'replace' or 'ignore'"
+        )
+        raise DuplicateBarError(text, symbol=bars.symbol, interval=bars.interval)
+    repeats = np.flatnonzero(np.diff(bars.ts) == 0)
     return bars.drop_rows(
-        [row for row in range(len(bars) - 1) if stamps[row] == stamps[row + 1]]
+        (repeats if on_duplicate != "ignore" else repeats + 1).tolist()
     )

@@ -70,6 +70,8 @@ class SessionQueues:
         self._block: dict[str, Bars] = {}
         self._block_end = -1
         self.load_seconds = 0.0
+        #: Bars of the loaded block that belong to no session date, by symbol: weekends, holidays.
+        self.between_sessions: dict[str, int] = {}
 
     def load(self, at: int) -> list[SessionQueue]:
         """Return the queues of the window's session number ``at``, one per symbol, in configured order."""
@@ -89,9 +91,22 @@ class SessionQueues:
         fitting = max(1, _BLOCK_BYTES // max(1, rows * _BAR_BYTES))
         self._block_end = min(len(self._sessions), at + (self._prefetch or fitting))
         start = int(self._table.span_starts[first])
-        end = int(self._table.span_ends[self._sessions[self._block_end - 1]])
+        last = self._sessions[self._block_end - 1]
+        end = int(self._table.span_ends[last])
+        self.between_sessions = {}
         for symbol, base in self._bases.items():
-            self._block[symbol] = self._source.read(symbol, base, start, end)
+            bars = self._source.read(symbol, base, start, end)
+            self._block[symbol] = bars
+            inside = sum(
+                len(bars.between(int(spans[0]), int(spans[1])))
+                for spans in zip(
+                    self._table.span_starts[first : last + 1],
+                    self._table.span_ends[first : last + 1],
+                    strict=True,
+                )
+            )
+            if len(bars) > inside:
+                self.between_sessions[symbol] = len(bars) - inside
 
     def _cut(self, symbol: str, index: int) -> SessionQueue:
         table = self._table

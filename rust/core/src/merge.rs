@@ -33,7 +33,8 @@ struct Lane {
     columns: Arc<Columns>,
     next: usize,
     to: usize,
-    length_ns: i64,
+    /// `None` for bars of sessions or weeks, which are known at `latest`.
+    length_ns: Option<i64>,
     latest: i64,
     source: u32,
 }
@@ -45,7 +46,9 @@ impl Lane {
             return i64::MAX;
         }
         // The sum was checked for the last row, which is the latest.
-        (self.columns.ts[self.next] + self.length_ns).min(self.latest)
+        self.length_ns.map_or(self.latest, |ns| {
+            (self.columns.ts[self.next] + ns).min(self.latest)
+        })
     }
 }
 
@@ -74,7 +77,7 @@ impl Merge {
     /// A bar of sessions or weeks is known at its source's `latest`.
     ///
     /// # Errors
-    /// [`Error::Unsorted`] naming source and row, [`Error::Overflow`] for a bar that ends beyond 64 bits.
+    /// [`Error::NoSession`] for bars of sessions or weeks without a `latest`, [`Error::Unsorted`] naming source and row, [`Error::Overflow`] for a bar that ends beyond 64 bits.
     pub fn new(sources: Vec<Source>) -> Result<Self> {
         let mut order: Vec<usize> = (0..sources.len()).collect();
         order.sort_by_key(|&source| sources[source].interval);
@@ -89,10 +92,15 @@ impl Merge {
                     row: given.from + fall + 1,
                 });
             }
-            let length_ns = given.interval.ns().unwrap_or(0);
+            let length_ns = given.interval.ns();
+            if length_ns.is_none() && given.latest == i64::MAX && !ts.is_empty() {
+                return Err(Error::NoSession {
+                    what: "when a bar of days or weeks is known depends on its session; merge it within one",
+                });
+            }
             if let Some(&last) = ts.last() {
                 // The largest value marks an exhausted source.
-                last.checked_add(length_ns)
+                last.checked_add(length_ns.unwrap_or(0))
                     .filter(|&end| end < i64::MAX)
                     .ok_or(Error::Overflow { ts: last })?;
             }
@@ -198,6 +206,15 @@ mod tests {
                 row: 2
             }
         );
+    }
+
+    #[test]
+    fn a_daily_bar_is_known_at_the_close_and_not_before() {
+        let mut day = source(&[570], "1d");
+        assert!(Merge::new(vec![day.clone()]).is_err());
+        day.latest = 960 * MINUTE;
+        let merged = order(vec![day, source(&[570, 958, 959], "1m")]);
+        assert_eq!(merged, [(1, 0), (1, 1), (1, 2), (0, 0)]);
     }
 
     #[test]
