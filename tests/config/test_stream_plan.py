@@ -25,8 +25,9 @@ class Stored:
     def get_intervals(self, symbol: str) -> list[str]:
         return self.intervals.get(symbol, [])
 
-    def get_range(self, symbol: str, interval: str) -> tuple[int, int] | None:
-        return self.ranges.get((symbol, interval))
+    def get_ranges(self, symbol: str, interval: str) -> list[tuple[int, int]]:
+        found = self.ranges.get((symbol, interval))
+        return [] if found is None else [found]
 
 
 def config(

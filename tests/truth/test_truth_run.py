@@ -104,3 +104,17 @@ def test_a_full_closure_between_two_trading_days_is_no_session() -> None:
     ]
     assert dates == {date(2025, 1, 8), date(2025, 1, 10)}
     assert (result.missing, result.bars) == (0, 780)
+
+
+def test_symbols_without_a_file_in_the_window_are_dropped_from_all(
+    real_data: Path,
+) -> None:
+    config = {
+        "session_name": "all",
+        "mode": "backtest",
+        "backtest_config": {"start_date": "2025-11-12", "end_date": "2025-11-18"},
+        "session_data_config": {"symbols": "all", "streams": ["1m"]},
+    }
+    result = tapeloom.run(config, data=str(real_data))
+    assert (len(result.symbols), result.missing) == (45, 2_173)
+    assert any(warning.kind == "symbol_dropped" for warning in result.warnings)

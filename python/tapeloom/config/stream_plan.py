@@ -43,8 +43,8 @@ class BarCatalog(Protocol):
     def get_intervals(self, symbol: str) -> list[str]:
         """Return the stored intervals of a symbol; empty if it is unknown."""
 
-    def get_range(self, symbol: str, interval: str) -> tuple[int, int] | None:
-        """Return the first and last bar start in nanoseconds UTC; asked only if the plan has a window."""
+    def get_ranges(self, symbol: str, interval: str) -> list[tuple[int, int]]:
+        """Return the first and last bar start of each stored piece, ns UTC; asked only if the plan has a window."""
 
 
 class HistoryNeed(NamedTuple):
@@ -319,10 +319,10 @@ def _reaches(
 ) -> bool:
     if start is None and end is None:
         return True
-    span = source.get_range(symbol, interval.text)
-    if span is None:
-        return False
-    return (end is None or span[0] < end) and (start is None or span[1] >= start)
+    return any(
+        (end is None or first < end) and (start is None or last >= start)
+        for first, last in source.get_ranges(symbol, interval.text)
+    )
 
 
 def _made_of(interval: Interval, base: Interval) -> str:

@@ -43,6 +43,9 @@ class BarSource(Protocol):
     def get_range(self, symbol: str, interval: str) -> tuple[int, int] | None:
         """Return the start of the first and of the last bar, nanoseconds UTC; ``None`` if there is none."""
 
+    def get_ranges(self, symbol: str, interval: str) -> list[tuple[int, int]]:
+        """Return the same for each piece, such as a file, in which the bars lie; there may be holes between them."""
+
     def read(self, symbol: str, interval: str, start: int, end: int) -> Bars:
         """Return the bars that start in ``[start, end)``, nanoseconds UTC.
 
@@ -135,6 +138,11 @@ class FrameSource:
         if bars is None or not len(bars):
             return None
         return int(bars.ts[0]), int(bars.ts[-1])
+
+    def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
+        """Return the one range of a series in memory, or nothing."""
+        found = self.get_range(symbol, interval)
+        return [] if found is None else [found]
 
     def read(
         self, symbol: str, interval: IntervalLike, start: int | None, end: int | None

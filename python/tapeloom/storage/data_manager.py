@@ -122,17 +122,21 @@ class DataManager:
 
     def get_range(self, symbol: str, interval: IntervalLike) -> tuple[int, int] | None:
         """Return the start of the first and of the last bar, nanoseconds UTC; ``None`` if there is none."""
+        known = self.get_ranges(symbol, interval)
+        if not known:
+            return None
+        return min(first for first, _ in known), max(last for _, last in known)
+
+    def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
+        """Return the start of the first and of the last bar of each file of a series, nanoseconds UTC."""
         series = self._series(symbol, interval)
         if series is None:
-            return None
+            return []
         spans = [
             self._store.bounds(f, series.symbol, of_folder=series.of_folder)
             for f in series.files
         ]
-        known = [span for span in spans if span is not None]
-        if not known:
-            return None
-        return min(first for first, _ in known), max(last for _, last in known)
+        return [span for span in spans if span is not None]
 
     def read(
         self, symbol: str, interval: IntervalLike, start: int | None, end: int | None
