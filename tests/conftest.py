@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Derandomized: the same examples on every machine. Making a failing session smaller takes minutes, so that is left to
 # `--hypothesis-profile=search --timeout=0`, which also looks for new examples.
@@ -27,6 +31,17 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("oracle")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Session tables are cached in a folder of this test run, which its workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAPELOOM_CACHE_DIR", str(folder / "tapeloom-cache"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from tapeloom.calendars.session_table import get_session_table, to_day
+from tapeloom.calendars import get_session_table, to_day
 from tapeloom.demo.instruments import INSTRUMENTS, WITH_EXTENDED_HOURS
 from tapeloom.demo.market import (
     FIRST_DATE,

@@ -13,6 +13,7 @@ CHAIN = [
     "gap",
     "records",
     "columns",
+    "json_file",
     "calendars",
     "config",
     "state_hash",

@@ -13,12 +13,14 @@ from typing_extensions import disjoint_base
 
 from tapeloom.ingest import Outcome
 from tapeloom.intervals import IntervalLike
+from tapeloom.timestamps import TimestampLike
 
 __all__ = [
     "BarData",
     "Bars",
     "Batch",
     "Interval",
+    "MarketHours",
     "Replay",
     "SessionTable",
     "Store",
@@ -32,6 +34,8 @@ _Int64 = NDArray[np.int64]
 _Float64 = NDArray[np.float64]
 _Counts = tuple[int, int, int, int, int, int, int]
 _Runs = list[tuple[int, int, int]]
+_Instants = NDArray[np.int64] | NDArray[np.datetime64]
+_SessionType = Literal["pre_market", "regular", "break", "post_market", "closed"]
 
 @final
 class Interval:
@@ -66,9 +70,10 @@ class SessionTable:
         calendar: str,
         zone: tzinfo,
         fingerprint: str,
+        first_day: int,
+        last_day: int,
+        covered: tuple[int, int],
         dates: NDArray[np.int32],
-        opens: _Int64,
-        closes: _Int64,
         segment_offsets: _Int64,
         segment_starts: _Int64,
         segment_ends: _Int64,
@@ -87,6 +92,15 @@ class SessionTable:
     @property
     def fingerprint(self) -> str:
         """Digest of calendar, versions, range and content."""
+    @property
+    def first_day(self) -> int:
+        """First day the table covers, with or without a session, days since 1970-01-01."""
+    @property
+    def last_day(self) -> int:
+        """Last day the table covers."""
+    @property
+    def covered(self) -> tuple[int, int]:
+        """The time the table covers, ``[start, end)`` ns."""
     @property
     def dates(self) -> NDArray[np.int32]:
         """Session dates, days since 1970-01-01."""
@@ -120,14 +134,72 @@ class SessionTable:
     def __len__(self) -> int: ...
     def index_of(self, day: int) -> int | None:
         """Position of a date (days since 1970-01-01), ``None`` when it does not trade."""
-    def session_at(self, ts: int) -> int | None:
-        """Position of the session to whose date an instant belongs."""
+    def sessions_before(self, day: int) -> int:
+        """Number of sessions before a day; days outside the covered ones count as the nearest."""
+    @overload
+    def session_of(self, ts: TimestampLike) -> int | None: ...
+    @overload
+    def session_of(self, ts: _Instants) -> _Int64:
+        """Position of the session to whose date an instant belongs; ``None``, in an array -1, for none."""
+    @overload
+    def is_open(self, ts: TimestampLike, include_extended: bool = False) -> bool: ...
+    @overload
+    def is_open(
+        self, ts: _Instants, include_extended: bool = False
+    ) -> NDArray[np.bool_]:
+        """Whether the market trades: ``open <= ts < close``, false in a break.
+
+        This and the next four take one instant or a 1-d array of them, int64 ns or datetime64, and answer in kind.
+        What the table does not cover is ``OutOfCalendarError``; in an array it names the first such row.
+        """
+    @overload
+    def next_open(self, ts: TimestampLike) -> int: ...
+    @overload
+    def next_open(self, ts: _Instants) -> _Int64:
+        """First regular open after an instant, ns; ``OutOfCalendarError`` if the table knows of none."""
+    @overload
+    def next_close(self, ts: TimestampLike) -> int: ...
+    @overload
+    def next_close(self, ts: _Instants) -> _Int64:
+        """First regular close after an instant, ns."""
+    @overload
+    def previous_open(self, ts: TimestampLike) -> int: ...
+    @overload
+    def previous_open(self, ts: _Instants) -> _Int64:
+        """Last regular open before an instant, ns."""
+    @overload
+    def previous_close(self, ts: TimestampLike) -> int: ...
+    @overload
+    def previous_close(self, ts: _Instants) -> _Int64:
+        """Last regular close before an instant, ns."""
+    def session_type(self, ts: int) -> _SessionType:
+        """What the market does at an instant."""
     def segments(self, index: int) -> list[tuple[int, int]]:
         """Regular stretches of a session, ``[start, end)`` ns."""
     def grid(self, index: int, interval: IntervalLike) -> _Int64:
         """Expected bar starts of a session, ns; ``IntervalError`` above one session."""
     def bar_end(self, ts: int, interval: IntervalLike) -> int:
         """End of a bar, clipped to the stretch of trading it lies in, ns."""
+
+@disjoint_base
+class MarketHours:
+    """Base class of ``TimeManager``: answers what is asked per bar, once it has a table."""
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self:
+        """Make one without a table."""
+    def is_market_open(self, ts: TimestampLike, include_extended: bool = False) -> bool:
+        """Return whether the market trades at an instant: ``open <= ts < close``, false in a break.
+
+        Parameters
+        ----------
+        ts
+            The instant.
+        include_extended
+            Whether pre- and post-market count as open.
+        """
+    def get_session_type(self, ts: TimestampLike) -> _SessionType:
+        """Return ``pre_market``, ``regular``, ``break``, ``post_market`` or ``closed`` at an instant."""
+    def _set_table(self, table: SessionTable) -> None: ...
 
 @final
 class BarData:
@@ -429,8 +501,11 @@ class Replay:
         each_instant: bool = False,
         intervals: Sequence[IntervalLike] | None = None,
         most_bars: int = 200_000,
+        until: int | None = None,
     ) -> Batch:
-        """Play to the next instant that changes one of ``intervals`` (or any), about ``most_bars`` bars, or the end.
+        """Play to the next instant that changes one of ``intervals`` (or any), about ``most_bars`` bars, ``until``, or the end.
+
+        At ``until`` (ns) it is held: everything known by then is in the store and nothing later, and its clock stands there.
 
         The interpreter is detached meanwhile. Raises ``StateError`` if another thread is running it, and what the store raises for a bar it refuses.
         """
@@ -460,6 +535,9 @@ class Batch:
     @property
     def ended(self) -> bool:
         """Whether the session is over."""
+    @property
+    def held(self) -> bool:
+        """Whether the replay stands at the limit it was given."""
     @property
     def instants(self) -> int:
         """Instants played since the session began."""

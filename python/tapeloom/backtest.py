@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from tapeloom._core import Interval
-from tapeloom.calendars.session_table import from_day, to_day
-from tapeloom.calendars.time_manager import TimeManager
+from tapeloom.calendars.days import from_day, to_day
+from tapeloom.calendars.time_manager import TimeManager, group_for
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.default_session import install_session_data
@@ -21,6 +21,7 @@ from tapeloom.errors import (
     ConfigError,
     MissingDataError,
     OutOfCalendarError,
+    StateError,
 )
 from tapeloom.report.progress import ProgressLine
 from tapeloom.session.analysis_engine import AnalysisEngine
@@ -50,6 +51,7 @@ def run(
     *,
     data: str | Path = "data",
     progress: Progress = None,
+    time_manager: TimeManager | None = None,
 ) -> RunResult:
     """Run a backtest over stored bars.
 
@@ -64,6 +66,9 @@ def run(
         A folder in the layout of the guide, a flat folder of Parquet files, one file, or a glob pattern.
     progress
         ``None`` shows a line in a terminal, ``False`` nothing, a callable receives events.
+    time_manager
+        Calendar and clock to use, for corrections of the calendar and for alerts; one of the configuration's exchange
+        group. Its clock is reset and then follows the run.
 
     Returns
     -------
@@ -85,13 +90,22 @@ def run(
     started = time.perf_counter()
     loaded = _config(config)
     rules = loaded.session_data_config.bars
+    manager = _time_manager(loaded.exchange_group, time_manager)
     source = DataManager(
         data,
+        time_manager=manager,
         exchange_group=loaded.exchange_group,
         on_invalid=rules.on_invalid,
         allow_negative_prices=rules.allow_negative_prices,
     )
-    backtest = _Backtest(loaded, source, analysis, progress=progress, started=started)
+    backtest = _Backtest(
+        loaded,
+        source,
+        analysis,
+        time_manager=manager,
+        progress=progress,
+        started=started,
+    )
     return backtest.run()
 
 
@@ -106,6 +120,7 @@ def replay(
     analysis: None = None,
     progress: Progress = None,
     exchange_group: str = "US_EQUITY",
+    time_manager: TimeManager | None = None,
     bars: Mapping[str, object] | None = None,
 ) -> Batches: ...
 
@@ -121,6 +136,7 @@ def replay(
     analysis: object,
     progress: Progress = None,
     exchange_group: str = "US_EQUITY",
+    time_manager: TimeManager | None = None,
     bars: Mapping[str, object] | None = None,
 ) -> RunResult: ...
 
@@ -135,6 +151,7 @@ def replay(
     analysis: object | None = None,
     progress: Progress = None,
     exchange_group: str = "US_EQUITY",
+    time_manager: TimeManager | None = None,
     bars: Mapping[str, object] | None = None,
 ) -> Batches | RunResult:
     """Replay bars from a frame or file, without configuration.
@@ -156,6 +173,8 @@ def replay(
         As in ``run``; only with an analysis.
     exchange_group
         Whose calendar and zone hold.
+    time_manager
+        As in ``run``; its exchange group holds then.
     bars
         Rules as under ``bars`` in a configuration, such as ``{"completeness": "complete"}``.
 
@@ -180,8 +199,10 @@ def replay(
     2025-07-02 09:31:00-04:00 9.0
     """
     started = time.perf_counter()
-    source = _source(data, exchange_group, bars or {}, intervals)
-    first, last = _window(source, exchange_group, start, end)
+    manager = _time_manager(exchange_group, time_manager)
+    exchange_group = manager.exchange_group
+    source = _source(data, manager, bars or {}, intervals)
+    first, last = _window(source, manager, start, end)
     finest = str(min(map(Interval, intervals)))
     need = {"trailing_days": history_days, "intervals": [finest]}
     history = [need] if history_days else []
@@ -200,7 +221,14 @@ def replay(
         },
         name="replay",
     )
-    backtest = _Backtest(config, source, analysis, progress=progress, started=started)
+    backtest = _Backtest(
+        config,
+        source,
+        analysis,
+        time_manager=manager,
+        progress=progress,
+        started=started,
+    )
     return Batches(backtest) if analysis is None else backtest.run()
 
 
@@ -241,6 +269,7 @@ class _Backtest:
         source: BarSource,
         analysis: object | None,
         *,
+        time_manager: TimeManager,
         progress: Progress,
         started: float,
     ) -> None:
@@ -251,8 +280,8 @@ class _Backtest:
         if window is None:
             text = "backtest_config is missing; give start_date and end_date"
             raise ConfigError(text)
-        self.time_manager = TimeManager(config.exchange_group)
-        table = self.time_manager.session_table
+        self.time_manager = time_manager
+        table = time_manager.session_table
         sessions = _sessions(self.time_manager, window.start_date, window.end_date)
         self.plan = StreamPlan.build(
             config,
@@ -263,6 +292,7 @@ class _Backtest:
         rules = config.session_data_config.bars
         self.session_data = SessionData(
             config.exchange_group,
+            time_manager=time_manager,
             on_duplicate=rules.on_duplicate,
             on_invalid=rules.on_invalid,
             allow_negative_prices=rules.allow_negative_prices,
@@ -327,6 +357,18 @@ class _Backtest:
         )
 
 
+def _time_manager(exchange_group: str, given: TimeManager | None) -> TimeManager:
+    """The time manager to use, which must be able to simulate."""
+    if given is None:
+        return TimeManager(exchange_group)
+    group_for(exchange_group, given)
+    if given.get_current_mode() != "backtest":
+        text = "time_manager is live; a backtest needs one with a simulated clock"
+        raise StateError(text)
+    given.reset_backtest_clock()
+    return given
+
+
 def _config(given: SessionConfig | Mapping[str, object] | str | Path) -> SessionConfig:
     if isinstance(given, SessionConfig):
         return given
@@ -355,7 +397,7 @@ def _sessions(time_manager: TimeManager, start: date, end: date) -> range:
 
 def _source(
     data: object,
-    exchange_group: str,
+    time_manager: TimeManager,
     rules: Mapping[str, object],
     intervals: Sequence[IntervalLike],
 ) -> BarSource:
@@ -367,13 +409,12 @@ def _source(
     if isinstance(data, str | Path):
         return DataManager(
             data,
-            exchange_group=exchange_group,
+            time_manager=time_manager,
             on_invalid=on_invalid,
             allow_negative_prices=allow_negative_prices,
         )
     from tapeloom.columns import read_frame
 
-    time_manager = TimeManager(exchange_group)
     # A few bars with holes between them look like bars of a longer interval.
     frames = read_frame(
         data,
@@ -387,7 +428,7 @@ def _source(
 
 
 def _window(
-    source: BarSource, exchange_group: str, start: date | None, end: date | None
+    source: BarSource, time_manager: TimeManager, start: date | None, end: date | None
 ) -> tuple[date, date]:
     """The dates asked for, or else those of the data."""
     if start is not None and end is not None:
@@ -404,7 +445,7 @@ def _window(
     if not ranges:
         text = "data hold no bar"
         raise MissingDataError(text)
-    table = TimeManager(exchange_group).session_table
+    table = time_manager.session_table
     return (
         start or _date_of(table, min(first for first, _ in ranges)),
         end or _date_of(table, max(last for _, last in ranges)),
@@ -412,7 +453,7 @@ def _window(
 
 
 def _date_of(table: SessionTable, ts: int) -> date:
-    index = table.session_at(ts)
+    index = table.session_of(ts)
     return (
         from_ns(ts, table.zone).date()
         if index is None

@@ -27,6 +27,7 @@ TapeloomError
 │   └── MissingDataError
 ├── StateError (RuntimeError)
 ├── AnalysisError
+├── MissingDependencyError (ImportError)
 └── InternalError
 
 The text names the parameter, what came, the rule and the nearest good value. The facts stay readable
@@ -56,6 +57,7 @@ __all__ = [
     "IntervalError",
     "InvalidBarError",
     "MissingDataError",
+    "MissingDependencyError",
     "NonexistentTimeError",
     "OutOfCalendarError",
     "PlanError",
@@ -209,6 +211,10 @@ class StateError(TapeloomError, RuntimeError):
 
 class AnalysisError(TapeloomError):
     """The user's analysis raised; the original exception is ``__cause__``."""
+
+
+class MissingDependencyError(TapeloomError, ImportError):
+    """An optional package is not installed; ``extra`` names what to install."""
 
 
 class InternalError(TapeloomError):

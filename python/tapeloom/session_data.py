@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tapeloom._core import BarData, Bars, Interval, SessionTable, Store
+from tapeloom._core import BarData, Bars, Interval, Store
 from tapeloom.bars import normalise_symbol
-from tapeloom.calendars.session_table import (
-    from_day,
-    get_market_calendar,
-    get_session_table,
-    resolve_exchange_group,
-    to_day,
-)
+from tapeloom.calendars.days import from_day, to_day
+from tapeloom.calendars.session_table import get_market_calendar
+from tapeloom.calendars.time_manager import group_for
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -40,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime, tzinfo
 
+    from tapeloom._core import SessionTable
+    from tapeloom.calendars.market_calendar import MarketCalendar
+    from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.intervals import IntervalLike
 
 __all__ = ["SessionData"]
@@ -69,6 +68,9 @@ class SessionData(Store):
         ``False``: the quality of the session is ``None``.
     measure_history_quality
         ``False``: the quality of history counts as 100.
+    time_manager
+        Whose calendar holds, corrections included; by default that of the exchange group as its source has it. The
+        store keeps the session table it began with.
     strict
         Whether an unknown symbol or interval raises when it is read, instead of reading as empty with a warning.
 
@@ -94,6 +96,7 @@ class SessionData(Store):
         measure_session_quality: bool = True,
         measure_history_quality: bool = True,
         strict: bool = False,
+        time_manager: TimeManager | None = None,
     ) -> Self:
         del (
             historical_bars_trailing_days,
@@ -103,7 +106,7 @@ class SessionData(Store):
         )
         return super().__new__(
             cls,
-            zone=resolve_exchange_group(exchange_group).zone,
+            zone=group_for(exchange_group, time_manager).zone,
             on_duplicate=on_duplicate,
             on_invalid=on_invalid,
             allow_negative_prices=allow_negative_prices,
@@ -118,19 +121,21 @@ class SessionData(Store):
         measure_session_quality: bool = True,
         measure_history_quality: bool = True,
         strict: bool = False,
+        time_manager: TimeManager | None = None,
         **_policies: object,
     ) -> None:
         #: The rules for arriving bars, as given.
         self.policies = {"on_duplicate": "replace", "completeness": "any"} | {
             name: str(value) for name, value in _policies.items()
         }
-        self._group = resolve_exchange_group(exchange_group)
+        self._group = group_for(exchange_group, time_manager)
+        self._time_manager = time_manager
+        self._calendar: MarketCalendar | None = None
         self._strict = strict
         self._measures = {
             "session": measure_session_quality,
             "history": measure_history_quality,
         }
-        self._table: SessionTable | None = None
         self._history_days = historical_bars_trailing_days
         self._active = False
         self._warned: set[tuple[str, str]] = set()
@@ -152,12 +157,20 @@ class SessionData(Store):
 
     @property
     def session_table(self) -> SessionTable:
-        """All sessions of the exchange; built on first use."""
-        if self._table is None:
-            table = get_session_table(self._group.name)
-            self._set_table(table)
-            self._table = table
-        return self._table
+        """All sessions of the exchange; loaded on first use and the same from then on."""
+        return self._market_calendar.table
+
+    @property
+    def _market_calendar(self) -> MarketCalendar:
+        if self._calendar is None:
+            calendar = (
+                get_market_calendar(self._group.name)
+                if self._time_manager is None
+                else self._time_manager.calendar
+            )
+            self._set_table(calendar.table)
+            self._calendar = calendar
+        return self._calendar
 
     @property
     def current_session_date(self) -> date | None:
@@ -224,12 +237,9 @@ class SessionData(Store):
             If the date lies outside the session table.
         """
         day = to_day(session_date)
-        calendar = get_market_calendar(self._group.name)
-        if not calendar.first_day <= day <= calendar.last_day:
-            raise calendar.outside(
-                f"session_date {session_date} lies", got=session_date
-            )
-        table = self.session_table
+        calendar = self._market_calendar
+        calendar.require_covered(session_date, day, "session_date")
+        table = calendar.table
         index = table.index_of(day)
         if index is None:
             _log.warning(
@@ -372,7 +382,7 @@ class SessionData(Store):
             If the bars have another interval than the base series.
         """
         name = normalise_symbol(symbol)
-        table = self._table
+        table = None if self._calendar is None else self._calendar.table
         kept = self._intervals(name)
         if isinstance(bars, Bars):
             batch = bars

@@ -13,8 +13,8 @@ import exchange_calendars
 import numpy as np
 import pytest
 
-from tapeloom.calendars.session_table import (
-    SessionTable,
+from tapeloom._core import SessionTable
+from tapeloom.calendars import (
     from_day,
     get_market_calendar,
     get_session_table,
@@ -179,7 +179,7 @@ def test_the_range_of_a_table_does_not_depend_on_the_day_it_is_built() -> None:
 
 def test_a_calendar_that_covers_less_is_covered_as_far_as_it_goes() -> None:
     market = get_market_calendar("XTKS")
-    assert from_day(market.first_day) == date(1997, 1, 1)
+    assert from_day(market.table.first_day) == date(1997, 1, 1)
     assert from_day(market.table.dates[0]) == date(1997, 1, 6)
 
 
@@ -268,8 +268,8 @@ def test_an_overnight_session_belongs_to_the_date_it_trades_for() -> None:
     tuesday = hours(table, "2025-07-08")
     assert tuesday["opens"] == at(table, "2025-07-07 17:00")
     assert tuesday["closes"] == at(table, "2025-07-08 17:00")
-    assert table.session_at(at(table, "2025-07-07 16:59")) == row(table, "2025-07-07")
-    assert table.session_at(at(table, "2025-07-07 17:00")) == row(table, "2025-07-08")
+    assert table.session_of(at(table, "2025-07-07 16:59")) == row(table, "2025-07-07")
+    assert table.session_of(at(table, "2025-07-07 17:00")) == row(table, "2025-07-08")
 
 
 def test_the_span_of_an_overnight_session_runs_from_its_open_to_the_next_one() -> None:

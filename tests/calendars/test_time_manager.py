@@ -12,10 +12,10 @@ import pytest
 
 from tapeloom.calendars import (
     BacktestClock,
+    LiveClock,
     Segment,
     TimeManager,
     TradingSession,
-    WallClock,
 )
 from tapeloom.errors import (
     ArgumentError,
@@ -458,8 +458,15 @@ def test_the_simulated_clock_tells_the_time_it_was_set_to(us: TimeManager) -> No
 
 def test_a_zone_that_is_no_tzinfo_is_an_error(us: TimeManager) -> None:
     us.set_backtest_time(naive("2025-07-02 09:30"))
-    with pytest.raises(ArgumentTypeError, match="tz is 'Asia/Tokyo'"):
-        us.get_current_time("Asia/Tokyo")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(ArgumentTypeError, match="tz is 9"):
+        us.get_current_time(9)  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(ArgumentError, match="did you mean 'Asia/Tokyo'"):
+        us.get_current_time("Asia/Tokio")
+
+
+def test_a_zone_may_be_given_by_name(us: TimeManager) -> None:
+    us.set_backtest_time(naive("2025-07-02 09:30"))
+    assert us.get_current_time("Asia/Tokyo").isoformat() == "2025-07-02T22:30:00+09:00"
 
 
 def test_the_simulated_clock_only_goes_forward(us: TimeManager) -> None:
@@ -528,16 +535,16 @@ def test_a_live_manager_reads_the_clock_it_is_given() -> None:
 
 
 def test_a_live_manager_reads_the_wall_clock_by_default() -> None:
-    assert isinstance(TimeManager(mode="live").clock, WallClock)
+    assert isinstance(TimeManager(mode="live").clock, LiveClock)
 
 
 def test_a_backtest_takes_a_clock_that_can_be_set() -> None:
     clock = BacktestClock(10**18)
     assert TimeManager(clock=clock).clock is clock
     with pytest.raises(
-        ArgumentTypeError, match="clock is WallClock; a backtest needs a BacktestClock"
+        ArgumentTypeError, match="clock is LiveClock; a backtest needs a BacktestClock"
     ):
-        TimeManager(clock=WallClock())
+        TimeManager(clock=LiveClock())
 
 
 def test_a_manager_knows_its_group_and_zone() -> None:

@@ -14,7 +14,7 @@ import pytest
 from tapeloom import BarData, Bars, SessionData
 from tapeloom._core import Replay
 from tapeloom.calendars import get_session_table
-from tapeloom.calendars.session_table import to_day
+from tapeloom.calendars.days import to_day
 from tapeloom.errors import ArgumentError, ArgumentTypeError, TimestampError
 
 MINUTE = 60_000_000_000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeloom._core import SessionTable
-from tapeloom.calendars.session_table import get_session_table, to_day
+from tapeloom.calendars import get_session_table, to_day
 from tapeloom.session_data import SessionData
 from tests.compare import bar_data, columns, gap_runs
 from tests.days import ALL_MARKETS, TOKYO, Market, us_day
@@ -29,9 +29,10 @@ def table_of(days: list[TradingDay]) -> SessionTable:
         calendar="made up",
         zone=ZoneInfo("UTC"),
         fingerprint="none",
+        first_day=to_day(days[0].date),
+        last_day=to_day(days[-1].date),
+        covered=(days[0].span[0], days[-1].span[1]),
         dates=np.array([to_day(day.date) for day in days], dtype=np.int32),
-        opens=opens,
-        closes=closes,
         segment_offsets=np.cumsum(
             [0] + [len(day.segments) for day in days], dtype=np.int64
         ),
@@ -64,7 +65,7 @@ def test_an_instant_belongs_to_the_session_whose_span_holds_it(
 ) -> None:
     ts = days[0].span[0] + hours * 60 * MINUTE
     held = [index for index, day in enumerate(days) if day.span[0] <= ts < day.span[1]]
-    assert table_of(days).session_at(ts) == (held[0] if held else None)
+    assert table_of(days).session_of(ts) == (held[0] if held else None)
 
 
 @pytest.mark.parametrize("market", ALL_MARKETS, ids=lambda market: market.group)

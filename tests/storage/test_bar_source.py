@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def zone_of(source: DataManager) -> ZoneInfo:
-    from tapeloom.calendars.session_table import resolve_exchange_group
+    from tapeloom.calendars import resolve_exchange_group
 
     return resolve_exchange_group(source.exchange_group).zone  # type: ignore[return-value]
 

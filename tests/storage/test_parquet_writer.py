@@ -33,7 +33,7 @@ def all_of(source: DataManager, symbol: str = "AAPL", interval: str = "1m") -> B
 
 
 def zone_of(source: DataManager) -> ZoneInfo:
-    from tapeloom.calendars.session_table import resolve_exchange_group
+    from tapeloom.calendars import resolve_exchange_group
 
     return resolve_exchange_group(source.exchange_group).zone  # type: ignore[return-value]
 

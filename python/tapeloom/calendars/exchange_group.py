@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tapeloom.calendars.provider import (
-    calendar_zone,
-    find_calendar_code,
-    known_calendar_names,
-)
-from tapeloom.errors import ArgumentTypeError, UnknownExchangeError, did_you_mean
+import numpy as np
 
-__all__ = ["EXTENDED_HOURS", "ExchangeGroup", "ExtendedHours", "resolve_exchange_group"]
+from tapeloom.calendars.providers.provided_sessions import ProvidedSessions
+from tapeloom.calendars.sources import source_of
+from tapeloom.calendars.table_cache import read_names, write_names
+from tapeloom.errors import ArgumentTypeError, UnknownExchangeError, did_you_mean
+from tapeloom.timestamps import NS_PER_DAY, localize
+
+__all__ = [
+    "ExchangeGroup",
+    "calendar_of",
+    "resolve_exchange_group",
+    "with_extended_hours",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,8 @@ _ZONES = {
     "24/5": "UTC",
 }
 
-EXTENDED_HOURS = {"XNYS": ExtendedHours(time(4), time(20), time(17))}
-"""Extended hours by calendar; the others have none."""
+# By calendar; the others have none, or their source tells.
+_EXTENDED_HOURS = {"XNYS": ExtendedHours(time(4), time(20), time(17))}
 
 
 def resolve_exchange_group(name: str) -> ExchangeGroup:
@@ -77,13 +83,14 @@ def resolve_exchange_group(name: str) -> ExchangeGroup:
     Parameters
     ----------
     name
-        A group (``"US_EQUITY"``), an exchange of one (``"NASDAQ"``), or any calendar code or alias
-        of exchange_calendars (``"XNYS"``, ``"24/7"``). Case matters.
+        A group (``"US_EQUITY"``), an exchange of one (``"NASDAQ"``), any calendar code or alias
+        of exchange_calendars (``"XNYS"``, ``"24/7"``), or a calendar of the optional second source
+        (``"pandas_market_calendars:CME_Equity"``). Case matters.
 
     Returns
     -------
     ExchangeGroup
-        Its calendar and zone. exchange_calendars is loaded only for codes outside the groups.
+        Its calendar and zone. The library is loaded only for names outside the groups, and once per machine.
 
     Raises
     ------
@@ -93,6 +100,8 @@ def resolve_exchange_group(name: str) -> ExchangeGroup:
         If the name is no text.
     CalendarError
         If exchange_calendars knows the calendar, but cannot build it.
+    MissingDependencyError
+        If the optional source is named and not installed.
     """
     if not isinstance(name, str):
         text = f"exchange_group is {name!r} ({type(name).__name__}); give a name such as 'US_EQUITY'"
@@ -100,22 +109,62 @@ def resolve_exchange_group(name: str) -> ExchangeGroup:
     return _resolve(name)
 
 
+def calendar_of(name: str) -> str | None:
+    """Return the code of the calendar of a name, ``None`` if there is no such group or calendar."""
+    try:
+        return resolve_exchange_group(name).calendar
+    except UnknownExchangeError:
+        return None
+
+
+def with_extended_hours(
+    calendar: str, said: ProvidedSessions, zone: tzinfo
+) -> ProvidedSessions:
+    """Return what a source says with our extended hours, where it has none and we have."""
+    hours = _EXTENDED_HOURS.get(calendar)
+    if hours is None:
+        return said
+    early = np.isin(said.days, said.early_closes)
+    last = np.where(
+        early, _ns_of_day(hours.post_close_early), _ns_of_day(hours.post_close)
+    )
+    midnights = said.days * NS_PER_DAY
+    pre_opens = localize(midnights + _ns_of_day(hours.pre_open), zone)
+    post_closes = localize(midnights + last, zone)
+    return replace(
+        said,
+        pre_opens=np.minimum(pre_opens, said.opens),
+        post_closes=np.maximum(post_closes, said.closes),
+    )
+
+
+def _ns_of_day(wall: time) -> int:
+    return (wall.hour * 60 + wall.minute) * 60 * 1_000_000_000
+
+
 @lru_cache
 def _resolve(name: str) -> ExchangeGroup:
     group = _OTHER_NAMES.get(name, name)
     calendar = _CALENDARS.get(group, group)
-    if calendar not in _ZONES:
-        group = calendar = _code(name)
-    zone = ZoneInfo(_ZONES[calendar]) if calendar in _ZONES else calendar_zone(calendar)
-    return ExchangeGroup(group, calendar, zone)
+    if calendar in _ZONES:
+        return ExchangeGroup(group, calendar, ZoneInfo(_ZONES[calendar]))
+    source = source_of(name)
+    version = source.version()
+    kept = read_names(version).get(name)
+    if kept is not None:
+        return ExchangeGroup(kept[0], kept[0], ZoneInfo(kept[1]))
+    found = source.find()
+    if found is None:
+        raise _unknown(name, source.known_names())
+    prefix = f"{source.name}:" if name.startswith("pandas_market_calendars:") else ""
+    code = prefix + found.code
+    write_names(version, {name: (code, str(found.zone))})
+    return ExchangeGroup(code, code, found.zone)
 
 
-def _code(name: str) -> str:
-    code = find_calendar_code(name)
-    if code is not None:
-        return code
-    nearest = did_you_mean(name, [*_CALENDARS, *_OTHER_NAMES, *known_calendar_names()])
+def _unknown(name: str, known: list[str]) -> UnknownExchangeError:
+    nearest = did_you_mean(name, [*_CALENDARS, *_OTHER_NAMES, *known])
     text = f"exchange_group is {name!r}, which is no exchange group and no calendar of exchange_calendars"
-    raise UnknownExchangeError(
+    return UnknownExchangeError(
         text + (nearest or f"; groups are {', '.join(_CALENDARS)}"), got=name
     )

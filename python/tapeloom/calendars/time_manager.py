@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, tzinfo
-from typing import Literal, TypeAlias
+import logging
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tapeloom.calendars.clock import BacktestClock, Clock, WallClock
-from tapeloom.calendars.exchange_group import resolve_exchange_group
-from tapeloom.calendars.session_table import (
-    MarketCalendar,
-    SegmentKind,
-    SessionTable,
-    get_market_calendar,
-)
-from tapeloom.calendars.trading_dates import TradingDates
-from tapeloom.calendars.trading_session import TradingSession, trading_session
+from tapeloom.calendars.alerts import Alert, Alerts
+from tapeloom.calendars.clock import BacktestClock, Clock, LiveClock
+from tapeloom.calendars.exchange_group import ExchangeGroup, resolve_exchange_group
+from tapeloom.calendars.market_calendar import MarketCalendar, SegmentKind
+from tapeloom.calendars.market_questions import CacheStats, MarketQuestions
+from tapeloom.calendars.overlay import OverlayLike
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -25,10 +20,14 @@ from tapeloom.errors import (
     StateError,
     did_you_mean,
 )
-from tapeloom.intervals import IntervalLike
 from tapeloom.timestamps import TimestampLike, from_ns, to_ns
 
-__all__ = ["Mode", "SessionType", "TimeManager"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CacheStats", "Mode", "SessionType", "TimeManager", "group_for"]
+
+_log = logging.getLogger("tapeloom.calendars")
 
 Mode: TypeAlias = Literal["backtest", "live"]
 """Whether the clock is simulated or the wall clock."""
@@ -37,13 +36,13 @@ SessionType: TypeAlias = SegmentKind | Literal["closed"]
 """What the market does at an instant."""
 
 
-class TimeManager:
+class TimeManager(MarketQuestions):
     """The only source of time and calendar.
 
     Times may be given in every form of ``tapeloom.timestamps.to_ns``: naive datetimes are wall time
     of the exchange, integers nanoseconds UTC. Dates are ``datetime.date``. Every method that takes
     either raises ``OutOfCalendarError`` when it lies outside the session table, whose range the text
-    names. Look-ups cost O(log n) in the number of sessions.
+    names. Look-ups are O(1).
 
     Parameters
     ----------
@@ -51,6 +50,8 @@ class TimeManager:
         Group, exchange or calendar code; see ``resolve_exchange_group``. It also decides the zone.
     mode
         ``"backtest"`` for a simulated clock, ``"live"`` for the wall clock.
+    overlay
+        Corrections of the calendar: the path of a JSON file, a mapping of its form, or an ``Overlay``.
     clock
         A clock to use instead; in a backtest it must be a ``BacktestClock``.
 
@@ -58,10 +59,22 @@ class TimeManager:
     ------
     UnknownExchangeError
         If there is no such group or calendar.
+    CalendarError
+        On first use of the calendar, if the overlay has faults.
     ArgumentError
         For an unknown mode.
     ArgumentTypeError
         If the clock does not fit the mode.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from tapeloom import TimeManager
+    >>> time_manager = TimeManager("US_EQUITY")
+    >>> time_manager.is_early_close(date(2025, 7, 3))
+    (True, datetime.time(13, 0))
+    >>> time_manager.get_next_trading_date(date(2025, 7, 3))
+    datetime.date(2025, 7, 7)
     """
 
     def __init__(
@@ -69,6 +82,7 @@ class TimeManager:
         exchange_group: str = "US_EQUITY",
         *,
         mode: str = "backtest",
+        overlay: OverlayLike = None,
         clock: Clock | None = None,
     ) -> None:
         if mode not in ("backtest", "live"):
@@ -76,11 +90,13 @@ class TimeManager:
             raise ArgumentError(
                 text + did_you_mean(str(mode), ("backtest", "live")), got=mode
             )
-        self._group = resolve_exchange_group(exchange_group)
         self._simulated: BacktestClock | None = None
         self._clock: Clock
         if mode == "live":
-            self._clock = WallClock() if clock is None else clock
+            self._clock = LiveClock() if clock is None else clock
+            if not callable(getattr(clock or self._clock, "now_ns", None)):
+                text = f"clock is {clock!r}; a clock has a method now_ns()"
+                raise ArgumentTypeError(text, got=clock)
         else:
             clock = BacktestClock() if clock is None else clock
             if not isinstance(clock, BacktestClock):
@@ -90,69 +106,31 @@ class TimeManager:
                 raise ArgumentTypeError(text, got=clock)
             self._clock = self._simulated = clock
         self._window: tuple[date, date] | None = None
-        self._market: MarketCalendar | None = None
-        self._dates: TradingDates | None = None
+        self._alerts = Alerts()
+        super().__init__(exchange_group, overlay)
 
-    # What this manager is about
-
-    @property
-    def exchange_group(self) -> str:
-        """Name of the exchange group."""
-        return self._group.name
-
-    @property
-    def timezone(self) -> tzinfo:
-        """Zone of the exchange."""
-        return self._group.zone
-
-    def get_market_timezone(self) -> tzinfo:
-        """Return the zone of the exchange."""
-        return self._group.zone
+    # The clock
 
     @property
     def clock(self) -> Clock:
         """The clock that ``get_current_time`` reads."""
         return self._clock
 
-    @property
-    def session_table(self) -> SessionTable:
-        """All sessions of the exchange; built on first use, the same object for the whole process."""
-        return self._calendar.table
-
-    @property
-    def _calendar(self) -> MarketCalendar:
-        # Not in __init__: a manager whose calendar nobody asks for must not load exchange_calendars.
-        if self._market is None:
-            self._market = get_market_calendar(self._group.name)
-        return self._market
-
-    @property
-    def _trading_dates(self) -> TradingDates:
-        if self._dates is None:
-            self._dates = TradingDates(self._calendar)
-        return self._dates
-
-    # The clock
-
-    def get_current_time(self, tz: tzinfo | None = None) -> datetime:
+    def get_current_time(self, tz: tzinfo | str | None = None) -> datetime:
         """Return the present time as an aware datetime.
 
         Parameters
         ----------
         tz
-            Zone of the answer; the exchange's by default.
+            Zone of the answer, or its name such as ``"Asia/Tokyo"``; the exchange's by default.
 
         Raises
         ------
         StateError
             If the simulated clock has not been set.
         """
-        if tz is not None and not isinstance(tz, tzinfo):
-            text = (
-                f"tz is {tz!r}; give a tzinfo such as zoneinfo.ZoneInfo('Asia/Tokyo')"
-            )
-            raise ArgumentTypeError(text, got=tz)
-        return from_ns(self._clock.now_ns(), tz or self._group.zone)
+        zone = self._group.zone if tz is None else _zone(tz)
+        return from_ns(self._clock.now_ns(), zone)
 
     def get_current_mode(self) -> Mode:
         """Return ``"backtest"`` or ``"live"``."""
@@ -160,6 +138,9 @@ class TimeManager:
 
     def set_backtest_time(self, ts: TimestampLike) -> None:
         """Move the simulated clock forward; the present instant is allowed.
+
+        Alerts due on the way are called in order, each with the clock at its instant. If one raises,
+        the clock stays there and the alert counts as called.
 
         Raises
         ------
@@ -169,10 +150,22 @@ class TimeManager:
             In live mode.
         """
         clock = self._require_simulated("set_backtest_time")
-        clock.set_ns(to_ns(ts, self._group.zone, name="ts"))
+        ns = to_ns(ts, self._group.zone, name="ts")
+        clock.check_forward(ns)
+        if not clock.is_set:
+            # The clock never stood at what lies before.
+            for alert in self._alerts.drop_before(ns):
+                _log.warning("alert at %s: the clock begins later", alert.name)
+            self._alerts.restart(ns, again=True)
+        self._call_alerts(ns)
+        # An alert may have moved the clock further.
+        if not clock.is_set or clock.now_ns() < ns:
+            clock.set_ns(ns)
 
     def reset_backtest_clock(self, ts: TimestampLike | None = None) -> None:
         """Set the simulated clock to any instant, earlier ones included; without one, unset it.
+
+        Alerts of every session begin anew from there; those for one instant stay as they are.
 
         Raises
         ------
@@ -180,7 +173,9 @@ class TimeManager:
             In live mode.
         """
         clock = self._require_simulated("reset_backtest_clock")
-        clock.reset(None if ts is None else to_ns(ts, self._group.zone, name="ts"))
+        ns = None if ts is None else to_ns(ts, self._group.zone, name="ts")
+        clock.reset(ns)
+        self._alerts.restart(ns, again=True)
 
     # The window of a backtest
 
@@ -210,13 +205,16 @@ class TimeManager:
             In live mode.
         """
         self._require_simulated("set_backtest_window")
-        dates = self._trading_dates.between(start, end)
-        if not dates:
+        low, high = self._known.dates.rows(start, end)
+        if low == high:
             text = f"the window from {start} to {end} has no session of {self._group.calendar}"
             raise ConfigError(
                 text, start=start, end=end, errors=[("backtest_config", text)]
             )
-        self._window = dates[0], dates[-1]
+        self._window = (
+            self.get_first_trading_date(start),
+            self.get_last_trading_date(end),
+        )
 
     def init_backtest(self) -> None:
         """Set the simulated clock to the regular open of the window's first session.
@@ -226,152 +224,195 @@ class TimeManager:
         StateError
             In live mode, or without a window.
         """
-        clock = self._require_simulated("init_backtest")
+        self._require_simulated("init_backtest")
         if self._window is None:
             text = "init_backtest needs a window; call set_backtest_window(start, end) first"
             raise StateError(text)
-        low, _ = self._trading_dates.rows(*self._window)
-        clock.reset(int(self._calendar.opens[low]))
+        bounds = self.get_session_boundary_times(*self._window)
+        if bounds is None:
+            text = f"the window from {self._window[0]} to {self._window[1]} has lost its sessions by edits"
+            raise StateError(text)
+        self.reset_backtest_clock(bounds[0])
 
     def reset_to_backtest_start(self) -> None:
         """Set the simulated clock back to where ``init_backtest`` sets it, with the same errors."""
         self.init_backtest()
 
-    # The market at an instant
-
-    def is_market_open(self, ts: TimestampLike, include_extended: bool = False) -> bool:
-        """Return whether the market trades at an instant: ``open <= ts < close``, false in a break.
+    def advance_to_market_open(self, include_extended: bool = False) -> datetime:
+        """Move the simulated clock to the next open, through the alerts that are due before.
 
         Parameters
         ----------
-        ts
-            The instant.
         include_extended
-            Whether pre- and post-market count as open.
-        """
-        kind = self.get_session_type(ts)
-        return kind == "regular" or (
-            include_extended and kind in ("pre_market", "post_market")
-        )
-
-    def get_session_type(self, ts: TimestampLike) -> SessionType:
-        """Return ``pre_market``, ``regular``, ``break``, ``post_market`` or ``closed`` at an instant."""
-        market = self._calendar
-        ns = to_ns(ts, self._group.zone, name="ts")
-        if not market.start <= ns < market.end:
-            shown = from_ns(ns, self._group.zone).isoformat()
-            raise market.outside(f"ts is {shown},", got=ns)
-        index = market.table.session_at(ns)
-        if index is None:
-            return "closed"
-        for kind, start, end in market.segments(index):
-            if start <= ns < end:
-                return kind
-        return "closed"
-
-    # One date
-
-    def get_trading_session(self, session_date: date) -> TradingSession:
-        """Return what is known of one date, trading or not."""
-        return trading_session(self._calendar, self._day(session_date))
-
-    def is_trading_day(self, session_date: date) -> bool:
-        """Return whether a date has a session."""
-        day = self._day(session_date)
-        return self._calendar.table.index_of(day) is not None
-
-    def is_holiday(self, session_date: date) -> tuple[bool, str | None]:
-        """Return whether a date is closed as a whole on a weekday that trades, and its name if known."""
-        day = self._day(session_date)
-        return self._calendar.is_holiday(day), self._calendar.holiday_name(day)
-
-    def is_early_close(self, session_date: date) -> tuple[bool, time | None]:
-        """Return whether the session of a date closes early, and then its close as wall time of the exchange."""
-        day = self._day(session_date)
-        if not self._calendar.closes_early(day):
-            return False, None
-        low, _ = self._trading_dates.rows(session_date, session_date)
-        close = int(self._calendar.closes[low])
-        return True, from_ns(close, self._group.zone).time()
-
-    def get_grid(self, session_date: date, interval: IntervalLike) -> NDArray[np.int64]:
-        """Return the starts of the bars a session should have.
-
-        Parameters
-        ----------
-        session_date
-            Date of the session.
-        interval
-            Length of the bars, at most one session.
+            Whether the start of the pre-market counts as open.
 
         Returns
         -------
-        numpy.ndarray
-            int64, shape ``(n,)``, rising: nanoseconds UTC. Empty if the date does not trade.
+        datetime
+            The new time, aware. Standing at an open, the one of the next session.
 
         Raises
         ------
-        IntervalError
-            If the interval cannot be read or is longer than one session.
+        StateError
+            In live mode, or if the clock has not been set.
+        OutOfCalendarError
+            If the table knows of no later session.
         """
-        index = self._calendar.table.index_of(self._day(session_date))
-        if index is None:
-            return np.empty(0, dtype=np.int64)
-        return self._calendar.table.grid(index, interval)
+        clock = self._require_simulated("advance_to_market_open")
+        table, now = self.session_table, clock.now_ns()
+        if include_extended:
+            index = int(table.pre_opens.searchsorted(now, side="right"))
+            known = index < len(table)
+            target = int(table.pre_opens[index]) if known else table.next_open(now)
+        else:
+            target = table.next_open(now)
+        self.set_backtest_time(target)
+        return self.get_current_time()
 
-    # Trading dates
+    # Alerts
 
-    def get_first_trading_date(self, from_date: date) -> date:
-        """Return the date itself if it trades, else the next trading date."""
-        return self._trading_dates.from_on(from_date)
+    def at(self, instant: TimestampLike, call: Callable[[datetime], object]) -> Alert:
+        """Call once when the clock reaches an instant.
 
-    def get_last_trading_date(self, to_date: date) -> date:
-        """Return the date itself if it trades, else the trading date before it."""
-        return self._trading_dates.up_to(to_date)
+        Parameters
+        ----------
+        instant
+            When; not before the present time.
+        call
+            A function of one argument, the instant as aware datetime in the exchange's zone.
 
-    def get_next_trading_date(self, from_date: date, n: int = 1) -> date:
-        """Return the n-th trading date after a date, which itself does not count.
-
-        Raises
-        ------
-        ArgumentError
-            If ``n`` is below 1.
-        """
-        return self._trading_dates.after(from_date, n)
-
-    def get_previous_trading_date(self, from_date: date, n: int = 1) -> date:
-        """Return the n-th trading date before a date, which itself does not count.
-
-        Raises
-        ------
-        ArgumentError
-            If ``n`` is below 1.
-        """
-        return self._trading_dates.before(from_date, n)
-
-    def get_trading_dates_in_range(self, start: date, end: date) -> list[date]:
-        """Return the trading dates from ``start`` to ``end``, both included.
+        Returns
+        -------
+        Alert
+            With ``cancel()``, ``due`` and ``times_called``.
 
         Raises
         ------
         ArgumentError
-            If ``start`` is later than ``end``.
+            If the instant is past.
+
+        Notes
+        -----
+        In a session alerts run between batches: everything known at the instant is in the store, the
+        analysis has seen it, and nothing later is. The simulated clock stands at the instant.
         """
-        return self._trading_dates.between(start, end)
+        ns = to_ns(instant, self._group.zone, name="instant")
+        now = self._now()
+        if now is not None and ns < now:
+            shown, present = (
+                from_ns(at, self._group.zone).isoformat(" ") for at in (ns, now)
+            )
+            text = f"instant is {shown}, and it is {present} already"
+            raise ArgumentError(text, got=instant)
+        shown = from_ns(ns, self._group.zone).isoformat(" ")
+        alert = Alert(shown, _callable(call), None)
+        self._alerts.add_once(alert, ns)
+        return alert
 
-    def count_trading_days(self, start: date, end: date) -> int:
-        """Return the number of trading dates from ``start`` to ``end``, both included.
+    def before_close(
+        self, delta: timedelta, call: Callable[[datetime], object]
+    ) -> Alert:
+        """Call a while before the regular close of every session, half days included; else as ``at``.
 
-        Raises
-        ------
-        ArgumentError
-            If ``start`` is later than ``end``.
+        Parameters
+        ----------
+        delta
+            How long before; 0 or more.
+        call
+            A function of one argument, the instant as aware datetime in the exchange's zone.
         """
-        low, high = self._trading_dates.rows(start, end)
-        return high - low
+        ns = _ns_of(delta)
 
-    def _day(self, session_date: date) -> int:
-        return self._trading_dates.day(session_date, name="session_date")
+        def following(start: int) -> int | None:
+            table = self.session_table
+            row = int(table.closes.searchsorted(start + ns, side="left"))
+            return int(table.closes[row]) - ns if row < len(table) else None
+
+        return self._every_session(
+            Alert(f"{delta} before close", _callable(call), following)
+        )
+
+    def after_open(self, delta: timedelta, call: Callable[[datetime], object]) -> Alert:
+        """Call a while after the regular open of every session; else as ``before_close``."""
+        ns = _ns_of(delta)
+
+        def following(start: int) -> int | None:
+            table = self.session_table
+            row = int(table.opens.searchsorted(start - ns, side="left"))
+            return int(table.opens[row]) + ns if row < len(table) else None
+
+        return self._every_session(
+            Alert(f"{delta} after open", _callable(call), following)
+        )
+
+    def run_alerts(self) -> int:
+        """Call every alert that is due by the clock, and return how many. A session does so between batches."""
+        now = self._now()
+        return 0 if now is None else self._call_alerts(now)
+
+    @property
+    def next_alert(self) -> datetime | None:
+        """When the next alert is due, aware; ``None`` without one, or while the simulated clock is unset."""
+        due = self._alerts.next_due()
+        return None if due is None else from_ns(due, self._group.zone)
+
+    # Conversions
+
+    def get_market_timezone(self) -> tzinfo:
+        """Return the zone of the exchange."""
+        return self._group.zone
+
+    def convert_timezone(self, ts: TimestampLike, tz: tzinfo | str) -> datetime:
+        """Return an instant as aware datetime in a zone, given itself or by name such as ``"Asia/Tokyo"``."""
+        return from_ns(to_ns(ts, self._group.zone, name="ts"), _zone(tz))
+
+    def to_utc(self, ts: TimestampLike) -> datetime:
+        """Return an instant as aware datetime in UTC; a naive datetime is wall time of the exchange."""
+        return self.convert_timezone(ts, UTC)
+
+    def to_market_timezone(self, ts: TimestampLike) -> datetime:
+        """Return an instant as aware datetime in the exchange's zone."""
+        return self.convert_timezone(ts, self._group.zone)
+
+    # For whoever drives the clock, as a session does
+
+    def next_alert_ns(self) -> int | None:
+        """Return when the next alert is due, nanoseconds UTC; ``None`` as for ``next_alert``."""
+        return self._alerts.next_due()
+
+    def stand_at(self, ns: int) -> None:
+        """Move the simulated clock forward without calling alerts; ``set_backtest_time`` to the same instant calls them.
+
+        So the batch of an instant comes before the alerts of that instant.
+        """
+        self._require_simulated("stand_at").set_ns(ns)
+
+    # Inside
+
+    def _publish(self, market: MarketCalendar) -> None:
+        super()._publish(market)
+        self._alerts.restart(self._now(), again=False)
+
+    def _every_session(self, alert: Alert) -> Alert:
+        self._alerts.add_repeated(alert, self._now())
+        return alert
+
+    def _call_alerts(self, until: int) -> int:
+        called = 0
+        while (taken := self._alerts.take(until)) is not None:
+            due, alert = taken
+            if self._simulated is not None and (
+                not self._simulated.is_set or self._simulated.now_ns() < due
+            ):
+                self._simulated.set_ns(due)
+            called += 1
+            alert.call(from_ns(due, self._group.zone))
+        return called
+
+    def _now(self) -> int | None:
+        if self._simulated is not None and not self._simulated.is_set:
+            return None
+        return self._clock.now_ns()
 
     def _require_simulated(self, method: str) -> BacktestClock:
         if self._simulated is None:
@@ -379,3 +420,59 @@ class TimeManager:
                 f"{method} needs a simulated clock; this TimeManager is live"
             )
         return self._simulated
+
+
+def group_for(exchange_group: str, time_manager: TimeManager | None) -> ExchangeGroup:
+    """Return the exchange group of an argument pair: the time manager's, which the name must not contradict.
+
+    Raises
+    ------
+    ArgumentError
+        If the name is of another group; the default, ``"US_EQUITY"``, says nothing.
+    ArgumentTypeError
+        If ``time_manager`` is none.
+    """
+    if time_manager is None:
+        return resolve_exchange_group(exchange_group)
+    if not isinstance(time_manager, TimeManager):
+        text = f"time_manager is {time_manager!r} ({type(time_manager).__name__}); give a TimeManager"
+        raise ArgumentTypeError(text, got=time_manager)
+    theirs = time_manager.exchange_group
+    if exchange_group != "US_EQUITY":
+        named = resolve_exchange_group(exchange_group).name
+        if named != theirs:
+            text = f"exchange_group is {exchange_group!r}, and the time manager's is {theirs!r}; give one of them"
+            raise ArgumentError(text, got=exchange_group, expected=theirs)
+    return resolve_exchange_group(theirs)
+
+
+def _zone(tz: tzinfo | str) -> tzinfo:
+    if isinstance(tz, tzinfo):
+        return tz
+    text = f"tz is {tz!r}; give a tzinfo or the name of a zone such as 'Asia/Tokyo'"
+    if not isinstance(tz, str):
+        raise ArgumentTypeError(text, got=tz)
+    try:
+        return ZoneInfo(tz)
+    except (LookupError, ValueError, OSError) as error:
+        from zoneinfo import available_timezones
+
+        near = did_you_mean(tz, available_timezones())
+        raise ArgumentError(text + near, got=tz) from error
+
+
+def _ns_of(delta: timedelta) -> int:
+    if not isinstance(delta, timedelta):
+        text = f"delta is {delta!r} ({type(delta).__name__}); give a timedelta such as timedelta(minutes=5)"
+        raise ArgumentTypeError(text, got=delta)
+    if delta < timedelta():
+        text = f"delta is {delta}; it must be 0 or more"
+        raise ArgumentError(text, got=delta)
+    return delta // timedelta(microseconds=1) * 1_000
+
+
+def _callable(call: Callable[[datetime], object]) -> Callable[[datetime], object]:
+    if not callable(call):
+        text = f"call is {call!r} ({type(call).__name__}); give a function of one argument, the time"
+        raise ArgumentTypeError(text, got=call)
+    return call

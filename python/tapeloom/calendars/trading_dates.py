@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Literal
+from datetime import date
 
 import numpy as np
 
-from tapeloom.calendars.session_table import MarketCalendar, from_day, to_day
+from tapeloom.calendars.days import from_day, require_date, to_day
+from tapeloom.calendars.market_calendar import MarketCalendar
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["TradingDates"]
 
 
 class TradingDates:
-    """The session dates of one calendar, rising. Every look-up is a binary search.
+    """The session dates of one calendar, rising. Every look-up is O(1).
 
     Parameters
     ----------
@@ -24,17 +24,13 @@ class TradingDates:
 
     def __init__(self, market: MarketCalendar) -> None:
         self._market = market
-        self._days = market.dates
+        self._table = market.table
+        self._days = market.table.dates
 
     def day(self, value: date, *, name: str) -> int:
         """Return a covered date as days since 1970-01-01."""
-        # A datetime is a date to Python, but does not say in which zone it is one.
-        if not isinstance(value, date) or isinstance(value, datetime):
-            text = f"{name} is {value!r} ({type(value).__name__}); give a datetime.date"
-            raise ArgumentTypeError(text, got=value)
-        day = to_day(value)
-        if not self._market.first_day <= day <= self._market.last_day:
-            raise self._market.outside(f"{name} is {value},", got=value)
+        day = to_day(require_date(value, name))
+        self._market.require_covered(value, day, name)
         return day
 
     def rows(self, start: date, end: date) -> tuple[int, int]:
@@ -43,7 +39,7 @@ class TradingDates:
         if first > last:
             text = f"start is {start} and end {end}; start must not be later than end"
             raise ArgumentError(text, start=start, end=end)
-        return self._row(first, "left"), self._row(last, "right")
+        return self._table.sessions_before(first), self._table.sessions_before(last + 1)
 
     def between(self, start: date, end: date) -> list[date]:
         """Return the session dates from ``start`` to ``end``, both included."""
@@ -52,24 +48,24 @@ class TradingDates:
 
     def from_on(self, value: date) -> date:
         """Return the date itself if it trades, else the next one that does."""
-        return self._date(self._row(self.day(value, name="date"), "left"), value)
+        day = self.day(value, name="date")
+        return self._date(self._table.sessions_before(day), value)
 
     def up_to(self, value: date) -> date:
         """Return the date itself if it trades, else the one before that does."""
-        return self._date(self._row(self.day(value, name="date"), "right") - 1, value)
+        day = self.day(value, name="date")
+        return self._date(self._table.sessions_before(day + 1) - 1, value)
 
     def after(self, value: date, n: int) -> date:
         """Return the n-th session date after a date, which itself does not count."""
-        row = self._row(self.day(value, name="date"), "right") + _at_least_one(n) - 1
+        day = self.day(value, name="date")
+        row = self._table.sessions_before(day + 1) + _at_least_one(n) - 1
         return self._date(row, value)
 
     def before(self, value: date, n: int) -> date:
         """Return the n-th session date before a date, which itself does not count."""
-        row = self._row(self.day(value, name="date"), "left") - _at_least_one(n)
-        return self._date(row, value)
-
-    def _row(self, day: int, side: Literal["left", "right"]) -> int:
-        return int(np.searchsorted(self._days, day, side=side))
+        day = self.day(value, name="date")
+        return self._date(self._table.sessions_before(day) - _at_least_one(n), value)
 
     def _date(self, row: int, asked: date) -> date:
         if 0 <= row < self._days.size:

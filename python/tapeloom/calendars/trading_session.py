@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from tapeloom.calendars.session_table import MarketCalendar, SegmentKind, from_day
+from tapeloom.calendars.days import from_day
+from tapeloom.calendars.market_calendar import MarketCalendar, SegmentKind
 from tapeloom.timestamps import from_ns
 
 __all__ = ["Segment", "TradingSession", "trading_session"]

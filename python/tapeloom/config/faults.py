@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tapeloom.errors import ConfigError, did_you_mean
+from tapeloom.json_file import Fault, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,27 +39,10 @@ BOUNDS = {
 }
 
 
-class Fault(NamedTuple):
-    """One fault: keys and positions from the top, and what is wrong there."""
-
-    path: Path
-    message: str
-
-    @property
-    def where(self) -> str:
-        """The path as text, such as ``session_data_config.symbols[2]``."""
-        text = ""
-        for part in self.path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return text.removeprefix(".")
-
-
 def config_error(name: str, faults: Iterable[Fault]) -> ConfigError:
     """Return the error that lists faults, a line each; ``.errors`` holds ``(path, message)`` of each."""
     found = list(dict.fromkeys(faults))
-    number = "1 error" if len(found) == 1 else f"{len(found)} errors"
-    lines = [f"{f.where}: {f.message}" if f.path else f.message for f in found]
-    text = "\n  ".join([f"{name}: {number}", *lines])
+    text = listed(name, found)
     return ConfigError(text, errors=[(f.where, f.message) for f in found])
 
 

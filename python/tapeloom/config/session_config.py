@@ -31,9 +31,9 @@ from tapeloom.config.fields import (
     fault,
     only,
 )
-from tapeloom.config.json_file import read_object
 from tapeloom.config.rules import broken_rules
 from tapeloom.errors import StorageError, UnknownExchangeError, did_you_mean
+from tapeloom.json_file import read_object
 
 __all__ = [
     "ApiConfig",
@@ -54,7 +54,7 @@ DATA_SOURCES = ("local", "replay", "alpaca")
 
 def _known_group(name: str) -> str:
     # Building a calendar is slow; knowing its name is not.
-    from tapeloom.calendars.session_table import resolve_exchange_group
+    from tapeloom.calendars.exchange_group import resolve_exchange_group
 
     try:
         resolve_exchange_group(name)
@@ -226,7 +226,7 @@ class SessionConfig(Part):
             JSON path; ``.errors`` holds ``(path, message)``.
         """
         file = Path(path)
-        given, faults = read_object(file)
+        given, faults = read_object(file, config_error)
         return cls._checked(given, file.name, faults)
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeloom.calendars.session_table import to_day
+from tapeloom.calendars.days import to_day
 from tapeloom.demo.instruments import HALTED, INSTRUMENTS, WITH_EXTENDED_HOURS
 from tapeloom.demo.planted import Halt, Outage, Planted
 

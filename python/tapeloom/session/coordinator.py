@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Replay
-from tapeloom.calendars.session_table import from_day
+from tapeloom.calendars.days import from_day
+from tapeloom.errors import AnalysisError, TapeloomError
 from tapeloom.session.history import load_history
 from tapeloom.session.queues import SessionQueues
 from tapeloom.session.result import ProgressEvent, RunWarning
@@ -161,13 +162,15 @@ class SessionCoordinator:
                     each_instant=wanted is None,
                     intervals=wanted or None,
                     most_bars=_STRIDE,
+                    until=self._time_manager.next_alert_ns(),
                 )
-                self._time_manager.set_backtest_time(batch.ts)
+                self._time_manager.stand_at(batch.ts)
                 if batch.woke:
                     self._engine.dispatch(batch)
                     paused = time.perf_counter()
                     yield batch
                     waiting += time.perf_counter() - paused
+                self._call_alerts(batch.ts)
                 self._show_progress(batch, time.perf_counter() - started - waiting)
                 if batch.ended:
                     break
@@ -183,7 +186,10 @@ class SessionCoordinator:
         )
 
     def _initialize(self, at: int) -> None:
-        session_date = from_day(int(self._table.dates[self._sessions[at]]))
+        index = self._sessions[at]
+        session_date = from_day(int(self._table.dates[index]))
+        # Alerts of the night belong to the session that has ended.
+        self._call_alerts(int(self._table.span_starts[index]))
         self._session_data.set_session_active(False)
         self._session_data.start_new_session(session_date, roll=True)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_1: Complete - session %s", session_date)
@@ -216,9 +222,20 @@ class SessionCoordinator:
         return queues
 
     def _activate(self, index: int) -> None:
-        self._time_manager.set_backtest_time(int(self._table.opens[index]))
+        self._call_alerts(int(self._table.opens[index]))
         self._session_data.set_session_active(True)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_4: Complete - active")
+
+    def _call_alerts(self, until: int) -> None:
+        """Move the clock to an instant through the alerts that are due by then."""
+        try:
+            self._time_manager.set_backtest_time(until)
+        except TapeloomError:
+            raise
+        except Exception as error:
+            now = self._time_manager.get_current_time()
+            text = f"alert at {now} failed: {type(error).__name__}: {error}"
+            raise AnalysisError(text, time=now) from error
 
     def _end(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tapeloom.calendars.session_table import from_day
+from tapeloom.calendars.days import from_day
 from tapeloom.ingest import IngestCounts
 from tapeloom.session.result import RunWarning, SessionReport, SymbolReport
 from tapeloom.timestamps import from_ns

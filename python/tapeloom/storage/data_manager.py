@@ -11,7 +11,8 @@ import numpy as np
 
 from tapeloom._core import Bars, Interval
 from tapeloom.bars import normalise_symbol
-from tapeloom.calendars.session_table import get_session_table, resolve_exchange_group
+from tapeloom.calendars.session_table import get_session_table
+from tapeloom.calendars.time_manager import group_for
 from tapeloom.columns import read_frame
 from tapeloom.errors import ArgumentError, StorageError, SymbolError, did_you_mean
 from tapeloom.storage.bad_rows import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tapeloom._core import SessionTable
+    from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.intervals import IntervalLike
     from tapeloom.storage.catalog import Catalog, StoredSeries
     from tapeloom.storage.notes import DataNote
@@ -58,8 +60,8 @@ class DataManager:
         Whether prices may be zero or below.
     interval
         Interval of files whose path does not say it; told from the spacing of their stamps if not given.
-    table
-        Session table to use in place of the group's own.
+    time_manager
+        Whose calendar holds, corrections included; by default that of the exchange group as its source has it.
 
     Raises
     ------
@@ -81,17 +83,21 @@ class DataManager:
         on_invalid: str = "error",
         allow_negative_prices: bool = False,
         interval: IntervalLike | None = None,
-        table: SessionTable | None = None,
+        time_manager: TimeManager | None = None,
     ) -> None:
-        group = resolve_exchange_group(exchange_group)
+        group = group_for(exchange_group, time_manager)
         self._root = os.fspath(root)
         # An alias such as NYSE may be the name of the folder too.
-        self._group_names = (group.name, exchange_group)
+        self._group_names = (
+            group.name,
+            exchange_group if time_manager is None else group.name,
+        )
         self._zone = group.zone
         self._on_invalid = check_policy(on_invalid)
         self._allow_negative_prices = allow_negative_prices
         self._interval = None if interval is None else Interval(interval)
-        self._table = table
+        self._time_manager = time_manager
+        self._table: SessionTable | None = None
         self._store = ParquetStore()
         self._notes = Notes()
         self._found: Catalog | None = None
@@ -304,7 +310,11 @@ class DataManager:
     @property
     def _session_table(self) -> SessionTable:
         if self._table is None:
-            self._table = get_session_table(self._group_names[0])
+            self._table = (
+                get_session_table(self._group_names[0])
+                if self._time_manager is None
+                else self._time_manager.session_table
+            )
         return self._table
 
     def _series(self, symbol: str, interval: IntervalLike) -> StoredSeries | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeloom.calendars.session_table import from_day
+from tapeloom.calendars.days import from_day
 from tapeloom.errors import ArgumentError, DuplicateBarError, StorageError, did_you_mean
 from tapeloom.storage.layout import file_name
 from tapeloom.storage.parquet_file import FIELDS, METADATA_KEY

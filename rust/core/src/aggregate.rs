@@ -9,7 +9,8 @@ use crate::bar::{Bar, DERIVED, PARTIAL};
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Sum;
-use crate::schedule::{Grid, SessionTable, Stretch};
+use crate::schedule::{Grid, Stretch};
+use crate::session_table::SessionTable;
 use crate::time::Interval;
 
 /// When a bucket yields a bar.
@@ -204,7 +205,7 @@ impl Aggregator {
         match &self.day {
             Some(day) if day.holds(ts) => Ok(Some(day.clone())),
             _ => table
-                .session_at(ts)
+                .session_of(ts)
                 .map(|index| Day::new(table, index, self.base, self.target))
                 .transpose(),
         }
@@ -330,7 +331,7 @@ pub fn aggregate(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::tests::table;
+    use crate::session_table::tests::table;
     use crate::time::MINUTE;
 
     fn minute(at: i64) -> Bar {

@@ -271,9 +271,29 @@ pub fn civil(day: i64) -> (i64, u32, u32) {
     (year, month, day_of_month)
 }
 
+/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar: the inverse of [`civil`].
+pub fn days_since_epoch(year: i32, month: u8, day: u8) -> i64 {
+    let year = i64::from(year) - i64::from(month <= 2);
+    let shifted_month = (i64::from(month) + 9) % 12;
+    let of_year = (153 * shifted_month + 2) / 5 + i64::from(day) - 1;
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_and_days_are_one_to_one() {
+        for day in -800_000..800_000 {
+            let (year, month, of_month) = civil(day);
+            assert_eq!(
+                days_since_epoch(year as i32, month as u8, of_month as u8),
+                day
+            );
+        }
+    }
 
     #[test]
     fn days_print_as_civil_dates() {

@@ -107,7 +107,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::tests::table;
+    use crate::session_table::tests::table;
     use crate::time::{Interval, MINUTE};
 
     fn presence(stretches: &[(i64, i64)], present: impl Fn(u32) -> bool) -> Presence {

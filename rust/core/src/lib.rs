@@ -10,6 +10,7 @@
 //! | [`columns`] | sealed columns: bars that no longer change |
 //! | [`segment`] | append-only columns with a published length |
 //! | [`schedule`] | which bars a session should have |
+//! | [`session_table`] | all sessions of a calendar, when it is open |
 //! | [`gap`] | presence bitmap, missing runs |
 //! | [`merge`] | sorted sources into one stream |
 //! | [`aggregate`] | fine bars into coarse ones |
@@ -32,6 +33,7 @@ pub mod replay;
 pub mod schedule;
 pub mod segment;
 pub mod series;
+pub mod session_table;
 pub mod store;
 pub mod time;
 

@@ -35,6 +35,8 @@ pub struct Stop {
     pub woke: bool,
     /// Whether the session is over.
     pub ended: bool,
+    /// Whether it stands at the limit it was given, everything up to there played and nothing after it.
+    pub held: bool,
 }
 
 /// How much was played.
@@ -87,25 +89,38 @@ impl Replay {
         self.progress
     }
 
-    /// Play to the next instant to wake for, or about `most_bars` bars, or the end.
+    /// Play to the next instant to wake for, or about `most_bars` bars, or the limit `until`, or the end.
     ///
     /// # Errors
     /// Those of the store for a bar it refuses; the replay is over then.
-    pub fn run(&mut self, wake: &Wake, most_bars: u64) -> Result<Stop> {
-        let enough = self.progress.bars + most_bars;
-        let result = self.run_until(wake, enough);
+    pub fn run(&mut self, wake: &Wake, most_bars: u64, until: Option<i64>) -> Result<Stop> {
+        let enough = self.progress.bars.saturating_add(most_bars);
+        let result = self.run_until(wake, enough, until.unwrap_or(i64::MAX));
         if result.is_err() {
             self.finish();
         }
         result
     }
 
-    fn run_until(&mut self, wake: &Wake, enough: u64) -> Result<Stop> {
+    fn run_until(&mut self, wake: &Wake, enough: u64, until: i64) -> Result<Stop> {
         let store = self.store.clone();
         loop {
             let mut writing = store.write();
             let next_end = writing.next_end();
-            let Some(instant) = self.next_instant(next_end) else {
+            let next = self.next_instant(next_end);
+            if !self.ended && next.unwrap_or(self.close) > until {
+                // The clock of the store stands at the limit too: what is due by then counts.
+                if writing.clock() < until {
+                    writing.finish_instant(until)?;
+                    writing.publish();
+                }
+                drop(writing);
+                return Ok(Stop {
+                    held: true,
+                    ..self.stop(Vec::new(), false)
+                });
+            }
+            let Some(instant) = next else {
                 if !self.ended {
                     let close = self.close.max(writing.clock());
                     writing.finish_instant(close)?;
@@ -165,6 +180,7 @@ impl Replay {
             changes,
             woke,
             ended: self.ended,
+            held: false,
         }
     }
 

@@ -17,8 +17,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::gap::{MissingRun, Presence};
 use crate::metrics::MetricsCell;
-use crate::schedule::SessionTable;
 use crate::series::{Scope, Series, Snapshot};
+use crate::session_table::SessionTable;
 use crate::time::Interval;
 pub use outcome::{
     IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, Quarantined, Revision, SessionCounts,

@@ -12,8 +12,9 @@ use tapeloom_core::bar::{Bar, DERIVED, PARTIAL};
 use tapeloom_core::columns::Columns;
 use tapeloom_core::merge::{Merge, Source};
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::schedule::{SessionTable, Stretch, TableColumns};
+use tapeloom_core::schedule::Stretch;
 use tapeloom_core::series::Scope;
+use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::store::{Outcome, Policies, SessionStart, Store};
 use tapeloom_core::time::{Interval, MINUTE};
 
@@ -23,8 +24,20 @@ const DAY: i64 = 24 * 60;
 fn table() -> Arc<SessionTable> {
     let days: [&[(i64, i64)]; 3] = [&[(570, 690)], &[(570, 633)], &[(540, 600), (640, 700)]];
     let mut columns = TableColumns {
+        first_day: 0,
+        last_day: 2,
+        covered: Stretch {
+            start: 0,
+            end: 3 * DAY * MINUTE,
+        },
+        dates: Vec::new(),
+        opens: Vec::new(),
+        closes: Vec::new(),
         segment_offsets: vec![0],
-        ..TableColumns::default()
+        segments: Vec::new(),
+        pre_opens: Vec::new(),
+        post_closes: Vec::new(),
+        spans: Vec::new(),
     };
     for (day, stretches) in days.iter().enumerate() {
         let at = |minute: i64| (day as i64 * DAY + minute) * MINUTE;
@@ -197,10 +210,12 @@ proptest! {
     fn a_replay_agrees_with_one_batch(
         day in 0_i32..3,
         minutes in prop::collection::btree_set(540_i64..700, 0..160),
+        limits in prop::collection::btree_set(530_i64..720, 0..4),
         complete in any::<bool>(),
     ) {
         let completeness = if complete { Completeness::Complete } else { Completeness::Any };
         let table = table();
+        let mut limits = limits.into_iter().map(|minute| (i64::from(day) * DAY + minute) * MINUTE).peekable();
         let regular: Vec<Bar> = minutes.iter()
             .map(|minute| bar((i64::from(day) * DAY + minute) * MINUTE, *minute as u16))
             .filter(|bar| table.session(day as usize).is_regular(bar.ts))
@@ -216,9 +231,17 @@ proptest! {
         let mut delivered = 0;
         let mut clock = i64::MIN;
         loop {
-            let stop = replay.run(&Wake::EachInstant, u64::MAX / 2).unwrap();
+            let stop = replay.run(&Wake::EachInstant, u64::MAX, limits.peek().copied()).unwrap();
             prop_assert!(stop.clock >= clock, "the clock never goes back");
             clock = stop.clock;
+            if let Some(limit) = limits.peek().copied() {
+                prop_assert!(clock <= limit, "nothing after the limit is played");
+            }
+            if stop.held {
+                prop_assert_eq!(Some(clock), limits.next());
+                let known = regular.iter().filter(|bar| bar.ts + MINUTE <= clock).count();
+                prop_assert_eq!(delivered, known, "everything up to the limit is played");
+            }
             for change in &stop.changes {
                 prop_assert_eq!(change.end, clock, "a bar is told when it is known");
                 prop_assert_eq!(change.series > 0, change.bar.flags & DERIVED != 0);

@@ -18,7 +18,7 @@ use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::export;
-use crate::schedule::PySessionTable;
+use crate::session_table::PySessionTable;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, sequence, name = "Bars", module = "tapeloom._core")]

@@ -2,8 +2,12 @@
 
 use numpy::{PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyInt, PyString};
+use pyo3::types::{
+    PyBool, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyInt, PyString, PyTimeAccess,
+    PyTzInfoAccess,
+};
 use tapeloom_core::aggregate::Completeness;
+use tapeloom_core::error::days_since_epoch;
 use tapeloom_core::series::Scope;
 use tapeloom_core::time::{Interval, likely_unit};
 
@@ -90,6 +94,9 @@ pub(crate) fn timestamp(value: &Bound<'_, PyAny>, zone: &Py<PyAny>, name: &str) 
         }
         return Ok(ns);
     }
+    if let Some(ns) = aware_datetime(value)? {
+        return Ok(ns);
+    }
     let py = value.py();
     let kwargs = pyo3::types::PyDict::new(py);
     kwargs.set_item("name", name)?;
@@ -98,6 +105,27 @@ pub(crate) fn timestamp(value: &Bound<'_, PyAny>, zone: &Py<PyAny>, name: &str) 
         .getattr("to_ns")?
         .call((value, zone), Some(&kwargs))?;
     Ok(ns.extract()?)
+}
+
+/// An aware datetime as nanoseconds; `None` for naive ones and for subclasses, which may hold nanoseconds.
+pub(crate) fn aware_datetime(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    let Ok(at) = value.cast_exact::<PyDateTime>() else {
+        return Ok(None);
+    };
+    if at.get_tzinfo().is_none() {
+        return Ok(None);
+    }
+    let offset = at.call_method0("utcoffset")?;
+    let Ok(offset) = offset.cast::<PyDelta>() else {
+        return Ok(None);
+    };
+    let days = days_since_epoch(at.get_year(), at.get_month(), at.get_day());
+    let clock = (i64::from(at.get_hour()) * 60 + i64::from(at.get_minute())) * 60
+        + i64::from(at.get_second());
+    let shift = i64::from(offset.get_days()) * 86_400 + i64::from(offset.get_seconds());
+    let micros = (days * 86_400 + clock - shift) * 1_000_000 + i64::from(at.get_microsecond())
+        - i64::from(offset.get_microseconds());
+    Ok(micros.checked_mul(1_000))
 }
 
 /// A bound that may be open.

@@ -131,7 +131,7 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 /// An exception of `tapeloom.errors` with its facts, or the error of trying to make it.
-fn raised(
+pub(crate) fn raised(
     py: Python<'_>,
     class: &str,
     text: String,

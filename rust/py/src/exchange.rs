@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyTzInfo};
 use tapeloom_core::error::civil;
-use tapeloom_core::schedule::SessionTable;
+use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
 use crate::error::{BindError, BindResult};
@@ -32,22 +32,31 @@ impl Exchange {
 
     /// An instant as aware datetime in the zone; nanoseconds below a microsecond are cut.
     pub(crate) fn datetime<'py>(&self, py: Python<'py>, ns: i64) -> PyResult<Bound<'py, PyAny>> {
-        let utc = PyTzInfo::utc(py)?;
-        let micros = ns.div_euclid(1_000);
-        let seconds = micros.div_euclid(1_000_000);
-        let (year, month, day) = civil(seconds.div_euclid(86_400));
-        let rest = seconds.rem_euclid(86_400) as u32;
-        let at = PyDateTime::new(
-            py,
-            year as i32,
-            month as u8,
-            day as u8,
-            (rest / 3_600) as u8,
-            (rest / 60 % 60) as u8,
-            (rest % 60) as u8,
-            micros.rem_euclid(1_000_000) as u32,
-            Some(&utc),
-        )?;
-        at.call_method1("astimezone", (&self.zone,))
+        aware(py, &self.zone, ns)
     }
+}
+
+/// An instant as aware datetime in a zone; nanoseconds below a microsecond are cut.
+pub(crate) fn aware<'py>(
+    py: Python<'py>,
+    zone: &Py<PyAny>,
+    ns: i64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let utc = PyTzInfo::utc(py)?;
+    let micros = ns.div_euclid(1_000);
+    let seconds = micros.div_euclid(1_000_000);
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let rest = seconds.rem_euclid(86_400) as u32;
+    let at = PyDateTime::new(
+        py,
+        year as i32,
+        month as u8,
+        day as u8,
+        (rest / 3_600) as u8,
+        (rest / 60 % 60) as u8,
+        (rest % 60) as u8,
+        micros.rem_euclid(1_000_000) as u32,
+        Some(&utc),
+    )?;
+    at.call_method1("astimezone", (zone,))
 }

@@ -10,9 +10,10 @@ mod error;
 mod exchange;
 mod export;
 mod interval;
+mod market_hours;
 mod merge;
 mod replay;
-mod schedule;
+mod session_table;
 mod store;
 
 use pyo3::prelude::*;
@@ -21,7 +22,8 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<interval::PyInterval>()?;
-    module.add_class::<schedule::PySessionTable>()?;
+    module.add_class::<session_table::PySessionTable>()?;
+    module.add_class::<market_hours::PyMarketHours>()?;
     module.add_class::<bar::PyBarData>()?;
     module.add_class::<bars::PyBars>()?;
     module.add_class::<store::PyStore>()?;

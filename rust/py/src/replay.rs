@@ -83,13 +83,14 @@ impl PyReplay {
         Ok(())
     }
 
-    #[pyo3(signature = (*, each_instant=false, intervals=None, most_bars=200_000))]
+    #[pyo3(signature = (*, each_instant=false, intervals=None, most_bars=200_000, until=None))]
     fn run(
         &self,
         py: Python<'_>,
         each_instant: bool,
         intervals: Option<Vec<Bound<'_, PyAny>>>,
         most_bars: u64,
+        until: Option<i64>,
     ) -> BindResult<PyBatch> {
         let wake = match (each_instant, intervals) {
             (true, _) => Wake::EachInstant,
@@ -103,13 +104,14 @@ impl PyReplay {
         };
         let mut replay = self.idle()?;
         let running: &mut Replay = &mut replay;
-        let stop = py.detach(|| running.run(&wake, most_bars))?;
+        let stop = py.detach(|| running.run(&wake, most_bars, until))?;
         let progress = replay.progress();
         Ok(PyBatch {
             ts: stop.clock,
             epoch: stop.epoch,
             woke: stop.woke,
             ended: stop.ended,
+            held: stop.held,
             instants: progress.instants,
             base_bars: progress.bars,
             derived_bars: progress.derived_bars,
@@ -158,6 +160,8 @@ pub(crate) struct PyBatch {
     woke: bool,
     #[pyo3(get)]
     ended: bool,
+    #[pyo3(get)]
+    held: bool,
     #[pyo3(get)]
     instants: u64,
     #[pyo3(get)]

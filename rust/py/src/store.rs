@@ -21,7 +21,7 @@ use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
-use crate::schedule::PySessionTable;
+use crate::session_table::PySessionTable;
 use answers::{
     Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_name, policy, report, runs,
 };

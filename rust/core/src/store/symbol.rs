@@ -11,8 +11,8 @@ use crate::bar::{Bar, CORRECTED, EXTENDED, LATE};
 use crate::error::{Error, Result};
 use crate::gap::Presence;
 use crate::metrics::Metrics;
-use crate::schedule::SessionTable;
 use crate::series::SeriesWriter;
+use crate::session_table::SessionTable;
 use crate::store::{
     Entry, IngestCounts, OnDuplicate, Outcome, Policies, Revision, Shared, SymbolId,
 };
@@ -119,7 +119,7 @@ impl SymbolWriter {
         let earlier = self.series[0].bars_between(history, i64::MIN, i64::MAX);
         let mut sessions: Vec<usize> = earlier
             .iter()
-            .filter_map(|bar| table.session_at(bar.ts))
+            .filter_map(|bar| table.session_of(bar.ts))
             .collect();
         sessions.dedup();
         for index in sessions {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::bar::Bar;
 use crate::error::{Error, Result};
-use crate::schedule::{Grid, SessionTable, Stretch};
+use crate::schedule::{Grid, Stretch};
+use crate::session_table::SessionTable;
 use crate::store::symbol::SymbolWriter;
 use crate::store::{
     Directory, IngestCounts, Policies, Quarantined, Revision, SessionState, SymbolId,

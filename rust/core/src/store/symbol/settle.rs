@@ -5,7 +5,7 @@ use crate::bar::{Bar, CORRECTED, DERIVED, LATE};
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::schedule::SessionTable;
+use crate::session_table::SessionTable;
 use crate::store::symbol::{SymbolWriter, Touched};
 use crate::time::Interval;
 
@@ -92,7 +92,7 @@ impl SymbolWriter {
         let Some(table) = table else { return Ok(()) };
         let sessions: Vec<usize> = touched
             .iter()
-            .filter_map(|&ts| table.session_at(ts))
+            .filter_map(|&ts| table.session_of(ts))
             .collect();
         self.derive_history(table, &sessions, epoch)
     }
@@ -133,7 +133,7 @@ impl SymbolWriter {
             let stale = |bar: &Bar| {
                 bar.flags & DERIVED != 0
                     && table
-                        .session_at(bar.ts)
+                        .session_of(bar.ts)
                         .is_some_and(|index| wanted.binary_search(&index).is_ok())
             };
             self.series[at + 1].rewrite_history(stale, rows, epoch);

@@ -1,20 +1,46 @@
-"""Reads one JSON object from a file, strictly: no duplicate keys, no NaN, no huge file. Knows no configuration."""
+"""Reads one JSON object from a file, strictly: no duplicate keys, no NaN, no huge file. Knows nothing of its content."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any
-
-from tapeloom.config.faults import Fault, config_error
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["LARGEST_FILE", "read_object"]
+    from tapeloom.errors import TapeloomError
+
+    Failure: TypeAlias = Callable[[str, Iterable["Fault"]], TapeloomError]
+
+__all__ = ["LARGEST_FILE", "Fault", "listed", "read_object"]
 
 LARGEST_FILE = 2**20
+
+
+class Fault(NamedTuple):
+    """One fault: keys and positions from the top, and what is wrong there."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+    @property
+    def where(self) -> str:
+        """The path as text, such as ``session_data_config.symbols[2]``."""
+        text = ""
+        for part in self.path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        return text.removeprefix(".")
+
+
+def listed(name: str, faults: Iterable[Fault]) -> str:
+    """Return the text that lists faults, a line each."""
+    found = list(dict.fromkeys(faults))
+    number = "1 error" if len(found) == 1 else f"{len(found)} errors"
+    lines = [f"{f.where}: {f.message}" if f.path else f.message for f in found]
+    return "\n  ".join([f"{name}: {number}", *lines])
 
 
 class _Repeating(dict[str, Any]):
@@ -30,13 +56,15 @@ class _NotFinite:
         self.text = text
 
 
-def read_object(path: Path) -> tuple[dict[str, Any], list[Fault]]:
+def read_object(path: Path, failure: Failure) -> tuple[dict[str, Any], list[Fault]]:
     """Return the object in a file, and what breaks the rules of JSON in it.
 
     Parameters
     ----------
     path
         A file in UTF-8 with one JSON object, at most 1 MiB.
+    failure
+        Makes the error from the name of the file and its faults.
 
     Returns
     -------
@@ -47,10 +75,10 @@ def read_object(path: Path) -> tuple[dict[str, Any], list[Fault]]:
 
     Raises
     ------
-    ConfigError
-        If the file is missing, too large, not UTF-8, or no JSON object.
+    TapeloomError
+        As ``failure`` makes it, if the file is missing, too large, not UTF-8, or no JSON object.
     """
-    text = _read_text(path)
+    text = _read_text(path, failure)
     try:
         value = json.loads(
             text,
@@ -62,39 +90,39 @@ def read_object(path: Path) -> tuple[dict[str, Any], list[Fault]]:
         reason = (
             f"not JSON: line {error.lineno}, column {error.colno}: {_lower(error.msg)}"
         )
-        raise config_error(path.name, [Fault((), reason)]) from error
+        raise failure(path.name, [Fault((), reason)]) from error
     except RecursionError as error:
-        raise config_error(path.name, [Fault((), "nested too deeply")]) from error
+        raise failure(path.name, [Fault((), "nested too deeply")]) from error
     except ValueError as error:
         # Python refuses to read integers of thousands of digits.
         reason = f"not JSON: {_lower(str(error))}"
-        raise config_error(path.name, [Fault((), reason)]) from error
+        raise failure(path.name, [Fault((), reason)]) from error
     if not isinstance(value, dict):
         reason = f"the top level is {_kind(value)}; it must be an object: {{...}}"
-        raise config_error(path.name, [Fault((), reason)])
+        raise failure(path.name, [Fault((), reason)])
     faults: list[Fault] = []
     return _clean(value, (), faults), faults
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, failure: Failure) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except FileNotFoundError as error:
         reason = "no such file; give the path of a JSON file"
-        raise config_error(str(path), [Fault((), reason)]) from error
+        raise failure(str(path), [Fault((), reason)]) from error
     except OSError as error:
         reason = f"cannot be read: {_lower(error.strerror or str(error))}"
-        raise config_error(str(path), [Fault((), reason)]) from error
+        raise failure(str(path), [Fault((), reason)]) from error
     if len(raw) > LARGEST_FILE:
-        reason = "larger than 1 MiB; a configuration is a small JSON file"
-        raise config_error(path.name, [Fault((), reason)])
+        reason = "larger than 1 MiB; a small JSON file is expected"
+        raise failure(path.name, [Fault((), reason)])
     try:
         # Some editors put a byte order mark in front.
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 at byte {error.start}; save the file as UTF-8"
-        raise config_error(path.name, [Fault((), reason)]) from error
+        raise failure(path.name, [Fault((), reason)]) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+//! Look-ups at one instant or at a column of them.
+
+use numpy::{Element, PyArray1, PyArrayDescrMethods, PyReadonlyArray1, PyUntypedArrayMethods};
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyDate, PyInt};
+use tapeloom_core::error::civil;
+use tapeloom_core::session_table::SessionTable;
+
+use super::PySessionTable;
+use crate::convert;
+use crate::error::{BindError, BindResult, raised};
+use crate::exchange::aware;
+
+impl PySessionTable {
+    /// The answers at an instant (int, or what `to_ns` reads) or at an array of them; outside the table is an error.
+    pub(super) fn look_up<'py, T>(
+        &self,
+        ts: &Bound<'py, PyAny>,
+        answer: impl Fn(&SessionTable, i64) -> Option<T>,
+    ) -> BindResult<Bound<'py, PyAny>>
+    where
+        T: Element + Copy + Default + IntoPyObjectExt<'py>,
+    {
+        let py = ts.py();
+        let table = &*self.table;
+        let covered = |at: &i64| table.covers(*at);
+        let Some(column) = instants(ts)? else {
+            let at = convert::timestamp(ts, &self.zone, "ts")?;
+            let found = Some(at).filter(covered).and_then(|at| answer(table, at));
+            return match found {
+                Some(found) => Ok(found.into_bound_py_any(py)?),
+                None => Err(self.outside(py, at, None)),
+            };
+        };
+        let shape = column.len();
+        let column = column.as_array();
+        let mut failed = None;
+        let mut answers = Vec::with_capacity(shape);
+        for (row, &at) in column.iter().enumerate() {
+            let found = if table.covers(at) {
+                answer(table, at)
+            } else {
+                None
+            };
+            match found {
+                Some(found) => answers.push(found),
+                None => {
+                    failed = Some((row, at));
+                    break;
+                }
+            }
+        }
+        match failed {
+            Some((row, at)) => Err(self.outside(py, at, Some(row))),
+            None => Ok(PyArray1::from_vec(py, answers).into_any()),
+        }
+    }
+
+    /// Positions of sessions: `None`, or -1 in an array, for what belongs to none.
+    pub(super) fn positions<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {
+        let py = ts.py();
+        let Some(column) = instants(ts)? else {
+            let at = convert::timestamp(ts, &self.zone, "ts")?;
+            return Ok(self.table.session_of(at).into_bound_py_any(py)?);
+        };
+        let position = |&at: &i64| self.table.session_of(at).map_or(-1, |index| index as i64);
+        let found: Vec<i64> = column.as_array().iter().map(position).collect();
+        Ok(PyArray1::from_vec(py, found).into_any())
+    }
+
+    pub(super) fn check_covered(
+        &self,
+        py: Python<'_>,
+        ts: i64,
+        row: Option<usize>,
+    ) -> BindResult<()> {
+        if self.table.covers(ts) {
+            Ok(())
+        } else {
+            Err(self.outside(py, ts, row))
+        }
+    }
+
+    /// The error for an instant that the table does not cover, or beyond which it knows of no session.
+    fn outside(&self, py: Python<'_>, ts: i64, row: Option<usize>) -> BindError {
+        let make = || -> PyResult<PyErr> {
+            let columns = self.table.columns();
+            let day = |day: i32| {
+                let (year, month, day) = civil(i64::from(day));
+                PyDate::new(py, year as i32, month as u8, day as u8)
+            };
+            let (start, end) = (day(columns.first_day)?, day(columns.last_day)?);
+            let shown: String = aware(py, &self.zone, ts)?
+                .call_method0("isoformat")?
+                .extract()?;
+            let place = row.map_or(String::new(), |row| format!(" in row {row}"));
+            let what = if self.table.covers(ts) {
+                "is beyond the last or before the first session of"
+            } else {
+                "lies outside"
+            };
+            let text = format!(
+                "ts{place} is {shown}, which {what} the session table of {}, which covers {start} to {end}",
+                self.calendar
+            );
+            Ok(raised(py, "OutOfCalendarError", text, |facts| {
+                facts.set_item("got", ts)?;
+                facts.set_item("start", start)?;
+                facts.set_item("end", end)
+            }))
+        };
+        BindError::Python(make().unwrap_or_else(|error| error))
+    }
+}
+
+/// A column of instants, int64 nanoseconds or datetime64; `None` for anything that is no array.
+fn instants<'py>(ts: &Bound<'py, PyAny>) -> BindResult<Option<PyReadonlyArray1<'py, i64>>> {
+    if ts.is_exact_instance_of::<PyInt>() {
+        return Ok(None);
+    }
+    if let Ok(column) = ts.extract::<PyReadonlyArray1<'py, i64>>() {
+        return Ok(Some(column));
+    }
+    let Ok(array) = ts.cast::<numpy::PyUntypedArray>() else {
+        return Ok(None);
+    };
+    let kind = array.dtype().kind();
+    if kind == b'M' && array.ndim() == 1 {
+        let ns = ts
+            .call_method1("astype", ("datetime64[ns]",))?
+            .call_method1("view", ("int64",))?;
+        return Ok(Some(ns.extract()?));
+    }
+    Err(BindError::argument_type(format!(
+        "ts is an array of {}, {} dimensions; give 1-d int64 nanoseconds or datetime64",
+        array.dtype(),
+        array.ndim()
+    )))
+}
