@@ -27,7 +27,16 @@ CHAIN = [
     "demo",
     "cli",
 ]
-HEAVY = {"pandas", "pyarrow", "exchange_calendars", "pydantic", "typer", "rich"}
+HEAVY = {
+    "pandas",
+    "pyarrow",
+    "exchange_calendars",
+    "pandas_market_calendars",
+    "platformdirs",
+    "pydantic",
+    "typer",
+    "rich",
+}
 
 
 def modules() -> list[Path]:

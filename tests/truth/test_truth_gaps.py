@@ -36,9 +36,13 @@ class SessionEnds:
         self.runs[day] = gap_runs(session, self.symbol)
 
 
-def replayed(truth: GapTruth) -> tuple[SessionEnds, RunResult]:
+def replayed(
+    truth: GapTruth, exchange_group: str = "US_EQUITY"
+) -> tuple[SessionEnds, RunResult]:
     ends = SessionEnds(truth.symbol)
-    return ends, tapeloom.replay(str(truth.path), analysis=ends)
+    return ends, tapeloom.replay(
+        str(truth.path), exchange_group=exchange_group, analysis=ends
+    )
 
 
 def test_there_is_a_truth_for_every_us_equity_file(real_data: Path) -> None:

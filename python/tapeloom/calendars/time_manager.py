@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from tapeloom.calendars.alerts import Alert, Alerts
 from tapeloom.calendars.clock import BacktestClock, Clock, LiveClock
 from tapeloom.calendars.exchange_group import ExchangeGroup, resolve_exchange_group
-from tapeloom.calendars.market_calendar import MarketCalendar, SegmentKind
+from tapeloom.calendars.market_calendar import SegmentKind
 from tapeloom.calendars.market_questions import CacheStats, MarketQuestions
-from tapeloom.calendars.overlay import OverlayLike
+from tapeloom.calendars.overlay import Overlay, OverlayLike
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -389,8 +389,8 @@ class TimeManager(MarketQuestions):
 
     # Inside
 
-    def _publish(self, market: MarketCalendar) -> None:
-        super()._publish(market)
+    def _edit(self, overlay: Overlay) -> None:
+        super()._edit(overlay)
         self._alerts.restart(self._now(), again=False)
 
     def _every_session(self, alert: Alert) -> Alert:

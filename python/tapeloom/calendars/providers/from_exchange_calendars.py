@@ -149,6 +149,9 @@ def _weekdays(
     for begin, end, mask in masks:
         low = first if begin is None else max(first, _day(begin.date()))
         high = last if end is None else min(last, _day(end.date()))
+        if high - low < 6:
+            # Single Saturdays that trade make no Saturday a day that otherwise trades.
+            continue
         here = slice(low - first, max(low, high + 1) - first)
         # 1970-01-01 was a Thursday.
         trades[here] = np.array([sign == "1" for sign in mask])[(days[here] + 3) % 7]
