@@ -300,6 +300,8 @@ class _Backtest:
             measure_history_quality=config.session_data_config.historical.enable_quality,
             measure_session_quality=config.session_data_config.gap_filler.enable_session_quality,
         )
+        # Its table is the one of this moment, whatever is corrected later.
+        _ = self.session_data.session_table
         self._register()
         self._engine = AnalysisEngine(self.session_data)
         if analysis is not None:
@@ -351,7 +353,7 @@ class _Backtest:
             warnings=(*tally.warnings, *self.coordinator.source_warnings()),
             session_data=self.session_data,
             records=self.session_data.records,
-            table_fingerprint=self.time_manager.session_table.fingerprint,
+            table_fingerprint=self.session_data.session_table.fingerprint,
             total_seconds=time.perf_counter() - self._started,
             analysis_name=self._engine.name,
         )

@@ -80,7 +80,9 @@ class SessionCoordinator:
         self._engine = engine
         self._sessions = sessions
         self.progress = progress
-        self._table = time_manager.session_table
+        # The run keeps the calendar it began with, whatever is corrected meanwhile.
+        self._calendar = time_manager.calendar
+        self._table = self._calendar.table
         bases = {symbol.symbol: symbol.base for symbol in plan.symbols}
         self._queues = SessionQueues(
             source,
@@ -253,12 +255,11 @@ class SessionCoordinator:
         seconds = time.perf_counter() - started - waiting
         self._done, self._bars = at + 1, self._bars + last.base_bars
         self._streaming_seconds += seconds
-        session_date = from_day(int(self._table.dates[index]))
         self.tally.end_session(
             self._session_data,
             self._table,
             index,
-            is_early_close=self._time_manager.is_early_close(session_date)[0],
+            is_early_close=self._calendar.closes_early(int(self._table.dates[index])),
             last=last,
             load_seconds=self._queues.load_seconds,
             seconds=seconds,
