@@ -139,7 +139,8 @@ def test_alerts_change_no_result() -> None:
 
 
 def test_a_manager_can_be_used_for_one_run_after_another() -> None:
-    manager, calls = TimeManager(), []
+    manager = TimeManager()
+    calls: list[datetime] = []
     manager.before_close(timedelta(), calls.append)
     for _ in range(2):
         replay(whole(DAYS), manager, Watcher())

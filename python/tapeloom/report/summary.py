@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tapeloom.report.console import console_for
 from tapeloom.report.tables import (
     EDGE_SESSIONS,
     WORST_SYMBOLS,
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from rich.console import Console
-
     from tapeloom.session.result import RunResult, RunWarning
 
 __all__ = ["print_summary"]
 
-WIDTH = 100
 # What the full table of sessions needs when symbols have four letters.
 FULL_WIDTH = 94
 SYMBOLS_NAMED = 5
@@ -48,7 +46,7 @@ def print_summary(
     from rich.padding import Padding
     from rich.text import Text
 
-    console = _console(file if file is not None else sys.stdout)
+    console = console_for(file if file is not None else sys.stdout)
     every = result.sessions
     shown = every if all_sessions else sessions_worth_showing(every)
     narrow = console.width < FULL_WIDTH
@@ -70,18 +68,6 @@ def print_summary(
         console.print("warnings", style="bold")
         for warning in result.warnings:
             console.print(Padding(Text(_warning(warning)), (0, 0, 0, 2), expand=False))
-
-
-def _console(file: TextIO) -> Console:
-    from rich.console import Console
-
-    width = min(WIDTH, Console(file=file).width) if file.isatty() else WIDTH
-    # Names come from the user: brackets and colons in them are text.
-    console = Console(
-        file=file, width=width, highlight=False, markup=False, emoji=False
-    )
-    console.no_color = not file.isatty()
-    return console
 
 
 def _notes(result: RunResult, *, hidden: int) -> Iterator[str]:
