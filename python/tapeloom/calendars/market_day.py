@@ -132,7 +132,7 @@ def _times(value: object, key: str, *, most: int | None) -> list[int]:
             text = f"{key} is {_shown(value)}; times must rise"
             if times[i] < times[0]:
                 text += (
-                    ": an evening open belongs to the day before, such as '17:00-1d'"
+                    "; an open on the evening before is written '17:00-1d'"
                 )
             raise ValueError(text)
     return times

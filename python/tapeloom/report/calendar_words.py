@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date, datetime
 
     from tapeloom.calendars import TradingSession
     from tapeloom.calendars.calendar_diff import Aspect
@@ -103,11 +103,6 @@ def aspect_text(session: TradingSession, aspect: Aspect) -> str:
     if len(bounds) == 1:
         return clock_text(bounds[0], session.date)
     return ", ".join(_stretches(bounds, session.date))
-
-
-def in_utc(session: TradingSession) -> TradingSession:
-    """Return the session with its times in UTC."""
-    return session.in_zone(UTC)
 
 
 def _stretches(bounds: Sequence[datetime], day: date) -> list[str]:
