@@ -332,3 +332,33 @@ def test_the_program_can_be_started_as_a_module() -> None:
     assert done.stderr.startswith(
         "error: config file 'no-such-config.json' does not exist"
     )
+
+
+def test_an_overlay_corrects_the_calendar_of_the_run(folder: Path) -> None:
+    hours = {"regular": ["09:30", "13:10"]}
+    write_overlay(folder, {"XNYS": {"2024-11-29": hours}})
+    done = run(folder, "--overlay", str(folder / "fixes.json"))
+    assert done.exit_code == 0, done.output
+    # Ten minutes more, in which both symbols have no bar.
+    assert "10 at 13:00" in done.stdout
+    fingerprint = tapeloom.TimeManager(overlay=folder / "fixes.json").session_table
+    assert fingerprint.fingerprint in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_overlay_that_corrects_nothing_is_a_warning(folder: Path) -> None:
+    write_overlay(folder, {"XTKS": {"2024-11-29": "closed"}})
+    done = run(folder, "--quiet", "--overlay", str(folder / "fixes.json"))
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("warning: ")
+    assert "corrects nothing of XNYS" in done.stderr
+
+
+def test_an_overlay_with_faults_is_a_usage_error(folder: Path) -> None:
+    write_overlay(folder, {"XNYS": {"2024-11-29": "shut", "yesterday": "closed"}})
+    done = run(folder, "--overlay", str(folder / "fixes.json"))
+    assert_error(done, 2, "fixes.json: 2 errors", "yesterday: no date")
+
+
+def write_overlay(folder: Path, content: object) -> None:
+    (folder / "fixes.json").write_text(json.dumps(content), encoding="utf-8")

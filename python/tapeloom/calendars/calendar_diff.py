@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Differences of the same kind and the same wall times, with no session of either calendar between them."""
+    """Dates that differ alike: in the same aspects, at the same wall times."""
 
     differences: tuple[Difference, ...]
 
@@ -96,7 +96,9 @@ def shared_range(
         raise ArgumentError(text)
     start, end = start or low, end or high
     if start > end:
-        text = f"the first date is {start} and the last {end}; the first must not be later"
+        text = (
+            f"the first date is {start} and the last {end}; the first must not be later"
+        )
         raise ArgumentError(text, start=start, end=end)
     return start, end
 
@@ -143,19 +145,25 @@ def compare_calendars(
 def runs(
     differences: Sequence[Difference], first: MarketCalendar, second: MarketCalendar
 ) -> list[Run]:
-    """Return the differences of ``compare_calendars`` with neighbours that say the same put together."""
+    """Return the differences of ``compare_calendars`` with those that say the same put together, by first date.
+
+    Between the dates of one run lie dates of other runs, but no session on which the calendars agree.
+    """
     sessions = np.union1d(first.table.dates, second.table.dates)
     groups: list[list[Difference]] = []
-    previous: tuple[int, object] | None = None
+    growing: dict[object, list[Difference]] = {}
+    previous = -1
     for difference in differences:
         # A date that differs has a session in one of them, so that it has a place among these.
         place = int(np.searchsorted(sessions, to_day(difference.date)))
+        if place != previous + 1:
+            growing.clear()
+        previous = place
         said = _said(difference)
-        if previous == (place - 1, said):
-            groups[-1].append(difference)
-        else:
-            groups.append([difference])
-        previous = place, said
+        if said not in growing:
+            growing[said] = []
+            groups.append(growing[said])
+        growing[said].append(difference)
     return [Run(tuple(group)) for group in groups]
 
 
@@ -219,19 +227,17 @@ def _post_close(bounds: Bounds) -> int | None:
     return bounds[2] if bounds[2] > bounds[0][-1][1] else None
 
 
-def _said(difference: Difference) -> object:
+def _said(difference: Difference) -> tuple[object, ...]:
     """What makes two differences the same: the aspects, and the wall times and names on both sides."""
-    return difference.aspects, *(
-        (
-            session.holiday_name,
-            [_walls(session, aspect) for aspect in difference.aspects],
-        )
-        for session in (difference.first, difference.second)
-    )
+    said: list[object] = [difference.aspects]
+    for session in (difference.first, difference.second):
+        said.append(session.holiday_name)
+        said += [_walls(session, aspect) for aspect in difference.aspects]
+    return tuple(said)
 
 
-def _walls(session: TradingSession, aspect: Aspect) -> list[timedelta]:
+def _walls(session: TradingSession, aspect: Aspect) -> tuple[timedelta, ...]:
     midnight = datetime.combine(session.date, datetime.min.time())
-    return [
+    return tuple(
         bound.replace(tzinfo=None) - midnight for bound in bounds_of(session, aspect)
-    ]
+    )

@@ -72,6 +72,7 @@ _ZONES = {
     "24/7": "UTC",
     "24/5": "UTC",
 }
+_SECOND_SOURCE = "pandas_market_calendars:"
 
 # By calendar; the others have none, or their source tells.
 _EXTENDED_HOURS = {"XNYS": ExtendedHours(time(4), time(20), time(17))}
@@ -149,22 +150,23 @@ def _resolve(name: str) -> ExchangeGroup:
     if calendar in _ZONES:
         return ExchangeGroup(group, calendar, ZoneInfo(_ZONES[calendar]))
     source = source_of(name)
+    prefix = f"{source.name}:" if name.startswith(_SECOND_SOURCE) else ""
     version = source.version()
     kept = read_names(version).get(name)
     if kept is not None:
         return ExchangeGroup(kept[0], kept[0], ZoneInfo(kept[1]))
     found = source.find()
     if found is None:
-        raise _unknown(name, source.known_names())
-    prefix = f"{source.name}:" if name.startswith("pandas_market_calendars:") else ""
+        known = [prefix + code for code in source.known_names()]
+        raise _unknown(name, source.name, known)
     code = prefix + found.code
     write_names(version, {name: (code, str(found.zone))})
     return ExchangeGroup(code, code, found.zone)
 
 
-def _unknown(name: str, known: list[str]) -> UnknownExchangeError:
+def _unknown(name: str, source: str, known: list[str]) -> UnknownExchangeError:
     nearest = did_you_mean(name, [*_CALENDARS, *_OTHER_NAMES, *known])
-    text = f"exchange_group is {name!r}, which is no exchange group and no calendar of exchange_calendars"
+    text = f"exchange_group is {name!r}, which is no exchange group and no calendar of {source}"
     return UnknownExchangeError(
         text + (nearest or f"; groups are {', '.join(_CALENDARS)}"), got=name
     )

@@ -131,9 +131,7 @@ def _times(value: object, key: str, *, most: int | None) -> list[int]:
         if times[i - 1] >= times[i]:
             text = f"{key} is {_shown(value)}; times must rise"
             if times[i] < times[0]:
-                text += (
-                    "; an open on the evening before is written '17:00-1d'"
-                )
+                text += "; an open on the evening before is written '17:00-1d'"
             raise ValueError(text)
     return times
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, tzinfo
 from functools import lru_cache, partial
+from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -75,6 +76,8 @@ class MarketQuestions(MarketHours):
         self._group = resolve_exchange_group(exchange_group)
         self._given_overlay = overlay
         self._answers: _Answers | None = None
+        # Held while a table is loaded or edited, so that of two edits at once neither is lost.
+        self._changing = RLock()
 
     # What this is about
 
@@ -107,9 +110,13 @@ class MarketQuestions(MarketHours):
     def _known(self) -> _Answers:
         # Not in __init__: whoever asks for no calendar must not wait for one.
         if self._answers is None:
-            self._publish(
-                get_market_calendar(self._group.name, overlay=self._given_overlay)
-            )
+            with self._changing:
+                if self._answers is None:
+                    self._publish(
+                        get_market_calendar(
+                            self._group.name, overlay=self._given_overlay
+                        )
+                    )
         assert self._answers is not None
         return self._answers
 
@@ -176,10 +183,11 @@ class MarketQuestions(MarketHours):
 
     def is_early_close(self, session_date: date) -> tuple[bool, time | None]:
         """Return whether the session of a date closes early, and then its close as wall time of the exchange."""
-        if not self._known.market.closes_early(self._day(session_date)):
+        day, market = self._day(session_date), self._known.market
+        index = market.table.index_of(day)
+        if index is None or not market.closes_early(day):
             return False, None
-        hours = self.get_market_hours(session_date)
-        return True, None if hours is None else hours[1]
+        return True, from_ns(market.table.closes[index], self._group.zone).time()
 
     def get_grid(self, session_date: date, interval: IntervalLike) -> NDArray[np.int64]:
         """Return the starts of the bars a session should have.
@@ -293,10 +301,11 @@ class MarketQuestions(MarketHours):
         ArgumentError
             If ``start`` is later than ``end``.
         """
-        low, high = self._known.dates.rows(start, end)
+        known = self._known
+        low, high = known.dates.rows(start, end)
         if low == high:
             return None
-        table, zone = self._known.market.table, self._group.zone
+        table, zone = known.market.table, self._group.zone
         return from_ns(table.opens[low], zone), from_ns(table.closes[high - 1], zone)
 
     # Holidays, and edits of the calendar
@@ -348,10 +357,11 @@ class MarketQuestions(MarketHours):
         int
             How many of them traded before. After an error nothing has changed.
         """
-        closed = closures(self._known.market, holidays)
-        traded = sum(self.is_trading_day(day) for day in closed)
-        if closed:
-            self._edit(self.overlay.with_days(closed))
+        with self._changing:
+            closed = closures(self._known.market, holidays)
+            traded = sum(self.is_trading_day(day) for day in closed)
+            if closed:
+                self._edit(self.overlay.with_days(closed))
         return traded
 
     def register_market_hours(
@@ -393,16 +403,17 @@ class MarketQuestions(MarketHours):
         """
         last = start if end is None else end
         self._known.dates.rows(start, last)
-        days = registered_hours(
-            self._known.market,
-            self._day(start),
-            self._day(last),
-            regular=regular,
-            pre=pre,
-            post=post,
-            weekdays=weekdays,
-        )
-        self._edit(self.overlay.with_days(days))
+        with self._changing:
+            days = registered_hours(
+                self._known.market,
+                self._day(start),
+                self._day(last),
+                regular=regular,
+                pre=pre,
+                post=post,
+                weekdays=weekdays,
+            )
+            self._edit(self.overlay.with_days(days))
         return len(days)
 
     def _edit(self, overlay: Overlay) -> None:
@@ -412,7 +423,8 @@ class MarketQuestions(MarketHours):
 
     def invalidate_cache(self) -> None:
         """Forget the answers of ``get_trading_session`` and begin to count anew. Edits do so by themselves."""
-        self._publish(self._known.market)
+        with self._changing:
+            self._publish(self._known.market)
 
     def get_cache_stats(self) -> CacheStats:
         """Return how often ``get_trading_session`` was answered from its cache."""

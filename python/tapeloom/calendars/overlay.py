@@ -149,11 +149,11 @@ def _days(
 ) -> Iterator[tuple[date, MarketDay]]:
     for text, value in days.items():
         try:
-            # Python reads more forms than the one that everybody writes.
-            day = date.fromisoformat(text) if len(text) == 10 else None
+            day = date.fromisoformat(text)
         except (TypeError, ValueError):
             day = None
-        if day is None:
+        # Python reads more forms than the one that everybody writes, such as a day of a week of a year.
+        if day is None or day.isoformat() != text:
             faults.append(Fault((key, text), "no date; write YYYY-MM-DD"))
             continue
         hours = read_market_day(value)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import zlib
 import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,11 @@ def read_names(source: str) -> dict[str, tuple[str, str]]:
     if path is None:
         return {}
     try:
-        content = json.loads(path.read_bytes())
+        crc, text = path.read_bytes().split(b" ", 1)
+        # A letter that fell over may name another calendar.
+        if int(crc, 16) != zlib.crc32(text):
+            return {}
+        content = json.loads(text)
         return {
             str(name): (str(code), str(zone))
             for name, (code, zone) in content.items()
@@ -108,7 +113,8 @@ def write_names(source: str, names: Mapping[str, tuple[str, str]]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, json.dumps(read_names(source) | dict(names)).encode())
+        text = json.dumps(read_names(source) | dict(names)).encode()
+        replace_file(path, b"%08x %s" % (zlib.crc32(text), text))
     except OSError as error:
         _log.info("calendar names not cached: %s", error)
 
@@ -116,7 +122,7 @@ def write_names(source: str, names: Mapping[str, tuple[str, str]]) -> None:
 def _names_path(source: str) -> Path | None:
     folder = cache_folder()
     readable = re.sub(r"[^A-Za-z0-9.]+", "-", source)
-    return None if folder is None else folder / f"names-{readable}.json"
+    return None if folder is None else folder / f"{readable}.names"
 
 
 def zone_version(zone: tzinfo) -> str:

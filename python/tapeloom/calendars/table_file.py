@@ -56,12 +56,13 @@ def read_table_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.in
     cut = content.find(b"\n")
     try:
         crc, text = int(content[:8], 16), content[9:cut]
+        numbers = memoryview(content)[cut + 1 :]
+        # First of all: nothing is made of what nobody wrote.
+        if crc != zlib.crc32(numbers, zlib.crc32(text)):
+            raise _unusable(path, "it is damaged")
         head = json.loads(text)
         if head["format"] != _FORMAT:
             raise _unusable(path, f"its format is {head['format']}, not {_FORMAT}")
-        numbers = memoryview(content)[cut + 1 :]
-        if crc != zlib.crc32(numbers, zlib.crc32(text)):
-            raise _unusable(path, "it is damaged")
         columns, at = {}, 0
         for name, length in head["columns"].items():
             columns[name] = np.frombuffer(numbers, _DTYPE, length, at)

@@ -205,16 +205,13 @@ class TimeManager(MarketQuestions):
             In live mode.
         """
         self._require_simulated("set_backtest_window")
-        low, high = self._known.dates.rows(start, end)
-        if low == high:
+        dates = self.get_trading_dates_in_range(start, end)
+        if not dates:
             text = f"the window from {start} to {end} has no session of {self._group.calendar}"
             raise ConfigError(
                 text, start=start, end=end, errors=[("backtest_config", text)]
             )
-        self._window = (
-            self.get_first_trading_date(start),
-            self.get_last_trading_date(end),
-        )
+        self._window = dates[0], dates[-1]
 
     def init_backtest(self) -> None:
         """Set the simulated clock to the regular open of the window's first session.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tapeloom.cli.calendar import calendar
 from tapeloom.cli.demo import demo
 from tapeloom.cli.run import run
 
@@ -46,3 +47,4 @@ def _options(
 
 app.command()(run)
 app.command()(demo)
+app.add_typer(calendar, name="calendar")

@@ -16,6 +16,7 @@ from tapeloom.errors import (
     ArgumentError,
     DuplicateBarError,
     InvalidBarError,
+    MissingDependencyError,
     OutOfCalendarError,
     PlanError,
     SymbolError,
@@ -38,7 +39,13 @@ INTERRUPTED = 130
 
 # A bar that breaks a rule came from a file here, not from an argument.
 _IN_THE_DATA = (InvalidBarError, DuplicateBarError, TimestampError, SymbolError)
-_IN_THE_REQUEST = (ArgumentError, PlanError, UnknownNameError, OutOfCalendarError)
+_IN_THE_REQUEST = (
+    ArgumentError,
+    MissingDependencyError,
+    OutOfCalendarError,
+    PlanError,
+    UnknownNameError,
+)
 
 
 def exit_code(error: TapeloomError) -> int:

@@ -40,7 +40,7 @@ def kind_of(session: TradingSession) -> str:
 def kind_text(session: TradingSession) -> str:
     """Return the kind of a date, with the name of the holiday if it has one."""
     kind = kind_of(session)
-    return f"{kind}: {session.holiday_name}" if session.holiday_name else kind
+    return f"{kind}, {session.holiday_name}" if session.holiday_name else kind
 
 
 def clock_text(instant: datetime, day: date) -> str:
@@ -81,7 +81,7 @@ def hours(session: TradingSession) -> str:
     """Return the hours of a date in one line, or why it has none."""
     if not session.is_trading_day:
         name = session.holiday_name
-        return f"closed: {name}" if name else "closed"
+        return f"closed, {name}" if name else "closed"
     extended = extended_hours(session)
     regular = ", ".join(regular_hours(session))
     return f"{regular}, extended {extended}" if extended else regular
