@@ -1,4 +1,4 @@
-"""The calendar of the New York Stock Exchange: asked one instant at a time, asked in bulk, loaded, and started cold.
+"""The calendar of the New York Stock Exchange, asked one instant at a time and in bulk.
 
 The peer is exchange_calendars, with the ``Timestamp`` it wants ready-made, and without its reading of arguments
 (``_parse=False``) where that can be switched off.
@@ -6,37 +6,30 @@ The peer is exchange_calendars, with the ``Timestamp`` it wants ready-made, and 
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
-
 from benches.python.ratios import Comparison, Targets, Way
+
 from tapeloom import TimeManager
-from tapeloom.calendars import get_market_calendar
-from tapeloom.calendars.table_cache import read_cached, write_cached
-from tapeloom.calendars.table_record import from_record, to_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-MINUTE = 60_000_000_000
+NS_PER_S = 1_000_000_000
+MINUTE = 60 * NS_PER_S
 DAY = 1440 * MINUTE
 EPOCH = date(1970, 1, 1)
 # Years that the peer's default range holds and goes on holding for a while: it moves with the wall clock.
 FIRST, LAST = date(2015, 1, 1), date(2025, 12, 31)
 
 IS_OPEN = Targets(20, 30, 50)
-BUILD = Targets(20, 90, 200)
-# No slower than 1.3 times the peer.
-IMPORT = Targets(1 / 1.3)
+# exchange_calendars uses what pandas is going to change.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 class Questions(NamedTuple):
@@ -89,9 +82,8 @@ def as_stamps(instants: list[int]) -> list[Any]:
     return [pd.Timestamp(ns, tz="UTC") for ns in instants]
 
 
-def as_datetimes(instants: list[int]) -> list[datetime]:
-    start = datetime(1970, 1, 1, tzinfo=UTC)
-    return [start + timedelta(microseconds=ns // 1000) for ns in instants]
+def as_datetimes(instants: list[int], zone: tzinfo) -> list[datetime]:
+    return [datetime.fromtimestamp(ns // NS_PER_S, zone) for ns in instants]
 
 
 def ns_of(stamp: Any) -> int:
@@ -104,22 +96,25 @@ def test_is_open_at_an_instant(
 ) -> None:
     stamps = as_stamps(asked.instants)
     open_at = peer.is_open_on_minute
+    ask, table = time_manager.is_market_open, time_manager.session_table
+    aware = as_datetimes(asked.instants, time_manager.timezone)
+    naive = [each.replace(tzinfo=None) for each in aware]
     compare(
         "is the market open",
         ours=[
-            Way("TimeManager, int", time_manager.is_market_open, asked.instants),
-            Way(
-                "SessionTable, int", time_manager.session_table.is_open, asked.instants
-            ),
-            Way(
-                "TimeManager, datetime",
-                time_manager.is_market_open,
-                as_datetimes(asked.instants),
-            ),
+            Way("TimeManager, int", ask, asked.instants),
+            Way("SessionTable, int", table.is_open, asked.instants),
+            Way("TimeManager, aware datetime", ask, aware),
+            Way("TimeManager, naive datetime", ask, naive),
         ],
         peers=[
             Way("is_open_on_minute", open_at, stamps, bool),
-            Way("the same, _parse=False", partial(open_at, _parse=False), stamps, bool),
+            Way(
+                "is_open_on_minute, _parse=False",
+                partial(open_at, _parse=False),
+                stamps,
+                bool,
+            ),
         ],
         targets=IS_OPEN,
     )
@@ -136,7 +131,7 @@ def test_next_open_after_an_instant(
         peers=[
             Way("next_open", following, stamps, ns_of),
             Way(
-                "the same, _parse=False",
+                "next_open, _parse=False",
                 partial(following, _parse=False),
                 stamps,
                 ns_of,
@@ -163,7 +158,7 @@ def test_session_of_an_instant(
         ],
         peers=[
             Way("minute_to_session", peer.minute_to_session, stamps, days_of),
-            Way("the same, _parse=False", session_of, stamps, days_of),
+            Way("minute_to_session, _parse=False", session_of, stamps, days_of),
         ],
     )
 
@@ -231,108 +226,4 @@ def test_is_open_for_a_column_of_minutes(
         peers=[Way("numpy searchsorted", by_search, [column], bytes, asked.many)],
         # Wall time: a batch may use more than this thread.
         clock=time.perf_counter,
-    )
-
-
-def test_session_table_from_the_cache(
-    compare: Comparison, time_manager: TimeManager
-) -> None:
-    """From the file to a calendar that can be asked; looking up which versions are installed is not in it."""
-    xnys = pytest.importorskip("exchange_calendars.exchange_calendar_xnys")
-    market = get_market_calendar("US_EQUITY")
-    key = {"calendar": "XNYS", "made by": "the benches"}
-    write_cached(key, *to_record(market))
-    low, high = ((day - EPOCH).days * DAY for day in (FIRST, LAST))
-
-    def load(_: None) -> NDArray[np.int64]:
-        found = read_cached(key)
-        assert found is not None
-        kept = from_record(*found, zone=market.table.zone, overlay=market.overlay)
-        return kept.table.opens
-
-    def build(_: None) -> Any:
-        return xnys.XNYSExchangeCalendar()
-
-    def within(opens: NDArray[np.int64]) -> list[int]:
-        return opens[(opens >= low) & (opens < high)].tolist()
-
-    def opens_of(calendar: Any) -> list[int]:
-        return within(calendar.opens.to_numpy("datetime64[ns]").astype(np.int64))
-
-    compare(
-        "make the calendar",
-        ours=[Way("from the cache, 46 years", load, [None], within)],
-        peers=[Way("XNYSExchangeCalendar(), 21 years", build, [None], opens_of)],
-        targets=BUILD,
-    )
-
-
-def in_a_child(work: str, answer: str) -> tuple[float, str]:
-    """CPU seconds of some lines in a new interpreter, whose own start is not in it, and what an expression gives then."""
-    code = f"import time\nbegan = time.process_time()\n{work}\ntook = time.process_time() - began\nprint(took, {answer})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    seconds, said = done.stdout.split(maxsplit=1)
-    return float(seconds), said
-
-
-def started_cold(
-    compare: Comparison,
-    case: str,
-    ours: dict[str, Any],
-    peers: dict[str, Any],
-    targets: Targets | None,
-) -> None:
-    def sampler(work: str, answer: str) -> Callable[[], float]:
-        return lambda: in_a_child(work, answer)[0]
-
-    # The first one also fills the caches.
-    said = {in_a_child(*code)[1] for code in (*ours.values(), *peers.values())}
-    assert len(said) == 1
-    first = next(iter(ours.values()))
-    compare.benchmark.group = case
-    compare.benchmark.pedantic(in_a_child, args=first, rounds=3)
-    if compare.benchmark.enabled:
-        compare.measure(
-            case,
-            ours={name: sampler(*code) for name, code in ours.items()},
-            peers={name: sampler(*code) for name, code in peers.items()},
-            targets=targets,
-        )
-
-
-def test_import(compare: Comparison) -> None:
-    started_cold(
-        compare,
-        "import, new process",
-        {"import tapeloom": ("import tapeloom", "''")},
-        {"import numpy": ("import numpy", "''")},
-        IMPORT,
-    )
-
-
-def test_first_calendar_of_a_process(compare: Comparison) -> None:
-    pytest.importorskip("exchange_calendars")
-    low, high = ((day - EPOCH).days * DAY for day in (FIRST, LAST))
-    within = f"opens[(opens >= {low}) & (opens < {high})].sum()"
-    started_cold(
-        compare,
-        "first calendar, new process",
-        {
-            "TimeManager().session_table": (
-                "from tapeloom import TimeManager\nopens = TimeManager().session_table.opens",
-                within,
-            )
-        },
-        {
-            'get_calendar("XNYS")': (
-                'import exchange_calendars\nopens = exchange_calendars.get_calendar("XNYS").opens',
-                within.replace(
-                    "opens[",
-                    "(opens := opens.to_numpy('datetime64[ns]').astype('int64'))[",
-                ),
-            )
-        },
-        None,
     )

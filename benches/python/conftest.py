@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from benches.python.ratios import Comparison, Row, as_table
 
 if TYPE_CHECKING:

@@ -22,6 +22,9 @@ class Targets(NamedTuple):
     moonshot: float | None = None
 
 
+_HEAD = ("case", "tapeloom", "time", "peer", "time", "ratio", *Targets._fields)
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """One way to answer a list of questions."""
@@ -113,29 +116,28 @@ class Comparison:
     ) -> None:
         """Sample everything in turn (A B C, A B C, ...), and keep a row for each of ours and each peer."""
         gc.collect()
-        samples = [*ours.items(), *peers.items()]
-        taken: dict[str, list[float]] = {name: [] for name, _ in samples}
+        taken: dict[Callable[[], float], list[float]] = {
+            sample: [] for sample in (*ours.values(), *peers.values())
+        }
         for _ in range(rounds):
-            for name, sample in samples:
-                taken[name].append(sample())
-        seconds = {name: median(values) for name, values in taken.items()}
-        for own in ours:
-            for peer in peers:
-                row = Row(case, own, seconds[own], peer, seconds[peer], targets)
+            for sample, seconds in taken.items():
+                seconds.append(sample())
+        for own, own_sample in ours.items():
+            for peer, peer_sample in peers.items():
+                times = median(taken[own_sample]), median(taken[peer_sample])
+                row = Row(case, own, times[0], peer, times[1], targets)
                 self.rows.append(row)
                 self.benchmark.extra_info[f"{own} / {peer}"] = round(row.ratio, 2)
 
 
 def as_table(rows: Sequence[Row]) -> list[str]:
     """Return the lines of a Markdown table."""
-    head = "case|tapeloom|time|peer|time|ratio|floor|goal|moonshot".split("|")
-    cells = [head, ["---"] * len(head)]
+    cells = [list(_HEAD), ["---"] * len(_HEAD)]
     for row in rows:
         targets = row.targets or (None, None, None)
-        cells.append(
-            [row.case, row.ours, _time(row.seconds), row.peer, _time(row.peer_seconds)]
-            + [_times(row.ratio), *map(_times, targets)]
-        )
+        sides = [row.ours, _time(row.seconds), row.peer, _time(row.peer_seconds)]
+        ratios = map(_times, (row.ratio, *targets))
+        cells.append([row.case, *sides, *ratios])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
 
