@@ -172,7 +172,7 @@ class SessionTable:
     @overload
     def previous_close(self, ts: _Instants) -> _Int64:
         """Last regular close before an instant, ns."""
-    def session_type(self, ts: int) -> _SessionType:
+    def session_type(self, ts: TimestampLike) -> _SessionType:
         """What the market does at an instant."""
     def segments(self, index: int) -> list[tuple[int, int]]:
         """Regular stretches of a session, ``[start, end)`` ns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -11,7 +12,13 @@ from hypothesis import strategies as st
 
 from tapeloom import TimeManager
 from tapeloom.calendars import BacktestClock
-from tapeloom.errors import ArgumentError, ArgumentTypeError, ClockError, StateError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CalendarError,
+    ClockError,
+    StateError,
+)
 
 FIVE_MINUTES = timedelta(minutes=5)
 
@@ -268,6 +275,98 @@ def test_a_live_manager_calls_the_same_alerts_when_it_is_asked_to() -> None:
     assert calls.at == ["07-02 15:00", "07-02 15:55", "07-03 12:55"]
     with pytest.raises(StateError, match="live"):
         live.stand_at(0)
+
+
+def test_an_edit_keeps_what_is_due_and_not_called_yet() -> None:
+    clock = HandClock("07-02 19:50")
+    live = TimeManager(mode="live", clock=clock)
+    calls = Calls(live)
+    live.before_close(FIVE_MINUTES, calls)
+    clock.move("07-02 19:56")
+    live.add_holiday(date(2025, 7, 7))
+    assert live.run_alerts() == 1
+    assert calls.at == ["07-02 15:55"]
+
+
+def test_the_clock_is_not_moved_from_inside_an_alert(us: TimeManager) -> None:
+    us.set_backtest_time(wall("07-02 09:30"))
+    for move in (
+        lambda _: us.reset_backtest_clock(),
+        lambda _: us.set_backtest_time(wall("07-03 09:30")),
+        lambda _: us.advance_to_market_open(),
+    ):
+        at = us.get_current_time() + timedelta(minutes=1)
+        us.at(at, move)
+        with pytest.raises(StateError, match="from inside an alert"):
+            us.set_backtest_time(wall("07-02 12:00"))
+        assert us.get_current_time() == at
+
+
+def test_going_past_an_alert_gives_it_up(
+    us: TimeManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = Calls(us)
+    us.at(wall("07-02 09:00"), calls)
+    us.reset_backtest_clock(wall("07-02 12:00"))
+    us.set_backtest_time(wall("07-02 13:00"))
+    assert calls.at == []
+    assert "the clock begins later" in caplog.text
+
+
+@pytest.mark.parametrize("delta", [timedelta.max, timedelta(days=367)])
+def test_a_delta_of_years_is_an_error(us: TimeManager, delta: timedelta) -> None:
+    with pytest.raises(ArgumentError, match="at most a year"):
+        us.after_open(delta, print)
+
+
+def test_an_alert_may_be_set_again_for_its_own_instant(us: TimeManager) -> None:
+    calls = Calls(us)
+    us.set_backtest_time(1_751_463_000_000_000_000)
+    us.at(
+        1_751_463_060_000_000_999,
+        lambda when: us.at(when, lambda _: calls.at.append("again")),
+    )
+    us.set_backtest_time(wall("07-02 12:00"))
+    assert calls.at == ["again"]
+
+
+def test_setting_and_cancelling_many_alerts_keeps_none(us: TimeManager) -> None:
+    us.set_backtest_time(wall("07-02 09:30"))
+    us.at(wall("07-02 09:31"), lambda _: None)
+    for _ in range(2_000):
+        us.at(wall("07-02 12:00"), print).cancel()
+        us.before_close(FIVE_MINUTES, print).cancel()
+    assert len(us._alerts._heap) < 200
+    assert len(us._alerts._repeated) == 0
+
+
+def test_a_faulty_calendar_leaves_no_alert_behind() -> None:
+    broken = TimeManager(overlay={"XNYS": {"soon": "closed"}})
+    with pytest.raises(CalendarError):
+        broken.before_close(FIVE_MINUTES, print)
+    broken.set_backtest_time(wall("07-02 09:30"))
+    assert broken.next_alert is None
+
+
+def test_setting_an_alert_and_editing_at_once_do_not_wait_for_each_other() -> None:
+    for _ in range(20):
+        live = TimeManager(mode="live", clock=HandClock("07-02 19:50"))
+        start = Barrier(2)
+
+        def set_alert(live: TimeManager = live, start: Barrier = start) -> None:
+            start.wait()
+            live.before_close(FIVE_MINUTES, print)
+
+        def edit(live: TimeManager = live, start: Barrier = start) -> None:
+            start.wait()
+            live.add_holiday(date(2025, 7, 7))
+
+        threads = [Thread(target=set_alert), Thread(target=edit)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
 
 
 STEPS = st.lists(st.integers(0, 6 * 24 * 60), min_size=1, max_size=8)

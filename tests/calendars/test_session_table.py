@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +16,15 @@ import pytest
 
 from tapeloom._core import SessionTable
 from tapeloom.calendars import (
+    exchange_group,
     from_day,
     get_market_calendar,
     get_session_table,
     resolve_exchange_group,
+    session_table,
     to_day,
 )
+from tapeloom.calendars.providers import from_exchange_calendars
 from tapeloom.errors import ArgumentTypeError, CalendarError, UnknownExchangeError
 from tapeloom.timestamps import to_ns
 
@@ -127,8 +131,14 @@ def test_a_name_that_is_no_text_is_an_error(name: Any) -> None:
 
 
 def test_a_calendar_the_library_cannot_build_is_one_clear_error(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # Nothing that another test asked for helps out.
+    monkeypatch.setenv("TAPELOOM_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(session_table, "_loaded", {})
+    exchange_group._resolve.cache_clear()
+    from_exchange_calendars._open.cache_clear()
+
     def broken(*_args: object, **_kwargs: object) -> None:
         raise NotImplementedError
 

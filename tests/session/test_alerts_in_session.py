@@ -128,6 +128,58 @@ def test_an_alert_of_the_night_comes_between_the_sessions() -> None:
     assert seen == [(date(2025, 7, 2), False)]
 
 
+def test_an_alert_after_the_last_close_comes_like_those_of_the_days_before() -> None:
+    manager = TimeManager()
+    calls: list[datetime] = []
+    manager.after_open(timedelta(hours=8), calls.append)
+    replay(whole(DAYS), manager, Watcher())
+    assert [f"{when:%m-%d %H:%M}" for when in calls] == ["07-02 17:30", "07-03 17:30"]
+
+
+def test_an_alert_at_the_open_comes_after_the_session_has_started() -> None:
+    manager, watcher = TimeManager(), Watcher()
+    active = []
+
+    def look(_when: datetime) -> None:
+        assert watcher.session is not None
+        active.append((watcher.session.current_session_date, watcher.session.is_active))
+
+    manager.after_open(timedelta(), look)
+    replay(whole(DAYS), manager, watcher)
+    assert active == [(day.date, True) for day in DAYS]
+
+
+def test_alerts_follow_the_calendar_of_the_run_until_it_ends() -> None:
+    manager = TimeManager()
+    calls: list[datetime] = []
+
+    class Editor(Watcher):
+        def on_session_start(self, session: SessionData) -> None:
+            manager.register_market_hours(
+                date(2025, 7, 2), date(2025, 7, 7), regular=["09:30", "12:00"]
+            )
+
+    manager.before_close(timedelta(minutes=5), calls.append)
+    replay(whole(DAYS), manager, Editor())
+    assert [f"{when:%m-%d %H:%M}" for when in calls] == ["07-02 15:55", "07-03 12:55"]
+    following = manager.next_alert
+    assert following is not None
+    assert f"{following:%m-%d %H:%M}" == "07-07 11:55"
+
+
+def test_an_error_of_ours_in_an_alert_ends_the_run_like_any_other() -> None:
+    manager = TimeManager()
+
+    class Asker(Watcher):
+        def on_session_start(self, session: SessionData) -> None:
+            manager.after_open(
+                timedelta(minutes=1), lambda _: session.get_last_n_bars("AAA", -1)
+            )
+
+    with pytest.raises(AnalysisError, match=r"alert at 2025-07-02 09:31:00-04:00"):
+        replay(whole(DAYS), manager, Asker())
+
+
 def test_alerts_change_no_result() -> None:
     def played(manager: TimeManager) -> str:
         return replay(whole(DAYS), manager, Watcher()).session_data.state_hash()

@@ -145,7 +145,7 @@ class LiveClock:
         wall_before, monotonic_before = self._last
         elapsed = monotonic - monotonic_before
         expected = wall_before + elapsed
-        allowed = self._tolerance + elapsed // _ELAPSED_PER_SLEW
+        allowed = self._tolerance + max(elapsed, 0) // _ELAPSED_PER_SLEW
         if -allowed <= wall - expected <= allowed:
             return None
         return ClockJump(before=expected, after=wall)

@@ -98,7 +98,9 @@ def _load(group: ExchangeGroup, overlay: Overlay) -> MarketCalendar:
     kept = read_cached(key)
     if kept is not None:
         # A file that was tampered with may read well and hold nonsense.
-        with contextlib.suppress(TapeloomError, LookupError, TypeError, ValueError):
+        with contextlib.suppress(
+            TapeloomError, LookupError, TypeError, ValueError, OverflowError
+        ):
             return from_record(*kept, zone=group.zone, overlay=overlay)
     if len(overlay):
         base = _load(group, NO_OVERLAY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,14 +80,15 @@ def replace_file(path: Path, content: bytes) -> None:
     OSError
         If it cannot be written.
     """
-    handle, beside = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    # Not by tempfile, whose files only their owner may read.
+    beside = path.with_name(f".writing-{os.getpid()}-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             file.write(content)
-        Path(beside).replace(path)
+        beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(beside).unlink()
+            beside.unlink()
         raise
 
 

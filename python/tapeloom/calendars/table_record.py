@@ -93,7 +93,7 @@ def from_record(
         overlay=overlay,
         early_closes=_frozen(columns["early_closes"]),
         holidays=_frozen(columns["holidays"]),
-        holiday_names=head["holiday_names"],
+        holiday_names=dict(head["holiday_names"]),
     )
 
 

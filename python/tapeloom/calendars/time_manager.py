@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from tapeloom.calendars.alerts import Alert, Alerts
+from tapeloom.calendars.alerts import Alert, Alerts, SessionOffset
 from tapeloom.calendars.clock import BacktestClock, Clock, LiveClock
 from tapeloom.calendars.exchange_group import ExchangeGroup, resolve_exchange_group
 from tapeloom.calendars.market_calendar import SegmentKind
@@ -23,7 +24,9 @@ from tapeloom.errors import (
 from tapeloom.timestamps import TimestampLike, from_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tapeloom._core import SessionTable
 
 __all__ = ["CacheStats", "Mode", "SessionType", "TimeManager", "group_for"]
 
@@ -94,7 +97,7 @@ class TimeManager(MarketQuestions):
         self._clock: Clock
         if mode == "live":
             self._clock = LiveClock() if clock is None else clock
-            if not callable(getattr(clock or self._clock, "now_ns", None)):
+            if not callable(getattr(self._clock, "now_ns", None)):
                 text = f"clock is {clock!r}; a clock has a method now_ns()"
                 raise ArgumentTypeError(text, got=clock)
         else:
@@ -107,6 +110,10 @@ class TimeManager(MarketQuestions):
             self._clock = self._simulated = clock
         self._window: tuple[date, date] | None = None
         self._alerts = Alerts()
+        self._in_alert = False
+        self._running_table: SessionTable | None = None
+        #: When an alert was called last, as it was told.
+        self.last_alert: datetime | None = None
         super().__init__(exchange_group, overlay)
 
     # The clock
@@ -147,35 +154,39 @@ class TimeManager(MarketQuestions):
         ClockError
             If the instant lies before the clock; ``reset_backtest_clock`` goes back.
         StateError
-            In live mode.
+            In live mode, and from inside an alert.
         """
-        clock = self._require_simulated("set_backtest_time")
+        clock = self._movable_clock("set_backtest_time")
         ns = to_ns(ts, self._group.zone, name="ts")
         clock.check_forward(ns)
         if not clock.is_set:
-            # The clock never stood at what lies before.
-            for alert in self._alerts.drop_before(ns):
-                _log.warning("alert at %s: the clock begins later", alert.name)
-            self._alerts.restart(ns, again=True)
+            self._begin_alerts(ns)
         self._call_alerts(ns)
-        # An alert may have moved the clock further.
-        if not clock.is_set or clock.now_ns() < ns:
-            clock.set_ns(ns)
+        clock.set_ns(ns)
 
     def reset_backtest_clock(self, ts: TimestampLike | None = None) -> None:
         """Set the simulated clock to any instant, earlier ones included; without one, unset it.
 
-        Alerts of every session begin anew from there; those for one instant stay as they are.
+        Alerts of every session begin anew from there; those for single instants before it are given up.
 
         Raises
         ------
         StateError
-            In live mode.
+            In live mode, and from inside an alert.
         """
-        clock = self._require_simulated("reset_backtest_clock")
+        clock = self._movable_clock("reset_backtest_clock")
         ns = None if ts is None else to_ns(ts, self._group.zone, name="ts")
+        if ns is None:
+            self._alerts.restart(None, None, again=True)
+        else:
+            self._begin_alerts(ns)
         clock.reset(ns)
-        self._alerts.restart(ns, again=True)
+
+    def _begin_alerts(self, ns: int) -> None:
+        self._alerts.restart(ns, self._alert_table, again=True)
+        # The clock never stood at what lies before.
+        for alert in self._alerts.drop_before(ns):
+            _log.warning("alert at %s: the clock begins later", alert.name)
 
     # The window of a backtest
 
@@ -257,6 +268,8 @@ class TimeManager(MarketQuestions):
         """
         clock = self._require_simulated("advance_to_market_open")
         table, now = self.session_table, clock.now_ns()
+        # What the table does not cover is an error here.
+        table.session_type(now)
         if include_extended:
             index = int(table.pre_opens.searchsorted(now, side="right"))
             known = index < len(table)
@@ -295,7 +308,8 @@ class TimeManager(MarketQuestions):
         """
         ns = to_ns(instant, self._group.zone, name="instant")
         now = self._now()
-        if now is not None and ns < now:
+        # Datetimes are cut to microseconds; the present one is no past one.
+        if now is not None and ns // 1_000 < now // 1_000:
             shown, present = (
                 from_ns(at, self._group.zone).isoformat(" ") for at in (ns, now)
             )
@@ -303,7 +317,7 @@ class TimeManager(MarketQuestions):
             raise ArgumentError(text, got=instant)
         shown = from_ns(ns, self._group.zone).isoformat(" ")
         alert = Alert(shown, _callable(call), None)
-        self._alerts.add_once(alert, ns)
+        self._alerts.add_once(alert, ns if now is None else max(ns, now))
         return alert
 
     def before_close(
@@ -314,42 +328,35 @@ class TimeManager(MarketQuestions):
         Parameters
         ----------
         delta
-            How long before; 0 or more.
+            How long before; 0 to a year.
         call
             A function of one argument, the instant as aware datetime in the exchange's zone.
+
+        Raises
+        ------
+        ArgumentError
+            If ``delta`` is negative or longer than a year.
         """
-        ns = _ns_of(delta)
-
-        def following(start: int) -> int | None:
-            table = self.session_table
-            row = int(table.closes.searchsorted(start + ns, side="left"))
-            return int(table.closes[row]) - ns if row < len(table) else None
-
-        return self._every_session(
-            Alert(f"{delta} before close", _callable(call), following)
-        )
+        offset = SessionOffset("close", -_ns_of(delta))
+        return self._every_session(f"{delta} before close", call, offset)
 
     def after_open(self, delta: timedelta, call: Callable[[datetime], object]) -> Alert:
         """Call a while after the regular open of every session; else as ``before_close``."""
-        ns = _ns_of(delta)
-
-        def following(start: int) -> int | None:
-            table = self.session_table
-            row = int(table.opens.searchsorted(start - ns, side="left"))
-            return int(table.opens[row]) + ns if row < len(table) else None
-
-        return self._every_session(
-            Alert(f"{delta} after open", _callable(call), following)
-        )
+        offset = SessionOffset("open", _ns_of(delta))
+        return self._every_session(f"{delta} after open", call, offset)
 
     def run_alerts(self) -> int:
-        """Call every alert that is due by the clock, and return how many. A session does so between batches."""
+        """Call every alert that is due by the clock, and return how many. A session does so between batches.
+
+        Live, each is told the instant it was set for, so that one can tell by how much it is late: a machine that slept
+        for a week calls a week's alerts.
+        """
         now = self._now()
         return 0 if now is None else self._call_alerts(now)
 
     @property
     def next_alert(self) -> datetime | None:
-        """When the next alert is due, aware; ``None`` without one, or while the simulated clock is unset."""
+        """When the next alert is due, aware; ``None`` without one. Those of every session wait until the clock is set."""
         due = self._alerts.next_due()
         return None if due is None else from_ns(due, self._group.zone)
 
@@ -384,32 +391,70 @@ class TimeManager(MarketQuestions):
         """
         self._require_simulated("stand_at").set_ns(ns)
 
+    @contextmanager
+    def running(self, table: SessionTable) -> Iterator[None]:
+        """Let the alerts of every session follow a table while a run lasts, whatever is corrected meanwhile."""
+        self._running_table = table
+        try:
+            yield
+        finally:
+            self._running_table = None
+            self._alerts.restart(self._now(), self._alert_table, again=False)
+
     # Inside
+
+    @property
+    def _alert_table(self) -> SessionTable | None:
+        # Who has no such alert must not wait for a calendar.
+        if not self._alerts.repeats:
+            return None
+        return self._session_table_of_alerts()
+
+    def _session_table_of_alerts(self) -> SessionTable:
+        running = self._running_table
+        return self.session_table if running is None else running
 
     def _edit(self, overlay: Overlay) -> None:
         super()._edit(overlay)
-        self._alerts.restart(self._now(), again=False)
+        self._alerts.restart(self._now(), self._alert_table, again=False)
 
-    def _every_session(self, alert: Alert) -> Alert:
-        self._alerts.add_repeated(alert, self._now())
+    def _every_session(
+        self, name: str, call: Callable[[datetime], object], offset: SessionOffset
+    ) -> Alert:
+        alert = Alert(name, _callable(call), offset)
+        table = self._session_table_of_alerts()
+        self._alerts.add_repeated(alert, self._now(), table)
         return alert
 
     def _call_alerts(self, until: int) -> int:
         called = 0
-        while (taken := self._alerts.take(until)) is not None:
+        while (taken := self._alerts.take(until, self._alert_table)) is not None:
             due, alert = taken
-            if self._simulated is not None and (
-                not self._simulated.is_set or self._simulated.now_ns() < due
-            ):
+            if self._simulated is not None:
+                # One that another thread set while the clock passed it is late, and is told so.
+                if self._simulated.is_set:
+                    due = max(due, self._simulated.now_ns())
                 self._simulated.set_ns(due)
             called += 1
-            alert.call(from_ns(due, self._group.zone))
+            self.last_alert = from_ns(due, self._group.zone)
+            self._in_alert = True
+            try:
+                alert.call(self.last_alert)
+            finally:
+                self._in_alert = False
         return called
 
     def _now(self) -> int | None:
         if self._simulated is not None and not self._simulated.is_set:
             return None
         return self._clock.now_ns()
+
+    def _movable_clock(self, method: str) -> BacktestClock:
+        clock = self._require_simulated(method)
+        if self._in_alert:
+            text = f"{method} was called from inside an alert, while the clock is being moved"
+            raise StateError(text)
+        return clock
 
     def _require_simulated(self, method: str) -> BacktestClock:
         if self._simulated is None:
@@ -462,8 +507,8 @@ def _ns_of(delta: timedelta) -> int:
     if not isinstance(delta, timedelta):
         text = f"delta is {delta!r} ({type(delta).__name__}); give a timedelta such as timedelta(minutes=5)"
         raise ArgumentTypeError(text, got=delta)
-    if delta < timedelta():
-        text = f"delta is {delta}; it must be 0 or more"
+    if not timedelta() <= delta <= timedelta(days=366):
+        text = f"delta is {delta}; it must be 0 or more, and at most a year"
         raise ArgumentError(text, got=delta)
     return delta // timedelta(microseconds=1) * 1_000
 

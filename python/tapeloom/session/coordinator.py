@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tapeloom._core import Replay
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import AnalysisError, TapeloomError
+from tapeloom.errors import AnalysisError
 from tapeloom.session.history import load_history
 from tapeloom.session.queues import SessionQueues
 from tapeloom.session.result import ProgressEvent, RunWarning
@@ -115,8 +115,10 @@ class SessionCoordinator:
                 symbols=warning.symbols,
             )
         try:
-            for at in range(len(self._sessions)):
-                yield from self._run_session(at, each_instant=each_instant)
+            with self._time_manager.running(self._table):
+                for at in range(len(self._sessions)):
+                    yield from self._run_session(at, each_instant=each_instant)
+                self._end_last_night()
         finally:
             self._session_data.set_session_active(False)
 
@@ -159,6 +161,8 @@ class SessionCoordinator:
         waiting = 0.0
         try:
             self._engine.start_session()
+            # What waits for the open comes after it.
+            self._call_alerts(int(self._table.opens[index]))
             while True:
                 batch = replay.run(
                     each_instant=wanted is None,
@@ -224,20 +228,29 @@ class SessionCoordinator:
         return queues
 
     def _activate(self, index: int) -> None:
-        self._call_alerts(int(self._table.opens[index]))
+        opened = int(self._table.opens[index])
+        self._call_alerts(opened - 1)
+        self._time_manager.stand_at(opened)
         self._session_data.set_session_active(True)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_4: Complete - active")
 
     def _call_alerts(self, until: int) -> None:
         """Move the clock to an instant through the alerts that are due by then."""
+        before = self._time_manager.last_alert
         try:
             self._time_manager.set_backtest_time(until)
-        except TapeloomError:
-            raise
         except Exception as error:
-            now = self._time_manager.get_current_time()
-            text = f"alert at {now} failed: {type(error).__name__}: {error}"
-            raise AnalysisError(text, time=now) from error
+            at = self._time_manager.last_alert
+            if at is before:
+                raise
+            text = f"alert at {at} failed: {type(error).__name__}: {error}"
+            raise AnalysisError(text, time=at) from error
+
+    def _end_last_night(self) -> None:
+        """Call the alerts that are due before the last session's day is over, as those of the sessions before it were."""
+        end = int(self._table.span_ends[self._sessions[-1]])
+        while (due := self._time_manager.next_alert_ns()) is not None and due < end:
+            self._call_alerts(due)
 
     def _end(
         self,

@@ -94,6 +94,9 @@ impl Replay {
     /// # Errors
     /// Those of the store for a bar it refuses; the replay is over then.
     pub fn run(&mut self, wake: &Wake, most_bars: u64, until: Option<i64>) -> Result<Stop> {
+        if self.ended {
+            return Ok(self.stop(Vec::new(), false));
+        }
         let enough = self.progress.bars.saturating_add(most_bars);
         let result = self.run_until(wake, enough, until.unwrap_or(i64::MAX));
         if result.is_err() {
@@ -108,7 +111,7 @@ impl Replay {
             let mut writing = store.write();
             let next_end = writing.next_end();
             let next = self.next_instant(next_end);
-            if !self.ended && next.unwrap_or(self.close) > until {
+            if next.unwrap_or(self.close) > until {
                 // The clock of the store stands at the limit too: what is due by then counts.
                 if writing.clock() < until {
                     writing.finish_instant(until)?;
@@ -121,13 +124,11 @@ impl Replay {
                 });
             }
             let Some(instant) = next else {
-                if !self.ended {
-                    let close = self.close.max(writing.clock());
-                    writing.finish_instant(close)?;
-                    writing.publish();
-                    drop(writing);
-                    self.finish();
-                }
+                let close = self.close.max(writing.clock());
+                writing.finish_instant(close)?;
+                writing.publish();
+                drop(writing);
+                self.finish();
                 return Ok(self.stop(Vec::new(), false));
             };
             writing.collect_changes(true);

@@ -6,10 +6,8 @@ pub use lookup::SessionType;
 
 use crate::error::{Error, Result};
 use crate::schedule::{Grid, Stretch};
-use crate::time::Interval;
+use crate::time::{DAY, Interval};
 
-/// A UTC day.
-const DAY: i64 = 24 * crate::time::HOUR;
 /// More days than int64 nanoseconds hold.
 const MOST_DAYS: i64 = 300_000;
 
@@ -178,15 +176,16 @@ impl SessionTable {
             }
             Interval::Sessions(n) => {
                 let first = index.ok_or(NO_SESSION_AT)?;
-                let last = (first + n as usize - 1).min(self.len() - 1);
+                let last = first.saturating_add(n as usize - 1).min(self.len() - 1);
                 Ok(self.columns.closes[last])
             }
             Interval::Weeks(n) => {
                 let first = index.ok_or(NO_SESSION_AT)?;
+                let date = i64::from(self.columns.dates[first]);
                 // Day 4 (1970-01-05) was a Monday.
-                let monday = |date: i32| date - (date - 4).rem_euclid(7);
-                let next = monday(self.columns.dates[first]) + 7 * n as i32;
-                let after = self.columns.dates.partition_point(|&date| date < next);
+                let next = date - (date - 4).rem_euclid(7) + 7 * i64::from(n);
+                let dates = &self.columns.dates;
+                let after = dates.partition_point(|&date| i64::from(date) < next);
                 Ok(self.columns.closes[after - 1])
             }
         }

@@ -83,18 +83,15 @@ pub(crate) fn completeness(name: &str) -> BindResult<Completeness> {
 /// An instant. Integers are nanoseconds; every other form is read by `tapeloom.timestamps.to_ns`.
 pub(crate) fn timestamp(value: &Bound<'_, PyAny>, zone: &Py<PyAny>, name: &str) -> BindResult<i64> {
     if value.is_exact_instance_of::<PyInt>() {
-        let ns: i64 = value.extract()?;
-        if let Some((unit, factor)) = likely_unit(ns) {
-            return Err(BindError::Named(
-                "TimestampUnitError",
-                format!(
-                    "{name} is {ns}, which looks like {unit}; integers are nanoseconds: multiply by {factor}"
-                ),
-            ));
+        // What does not fit, or looks like another unit, is refused there.
+        if let Some(ns) = value
+            .extract()
+            .ok()
+            .filter(|&ns| ns != i64::MIN && likely_unit(ns).is_none())
+        {
+            return Ok(ns);
         }
-        return Ok(ns);
-    }
-    if let Some(ns) = aware_datetime(value)? {
+    } else if let Some(ns) = aware_datetime(value)? {
         return Ok(ns);
     }
     let py = value.py();
@@ -115,7 +112,7 @@ pub(crate) fn aware_datetime(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> 
     if at.get_tzinfo().is_none() {
         return Ok(None);
     }
-    let offset = at.call_method0("utcoffset")?;
+    let offset = at.call_method0(pyo3::intern!(value.py(), "utcoffset"))?;
     let Ok(offset) = offset.cast::<PyDelta>() else {
         return Ok(None);
     };

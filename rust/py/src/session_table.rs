@@ -257,9 +257,10 @@ impl PySessionTable {
         })
     }
 
-    fn session_type(&self, py: Python<'_>, ts: i64) -> BindResult<&'static str> {
-        self.check_covered(py, ts, None)?;
-        Ok(self.table.session_type(ts).as_str())
+    fn session_type(&self, ts: &Bound<'_, PyAny>) -> BindResult<&'static str> {
+        let at = convert::timestamp(ts, &self.zone, "ts")?;
+        self.check_covered(ts.py(), at, None)?;
+        Ok(self.table.session_type(at).as_str())
     }
 
     fn session_of<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {

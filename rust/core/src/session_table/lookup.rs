@@ -1,6 +1,7 @@
 //! What the market does at an instant, and when it opens or closes next. All O(1): the day leads to the session.
 
-use super::{DAY, SessionTable};
+use super::SessionTable;
+use crate::time::DAY;
 
 /// What the market does at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +107,8 @@ impl SessionTable {
         bounds[..=until]
             .iter()
             .rev()
-            .take(2)
+            // The session may have begun at the instant, which is also when the one before it closed.
+            .take(3)
             .copied()
             .find(|&bound| bound < ts)
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDate, PyInt};
 use tapeloom_core::error::civil;
 use tapeloom_core::session_table::SessionTable;
+use tapeloom_core::time::likely_unit;
 
 use super::PySessionTable;
 use crate::convert;
@@ -17,15 +18,15 @@ impl PySessionTable {
     pub(super) fn look_up<'py, T>(
         &self,
         ts: &Bound<'py, PyAny>,
-        answer: impl Fn(&SessionTable, i64) -> Option<T>,
+        answer: impl Fn(&SessionTable, i64) -> Option<T> + Sync,
     ) -> BindResult<Bound<'py, PyAny>>
     where
-        T: Element + Copy + Default + IntoPyObjectExt<'py>,
+        T: Element + Copy + Send + IntoPyObjectExt<'py>,
     {
         let py = ts.py();
         let table = &*self.table;
         let covered = |at: &i64| table.covers(*at);
-        let Some(column) = instants(ts)? else {
+        let Some(column) = instants(ts, &self.zone)? else {
             let at = convert::timestamp(ts, &self.zone, "ts")?;
             let found = Some(at).filter(covered).and_then(|at| answer(table, at));
             return match found {
@@ -33,39 +34,36 @@ impl PySessionTable {
                 None => Err(self.outside(py, at, None)),
             };
         };
-        let shape = column.len();
-        let column = column.as_array();
-        let mut failed = None;
-        let mut answers = Vec::with_capacity(shape);
-        for (row, &at) in column.iter().enumerate() {
-            let found = if table.covers(at) {
-                answer(table, at)
-            } else {
-                None
-            };
-            match found {
-                Some(found) => answers.push(found),
-                None => {
-                    failed = Some((row, at));
-                    break;
-                }
-            }
-        }
-        match failed {
-            Some((row, at)) => Err(self.outside(py, at, Some(row))),
-            None => Ok(PyArray1::from_vec(py, answers).into_any()),
+        // A copy: whoever owns the array may write to it while others run.
+        let column: Vec<i64> = column.as_array().iter().copied().collect();
+        let answers = py.detach(|| {
+            let each = column.iter().enumerate().map(|(row, &at)| {
+                let found = if table.covers(at) {
+                    answer(table, at)
+                } else {
+                    None
+                };
+                found.ok_or((row, at))
+            });
+            each.collect::<Result<Vec<T>, (usize, i64)>>()
+        });
+        match answers {
+            Err((row, at)) => Err(self.outside(py, at, Some(row))),
+            Ok(answers) => Ok(PyArray1::from_vec(py, answers).into_any()),
         }
     }
 
     /// Positions of sessions: `None`, or -1 in an array, for what belongs to none.
     pub(super) fn positions<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {
         let py = ts.py();
-        let Some(column) = instants(ts)? else {
+        let Some(column) = instants(ts, &self.zone)? else {
             let at = convert::timestamp(ts, &self.zone, "ts")?;
             return Ok(self.table.session_of(at).into_bound_py_any(py)?);
         };
-        let position = |&at: &i64| self.table.session_of(at).map_or(-1, |index| index as i64);
-        let found: Vec<i64> = column.as_array().iter().map(position).collect();
+        let column: Vec<i64> = column.as_array().iter().copied().collect();
+        let table = &*self.table;
+        let position = |&at: &i64| table.session_of(at).map_or(-1, |index| index as i64);
+        let found: Vec<i64> = py.detach(|| column.iter().map(position).collect());
         Ok(PyArray1::from_vec(py, found).into_any())
     }
 
@@ -95,10 +93,12 @@ impl PySessionTable {
                 .call_method0("isoformat")?
                 .extract()?;
             let place = row.map_or(String::new(), |row| format!(" in row {row}"));
-            let what = if self.table.covers(ts) {
-                "is beyond the last or before the first session of"
-            } else {
-                "lies outside"
+            let what = match self.table.covers(ts) {
+                false => "lies outside",
+                true if columns.opens.last().is_some_and(|&open| open <= ts) => {
+                    "has no later session in"
+                }
+                true => "has no earlier session in",
             };
             let text = format!(
                 "ts{place} is {shown}, which {what} the session table of {}, which covers {start} to {end}",
@@ -115,26 +115,43 @@ impl PySessionTable {
 }
 
 /// A column of instants, int64 nanoseconds or datetime64; `None` for anything that is no array.
-fn instants<'py>(ts: &Bound<'py, PyAny>) -> BindResult<Option<PyReadonlyArray1<'py, i64>>> {
+fn instants<'py>(
+    ts: &Bound<'py, PyAny>,
+    zone: &Py<PyAny>,
+) -> BindResult<Option<PyReadonlyArray1<'py, i64>>> {
     if ts.is_exact_instance_of::<PyInt>() {
         return Ok(None);
-    }
-    if let Ok(column) = ts.extract::<PyReadonlyArray1<'py, i64>>() {
-        return Ok(Some(column));
     }
     let Ok(array) = ts.cast::<numpy::PyUntypedArray>() else {
         return Ok(None);
     };
-    let kind = array.dtype().kind();
-    if kind == b'M' && array.ndim() == 1 {
+    let (is_instants, dimensions) = (array.dtype().kind() == b'M', array.ndim());
+    // The outermost two stand for all: their unit, and whether they fit into 64 bits.
+    let check = |value: &Bound<'_, PyAny>| -> BindResult<()> {
+        for name in ["min", "max"] {
+            convert::timestamp(&value.call_method0(name)?, zone, "ts")?;
+        }
+        Ok(())
+    };
+    if let Ok(column) = ts.extract::<PyReadonlyArray1<'py, i64>>() {
+        let view = column.as_array();
+        let odd = view.iter().any(|&at| likely_unit(at).is_some());
+        if odd {
+            check(ts)?;
+        }
+        return Ok(Some(column));
+    }
+    if is_instants && dimensions == 1 {
+        if array.len() > 0 {
+            check(ts)?;
+        }
         let ns = ts
             .call_method1("astype", ("datetime64[ns]",))?
             .call_method1("view", ("int64",))?;
         return Ok(Some(ns.extract()?));
     }
     Err(BindError::argument_type(format!(
-        "ts is an array of {}, {} dimensions; give 1-d int64 nanoseconds or datetime64",
+        "ts is an array of {}, {dimensions} dimensions; give 1-d int64 nanoseconds or datetime64",
         array.dtype(),
-        array.ndim()
     )))
 }
