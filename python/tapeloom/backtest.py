@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from tapeloom._core import Interval
-from tapeloom.calendars.days import from_day, to_day
+from tapeloom.calendars.days import from_day, require_date, to_day
+from tapeloom.calendars.exchange_group import resolve_exchange_group
 from tapeloom.calendars.time_manager import TimeManager, group_for
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
@@ -119,7 +120,7 @@ def replay(
     history_days: int = 0,
     analysis: None = None,
     progress: Progress = None,
-    exchange_group: str = "US_EQUITY",
+    exchange_group: str | None = None,
     time_manager: TimeManager | None = None,
     bars: Mapping[str, object] | None = None,
 ) -> Batches: ...
@@ -135,7 +136,7 @@ def replay(
     history_days: int = 0,
     analysis: object,
     progress: Progress = None,
-    exchange_group: str = "US_EQUITY",
+    exchange_group: str | None = None,
     time_manager: TimeManager | None = None,
     bars: Mapping[str, object] | None = None,
 ) -> RunResult: ...
@@ -150,7 +151,7 @@ def replay(
     history_days: int = 0,
     analysis: object | None = None,
     progress: Progress = None,
-    exchange_group: str = "US_EQUITY",
+    exchange_group: str | None = None,
     time_manager: TimeManager | None = None,
     bars: Mapping[str, object] | None = None,
 ) -> Batches | RunResult:
@@ -172,9 +173,9 @@ def replay(
     progress
         As in ``run``; only with an analysis.
     exchange_group
-        Whose calendar and zone hold.
+        Whose calendar and zone hold: ``"US_EQUITY"``, or the time manager's, if not given.
     time_manager
-        As in ``run``; its exchange group holds then.
+        As in ``run``.
     bars
         Rules as under ``bars`` in a configuration, such as ``{"completeness": "complete"}``.
 
@@ -200,7 +201,6 @@ def replay(
     """
     started = time.perf_counter()
     manager = _time_manager(exchange_group, time_manager)
-    exchange_group = manager.exchange_group
     source = _source(data, manager, bars or {}, intervals)
     first, last = _window(source, manager, start, end)
     finest = str(min(map(Interval, intervals)))
@@ -209,7 +209,7 @@ def replay(
     config = SessionConfig.from_dict(
         {
             "session_name": "replay",
-            "exchange_group": exchange_group,
+            "exchange_group": manager.exchange_group,
             "mode": "backtest",
             "backtest_config": {"start_date": first, "end_date": last},
             "session_data_config": {
@@ -300,8 +300,10 @@ class _Backtest:
             measure_history_quality=config.session_data_config.historical.enable_quality,
             measure_session_quality=config.session_data_config.gap_filler.enable_session_quality,
         )
-        # Its table is the one of this moment, whatever is corrected later.
-        _ = self.session_data.session_table
+        # The table is the one of this moment, whatever is corrected later.
+        pinned = self.session_data.session_table
+        if isinstance(source, DataManager):
+            source.pin_session_table(pinned)
         self._register()
         self._engine = AnalysisEngine(self.session_data)
         if analysis is not None:
@@ -359,15 +361,20 @@ class _Backtest:
         )
 
 
-def _time_manager(exchange_group: str, given: TimeManager | None) -> TimeManager:
-    """The time manager to use, which must be able to simulate."""
+def _time_manager(exchange_group: str | None, given: TimeManager | None) -> TimeManager:
+    """The time manager to use, which must be able to simulate and be free."""
     if given is None:
-        return TimeManager(exchange_group)
-    group_for(exchange_group, given)
+        return TimeManager("US_EQUITY" if exchange_group is None else exchange_group)
+    theirs = group_for("US_EQUITY", given)
+    if exchange_group is not None:
+        asked = resolve_exchange_group(exchange_group)
+        if asked.calendar != theirs.calendar:
+            text = f"exchange_group is {exchange_group!r}, and the time manager's is {theirs.name!r}"
+            raise ArgumentError(text, got=exchange_group, expected=theirs.name)
     if given.get_current_mode() != "backtest":
         text = "time_manager is live; a backtest needs one with a simulated clock"
         raise StateError(text)
-    given.reset_backtest_clock()
+    given.require_free()
     return given
 
 
@@ -433,6 +440,9 @@ def _window(
     source: BarSource, time_manager: TimeManager, start: date | None, end: date | None
 ) -> tuple[date, date]:
     """The dates asked for, or else those of the data."""
+    for name, bound in (("start", start), ("end", end)):
+        if bound is not None:
+            require_date(bound, name)
     if start is not None and end is not None:
         if start > end:
             text = f"start {start} is after end {end}"

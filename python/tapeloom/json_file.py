@@ -101,7 +101,10 @@ def read_object(path: Path, failure: Failure) -> tuple[dict[str, Any], list[Faul
         reason = f"the top level is {_kind(value)}; it must be an object: {{...}}"
         raise failure(path.name, [Fault((), reason)])
     faults: list[Fault] = []
-    return _clean(value, (), faults), faults
+    try:
+        return _clean(value, (), faults), faults
+    except RecursionError as error:
+        raise failure(path.name, [Fault((), "nested too deeply")]) from error
 
 
 def _read_text(path: Path, failure: Failure) -> str:
@@ -139,7 +142,7 @@ def _number(text: str) -> float | _NotFinite:
 
 
 def _clean(value: Any, path: tuple[str | int, ...], faults: list[Fault]) -> Any:
-    """Return the value in plain types and note its faults; recursion is as deep as the reader's was."""
+    """Return the value in plain types and note its faults."""
     if isinstance(value, _NotFinite):
         faults.append(Fault(path, f"{value.text} is not a finite number"))
         return None

@@ -98,6 +98,8 @@ def with_header(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         lambda head: head.update(covered=None),
         lambda head: head.update(first_day=2**40),
         lambda head: head.update(holiday_names=["Christmas"]),
+        lambda head: head["holiday_names"].update({"2025-07-04": 7}),
+        lambda head: head.update(columns=[1]),
         lambda head: head["columns"].update(dates=10),
         lambda head: head["columns"].update(dates=10**9),
         lambda head: head["columns"].pop("span_ends"),

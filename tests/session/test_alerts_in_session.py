@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import tapeloom
 from tapeloom import TimeManager
+from tapeloom.columns import read_frame
 from tapeloom.errors import AnalysisError, ArgumentError, ConfigError, StateError
 from tests.compare import long_columns
 from tests.days import us_day
@@ -21,6 +22,7 @@ from tests.strategies import bar_at, fewer, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tapeloom.bars import BarData
     from tapeloom.session_data import SessionData
@@ -281,3 +283,79 @@ def test_a_manager_of_another_group_is_an_error() -> None:
             exchange_group="UK_EQUITY",
             time_manager=TimeManager("JP_EQUITY"),
         )
+
+
+@pytest.mark.parametrize("group", ["CRYPTO", "FX", "US_FUTURES"])
+def test_where_sessions_touch_the_open_belongs_to_the_later_one(group: str) -> None:
+    manager = TimeManager(group)
+    days = [date(2025, 7, 2), date(2025, 7, 3)]
+    starts = [int(ts) for day in days for ts in manager.get_grid(day, "1m")[:30]]
+    watcher = Watcher()
+    seen: list[tuple[str, date | None, bool]] = []
+
+    def note(what: str, _when: datetime) -> None:
+        session = watcher.session
+        known = None if session is None else session.current_session_date
+        seen.append((what, known, session is not None and session.is_active))
+
+    manager.after_open(timedelta(), lambda when: note("open", when))
+    manager.before_close(timedelta(), lambda when: note("close", when))
+    tapeloom.replay(
+        long_columns({"AAA": [bar_at(ts, 100) for ts in starts]}),
+        start=days[0],
+        end=days[1],
+        time_manager=manager,
+        analysis=watcher,
+    )
+    assert seen == [(what, day, True) for day in days for what in ("open", "close")]
+
+
+def test_the_clock_is_moved_by_one_run_at_a_time() -> None:
+    manager = TimeManager()
+    data = long_columns(whole(DAYS))
+    first = tapeloom.replay(data, time_manager=manager)
+    next(first)
+    with pytest.raises(StateError, match="close it first"):
+        tapeloom.replay(data, time_manager=manager)
+    with pytest.raises(StateError, match="a run moves the clock"):
+        manager.reset_backtest_clock()
+    first.close()
+    assert sum(1 for _ in tapeloom.replay(data, time_manager=manager)) == 600
+
+
+def test_the_files_of_a_run_are_read_by_the_calendar_it_began_with(
+    tmp_path: Path,
+) -> None:
+    data = tapeloom.DataManager(tmp_path)
+    for symbol, bars in read_frame(long_columns(whole(DAYS)), zone=UTC).items():
+        data.write_bars(symbol, "1m", bars)
+    manager = TimeManager()
+    batches = tapeloom.replay(str(tmp_path), time_manager=manager)
+    manager.register_market_hours(date(2025, 7, 2), regular=["09:30", "12:00"])
+    assert sum(1 for _ in batches) == 600
+    assert [s.expected for s in batches.result.sessions] == [390, 210]
+
+
+def test_a_data_manager_follows_the_corrections_of_its_time_manager(
+    tmp_path: Path,
+) -> None:
+    data = tapeloom.DataManager(tmp_path)
+    for symbol, bars in read_frame(long_columns(whole(DAYS)), zone=UTC).items():
+        data.write_bars(symbol, "1m", bars)
+    manager = TimeManager()
+    follower = tapeloom.DataManager(tmp_path, time_manager=manager)
+    assert len(follower.get_bars("AAA", "1m", FULL.open, FULL.close)) == 390
+    manager.register_market_hours(FULL.date, regular=["09:30", "12:00"])
+    assert len(follower.get_bars("AAA", "1m", FULL.open, FULL.close)) == 150
+
+
+def test_a_configuration_and_its_manager_must_mean_one_calendar(tmp_path: Path) -> None:
+    config = {
+        "session_name": "mixed",
+        "exchange_group": "US_EQUITY",
+        "mode": "backtest",
+        "backtest_config": {"start_date": "2025-07-02", "end_date": "2025-07-02"},
+        "session_data_config": {"symbols": ["AAA"], "streams": ["1m"]},
+    }
+    with pytest.raises(ArgumentError, match="'US_EQUITY', and the time manager's is"):
+        tapeloom.run(config, data=tmp_path, time_manager=TimeManager("JP_EQUITY"))

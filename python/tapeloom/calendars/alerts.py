@@ -31,10 +31,20 @@ class SessionOffset:
         self.offset = offset
         """Nanoseconds from the bound, negative before it."""
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is the open itself: where one session opens as another closes, this belongs to the later one."""
+        return self.bound == "open" and not self.offset
+
     def first_from(self, table: SessionTable, instant: int) -> int | None:
-        """Return the first such instant at or after one, ``None`` when the table knows of none."""
+        """Return the first such instant at or after one, ``None`` when the table knows of none.
+
+        At a close its session is over: the close itself is looked for after the instant.
+        """
         bounds = table.opens if self.bound == "open" else table.closes
-        row = int(bounds.searchsorted(instant - self.offset, side="left"))
+        closing = self.bound == "close" and not self.offset
+        side: Literal["left", "right"] = "right" if closing else "left"
+        row = int(bounds.searchsorted(instant - self.offset, side=side))
         return int(bounds[row]) + self.offset if row < len(bounds) else None
 
 
@@ -67,7 +77,7 @@ class Alert:
 
 
 class Alerts:
-    """The alerts of one clock, earliest first; those of one instant in the order in which they were set.
+    """The alerts of one clock, earliest first; those of one instant in the order in which they were set, opens last.
 
     Any thread may set and cancel alerts. Where a table is asked for, it is needed only while ``repeats`` is true.
     """
@@ -76,7 +86,8 @@ class Alerts:
         # Entered again where a signal handler cancels an alert.
         self._lock = RLock()
         self._numbers = count()
-        self._heap: list[tuple[int, int, Alert]] = []
+        # Instant, whether it opens a session, number, alert.
+        self._heap: list[tuple[int, bool, int, Alert]] = []
         # Those of every session, by number: they are set anew when the clock or the calendar changes.
         self._repeated: dict[int, Alert] = {}
 
@@ -121,11 +132,11 @@ class Alerts:
             self._heap = [
                 entry
                 for entry in self._heap
-                if entry[2].every is None
+                if entry[3].every is None
                 or (due_now is not None and entry[0] <= due_now)
             ]
             heapq.heapify(self._heap)
-            kept = {number for _, number, _ in self._heap}
+            kept = {entry[2] for entry in self._heap}
             for number, alert in self._repeated.items():
                 if number in kept:
                     continue
@@ -142,7 +153,7 @@ class Alerts:
             self._drop_cancelled()
             dropped = [
                 alert
-                for due, _, alert in self._heap
+                for due, _, _, alert in self._heap
                 if due < instant and alert.every is None
             ]
             for alert in dropped:
@@ -155,13 +166,19 @@ class Alerts:
             self._drop_cancelled()
             return self._heap[0][0] if self._heap else None
 
-    def take(self, until: int, table: SessionTable | None) -> tuple[int, Alert] | None:
-        """Take out the earliest alert due at or before an instant, and set it for the next time if it is repeated."""
+    def take(
+        self, until: int, table: SessionTable | None, *, opening: bool = True
+    ) -> tuple[int, Alert] | None:
+        """Take out the earliest alert due at or before an instant, and set it for the next time if it is repeated.
+
+        Without ``opening``, what waits for an open at that instant itself stays.
+        """
         with self._lock:
             self._drop_cancelled()
-            if not self._heap or self._heap[0][0] > until:
+            last = (until, opening)
+            if not self._heap or self._heap[0][:2] > last:
                 return None
-            due, number, alert = heapq.heappop(self._heap)
+            due, _, number, alert = heapq.heappop(self._heap)
             alert.due, alert.last = None, due
             alert.times_called += 1
             if alert.every is not None:
@@ -180,7 +197,8 @@ class Alerts:
     def _push(self, due: int, number: int, alert: Alert) -> None:
         alert.due = due
         alert._forget = self._cancelled
-        heapq.heappush(self._heap, (due, number, alert))
+        opens = alert.every is not None and alert.every.is_opening
+        heapq.heappush(self._heap, (due, opens, number, alert))
 
     def _cancelled(self, alert: Alert) -> None:
         """Forget an alert, so that setting and cancelling many does not fill the memory."""
@@ -191,11 +209,11 @@ class Alerts:
                     for number, other in self._repeated.items()
                     if other is not alert
                 }
-            dead = sum(entry[2].is_cancelled for entry in self._heap[:_FEW])
+            dead = sum(entry[3].is_cancelled for entry in self._heap[:_FEW])
             if len(self._heap) > _FEW and 2 * dead > _FEW:
-                self._heap = [e for e in self._heap if not e[2].is_cancelled]
+                self._heap = [e for e in self._heap if not e[3].is_cancelled]
                 heapq.heapify(self._heap)
 
     def _drop_cancelled(self) -> None:
-        while self._heap and self._heap[0][2].is_cancelled:
+        while self._heap and self._heap[0][3].is_cancelled:
             heapq.heappop(self._heap)

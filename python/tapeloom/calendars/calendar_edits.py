@@ -34,9 +34,13 @@ def closures(market: MarketCalendar, holidays: HolidaysLike) -> dict[date, Marke
     if isinstance(holidays, str) or not isinstance(holidays, Iterable):
         text = f"holidays is {holidays!r}; give dates, or names by date"
         raise ArgumentTypeError(text, got=holidays)
-    named = dict(holidays) if isinstance(holidays, Mapping) else dict.fromkeys(holidays)
+    named = (
+        holidays.items()
+        if isinstance(holidays, Mapping)
+        else [(value, None) for value in holidays]
+    )
     found = {}
-    for value, name in named.items():
+    for value, name in named:
         day = require_date(value, "holiday")
         market.require_covered(day, to_day(day), "holiday")
         if name is not None and not (isinstance(name, str) and name.strip()):
@@ -83,7 +87,13 @@ def registered_hours(
 
 
 def _weekdays(names: Iterable[str]) -> set[int]:
-    given = list(names) if not isinstance(names, str) else [names]
+    if not isinstance(names, Iterable):
+        text = f"weekdays is {names!r}; give a list of {', '.join(WEEKDAYS)}"
+        raise ArgumentTypeError(text, got=names)
+    given = [names] if isinstance(names, str) else list(names)
+    if not given:
+        text = f"weekdays is empty; name some of {', '.join(WEEKDAYS)}, or leave it out"
+        raise ArgumentError(text, got=given)
     for name in given:
         if name not in WEEKDAYS:
             text = f"weekdays has {name!r}; use {', '.join(WEEKDAYS)}"

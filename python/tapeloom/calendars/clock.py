@@ -12,7 +12,7 @@ from threading import RLock
 from typing import Protocol
 
 from tapeloom.errors import ArgumentError, ArgumentTypeError, ClockError, StateError
-from tapeloom.timestamps import from_ns
+from tapeloom.timestamps import from_ns, to_ns
 
 __all__ = ["BacktestClock", "Clock", "ClockJump", "LiveClock"]
 
@@ -179,7 +179,7 @@ class BacktestClock:
     """
 
     def __init__(self, start: int | None = None) -> None:
-        self._now = start
+        self._now = None if start is None else to_ns(start, UTC, name="start")
 
     def now_ns(self) -> int:
         """Return the instant the clock stands at, in nanoseconds UTC.

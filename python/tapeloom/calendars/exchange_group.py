@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import time, tzinfo
 from functools import lru_cache
@@ -154,7 +155,9 @@ def _resolve(name: str) -> ExchangeGroup:
     version = source.version()
     kept = read_names(version).get(name)
     if kept is not None:
-        return ExchangeGroup(kept[0], kept[0], ZoneInfo(kept[1]))
+        # A zone that this machine no longer knows is asked for anew.
+        with contextlib.suppress(LookupError, ValueError, OSError):
+            return ExchangeGroup(kept[0], kept[0], ZoneInfo(kept[1]))
     found = source.find()
     if found is None:
         known = [prefix + code for code in source.known_names()]

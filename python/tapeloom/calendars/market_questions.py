@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from datetime import date, datetime, time, tzinfo
 from functools import lru_cache, partial
 from threading import RLock
@@ -11,7 +13,7 @@ import numpy as np
 
 from tapeloom._core import MarketHours, SessionTable
 from tapeloom.calendars.calendar_edits import HolidaysLike, closures, registered_hours
-from tapeloom.calendars.days import from_day
+from tapeloom.calendars.days import from_day, require_date, to_day
 from tapeloom.calendars.exchange_group import resolve_exchange_group
 from tapeloom.calendars.market_calendar import MarketCalendar, SegmentKind
 from tapeloom.calendars.overlay import Overlay, OverlayLike
@@ -74,7 +76,10 @@ class MarketQuestions(MarketHours):
 
     def __init__(self, exchange_group: str, overlay: OverlayLike = None) -> None:
         self._group = resolve_exchange_group(exchange_group)
-        self._given_overlay = overlay
+        # A mapping as it is now: whoever gave it may change it before the calendar is needed.
+        self._given_overlay = (
+            deepcopy(dict(overlay)) if isinstance(overlay, Mapping) else overlay
+        )
         self._answers: _Answers | None = None
         # Held while a table is loaded or edited, so that of two edits at once neither is lost.
         self._changing = RLock()
@@ -273,17 +278,19 @@ class MarketQuestions(MarketHours):
         OutOfCalendarError
             If either lies outside the table.
         """
-        table = self._known.market.table
+        known = self._known
+        table = known.market.table
         zone = self._group.zone
         first = to_ns(start, zone, name="start")
         last = to_ns(end, zone, name="end")
         if first > last:
             text = f"start is {start} and end {end}; start must not be later than end"
             raise ArgumentError(text, start=start, end=end)
-        for bound in (first, last):
+        for name, bound in (("start", first), ("end", last)):
             # The end of the table is no instant of it, but a range may reach up to there.
-            if bound != table.covered[1]:
-                table.is_open(bound)
+            if not table.covered[0] <= bound <= table.covered[1]:
+                what = f"{name} is {from_ns(bound, zone).isoformat()},"
+                raise known.market.outside(what, got=bound)
         return trading_time(table, first, last, unit)
 
     def get_session_boundary_times(
@@ -314,13 +321,13 @@ class MarketQuestions(MarketHours):
         self, start: date, end: date
     ) -> list[tuple[date, str | None]]:
         """Return the full closures from ``start`` to ``end``, both included, with their names if known."""
-        self._known.dates.rows(start, end)
-        market = self._known.market
-        low, high = (self._day(start), self._day(end))
-        days = market.holidays[
-            slice(*np.searchsorted(market.holidays, [low, high + 1]).tolist())
-        ]
-        return [(from_day(day), market.holiday_name(day)) for day in days.tolist()]
+        known = self._known
+        known.dates.rows(start, end)
+        market = known.market
+        bounds = [to_day(start), to_day(end) + 1]
+        low, high = np.searchsorted(market.holidays, bounds).tolist()
+        days = market.holidays[low:high].tolist()
+        return [(from_day(day), market.holiday_name(day)) for day in days]
 
     def add_holiday(self, holiday: date, name: str | None = None) -> bool:
         """Close a date.
@@ -342,7 +349,7 @@ class MarketQuestions(MarketHours):
         An edit makes a new session table with a new fingerprint, for this object only. A session that
         runs already keeps the table it started with.
         """
-        return self.bulk_import_holidays({holiday: name}) == 1
+        return self.bulk_import_holidays({require_date(holiday, "holiday"): name}) == 1
 
     def bulk_import_holidays(self, holidays: HolidaysLike) -> int:
         """Close many dates at once; dates that do not trade, such as weekends, are allowed.

@@ -95,7 +95,8 @@ def open_calendar(name: str, *, overlay: Path | None = None) -> NamedCalendar:
         If the table is damaged, or the library cannot build the calendar.
     """
     path = Path(name)
-    if path.suffix == SUFFIX or path.is_file():
+    # A file that happens to be called XNYS hides no calendar.
+    if path.suffix == SUFFIX or (path.suffix and path.is_file() and "+" not in name):
         if overlay is not None:
             text = f"{name!r} is a saved table; an overlay goes on a calendar, such as XNYS+fixes.json"
             raise ArgumentError(text, got=name)

@@ -80,7 +80,8 @@ def _row(day: int, hours: MarketDay, zone: tzinfo) -> Row:
         # An hour that comes twice is read as its first occurrence, as exchanges do that stay open through the night.
         pre, *bounds, post = localize(walls, zone, ambiguous="first").tolist()
     except NonexistentTimeError as error:
-        raise CalendarError(f"overlay: {from_day(day)}: {error}") from error
+        text = f"overlay: {from_day(day)}: a time of {hours} does not occur in {zone}: the clock is set forward over it"
+        raise CalendarError(text, got=from_day(day)) from error
     return day, bounds[::2], bounds[1::2], pre, post
 
 

@@ -10,8 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from tapeloom.calendars.days import require_date
 from tapeloom.calendars.market_day import MarketDay, read_market_day
-from tapeloom.errors import ArgumentTypeError, CalendarError
+from tapeloom.errors import ArgumentError, ArgumentTypeError, CalendarError
 from tapeloom.json_file import Fault, listed, read_object
 
 if TYPE_CHECKING:
@@ -32,16 +33,34 @@ class Overlay:
     ----------
     days
         The hours by date.
+    calendar
+        Code of the calendar it is about; ``None`` for whichever it is used with.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If a key is no date or a value no ``MarketDay``.
     """
 
-    __slots__ = ("_days",)
+    __slots__ = ("_days", "calendar")
 
-    def __init__(self, days: Mapping[date, MarketDay] | None = None) -> None:
+    def __init__(
+        self,
+        days: Mapping[date, MarketDay] | None = None,
+        *,
+        calendar: str | None = None,
+    ) -> None:
+        for day, hours in (days or {}).items():
+            require_date(day, "a day of the overlay")
+            if not isinstance(hours, MarketDay):
+                text = f"{day} of the overlay is {hours!r}; give a MarketDay, or the whole overlay as a mapping"
+                raise ArgumentTypeError(text, got=hours)
         self._days = dict(sorted((days or {}).items()))
+        self.calendar = calendar
 
     def with_days(self, days: Mapping[date, MarketDay]) -> Overlay:
         """Return an overlay in which these days replace or join the present ones."""
-        return Overlay(self._days | dict(days))
+        return Overlay(self._days | dict(days), calendar=self.calendar)
 
     def items(self) -> Iterator[tuple[date, MarketDay]]:
         """Yield dates and hours in order."""
@@ -106,11 +125,19 @@ def read_overlay(
     if given is None:
         return NO_OVERLAY
     if isinstance(given, Overlay):
+        if given.calendar not in (None, calendar):
+            text = (
+                f"the overlay is about {given.calendar}, and the calendar is {calendar}"
+            )
+            raise CalendarError(text, got=given.calendar, expected=calendar)
         return given
     if isinstance(given, Mapping):
         return _read(dict(given), [], "overlay", calendar, calendar_of)
     if isinstance(given, str | os.PathLike):
         path = Path(given)
+        if not os.fspath(given) or "\0" in os.fspath(given):
+            text = f"overlay is {given!r}; give the path of a JSON file"
+            raise ArgumentError(text, got=given)
         content, faults = read_object(path, _failure)
         return _read(content, faults, path.name, calendar, calendar_of)
     text = f"overlay is {given!r} ({type(given).__name__}); give the path of a JSON file, a mapping or an Overlay"
@@ -126,6 +153,9 @@ def _read(
 ) -> Overlay:
     ours: dict[date, MarketDay] = {}
     for key, days in content.items():
+        if not isinstance(key, str):
+            faults.append(Fault((str(key),), "a calendar is named by text"))
+            continue
         code = calendar if key == calendar else calendar_of(key)
         if code is None:
             faults.append(Fault((key,), "no calendar and no exchange group"))
@@ -141,7 +171,7 @@ def _read(
                     ours[day] = hours
     if faults:
         raise _failure(name, faults)
-    return Overlay(ours)
+    return Overlay(ours, calendar=calendar)
 
 
 def _days(

@@ -18,6 +18,7 @@ from tapeloom.calendars.exchange_group import (
 from tapeloom.calendars.market_calendar import MarketCalendar
 from tapeloom.calendars.overlaid import overlaid
 from tapeloom.calendars.overlay import NO_OVERLAY, Overlay, OverlayLike, read_overlay
+from tapeloom.calendars.providers.provided_sessions import FIRST_DATE, LAST_DATE
 from tapeloom.calendars.sources import source_of
 from tapeloom.calendars.table_builder import build_market_calendar
 from tapeloom.calendars.table_cache import read_cached, write_cached, zone_version
@@ -28,6 +29,9 @@ __all__ = ["SessionTable", "edited", "get_market_calendar", "get_session_table"]
 
 # Grows with every change of how tables are made from what the sources say.
 _BUILD = "1"
+
+# Calendars and overlays of one process; each takes about 1 MB.
+_MOST_LOADED = 100
 
 
 def get_session_table(
@@ -74,6 +78,9 @@ def get_market_calendar(
         return found
     with _lock:
         if (group.calendar, days) not in _loaded:
+            if len(_loaded) >= _MOST_LOADED:
+                # The oldest goes; whoever uses it has it.
+                del _loaded[next(iter(_loaded))]
             _loaded[group.calendar, days] = _load(group, days)
         return _loaded[group.calendar, days]
 
@@ -94,6 +101,7 @@ def _load(group: ExchangeGroup, overlay: Overlay) -> MarketCalendar:
         "source": source.version(),
         "zone": zone_version(group.zone),
         "overlay": overlay.digest,
+        "range": f"{FIRST_DATE} {LAST_DATE}",
     }
     kept = read_cached(key)
     if kept is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,9 +69,9 @@ def build_market_calendar(
         overlay=overlay,
         early_closes=_frozen(said.early_closes),
         holidays=_frozen(said.holidays),
-        holiday_names={
-            from_day(day).isoformat(): name for day, name in said.holiday_names.items()
-        },
+        holiday_names=MappingProxyType(
+            {from_day(day).isoformat(): n for day, n in said.holiday_names.items()}
+        ),
     )
 
 

@@ -46,10 +46,15 @@ def cache_folder() -> Path | None:
     """Return the folder, which need not exist yet; ``None`` if the cache is switched off."""
     named = os.environ.get(CACHE_VARIABLE)
     if named is not None:
-        return Path(named) / "calendars" if named else None
+        return Path(named).expanduser() / "calendars" if named else None
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("tapeloom", appauthor=False)) / "calendars"
+    try:
+        return Path(user_cache_dir("tapeloom", appauthor=False)) / "calendars"
+    except RuntimeError as error:
+        # Somebody without a home.
+        _log.info("session tables are not cached: %s", error)
+        return None
 
 
 def read_cached(
@@ -98,9 +103,7 @@ def read_names(source: str) -> dict[str, tuple[str, str]]:
             return {}
         content = json.loads(text)
         return {
-            str(name): (str(code), str(zone))
-            for name, (code, zone) in content.items()
-            if zone in zoneinfo.available_timezones()
+            str(name): (str(code), str(zone)) for name, (code, zone) in content.items()
         }
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

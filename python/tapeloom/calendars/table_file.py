@@ -67,7 +67,13 @@ def read_table_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.in
         for name, length in head["columns"].items():
             columns[name] = np.frombuffer(numbers, _DTYPE, length, at)
             at += length * _DTYPE.itemsize
-    except (ValueError, LookupError, TypeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise _unusable(path, "it is no table of sessions") from error
     return head, columns
 

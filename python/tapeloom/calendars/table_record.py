@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -93,8 +94,14 @@ def from_record(
         overlay=overlay,
         early_closes=_frozen(columns["early_closes"]),
         holidays=_frozen(columns["holidays"]),
-        holiday_names=dict(head["holiday_names"]),
+        holiday_names=MappingProxyType(_texts(head["holiday_names"])),
     )
+
+
+def _texts(names: Mapping[str, str]) -> dict[str, str]:
+    if not all(isinstance(name, str) for name in dict(names).values()):
+        raise TypeError("a name of a holiday is no text")
+    return dict(names)
 
 
 def _frozen(days: NDArray[np.int32]) -> NDArray[np.int64]:

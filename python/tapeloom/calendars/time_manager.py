@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from threading import get_ident
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -110,7 +111,8 @@ class TimeManager(MarketQuestions):
             self._clock = self._simulated = clock
         self._window: tuple[date, date] | None = None
         self._alerts = Alerts()
-        self._in_alert = False
+        # The thread that is calling an alert.
+        self._calling: int | None = None
         self._running_table: SessionTable | None = None
         #: When an alert was called last, as it was told.
         self.last_alert: datetime | None = None
@@ -154,7 +156,7 @@ class TimeManager(MarketQuestions):
         ClockError
             If the instant lies before the clock; ``reset_backtest_clock`` goes back.
         StateError
-            In live mode, and from inside an alert.
+            In live mode, from inside an alert, and while a run moves the clock.
         """
         clock = self._movable_clock("set_backtest_time")
         ns = to_ns(ts, self._group.zone, name="ts")
@@ -172,7 +174,7 @@ class TimeManager(MarketQuestions):
         Raises
         ------
         StateError
-            In live mode, and from inside an alert.
+            In live mode, from inside an alert, and while a run moves the clock.
         """
         clock = self._movable_clock("reset_backtest_clock")
         ns = None if ts is None else to_ns(ts, self._group.zone, name="ts")
@@ -257,7 +259,7 @@ class TimeManager(MarketQuestions):
         Returns
         -------
         datetime
-            The new time, aware. Standing at an open, the one of the next session.
+            The new time, aware. Standing at an open, or in a break, the open of the next session.
 
         Raises
         ------
@@ -345,14 +347,29 @@ class TimeManager(MarketQuestions):
         offset = SessionOffset("open", _ns_of(delta))
         return self._every_session(f"{delta} after open", call, offset)
 
-    def run_alerts(self) -> int:
-        """Call every alert that is due by the clock, and return how many. A session does so between batches.
+    def run_alerts(
+        self, until: TimestampLike | None = None, *, opening: bool = True
+    ) -> int:
+        """Call every alert that is due, and return how many. A session does so between batches.
 
         Live, each is told the instant it was set for, so that one can tell by how much it is late: a machine that slept
         for a week calls a week's alerts.
+
+        Parameters
+        ----------
+        until
+            The last instant that counts; the present time by default. A simulated clock moves to the instant of each
+            alert, and stays at that of the last one.
+        opening
+            Whether alerts that wait for an open at ``until`` itself count: between two sessions that touch, they belong
+            to the later one.
         """
-        now = self._now()
-        return 0 if now is None else self._call_alerts(now)
+        ns = (
+            self._now()
+            if until is None
+            else to_ns(until, self._group.zone, name="until")
+        )
+        return 0 if ns is None else self._call_alerts(ns, opening=opening)
 
     @property
     def next_alert(self) -> datetime | None:
@@ -394,12 +411,19 @@ class TimeManager(MarketQuestions):
     @contextmanager
     def running(self, table: SessionTable) -> Iterator[None]:
         """Let the alerts of every session follow a table while a run lasts, whatever is corrected meanwhile."""
+        self.require_free()
         self._running_table = table
         try:
             yield
         finally:
             self._running_table = None
             self._alerts.restart(self._now(), self._alert_table, again=False)
+
+    def require_free(self) -> None:
+        """Raise ``StateError`` while a run moves this clock."""
+        if self._running_table is not None:
+            text = "a run moves the clock of this TimeManager; close it first, or give each run its own"
+            raise StateError(text)
 
     # Inside
 
@@ -424,11 +448,17 @@ class TimeManager(MarketQuestions):
         alert = Alert(name, _callable(call), offset)
         table = self._session_table_of_alerts()
         self._alerts.add_repeated(alert, self._now(), table)
+        if self._session_table_of_alerts() is not table:
+            # Corrected meanwhile by another thread, which did not know of this one.
+            self._alerts.restart(self._now(), self._alert_table, again=False)
         return alert
 
-    def _call_alerts(self, until: int) -> int:
-        called = 0
-        while (taken := self._alerts.take(until, self._alert_table)) is not None:
+    def _call_alerts(self, until: int, *, opening: bool = True) -> int:
+        called, outer = 0, self._calling
+        while True:
+            taken = self._alerts.take(until, self._alert_table, opening=opening)
+            if taken is None:
+                return called
             due, alert = taken
             if self._simulated is not None:
                 # One that another thread set while the clock passed it is late, and is told so.
@@ -437,12 +467,11 @@ class TimeManager(MarketQuestions):
                 self._simulated.set_ns(due)
             called += 1
             self.last_alert = from_ns(due, self._group.zone)
-            self._in_alert = True
+            self._calling = get_ident()
             try:
                 alert.call(self.last_alert)
             finally:
-                self._in_alert = False
-        return called
+                self._calling = outer
 
     def _now(self) -> int | None:
         if self._simulated is not None and not self._simulated.is_set:
@@ -451,9 +480,10 @@ class TimeManager(MarketQuestions):
 
     def _movable_clock(self, method: str) -> BacktestClock:
         clock = self._require_simulated(method)
-        if self._in_alert:
+        if self._calling == get_ident():
             text = f"{method} was called from inside an alert, while the clock is being moved"
             raise StateError(text)
+        self.require_free()
         return clock
 
     def _require_simulated(self, method: str) -> BacktestClock:
@@ -481,8 +511,8 @@ def group_for(exchange_group: str, time_manager: TimeManager | None) -> Exchange
         raise ArgumentTypeError(text, got=time_manager)
     theirs = time_manager.exchange_group
     if exchange_group != "US_EQUITY":
-        named = resolve_exchange_group(exchange_group).name
-        if named != theirs:
+        named = resolve_exchange_group(exchange_group)
+        if named.calendar != resolve_exchange_group(theirs).calendar:
             text = f"exchange_group is {exchange_group!r}, and the time manager's is {theirs!r}; give one of them"
             raise ArgumentError(text, got=exchange_group, expected=theirs)
     return resolve_exchange_group(theirs)

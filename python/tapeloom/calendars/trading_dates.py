@@ -48,23 +48,23 @@ class TradingDates:
 
     def from_on(self, value: date) -> date:
         """Return the date itself if it trades, else the next one that does."""
-        day = self.day(value, name="date")
+        day = self.day(value, name="from_date")
         return self._date(self._table.sessions_before(day), value)
 
     def up_to(self, value: date) -> date:
         """Return the date itself if it trades, else the one before that does."""
-        day = self.day(value, name="date")
+        day = self.day(value, name="to_date")
         return self._date(self._table.sessions_before(day + 1) - 1, value)
 
     def after(self, value: date, n: int) -> date:
         """Return the n-th session date after a date, which itself does not count."""
-        day = self.day(value, name="date")
+        day = self.day(value, name="from_date")
         row = self._table.sessions_before(day + 1) + _at_least_one(n) - 1
         return self._date(row, value)
 
     def before(self, value: date, n: int) -> date:
         """Return the n-th session date before a date, which itself does not count."""
-        day = self.day(value, name="date")
+        day = self.day(value, name="from_date")
         return self._date(self._table.sessions_before(day) - _at_least_one(n), value)
 
     def _date(self, row: int, asked: date) -> date:

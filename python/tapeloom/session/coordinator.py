@@ -115,6 +115,9 @@ class SessionCoordinator:
                 symbols=warning.symbols,
             )
         try:
+            # The first instant of the window: alerts of every session begin there.
+            first = int(self._table.span_starts[self._sessions[0]])
+            self._time_manager.reset_backtest_clock(first)
             with self._time_manager.running(self._table):
                 for at in range(len(self._sessions)):
                     yield from self._run_session(at, each_instant=each_instant)
@@ -162,7 +165,7 @@ class SessionCoordinator:
         try:
             self._engine.start_session()
             # What waits for the open comes after it.
-            self._call_alerts(int(self._table.opens[index]))
+            self._call_alerts(int(self._table.opens[index]), opening=True)
             while True:
                 batch = replay.run(
                     each_instant=wanted is None,
@@ -176,7 +179,7 @@ class SessionCoordinator:
                     paused = time.perf_counter()
                     yield batch
                     waiting += time.perf_counter() - paused
-                self._call_alerts(batch.ts)
+                self._call_alerts(batch.ts, opening=False)
                 self._show_progress(batch, time.perf_counter() - started - waiting)
                 if batch.ended:
                     break
@@ -194,8 +197,9 @@ class SessionCoordinator:
     def _initialize(self, at: int) -> None:
         index = self._sessions[at]
         session_date = from_day(int(self._table.dates[index]))
+        begin = int(self._table.span_starts[index])
         # Alerts of the night belong to the session that has ended.
-        self._call_alerts(int(self._table.span_starts[index]))
+        self._call_alerts(begin - 1, opening=True)
         self._session_data.set_session_active(False)
         self._session_data.start_new_session(session_date, roll=True)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_1: Complete - session %s", session_date)
@@ -229,16 +233,16 @@ class SessionCoordinator:
 
     def _activate(self, index: int) -> None:
         opened = int(self._table.opens[index])
-        self._call_alerts(opened - 1)
+        self._call_alerts(opened - 1, opening=True)
         self._time_manager.stand_at(opened)
         self._session_data.set_session_active(True)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_4: Complete - active")
 
-    def _call_alerts(self, until: int) -> None:
-        """Move the clock to an instant through the alerts that are due by then."""
+    def _call_alerts(self, until: int, *, opening: bool) -> None:
+        """Call the alerts that are due by an instant; those of an open at that instant only with ``opening``."""
         before = self._time_manager.last_alert
         try:
-            self._time_manager.set_backtest_time(until)
+            self._time_manager.run_alerts(until, opening=opening)
         except Exception as error:
             at = self._time_manager.last_alert
             if at is before:
@@ -248,9 +252,9 @@ class SessionCoordinator:
 
     def _end_last_night(self) -> None:
         """Call the alerts that are due before the last session's day is over, as those of the sessions before it were."""
-        end = int(self._table.span_ends[self._sessions[-1]])
-        while (due := self._time_manager.next_alert_ns()) is not None and due < end:
-            self._call_alerts(due)
+        self._call_alerts(
+            int(self._table.span_ends[self._sessions[-1]]) - 1, opening=True
+        )
 
     def _end(
         self,

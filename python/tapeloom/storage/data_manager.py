@@ -97,7 +97,7 @@ class DataManager:
         self._allow_negative_prices = allow_negative_prices
         self._interval = None if interval is None else Interval(interval)
         self._time_manager = time_manager
-        self._table: SessionTable | None = None
+        self._pinned: SessionTable | None = None
         self._store = ParquetStore()
         self._notes = Notes()
         self._found: Catalog | None = None
@@ -116,6 +116,10 @@ class DataManager:
     def notes(self) -> list[DataNote]:
         """What reading found so far and went on without, per file and symbol."""
         return self._notes.all()
+
+    def pin_session_table(self, table: SessionTable) -> None:
+        """Keep to a session table, as a run does, whatever the time manager's calendar becomes."""
+        self._pinned = table
 
     def get_symbols(self) -> list[str]:
         """Return the stored symbols, sorted."""
@@ -309,13 +313,11 @@ class DataManager:
 
     @property
     def _session_table(self) -> SessionTable:
-        if self._table is None:
-            self._table = (
-                get_session_table(self._group_names[0])
-                if self._time_manager is None
-                else self._time_manager.session_table
-            )
-        return self._table
+        if self._pinned is not None:
+            return self._pinned
+        if self._time_manager is None:
+            return get_session_table(self._group_names[0])
+        return self._time_manager.session_table
 
     def _series(self, symbol: str, interval: IntervalLike) -> StoredSeries | None:
         return self._catalog.get((_name(symbol), Interval(interval)))

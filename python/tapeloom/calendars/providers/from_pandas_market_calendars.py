@@ -49,7 +49,9 @@ def version() -> str:
         If pandas_market_calendars is not installed.
     """
     try:
-        return f"{_LIBRARY} {version_of(_LIBRARY)}"
+        # Many of its calendars are those of exchange_calendars.
+        beneath = version_of("exchange_calendars")
+        return f"{_LIBRARY} {version_of(_LIBRARY)} on exchange_calendars {beneath}"
     except PackageNotFoundError as error:
         raise _missing() from error
 
