@@ -21,6 +21,7 @@ CHAIN = [
     "session_data",
     "default_session",
     "storage",
+    "merged",
     "session",
     "report",
     "backtest",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tapeloom.gap import Gap, QualityReport
     from tapeloom.ingest import IngestCounts, IngestReport, Outcome
     from tapeloom.intervals import Interval
+    from tapeloom.merged import MergedBars, merge
     from tapeloom.records import Records
     from tapeloom.session.analysis_engine import Analysis, AnalysisEngine
     from tapeloom.session.result import RunResult
@@ -39,6 +40,7 @@ __all__ = [
     "IngestCounts",
     "IngestReport",
     "Interval",
+    "MergedBars",
     "Outcome",
     "Provenance",
     "QualityReport",
@@ -52,6 +54,7 @@ __all__ = [
     "TimeManager",
     "__version__",
     "get_session_data",
+    "merge",
     "replay",
     "reset_session_data",
     "run",
@@ -68,6 +71,7 @@ _ROOMS = {
     "IngestCounts": "ingest",
     "IngestReport": "ingest",
     "Interval": "intervals",
+    "MergedBars": "merged",
     "Outcome": "ingest",
     "Provenance": "bars",
     "QualityReport": "gap",
@@ -80,6 +84,7 @@ _ROOMS = {
     "TapeloomError": "errors",
     "TimeManager": "calendars.time_manager",
     "get_session_data": "default_session",
+    "merge": "merged",
     "replay": "backtest",
     "reset_session_data": "default_session",
     "run": "backtest",

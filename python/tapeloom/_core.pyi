@@ -25,6 +25,7 @@ __all__ = [
     "SessionTable",
     "Store",
     "__version__",
+    "merge_bars",
     "merge_order",
 ]
 
@@ -564,4 +565,13 @@ def merge_order(
 
     The order is total: end of the bar, then interval, then source, then row. Raises ``ArgumentError`` naming source and
     row where ``ts`` falls.
+    """
+
+def merge_bars(
+    sources: Sequence[Bars], table: SessionTable, *, threads: int = 2
+) -> tuple[NDArray[np.int32], _Int64, dict[str, _Float64], NDArray[np.uint8]]:
+    """Return position of the source, ``ts``, prices with volume, and flags of all bars, in the order in which they become known.
+
+    The order is total: end of the bar by the table, then interval (finest first), then source, then row. New arrays.
+    Raises ``ArgumentError`` naming source and row where ``ts`` falls. The interpreter is detached meanwhile.
     """

@@ -1,9 +1,11 @@
 //! Merge of sorted sources into one stream in the order in which bars become known.
 //!
 //! The order is total: known-at, then interval (finest first), then source, then sequence within the source. Minute
-//! bars tie at every stamp, so the ties are the normal case.
+//! bars tie at every stamp, so the ties are the normal case. Here rows leave one by one, in [`window`] loaded sources are
+//! merged as whole columns.
 
 mod loser_tree;
+pub mod window;
 
 use std::sync::Arc;
 

@@ -50,3 +50,10 @@ pub(crate) fn view<'py, S: Sealed + ?Sized>(
     array.readwrite().make_nonwriteable();
     array
 }
+
+/// Whether the reference in hand is the only one to an object.
+pub(crate) fn is_unshared(_py: Python<'_>, object: &Py<PyAny>) -> bool {
+    // SAFETY: the object is alive, since `object` holds a reference to it, and attached to the interpreter nobody else
+    // changes the count meanwhile. Tested by tests/test_merged.py: arrays that somebody holds are never used again.
+    unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) == 1 }
+}

@@ -12,8 +12,10 @@ mod export;
 mod interval;
 mod market_hours;
 mod merge;
+mod merged;
 mod replay;
 mod session_table;
+mod spare;
 mod store;
 
 use pyo3::prelude::*;
@@ -30,5 +32,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<replay::PyBatch>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
+    module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -1,7 +1,8 @@
 //! What the market does at an instant, and when it opens or closes next. All O(1): the day leads to the session.
 
 use super::SessionTable;
-use crate::time::DAY;
+use crate::error::{Error, Result};
+use crate::time::{DAY, Interval};
 
 /// What the market does at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,47 @@ impl SessionTable {
     /// The last regular close before an instant.
     pub fn previous_close(&self, ts: i64) -> Option<i64> {
         self.previous(&self.columns.closes, ts)
+    }
+
+    /// When the bars of an ordered column are known, `None` where all of them are known `ns` after their start.
+    ///
+    /// # Errors
+    /// Those of [`SessionTable::bar_end`].
+    pub fn known_at(&self, ts: &[i64], interval: Interval) -> Result<Option<Vec<i64>>> {
+        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else {
+            return Ok(None);
+        };
+        let Some(ns) = interval.ns() else {
+            return ts
+                .iter()
+                .map(|&at| self.bar_end(at, interval))
+                .collect::<Result<_>>()
+                .map(Some);
+        };
+        last.checked_add(ns).ok_or(Error::Overflow { ts: last })?;
+        let mut clipped: Option<Vec<i64>> = None;
+        let mut from = 0;
+        let begin = self.begun(first).unwrap_or(0);
+        for index in begin..self.len() {
+            let session = self.session(index);
+            if session.span.start > last {
+                break;
+            }
+            for end in [session.open, session.close, session.post_close] {
+                // Only bars that start before the bound and would end after it.
+                let low = from + ts[from..].partition_point(|&at| at + ns <= end);
+                let high = low + ts[low..].partition_point(|&at| at < end);
+                for row in low..high {
+                    let known = self.bar_end(ts[row], interval)?;
+                    if known != ts[row] + ns {
+                        clipped.get_or_insert_with(|| ts.iter().map(|&at| at + ns).collect())
+                            [row] = known;
+                    }
+                }
+                from = low;
+            }
+        }
+        Ok(clipped)
     }
 
     fn next(&self, bounds: &[i64], ts: i64) -> Option<i64> {

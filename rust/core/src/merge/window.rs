@@ -1,0 +1,424 @@
+//! Placement merge of loaded sources: cut time into windows, count the rows of each instant, place every row.
+//!
+//! A counting sort by time bucket, linear in the rows and stable by construction. Rows that share a bucket without sharing
+//! an instant are put in order afterwards; on a minute grid there are none.
+
+/// One loaded source, sorted by `ts`.
+#[derive(Debug, Clone, Copy)]
+pub struct Lane<'a> {
+    /// Opening instants.
+    pub ts: &'a [i64],
+    /// What is added to `ts` for the instant at which a bar is known. The sum never overflows.
+    pub length: i64,
+}
+
+impl Lane<'_> {
+    fn known_at(&self, row: usize) -> i64 {
+        self.ts[row] + self.length
+    }
+
+    /// First row from `from` on that is known at `instant` or later. Doubles its steps, since it is mostly near.
+    fn lower_bound(&self, from: usize, instant: i64) -> usize {
+        let rest = &self.ts[from..];
+        let wanted = instant.saturating_sub(self.length);
+        let mut step = 8;
+        while step < rest.len() && rest[step - 1] < wanted {
+            step *= 2;
+        }
+        let near = &rest[..step.min(rest.len())];
+        from + near.partition_point(|&ts| ts < wanted)
+    }
+}
+
+/// A stretch of time whose rows can be merged apart from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Rows `[from, to)` of each lane.
+    pub rows: Vec<(usize, usize)>,
+    /// Where its first row stands among all merged rows.
+    pub first: usize,
+    /// Number of its rows.
+    pub len: usize,
+}
+
+/// Rows of one window, each with its place.
+#[derive(Debug)]
+pub struct Placed<'a> {
+    /// Where the first row of the window stands within the part.
+    pub first: usize,
+    /// Lane, first row, number of rows: in the order of `places`.
+    pub runs: &'a [(usize, usize, usize)],
+    /// Place of each row within the window.
+    pub places: &'a [u32],
+}
+
+impl Placed<'_> {
+    /// Bring one column in order: `source(lane)` is where its rows come from, `target` the merged column of the part.
+    pub fn scatter<'s, T: Copy + 's>(&self, source: impl Fn(usize) -> &'s [T], target: &mut [T]) {
+        let target = &mut target[self.first..self.first + self.places.len()];
+        let mut places = self.places;
+        for &(lane, row, len) in self.runs {
+            let (here, rest) = places.split_at(len);
+            for (&value, &place) in source(lane)[row..row + len].iter().zip(here) {
+                target[place as usize] = value;
+            }
+            places = rest;
+        }
+    }
+
+    /// Bring several columns in order at once: the memory of all of them is then waited for together.
+    pub fn scatter_all<'s, T: Copy + 's, const N: usize>(
+        &self,
+        source: impl Fn(usize) -> [&'s [T]; N],
+        targets: &mut [&mut [T]; N],
+    ) {
+        let window = self.first..self.first + self.places.len();
+        let mut targets = targets.each_mut().map(|target| &mut target[window.clone()]);
+        let mut places = self.places;
+        for &(lane, row, len) in self.runs {
+            let (here, rest) = places.split_at(len);
+            let columns = source(lane).map(|column| &column[row..row + len]);
+            for (offset, &place) in here.iter().enumerate() {
+                for (target, column) in targets.iter_mut().zip(&columns) {
+                    target[place as usize] = column[offset];
+                }
+            }
+            places = rest;
+        }
+    }
+
+    /// Write for each row which lane it comes from, as `name(lane)`.
+    pub fn scatter_lanes<T: Copy>(&self, name: impl Fn(usize) -> T, target: &mut [T]) {
+        let target = &mut target[self.first..self.first + self.places.len()];
+        let mut places = self.places;
+        for &(lane, _, len) in self.runs {
+            let (here, rest) = places.split_at(len);
+            let value = name(lane);
+            for &place in here {
+                target[place as usize] = value;
+            }
+            places = rest;
+        }
+    }
+
+    /// Write for each row its position in its lane.
+    pub fn scatter_rows<T: Copy>(&self, name: impl Fn(usize) -> T, target: &mut [T]) {
+        let target = &mut target[self.first..self.first + self.places.len()];
+        let mut places = self.places;
+        for &(_, row, len) in self.runs {
+            let (here, rest) = places.split_at(len);
+            for (offset, &place) in here.iter().enumerate() {
+                target[place as usize] = name(row + offset);
+            }
+            places = rest;
+        }
+    }
+}
+
+/// Rows a window holds, more or less: a column of it and its counters stay in the second-level cache.
+const WINDOW_ROWS: usize = 32_768;
+/// Rows of each lane that make the walk over the lanes worth while.
+const LANE_ROWS: usize = 16;
+
+/// Cut the lanes at instants into about `parts` stretches of equal size.
+pub fn split(lanes: &[Lane<'_>], parts: usize) -> Vec<Part> {
+    let longest = lanes.iter().max_by_key(|lane| lane.ts.len());
+    let mut cuts: Vec<i64> = longest.map_or_else(Vec::new, |lane| {
+        (1..parts)
+            .filter_map(|part| {
+                let row = lane.ts.len() * part / parts;
+                (row > 0).then(|| lane.known_at(row))
+            })
+            .collect()
+    });
+    cuts.dedup();
+    cuts.push(i64::MAX);
+    let mut from = vec![0; lanes.len()];
+    let mut first = 0;
+    let mut found = Vec::with_capacity(cuts.len());
+    for cut in cuts {
+        let rows: Vec<(usize, usize)> = lanes
+            .iter()
+            .zip(&from)
+            .map(|(lane, &from)| {
+                let last = cut == i64::MAX;
+                (
+                    from,
+                    if last {
+                        lane.ts.len()
+                    } else {
+                        lane.lower_bound(from, cut)
+                    },
+                )
+            })
+            .collect();
+        from = rows.iter().map(|&(_, to)| to).collect();
+        let len = rows.iter().map(|&(from, to)| to - from).sum();
+        found.push(Part { rows, first, len });
+        first += len;
+    }
+    found
+}
+
+/// Scratch memory of one merge, kept from window to window.
+#[derive(Debug, Default)]
+struct Window {
+    runs: Vec<(usize, usize, usize)>,
+    /// Bucket, later the place, of each row of `runs`.
+    places: Vec<u32>,
+    /// Rows in each bucket, later where the next one goes.
+    counts: Vec<u32>,
+    /// An instant in each bucket.
+    instants: Vec<i64>,
+    order: Vec<(i64, u32)>,
+}
+
+/// Merge one part: `take` gets its windows in order, each row with its place. Lanes are given in tie order.
+pub fn merge_part(lanes: &[Lane<'_>], part: &Part, mut take: impl FnMut(&Placed<'_>)) {
+    let mut next: Vec<usize> = part.rows.iter().map(|&(from, _)| from).collect();
+    let mut window = Window::default();
+    let mut done = 0;
+    while let Some(start) = earliest(lanes, part, &next) {
+        let end = window_end(lanes, part, &next, start);
+        window.choose(lanes, part, &mut next, end);
+        window.place(lanes, start);
+        take(&Placed {
+            first: done,
+            runs: &window.runs,
+            places: &window.places,
+        });
+        done += window.places.len();
+    }
+}
+
+/// When the next row of any lane is known.
+fn earliest(lanes: &[Lane<'_>], part: &Part, next: &[usize]) -> Option<i64> {
+    lanes
+        .iter()
+        .zip(next)
+        .zip(&part.rows)
+        .filter(|((_, next), (_, to))| *next < to)
+        .map(|((lane, &next), _)| lane.known_at(next))
+        .min()
+}
+
+/// First instant after a window that begins at `start`: as many rows of each lane as fit, of the lane that has most.
+fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64) -> i64 {
+    let mut each = (WINDOW_ROWS / lanes.len().max(1)).max(LANE_ROWS);
+    loop {
+        // The lane that comes to its share first is the densest here.
+        let end = lanes
+            .iter()
+            .zip(next)
+            .zip(&part.rows)
+            .filter(|((_, next), (_, to))| *next + each < *to)
+            .map(|((lane, &next), _)| lane.known_at(next + each))
+            .min();
+        match end {
+            None => return i64::MAX,
+            Some(end) if end > start => return end,
+            // More rows of one instant than a share: whole instants only.
+            Some(_) => each *= 2,
+        }
+    }
+}
+
+impl Window {
+    /// Take the rows known before `end` from every lane.
+    fn choose(&mut self, lanes: &[Lane<'_>], part: &Part, next: &mut [usize], end: i64) {
+        self.runs.clear();
+        for (index, (lane, next)) in lanes.iter().zip(next).enumerate() {
+            let to = part.rows[index].1;
+            let until = if end == i64::MAX {
+                to
+            } else {
+                lane.lower_bound(*next, end).min(to)
+            };
+            if until > *next {
+                self.runs.push((index, *next, until - *next));
+                *next = until;
+            }
+        }
+    }
+
+    /// Give every row its place.
+    fn place(&mut self, lanes: &[Lane<'_>], start: i64) {
+        let rows: usize = self.runs.iter().map(|&(_, _, len)| len).sum();
+        let last = self
+            .runs
+            .iter()
+            .map(|&(lane, row, len)| lanes[lane].known_at(row + len - 1));
+        let span = last.max().unwrap_or(start).abs_diff(start);
+        let shift = self.bucket_shift(lanes, span, rows);
+        let buckets = (span >> shift) as usize + 1;
+        self.counts.clear();
+        self.counts.resize(buckets + 1, 0);
+        self.instants.clear();
+        self.instants.resize(buckets, i64::MIN);
+        self.places.clear();
+        self.places.reserve(rows);
+        // Whether some bucket holds more than one instant.
+        let mut mixed = false;
+        for &(lane, row, len) in &self.runs {
+            let length = lanes[lane].length;
+            self.places
+                .extend(lanes[lane].ts[row..row + len].iter().map(|&ts| {
+                    let known_at = ts + length;
+                    let bucket = (known_at.wrapping_sub(start) as u64 >> shift) as usize;
+                    self.counts[bucket] += 1;
+                    let instant = &mut self.instants[bucket];
+                    mixed |= *instant != known_at && *instant != i64::MIN;
+                    *instant = known_at;
+                    bucket as u32
+                }));
+        }
+        let mut before = 0;
+        for count in &mut self.counts {
+            before += std::mem::replace(count, before);
+        }
+        for place in &mut self.places {
+            let free = &mut self.counts[*place as usize];
+            *place = *free;
+            *free += 1;
+        }
+        if mixed {
+            // Each count now stands at the end of its bucket.
+            self.sort_within_buckets(lanes);
+        }
+    }
+
+    /// Width of a bucket as a power of two: below the distance of the stamps where that is possible.
+    fn bucket_shift(&self, lanes: &[Lane<'_>], span: u64, rows: usize) -> u32 {
+        let most = (4 * rows + 1024) as u64;
+        let nearest = self
+            .runs
+            .iter()
+            .max_by_key(|run| run.2)
+            .map(|&(lane, row, len)| {
+                let ts = &lanes[lane].ts[row..row + len];
+                ts.windows(2)
+                    .map(|pair| pair[1].abs_diff(pair[0]))
+                    .filter(|&gap| gap > 0)
+                    .min()
+                    .unwrap_or(u64::MAX)
+            })
+            .unwrap_or(u64::MAX);
+        let mut shift = 63 - nearest.leading_zeros().min(63);
+        while shift < 63 && span >> shift >= most {
+            shift += 1;
+        }
+        shift.min(63)
+    }
+
+    /// Put rows of one bucket in order of time; the sort is stable, so lanes keep their order.
+    fn sort_within_buckets(&mut self, lanes: &[Lane<'_>]) {
+        self.order.clear();
+        self.order.resize(self.places.len(), (0, 0));
+        let mut at = 0;
+        for &(lane, row, len) in &self.runs {
+            let length = lanes[lane].length;
+            let places = &self.places[at..at + len];
+            for (&ts, &place) in lanes[lane].ts[row..row + len].iter().zip(places) {
+                self.order[place as usize] = (ts + length, at as u32);
+                at += 1;
+            }
+        }
+        let mut from = 0;
+        for &end in &self.counts {
+            let bucket = &mut self.order[from as usize..end.max(from) as usize];
+            insertion_sort(bucket);
+            from = end.max(from);
+        }
+        for (place, &(_, row)) in self.order.iter().enumerate() {
+            self.places[row as usize] = place as u32;
+        }
+    }
+}
+
+/// Sort a few entries by their first part; equal ones keep their order.
+fn insertion_sort(bucket: &mut [(i64, u32)]) {
+    if bucket.len() > 32 {
+        bucket.sort_by_key(|&(key, _)| key);
+        return;
+    }
+    for at in 1..bucket.len() {
+        let entry = bucket[at];
+        let mut free = at;
+        while free > 0 && bucket[free - 1].0 > entry.0 {
+            bucket[free] = bucket[free - 1];
+            free -= 1;
+        }
+        bucket[free] = entry;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(lanes: &[Lane<'_>], parts: usize) -> Vec<(i64, usize, usize)> {
+        let mut all = Vec::new();
+        for part in split(lanes, parts) {
+            let mut keys = vec![0_i64; part.len];
+            let mut sources = vec![0_usize; part.len];
+            let mut rows = vec![0_usize; part.len];
+            merge_part(lanes, &part, |placed| {
+                placed.scatter(|lane| lanes[lane].ts, &mut keys);
+                placed.scatter_lanes(|lane| lane, &mut sources);
+                placed.scatter_rows(|row| row, &mut rows);
+            });
+            assert_eq!(part.first, all.len());
+            all.extend(
+                keys.into_iter()
+                    .zip(sources)
+                    .zip(rows)
+                    .map(|((k, s), r)| (k, s, r)),
+            );
+        }
+        all
+    }
+
+    fn sorted(lanes: &[Lane<'_>]) -> Vec<(i64, usize, usize)> {
+        let mut all: Vec<(i64, usize, usize)> = lanes
+            .iter()
+            .enumerate()
+            .flat_map(|(index, lane)| lane.ts.iter().enumerate().map(move |(r, &t)| (t, index, r)))
+            .collect();
+        all.sort_by_key(|&(ts, lane, _)| ts + lanes[lane].length);
+        all
+    }
+
+    #[test]
+    fn lanes_of_every_shape_are_merged_as_a_stable_sort() {
+        let minute = 60_000_000_000_i64;
+        let grid: Vec<i64> = (0..5_000).map(|k| k * minute).collect();
+        let holes: Vec<i64> = grid
+            .iter()
+            .copied()
+            .filter(|t| t / minute % 7 != 3)
+            .collect();
+        let mut jitter: Vec<i64> = (0..9_000_u64)
+            .map(|k| (k.wrapping_mul(6_364_136_223_846_793_005) >> 20) as i64 % (3_000 * minute))
+            .collect();
+        jitter.sort_unstable();
+        let same = vec![7 * minute; 40_000];
+        let far = vec![i64::MIN / 2, 0, i64::MAX / 2];
+        let shapes: Vec<Vec<&[i64]>> = vec![
+            vec![],
+            vec![&[]],
+            vec![&grid],
+            vec![&grid, &holes, &[], &grid[..1]],
+            vec![&jitter, &grid, &jitter],
+            vec![&same, &grid, &same],
+            vec![&far, &grid, &far],
+        ];
+        for shape in shapes {
+            for length in [0, minute] {
+                let lanes: Vec<Lane<'_>> = shape.iter().map(|&ts| Lane { ts, length }).collect();
+                for parts in [1, 2, 3] {
+                    assert_eq!(merged(&lanes, parts), sorted(&lanes));
+                }
+            }
+        }
+    }
+}

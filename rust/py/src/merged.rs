@@ -1,0 +1,215 @@
+//! `merge_bars`: the bars of many series as one set of columns, in the order in which they become known.
+
+use std::sync::Arc;
+
+use numpy::{PyArray1, PyArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tapeloom_core::Error;
+use tapeloom_core::columns::Columns;
+use tapeloom_core::merge::window::{Lane, Part, Placed, merge_part, split};
+use tapeloom_core::session_table::SessionTable;
+use tapeloom_core::time::Interval;
+
+use crate::bars::PyBars;
+use crate::error::{BindError, BindResult};
+use crate::session_table::PySessionTable;
+use crate::spare;
+
+/// One series, and when its bars are known.
+struct Series {
+    columns: Arc<Columns>,
+    from: usize,
+    to: usize,
+    interval: Interval,
+    position: i32,
+    /// `None` where every bar is known one interval after its start.
+    known_at: Option<Vec<i64>>,
+}
+
+impl Series {
+    fn ts(&self) -> &[i64] {
+        &self.columns.ts[self.from..self.to]
+    }
+
+    fn lane(&self) -> Lane<'_> {
+        match &self.known_at {
+            Some(known_at) => Lane {
+                ts: known_at,
+                length: 0,
+            },
+            None => Lane {
+                ts: self.ts(),
+                length: self.interval.ns().unwrap_or(0),
+            },
+        }
+    }
+
+    fn prices(&self) -> [&[f64]; 5] {
+        let c = &*self.columns;
+        [&c.open, &c.high, &c.low, &c.close, &c.volume].map(|column| &column[self.from..self.to])
+    }
+}
+
+/// The merged columns, or the stretch of them that one part fills.
+struct Target<'a> {
+    source: &'a mut [i32],
+    ts: &'a mut [i64],
+    prices: [&'a mut [f64]; 5],
+    flags: &'a mut [u8],
+}
+
+impl<'a> Target<'a> {
+    /// The first rows, and the rest.
+    fn cut(self, rows: usize) -> (Self, Self) {
+        let (source, more_source) = self.source.split_at_mut(rows);
+        let (ts, more_ts) = self.ts.split_at_mut(rows);
+        let (flags, more_flags) = self.flags.split_at_mut(rows);
+        let mut first = Vec::with_capacity(5);
+        let more_prices = self.prices.map(|column| {
+            let (here, rest) = column.split_at_mut(rows);
+            first.push(here);
+            rest
+        });
+        let mut first = first.into_iter();
+        let prices = std::array::from_fn(|_| first.next().unwrap_or_default());
+        let here = Self {
+            source,
+            ts,
+            prices,
+            flags,
+        };
+        let rest = Self {
+            source: more_source,
+            ts: more_ts,
+            prices: more_prices,
+            flags: more_flags,
+        };
+        (here, rest)
+    }
+
+    fn fill(&mut self, series: &[Series], lanes: &[Lane<'_>], part: &Part) {
+        merge_part(lanes, part, |placed: &Placed<'_>| {
+            placed.scatter_lanes(|lane| series[lane].position, self.source);
+            placed.scatter(|lane| series[lane].ts(), self.ts);
+            placed.scatter_all(|lane| series[lane].prices(), &mut self.prices);
+            placed.scatter(
+                |lane| &series[lane].columns.flags[series[lane].from..series[lane].to],
+                self.flags,
+            );
+        });
+    }
+}
+
+fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Series>, Error> {
+    let mut series = Vec::with_capacity(sources.len());
+    for (position, bars) in sources.iter().enumerate() {
+        let (columns, from, to) = bars.get().columns();
+        let interval = bars.get().interval;
+        let ts = &columns.ts[from..to];
+        if let Some(fall) = ts.windows(2).position(|pair| pair[1] < pair[0]) {
+            return Err(Error::Unsorted {
+                what: "source",
+                source: position,
+                row: fall + 1,
+            });
+        }
+        let known_at = table.known_at(ts, interval)?;
+        // What is known must not fall either: a long bar may end with its session before a short one that began earlier.
+        let known_at = known_at.map(|mut known_at| {
+            for row in 1..known_at.len() {
+                known_at[row] = known_at[row].max(known_at[row - 1]);
+            }
+            known_at
+        });
+        series.push(Series {
+            columns,
+            from,
+            to,
+            interval,
+            position: position as i32,
+            known_at,
+        });
+    }
+    // At one instant the finest interval comes first, then the order given.
+    series.sort_by_key(|one| one.interval);
+    Ok(series)
+}
+
+type Merged<'py> = (
+    Bound<'py, PyArray1<i32>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyDict>,
+    Bound<'py, PyArray1<u8>>,
+);
+
+/// See `_core.pyi`.
+#[pyfunction]
+#[pyo3(signature = (sources, table, *, threads=2))]
+pub(crate) fn merge_bars<'py>(
+    py: Python<'py>,
+    sources: Vec<Bound<'py, PyBars>>,
+    table: &Bound<'py, PySessionTable>,
+    threads: usize,
+) -> BindResult<Merged<'py>> {
+    if threads == 0 {
+        return Err(BindError::argument("threads is 0; it must be at least 1"));
+    }
+    let series = read(&sources, &table.get().table)?;
+    let rows: usize = series.iter().map(|one| one.to - one.from).sum();
+    let source = spare::array::<i32>(py, rows)?;
+    let ts = spare::array::<i64>(py, rows)?;
+    let column = || spare::array::<f64>(py, rows);
+    let prices = [column()?, column()?, column()?, column()?, column()?];
+    let flags = spare::array::<u8>(py, rows)?;
+    {
+        let (mut source, mut ts) = (source.readwrite(), ts.readwrite());
+        let mut prices = prices.each_ref().map(|column| column.readwrite());
+        let mut flags = flags.readwrite();
+        let target = Target {
+            source: whole(source.as_slice_mut())?,
+            ts: whole(ts.as_slice_mut())?,
+            prices: {
+                let mut columns = prices.iter_mut().map(|column| whole(column.as_slice_mut()));
+                let mut next = || columns.next().unwrap_or(Ok(&mut []));
+                [next()?, next()?, next()?, next()?, next()?]
+            },
+            flags: whole(flags.as_slice_mut())?,
+        };
+        py.detach(|| fill_all(&series, target, threads));
+    }
+    let columns = PyDict::new(py);
+    for (name, column) in ["open", "high", "low", "close", "volume"]
+        .into_iter()
+        .zip(prices)
+    {
+        columns.set_item(name, column)?;
+    }
+    Ok((source, ts, columns, flags))
+}
+
+/// All cells of a new array.
+fn whole<T>(cells: Result<&mut [T], numpy::AsSliceError>) -> BindResult<&mut [T]> {
+    cells.map_err(|error| BindError::Named("InternalError", error.to_string()))
+}
+
+/// Cut the time range over threads; each fills its own rows.
+fn fill_all(series: &[Series], mut rest: Target<'_>, threads: usize) {
+    let lanes: Vec<Lane<'_>> = series.iter().map(Series::lane).collect();
+    // A thread is worth its start for some ten thousand rows.
+    let rows = rest.ts.len();
+    let parts = split(&lanes, threads.min(rows / 50_000 + 1));
+    std::thread::scope(|scope| {
+        let last = parts.len() - 1;
+        for (number, part) in parts.iter().enumerate() {
+            let (mut here, more) = rest.cut(part.len);
+            rest = more;
+            let lanes = &lanes;
+            if number == last {
+                here.fill(series, lanes, part);
+                break;
+            }
+            scope.spawn(move || here.fill(series, lanes, part));
+        }
+    });
+}
