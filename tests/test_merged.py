@@ -233,7 +233,7 @@ def test_memory_that_somebody_holds_is_never_used_again() -> None:
     grid = np.concatenate([US.grid(row, "1m") for row in range(8_000, 8_090)])
     series = [bars_at(f"S{n}", "1m", grid) for n in range(3)]
     first = merge_bars(series, US)
-    kept = [first[0][5:], first[1][::2], *first[2].values(), memoryview(first[3])]
+    kept = [first[0][5:], first[1][::2], *first[2].values(), memoryview(first[3].data)]
     copies = [bytes(np.ascontiguousarray(array)) for array in kept]
     addresses = {array.ctypes.data for array in (first[0], first[1])}
     del first

@@ -160,22 +160,22 @@ impl PySessionTable {
 
     #[getter]
     fn opens(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.column(py, 0, &self.table.columns().opens)
+        self.instants_of(py, 0, &self.table.columns().opens)
     }
 
     #[getter]
     fn closes(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.column(py, 1, &self.table.columns().closes)
+        self.instants_of(py, 1, &self.table.columns().closes)
     }
 
     #[getter]
     fn pre_opens(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.column(py, 2, &self.table.columns().pre_opens)
+        self.instants_of(py, 2, &self.table.columns().pre_opens)
     }
 
     #[getter]
     fn post_closes(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.column(py, 3, &self.table.columns().post_closes)
+        self.instants_of(py, 3, &self.table.columns().post_closes)
     }
 
     #[getter]
@@ -252,9 +252,12 @@ impl PySessionTable {
         ts: &Bound<'py, PyAny>,
         include_extended: bool,
     ) -> BindResult<Bound<'py, PyAny>> {
-        self.look_up(ts, |table, at| {
-            Some(table.session_type(at).is_open(include_extended))
-        })
+        match self.column(ts)? {
+            Some(column) => self.is_open_at_each(ts.py(), &column, include_extended),
+            None => self.look_up(ts, |table, at| {
+                Some(table.session_type(at).is_open(include_extended))
+            }),
+        }
     }
 
     fn session_type(&self, ts: &Bound<'_, PyAny>) -> BindResult<&'static str> {
@@ -291,7 +294,7 @@ impl PySessionTable {
 }
 
 impl PySessionTable {
-    fn column(&self, py: Python<'_>, at: usize, values: &[i64]) -> Py<PyArray1<i64>> {
+    fn instants_of(&self, py: Python<'_>, at: usize, values: &[i64]) -> Py<PyArray1<i64>> {
         once(py, &self.columns[at], values.iter().copied())
     }
 

@@ -2,6 +2,7 @@
 
 use super::SessionTable;
 use crate::error::{Error, Result};
+use crate::schedule::Stretch;
 use crate::time::{DAY, Interval};
 
 /// What the market does at an instant.
@@ -71,6 +72,62 @@ impl SessionTable {
         } else {
             SessionType::Break
         }
+    }
+
+    /// Whether the market trades at each instant of a column; else the first row that the table does not cover.
+    ///
+    /// # Errors
+    /// That row.
+    pub fn is_open_at_each(
+        &self,
+        column: &[i64],
+        extended: bool,
+    ) -> std::result::Result<Vec<bool>, usize> {
+        // Neighbours mostly lie in one stretch, whose answer then stands.
+        let (mut stretch, mut open) = (Stretch { start: 0, end: 0 }, false);
+        let mut answers = Vec::with_capacity(column.len());
+        for (row, &ts) in column.iter().enumerate() {
+            if ts < stretch.start || ts >= stretch.end {
+                if !self.covers(ts) {
+                    return Err(row);
+                }
+                stretch = self.stretch_of(ts);
+                open = self.session_type(ts).is_open(extended);
+            }
+            answers.push(open);
+        }
+        Ok(answers)
+    }
+
+    /// The stretch around a covered instant in which the market does the same as at it.
+    fn stretch_of(&self, ts: i64) -> Stretch {
+        let mut stretch = self.columns.covered;
+        let mut narrow = |bound: i64| {
+            if bound <= ts {
+                stretch.start = stretch.start.max(bound);
+            } else {
+                stretch.end = stretch.end.min(bound);
+            }
+        };
+        let begun = self.begun(ts);
+        let next = begun.map_or(0, |index| index + 1);
+        if let Some(span) = self.columns.spans.get(next) {
+            narrow(span.start);
+        }
+        if let Some(session) = begun.map(|index| self.session(index)) {
+            let bounds = [
+                session.span.start,
+                session.pre_open,
+                session.post_close,
+                session.span.end,
+            ];
+            bounds.into_iter().for_each(&mut narrow);
+            for segment in session.segments {
+                narrow(segment.start);
+                narrow(segment.end);
+            }
+        }
+        stretch
     }
 
     /// The first regular open after an instant.

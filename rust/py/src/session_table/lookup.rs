@@ -26,7 +26,7 @@ impl PySessionTable {
         let py = ts.py();
         let table = &*self.table;
         let covered = |at: &i64| table.covers(*at);
-        let Some(column) = instants(ts, &self.zone)? else {
+        let Some(column) = self.column(ts)? else {
             let at = convert::timestamp(ts, &self.zone, "ts")?;
             let found = Some(at).filter(covered).and_then(|at| answer(table, at));
             return match found {
@@ -34,8 +34,6 @@ impl PySessionTable {
                 None => Err(self.outside(py, at, None)),
             };
         };
-        // A copy: whoever owns the array may write to it while others run.
-        let column: Vec<i64> = column.as_array().iter().copied().collect();
         let answers = py.detach(|| {
             let each = column.iter().enumerate().map(|(row, &at)| {
                 let found = if table.covers(at) {
@@ -53,14 +51,34 @@ impl PySessionTable {
         }
     }
 
+    /// A column of instants, copied: whoever owns the array may write to it while others run. `None` for no array.
+    pub(super) fn column(&self, ts: &Bound<'_, PyAny>) -> BindResult<Option<Vec<i64>>> {
+        let column = instants(ts, &self.zone)?;
+        Ok(column.map(|column| match column.as_slice() {
+            Ok(whole) => whole.to_vec(),
+            Err(_) => column.as_array().iter().copied().collect(),
+        }))
+    }
+
+    pub(super) fn is_open_at_each<'py>(
+        &self,
+        py: Python<'py>,
+        column: &[i64],
+        include_extended: bool,
+    ) -> BindResult<Bound<'py, PyAny>> {
+        match py.detach(|| self.table.is_open_at_each(column, include_extended)) {
+            Ok(answers) => Ok(PyArray1::from_vec(py, answers).into_any()),
+            Err(row) => Err(self.outside(py, column[row], Some(row))),
+        }
+    }
+
     /// Positions of sessions: `None`, or -1 in an array, for what belongs to none.
     pub(super) fn positions<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {
         let py = ts.py();
-        let Some(column) = instants(ts, &self.zone)? else {
+        let Some(column) = self.column(ts)? else {
             let at = convert::timestamp(ts, &self.zone, "ts")?;
             return Ok(self.table.session_of(at).into_bound_py_any(py)?);
         };
-        let column: Vec<i64> = column.as_array().iter().copied().collect();
         let table = &*self.table;
         let position = |&at: &i64| table.session_of(at).map_or(-1, |index| index as i64);
         let found: Vec<i64> = py.detach(|| column.iter().map(position).collect());
