@@ -170,6 +170,8 @@ struct Window {
     counts: Vec<u32>,
     /// An instant in each bucket.
     instants: Vec<i64>,
+    /// Whether stamps were met that lie on no grid.
+    is_jittered: bool,
     order: Vec<(i64, u32)>,
 }
 
@@ -249,28 +251,16 @@ impl Window {
             .iter()
             .map(|&(lane, row, len)| lanes[lane].known_at(row + len - 1));
         let span = last.max().unwrap_or(start).abs_diff(start);
-        let shift = self.bucket_shift(lanes, span, rows);
-        let buckets = (span >> shift) as usize + 1;
-        self.counts.clear();
-        self.counts.resize(buckets + 1, 0);
-        self.instants.clear();
-        self.instants.resize(buckets, i64::MIN);
-        self.places.clear();
-        self.places.reserve(rows);
-        // Whether some bucket holds more than one instant.
-        let mut mixed = false;
-        for &(lane, row, len) in &self.runs {
-            let length = lanes[lane].length;
-            self.places
-                .extend(lanes[lane].ts[row..row + len].iter().map(|&ts| {
-                    let known_at = ts + length;
-                    let bucket = (known_at.wrapping_sub(start) as u64 >> shift) as usize;
-                    self.counts[bucket] += 1;
-                    let instant = &mut self.instants[bucket];
-                    mixed |= *instant != known_at && *instant != i64::MIN;
-                    *instant = known_at;
-                    bucket as u32
-                }));
+        let few = shift_for(span, rows / 4 + 256);
+        let mut mixed = true;
+        if !self.is_jittered {
+            let shift = self.grid_shift(lanes).max(shift_for(span, 4 * rows + 1024));
+            mixed = self.count(lanes, start, span, shift);
+            // No grid: few rows to a bucket from now on, and few enough buckets for the cache.
+            self.is_jittered = mixed;
+        }
+        if mixed {
+            mixed = self.count(lanes, start, span, few);
         }
         let mut before = 0;
         for count in &mut self.counts {
@@ -287,27 +277,38 @@ impl Window {
         }
     }
 
-    /// Width of a bucket as a power of two: below the distance of the stamps where that is possible.
-    fn bucket_shift(&self, lanes: &[Lane<'_>], span: u64, rows: usize) -> u32 {
-        let most = (4 * rows + 1024) as u64;
-        let nearest = self
-            .runs
-            .iter()
-            .max_by_key(|run| run.2)
-            .map(|&(lane, row, len)| {
-                let ts = &lanes[lane].ts[row..row + len];
-                ts.windows(2)
-                    .map(|pair| pair[1].abs_diff(pair[0]))
-                    .filter(|&gap| gap > 0)
-                    .min()
-                    .unwrap_or(u64::MAX)
-            })
-            .unwrap_or(u64::MAX);
-        let mut shift = 63 - nearest.leading_zeros().min(63);
-        while shift < 63 && span >> shift >= most {
-            shift += 1;
+    /// Put the rows into buckets; whether some bucket holds more than one instant.
+    fn count(&mut self, lanes: &[Lane<'_>], start: i64, span: u64, shift: u32) -> bool {
+        let buckets = (span >> shift) as usize + 1;
+        self.counts.clear();
+        self.counts.resize(buckets + 1, 0);
+        self.instants.clear();
+        self.instants.resize(buckets, i64::MIN);
+        self.places.clear();
+        let mut mixed = false;
+        for &(lane, row, len) in &self.runs {
+            let length = lanes[lane].length;
+            let ts = lanes[lane].ts[row..row + len].iter();
+            self.places.extend(ts.map(|&ts| {
+                let known_at = ts + length;
+                let bucket = (known_at.wrapping_sub(start) as u64 >> shift) as usize;
+                self.counts[bucket] += 1;
+                let instant = &mut self.instants[bucket];
+                mixed |= *instant != known_at && *instant != i64::MIN;
+                *instant = known_at;
+                bucket as u32
+            }));
         }
-        shift.min(63)
+        mixed
+    }
+
+    /// Width of a bucket as a power of two, below the distance of the stamps of a grid.
+    fn grid_shift(&self, lanes: &[Lane<'_>]) -> u32 {
+        let longest = self.runs.iter().max_by_key(|run| run.2);
+        let ts = longest.map_or(&[][..], |&(lane, row, len)| &lanes[lane].ts[row..row + len]);
+        let gaps = ts.windows(2).map(|pair| pair[1].abs_diff(pair[0]));
+        let nearest = gaps.filter(|&gap| gap > 0).min().unwrap_or(u64::MAX);
+        63 - nearest.leading_zeros()
     }
 
     /// Put rows of one bucket in order of time; the sort is stable, so lanes keep their order.
@@ -333,6 +334,13 @@ impl Window {
             self.places[row as usize] = place as u32;
         }
     }
+}
+
+/// Width of a bucket as a power of two that makes at most so many of them.
+fn shift_for(span: u64, buckets: usize) -> u32 {
+    (0..63)
+        .find(|shift| span >> shift < buckets as u64)
+        .unwrap_or(63)
 }
 
 /// Sort a few entries by their first part; equal ones keep their order.
