@@ -103,6 +103,12 @@ def test_no_bar_is_known_after_its_session(data: st.DataObject) -> None:
     assert order_of(series) == expected_order(series)
 
 
+def test_a_bar_that_a_bound_cuts_short_overtakes_an_earlier_one() -> None:
+    # From 02:00 on no session cuts it; from 09:00 on the open does.
+    long = bars_at("LONG", "12h", [FULL.open - 450 * MINUTE, FULL.open - 30 * MINUTE])
+    assert order_of([long]) == expected_order([long]) == [(0, 1), (0, 0)]
+
+
 def test_a_daily_bar_is_known_at_the_close() -> None:
     minutes = expected_starts(HALF, MINUTE)
     day = bars_at("DAY", "1d", [HALF.open])
@@ -225,6 +231,8 @@ def test_a_corrected_calendar_ends_bars_earlier() -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ArgumentTypeError, match="give a TimeManager"):
         tapeloom.merge([], time_manager="US_EQUITY")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(ArgumentError, match="'JP_EQUITY', and the time manager's"):
+        tapeloom.merge([], exchange_group="JP_EQUITY", time_manager=TimeManager())
     with pytest.raises(ArgumentError, match="threads is 0"):
         merge_bars([], US, threads=0)
 

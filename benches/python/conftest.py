@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from benches.python.ratios import Comparison, Row, as_table
+from tests.conftest import own_cache
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["compare", "own_cache"]
 
 _ROWS = pytest.StashKey[list[Row]]()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Session tables are cached in the folder of this run that the tests use too."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TAPELOOM_CACHE_DIR", str(folder / "tapeloom-cache"))
-        yield
 
 
 @pytest.fixture

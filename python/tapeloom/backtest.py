@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from tapeloom._core import Interval
 from tapeloom.calendars.days import from_day, require_date, to_day
-from tapeloom.calendars.exchange_group import resolve_exchange_group
-from tapeloom.calendars.time_manager import TimeManager, group_for
+from tapeloom.calendars.time_manager import TimeManager, time_manager_for
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.default_session import install_session_data
@@ -363,19 +362,12 @@ class _Backtest:
 
 def _time_manager(exchange_group: str | None, given: TimeManager | None) -> TimeManager:
     """The time manager to use, which must be able to simulate and be free."""
-    if given is None:
-        return TimeManager("US_EQUITY" if exchange_group is None else exchange_group)
-    theirs = group_for("US_EQUITY", given)
-    if exchange_group is not None:
-        asked = resolve_exchange_group(exchange_group)
-        if asked.calendar != theirs.calendar:
-            text = f"exchange_group is {exchange_group!r}, and the time manager's is {theirs.name!r}"
-            raise ArgumentError(text, got=exchange_group, expected=theirs.name)
-    if given.get_current_mode() != "backtest":
+    manager = time_manager_for(exchange_group, given)
+    if manager.get_current_mode() != "backtest":
         text = "time_manager is live; a backtest needs one with a simulated clock"
         raise StateError(text)
-    given.require_free()
-    return given
+    manager.require_free()
+    return manager
 
 
 def _config(given: SessionConfig | Mapping[str, object] | str | Path) -> SessionConfig:

@@ -11,8 +11,8 @@ import numpy as np
 
 from tapeloom._core import Bars, Interval, merge_bars
 from tapeloom.bars import normalise_symbol
-from tapeloom.calendars.time_manager import TimeManager
-from tapeloom.errors import ArgumentError, ArgumentTypeError
+from tapeloom.calendars.time_manager import time_manager_for
+from tapeloom.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.intervals import IntervalLike
 
 __all__ = ["MergedBars", "merge"]
@@ -131,12 +132,7 @@ def merge(
     >>> [merged.sources[source][0] for source in merged.source]
     ['MSFT', 'AAPL', 'AAPL', 'MSFT']
     """
-    manager = time_manager
-    if manager is None:
-        manager = TimeManager("US_EQUITY" if exchange_group is None else exchange_group)
-    elif not isinstance(manager, TimeManager):
-        text = f"time_manager is {manager!r}; give a TimeManager"
-        raise ArgumentTypeError(text, got=manager)
+    manager = time_manager_for(exchange_group, time_manager)
     series = _series(data, interval, manager)
     try:
         columns = merge_bars(

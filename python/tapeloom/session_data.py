@@ -15,7 +15,7 @@ from tapeloom._core import BarData, Bars, Interval, Store
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.days import from_day, to_day
 from tapeloom.calendars.session_table import get_market_calendar
-from tapeloom.calendars.time_manager import group_for
+from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -106,7 +106,7 @@ class SessionData(Store):
         )
         return super().__new__(
             cls,
-            zone=group_for(exchange_group, time_manager).zone,
+            zone=group_for(unless_default(exchange_group), time_manager).zone,
             on_duplicate=on_duplicate,
             on_invalid=on_invalid,
             allow_negative_prices=allow_negative_prices,
@@ -128,7 +128,7 @@ class SessionData(Store):
         self.policies = {"on_duplicate": "replace", "completeness": "any"} | {
             name: str(value) for name, value in _policies.items()
         }
-        self._group = group_for(exchange_group, time_manager)
+        self._group = group_for(unless_default(exchange_group), time_manager)
         self._time_manager = time_manager
         self._calendar: MarketCalendar | None = None
         self._strict = strict

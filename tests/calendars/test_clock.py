@@ -406,10 +406,10 @@ def test_the_size_of_a_jump_is_a_timedelta(
             ArgumentError,
             r"tolerance is .*; it must be 0 or more",
         ),
-        (lambda: LiveClock(tolerance=0.25), ArgumentTypeError, r"tolerance is 0\.25 "),  # type: ignore[arg-type]
-        (lambda: LiveClock(wall=START), ArgumentTypeError, r"wall is \d+ \(int\)"),  # type: ignore[arg-type]
-        (lambda: LiveClock(monotonic=None), ArgumentTypeError, r"monotonic is None"),  # type: ignore[arg-type]
-        (lambda: LiveClock(on_jump="log"), ArgumentTypeError, r"on_jump is 'log'"),  # type: ignore[arg-type]
+        (lambda: LiveClock(tolerance=0.25), ArgumentTypeError, r"tolerance is 0\.25 "),  # type: ignore[arg-type]  # what is tested
+        (lambda: LiveClock(wall=START), ArgumentTypeError, r"wall is \d+ \(int\)"),  # type: ignore[arg-type]  # what is tested
+        (lambda: LiveClock(monotonic=None), ArgumentTypeError, r"monotonic is None"),  # type: ignore[arg-type]  # what is tested
+        (lambda: LiveClock(on_jump="log"), ArgumentTypeError, r"on_jump is 'log'"),  # type: ignore[arg-type]  # what is tested
     ],
     ids=["negative", "number", "wall", "monotonic", "on_jump"],
 )

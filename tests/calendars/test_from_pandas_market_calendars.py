@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -274,7 +274,7 @@ class WithColumns:
 
     weekmask = "Mon Tue Wed Thu Fri"
     regular_holidays = None
-    discontinued_market_times: dict[str, Any] = {}  # noqa: RUF012
+    discontinued_market_times: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, columns: dict[str, str | None]) -> None:
         self.columns = columns

@@ -73,7 +73,6 @@ _ZONES = {
     "24/7": "UTC",
     "24/5": "UTC",
 }
-_SECOND_SOURCE = "pandas_market_calendars:"
 
 # By calendar; the others have none, or their source tells.
 _EXTENDED_HOURS = {"XNYS": ExtendedHours(time(4), time(20), time(17))}
@@ -151,7 +150,6 @@ def _resolve(name: str) -> ExchangeGroup:
     if calendar in _ZONES:
         return ExchangeGroup(group, calendar, ZoneInfo(_ZONES[calendar]))
     source = source_of(name)
-    prefix = f"{source.name}:" if name.startswith(_SECOND_SOURCE) else ""
     version = source.version()
     kept = read_names(version).get(name)
     if kept is not None:
@@ -160,9 +158,9 @@ def _resolve(name: str) -> ExchangeGroup:
             return ExchangeGroup(kept[0], kept[0], ZoneInfo(kept[1]))
     found = source.find()
     if found is None:
-        known = [prefix + code for code in source.known_names()]
+        known = [source.prefix + code for code in source.known_names()]
         raise _unknown(name, source.name, known)
-    code = prefix + found.code
+    code = source.prefix + found.code
     write_names(version, {name: (code, str(found.zone))})
     return ExchangeGroup(code, code, found.zone)
 

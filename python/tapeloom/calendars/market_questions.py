@@ -25,7 +25,8 @@ from tapeloom.errors import ArgumentError
 from tapeloom.timestamps import TimestampLike, from_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from functools import _lru_cache_wrapper
     from typing import Literal, Self
 
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class _Answers(NamedTuple):
 
     market: MarketCalendar
     dates: TradingDates
-    sessions: Callable[[int], TradingSession]
+    sessions: _lru_cache_wrapper[TradingSession]
 
 
 class MarketQuestions(MarketHours):
@@ -435,7 +436,7 @@ class MarketQuestions(MarketHours):
 
     def get_cache_stats(self) -> CacheStats:
         """Return how often ``get_trading_session`` was answered from its cache."""
-        info = self._known.sessions.cache_info()  # type: ignore[attr-defined]  # an lru_cache
+        info = self._known.sessions.cache_info()
         total = info.hits + info.misses
         rate = info.hits / total if total else 0.0
         return CacheStats(info.hits, info.misses, rate, total)

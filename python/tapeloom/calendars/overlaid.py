@@ -10,7 +10,7 @@ import numpy as np
 from tapeloom.calendars.days import from_day, to_day
 from tapeloom.calendars.providers.provided_sessions import ProvidedSessions
 from tapeloom.errors import CalendarError, NonexistentTimeError
-from tapeloom.timestamps import NS_PER_DAY, localize
+from tapeloom.timestamps import NS_PER_DAY, from_ns, localize
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -151,8 +151,6 @@ def _early_closes(
 
 def _wall(said: ProvidedSessions, row: int, zone: tzinfo) -> int:
     """Wall time of a close, in seconds from midnight of its date."""
-    from tapeloom.timestamps import from_ns
-
     close = from_ns(int(said.closes[row]), zone)
     days = close.toordinal() - from_day(said.days[row]).toordinal()
     return days * 86_400 + close.hour * 3600 + close.minute * 60 + close.second

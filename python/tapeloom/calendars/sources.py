@@ -17,15 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "source_of"]
 
-# By the word before the colon in the name of a calendar; exchange_calendars without one.
+_DEFAULT = "exchange_calendars"
+# By the library, which may stand before a colon in the name of a calendar.
 _MODULES = {
-    "": "from_exchange_calendars",
-    "exchange_calendars": "from_exchange_calendars",
+    _DEFAULT: "from_exchange_calendars",
     "pandas_market_calendars": "from_pandas_market_calendars",
-}
-_LIBRARIES = {
-    "from_exchange_calendars": "exchange_calendars",
-    "from_pandas_market_calendars": "pandas_market_calendars",
 }
 
 
@@ -34,6 +30,8 @@ class Source(NamedTuple):
 
     name: str
     """Name of the library, ``tapeloom`` for built-in calendars."""
+    prefix: str
+    """What stands before the code in the name of a calendar."""
     version: Callable[[], str]
     """Name and version, without loading the library."""
     find: Callable[[], FoundCalendar | None]
@@ -49,17 +47,19 @@ def source_of(calendar: str) -> Source:
     if calendar in round_the_clock.NAMES:
         return Source(
             name="tapeloom",
+            prefix="",
             version=lambda: round_the_clock.VERSION,
             find=lambda: round_the_clock.find_code(calendar),
             read=lambda: round_the_clock.read_sessions(calendar),
             known_names=lambda: list(round_the_clock.NAMES),
         )
-    prefix, colon, name = calendar.partition(":")
-    if not colon or prefix not in _MODULES:
-        prefix, name = "", calendar
-    module = import_module(f"tapeloom.calendars.providers.{_MODULES[prefix]}")
+    library, colon, name = calendar.partition(":")
+    if not colon or library not in _MODULES:
+        library, name = _DEFAULT, calendar
+    module = import_module(f"tapeloom.calendars.providers.{_MODULES[library]}")
     return Source(
-        name=_LIBRARIES[_MODULES[prefix]],
+        name=library,
+        prefix="" if library == _DEFAULT else f"{library}:",
         version=module.version,
         find=lambda: module.find_code(name),
         read=lambda: module.read_sessions(name),

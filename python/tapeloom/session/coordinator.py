@@ -240,6 +240,9 @@ class SessionCoordinator:
 
     def _call_alerts(self, until: int, *, opening: bool) -> None:
         """Call the alerts that are due by an instant; those of an open at that instant only with ``opening``."""
+        due = self._time_manager.next_alert_ns()
+        if due is None or due > until:
+            return
         before = self._time_manager.last_alert
         try:
             self._time_manager.run_alerts(until, opening=opening)

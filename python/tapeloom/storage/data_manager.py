@@ -12,7 +12,7 @@ import numpy as np
 from tapeloom._core import Bars, Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.session_table import get_session_table
-from tapeloom.calendars.time_manager import group_for
+from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.columns import read_frame
 from tapeloom.errors import ArgumentError, StorageError, SymbolError, did_you_mean
 from tapeloom.storage.bad_rows import (
@@ -85,7 +85,7 @@ class DataManager:
         interval: IntervalLike | None = None,
         time_manager: TimeManager | None = None,
     ) -> None:
-        group = group_for(exchange_group, time_manager)
+        group = group_for(unless_default(exchange_group), time_manager)
         self._root = os.fspath(root)
         # An alias such as NYSE may be the name of the folder too.
         self._group_names = (

@@ -32,6 +32,18 @@ impl Series {
         &self.columns.ts[self.from..self.to]
     }
 
+    /// A bar that a bound cuts short may be known before a longer one that began earlier.
+    fn put_in_order(&mut self) {
+        let Some(known_at) = self.known_at.as_mut().filter(|all| !all.is_sorted()) else {
+            return;
+        };
+        let mut rows: Vec<usize> = (self.from..self.to).collect();
+        rows.sort_by_key(|&row| known_at[row - self.from]);
+        self.columns = Arc::new(self.columns.take(&rows));
+        (self.from, self.to) = (0, rows.len());
+        known_at.sort_unstable();
+    }
+
     fn lane(&self) -> Lane<'_> {
         match &self.known_at {
             Some(known_at) => Lane {
@@ -115,21 +127,16 @@ fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Serie
             });
         }
         let known_at = table.known_at(ts, interval)?;
-        // What is known must not fall either: a long bar may end with its session before a short one that began earlier.
-        let known_at = known_at.map(|mut known_at| {
-            for row in 1..known_at.len() {
-                known_at[row] = known_at[row].max(known_at[row - 1]);
-            }
-            known_at
-        });
-        series.push(Series {
+        let mut one = Series {
             columns,
             from,
             to,
             interval,
             position: position as i32,
             known_at,
-        });
+        };
+        one.put_in_order();
+        series.push(one);
     }
     // At one instant the finest interval comes first, then the order given.
     series.sort_by_key(|one| one.interval);

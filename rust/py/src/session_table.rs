@@ -254,16 +254,14 @@ impl PySessionTable {
     ) -> BindResult<Bound<'py, PyAny>> {
         match self.column(ts)? {
             Some(column) => self.is_open_at_each(ts.py(), &column, include_extended),
-            None => self.look_up(ts, |table, at| {
+            None => self.at_instant(ts, |table, at| {
                 Some(table.session_type(at).is_open(include_extended))
             }),
         }
     }
 
-    fn session_type(&self, ts: &Bound<'_, PyAny>) -> BindResult<&'static str> {
-        let at = convert::timestamp(ts, &self.zone, "ts")?;
-        self.check_covered(ts.py(), at, None)?;
-        Ok(self.table.session_type(at).as_str())
+    fn session_type<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {
+        self.at_instant(ts, |table, at| Some(table.session_type(at).as_str()))
     }
 
     fn session_of<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {

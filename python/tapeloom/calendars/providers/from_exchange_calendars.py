@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tapeloom.calendars.days import to_day
 from tapeloom.calendars.providers.library_guard import guarded
 from tapeloom.calendars.providers.provided_sessions import (
     FIRST_DATE,
@@ -67,7 +68,7 @@ def read_sessions(code: str) -> ProvidedSessions:
         If exchange_calendars cannot build the calendar.
     """
     opened = _open(code)
-    calendar, first, last = opened.calendar, _day(opened.first), _day(opened.last)
+    calendar, first, last = opened.calendar, to_day(opened.first), to_day(opened.last)
     with guarded(_LIBRARY, f"build the calendar {code!r}"):
         days = days_of(calendar.sessions)
         weekdays = [(None, None, calendar.weekmask)]
@@ -100,12 +101,12 @@ def _holiday_names(opened: _Opened) -> dict[int, str]:
     """Names by day; a closure outside every yearly rule is a "special closure"."""
     # Timestamps, NumPy dates or text, depending on the calendar: all begin with the date.
     closures = [str(closure)[:10] for closure in opened.calendar.adhoc_holidays]
-    names = {_day(date.fromisoformat(text)): _AD_HOC for text in closures}
+    names = {to_day(date.fromisoformat(text)): _AD_HOC for text in closures}
     rules = opened.calendar.regular_holidays
     if rules is not None:
         dates = opened.first.isoformat(), opened.last.isoformat()
         named = rules.holidays(*dates, return_name=True)
-        names |= {_day(day.date()): str(name) for day, name in named.items()}
+        names |= {to_day(day.date()): str(name) for day, name in named.items()}
     return names
 
 
@@ -147,8 +148,8 @@ def _weekdays(
     days = np.arange(first, last + 1, dtype=np.int64)
     trades = np.zeros(days.size, dtype=np.bool_)
     for begin, end, mask in masks:
-        low = first if begin is None else max(first, _day(begin.date()))
-        high = last if end is None else min(last, _day(end.date()))
+        low = first if begin is None else max(first, to_day(begin.date()))
+        high = last if end is None else min(last, to_day(end.date()))
         if high - low < 6:
             # Single Saturdays that trade make no Saturday a day that otherwise trades.
             continue
@@ -156,7 +157,3 @@ def _weekdays(
         # 1970-01-01 was a Thursday.
         trades[here] = np.array([sign == "1" for sign in mask])[(days[here] + 3) % 7]
     return days[trades]
-
-
-def _day(value: date) -> int:
-    return (value - date(1970, 1, 1)).days

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from tapeloom.calendars.days import to_day
 from tapeloom.calendars.providers.library_guard import guarded
 from tapeloom.calendars.providers.provided_sessions import (
     FIRST_DATE,
@@ -115,11 +116,13 @@ def read_sessions(code: str) -> ProvidedSessions:
         days = days_of(schedule.index)
         columns = {name: nanoseconds_of(schedule[name]) for name in schedule.columns}
         for name, end in calendar.discontinued_market_times.items():
-            columns[name][days >= _day(date.fromisoformat(str(end)[:10]))] = NOTHING
+            columns[name][days >= to_day(date.fromisoformat(str(end)[:10]))] = NOTHING
         if schedule.index[0].date() - first > _LONGEST_CLOSURE:
             first = schedule.index[0].date()
         names = _holiday_names(calendar, first, last)
-        trading = _otherwise_trading(days, calendar.weekmask, _day(first), _day(last))
+        trading = _otherwise_trading(
+            days, calendar.weekmask, to_day(first), to_day(last)
+        )
     opens, closes = columns["market_open"], columns["market_close"]
     nothing = np.full(days.size, NOTHING, dtype=np.int64)
     breaks = columns.get("break_start", nothing), columns.get("break_end", nothing)
@@ -129,8 +132,8 @@ def read_sessions(code: str) -> ProvidedSessions:
     offsets, starts, ends = split_at_breaks(opens, closes, *breaks)
     return ProvidedSessions(
         version=version(),
-        first_day=_day(first),
-        last_day=_day(last),
+        first_day=to_day(first),
+        last_day=to_day(last),
         days=days,
         segment_offsets=offsets,
         segment_starts=starts,
@@ -183,9 +186,9 @@ def _holiday_names(calendar: Any, first: date, last: date) -> dict[int, str]:
         return {}
     # Timestamps, NumPy dates or text, depending on the calendar: all begin with the date.
     closures = {str(closure)[:10] for closure in calendar.adhoc_holidays}
-    names = {_day(date.fromisoformat(text)): _AD_HOC for text in closures}
+    names = {to_day(date.fromisoformat(text)): _AD_HOC for text in closures}
     named = rules.holidays(first.isoformat(), last.isoformat(), return_name=True)
-    return names | {_day(day.date()): str(name) for day, name in named.items()}
+    return names | {to_day(day.date()): str(name) for day, name in named.items()}
 
 
 def _otherwise_trading(
@@ -247,7 +250,3 @@ def _weekday(days: NDArray[np.int64]) -> NDArray[np.int64]:
     # 1970-01-01 was a Thursday.
     weekdays: NDArray[np.int64] = (days + 3) % 7
     return weekdays
-
-
-def _day(value: date) -> int:
-    return (value - date(1970, 1, 1)).days

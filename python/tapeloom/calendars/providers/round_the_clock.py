@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, tzinfo
+from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tapeloom.calendars.days import to_day
 from tapeloom.calendars.providers.provided_sessions import (
     FIRST_DATE,
     LAST_DATE,
@@ -33,7 +34,7 @@ def find_code(name: str) -> FoundCalendar | None:
 
 def read_sessions(code: str) -> ProvidedSessions:
     """Return all sessions of a built-in calendar."""
-    first, last = _day(FIRST_DATE), _day(LAST_DATE)
+    first, last = to_day(FIRST_DATE), to_day(LAST_DATE)
     days = _on_weekdays(_WEEKDAYS[code], first, last)
     opens, closes = days * NS_PER_DAY, (days + 1) * NS_PER_DAY
     return ProvidedSessions(
@@ -57,7 +58,3 @@ def _on_weekdays(weekmask: str, first: int, last: int) -> NDArray[np.int64]:
     trades = np.array([sign == "1" for sign in weekmask])[(days + 3) % 7]
     chosen: NDArray[np.int64] = days[trades]
     return chosen
-
-
-def _day(value: date) -> int:
-    return (value - date(1970, 1, 1)).days

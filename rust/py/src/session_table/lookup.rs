@@ -25,14 +25,8 @@ impl PySessionTable {
     {
         let py = ts.py();
         let table = &*self.table;
-        let covered = |at: &i64| table.covers(*at);
         let Some(column) = self.column(ts)? else {
-            let at = convert::timestamp(ts, &self.zone, "ts")?;
-            let found = Some(at).filter(covered).and_then(|at| answer(table, at));
-            return match found {
-                Some(found) => Ok(found.into_bound_py_any(py)?),
-                None => Err(self.outside(py, at, None)),
-            };
+            return self.at_instant(ts, answer);
         };
         let answers = py.detach(|| {
             let each = column.iter().enumerate().map(|(row, &at)| {
@@ -48,6 +42,24 @@ impl PySessionTable {
         match answers {
             Err((row, at)) => Err(self.outside(py, at, Some(row))),
             Ok(answers) => Ok(PyArray1::from_vec(py, answers).into_any()),
+        }
+    }
+
+    /// The answer at one instant.
+    pub(super) fn at_instant<'py, T: IntoPyObjectExt<'py>>(
+        &self,
+        ts: &Bound<'py, PyAny>,
+        answer: impl Fn(&SessionTable, i64) -> Option<T>,
+    ) -> BindResult<Bound<'py, PyAny>> {
+        let at = convert::timestamp(ts, &self.zone, "ts")?;
+        let found = if self.table.covers(at) {
+            answer(&self.table, at)
+        } else {
+            None
+        };
+        match found {
+            Some(found) => Ok(found.into_bound_py_any(ts.py())?),
+            None => Err(self.outside(ts.py(), at, None)),
         }
     }
 
@@ -83,19 +95,6 @@ impl PySessionTable {
         let position = |&at: &i64| table.session_of(at).map_or(-1, |index| index as i64);
         let found: Vec<i64> = py.detach(|| column.iter().map(position).collect());
         Ok(PyArray1::from_vec(py, found).into_any())
-    }
-
-    pub(super) fn check_covered(
-        &self,
-        py: Python<'_>,
-        ts: i64,
-        row: Option<usize>,
-    ) -> BindResult<()> {
-        if self.table.covers(ts) {
-            Ok(())
-        } else {
-            Err(self.outside(py, ts, row))
-        }
     }
 
     /// The error for an instant that the table does not cover, or beyond which it knows of no session.
