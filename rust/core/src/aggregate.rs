@@ -1,17 +1,17 @@
-//! Fine bars into coarse ones: anchored to the session's open, never across its close, complete or flagged.
+//! Fine bars into coarse ones: anchored to the session, never across its close, complete or flagged.
 //!
 //! Streaming, batch and late filling all add the base bars of a bucket in order of `ts`, so their values agree to the
-//! last bit. Cost: O(1) per base bar and target.
+//! last bit. Cost: O(1) per base bar and target. Here bars come one by one; whole columns are in [`resample`].
 
-use std::sync::Arc;
+mod bucket;
+mod forming;
+pub mod resample;
 
-use crate::bar::{Bar, DERIVED, PARTIAL};
-use crate::columns::Columns;
+use crate::bar::{Bar, PARTIAL};
 use crate::error::Result;
-use crate::metrics::Sum;
-use crate::schedule::{Grid, Stretch};
 use crate::session_table::SessionTable;
-use crate::time::Interval;
+pub use bucket::{Bucket, Day, Rule};
+use forming::Forming;
 
 /// When a bucket yields a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,137 +34,13 @@ pub struct Derived {
     pub end: i64,
 }
 
-/// The grids of one session that a derived series needs.
-#[derive(Debug, Clone)]
-pub struct Day {
-    span: Stretch,
-    base: Arc<Grid>,
-    target: Arc<Grid>,
-}
-
-impl Day {
-    /// Grids of a session for one base and one target interval.
-    ///
-    /// # Errors
-    /// Those of [`SessionTable::grid`].
-    pub fn new(
-        table: &SessionTable,
-        index: usize,
-        base: Interval,
-        target: Interval,
-    ) -> Result<Self> {
-        Ok(Self {
-            span: table.session(index).span,
-            base: Arc::new(table.grid(index, base)?),
-            target: Arc::new(table.grid(index, target)?),
-        })
-    }
-
-    fn holds(&self, ts: i64) -> bool {
-        self.span.start <= ts && ts < self.span.end
-    }
-
-    /// Whether a base bar lies in regular hours, breaks left out.
-    pub fn is_regular(&self, ts: i64) -> bool {
-        self.base.bucket_of(ts).is_some()
-    }
-
-    /// The bucket that holds a base bar, `None` outside regular hours.
-    pub fn bucket_at(&self, ts: i64) -> Option<Bucket> {
-        self.base.bucket_of(ts)?;
-        let slot = self.target.bucket_of(ts)?;
-        let (start, end) = (self.target.start_of(slot), self.target.end_of(slot));
-        Some(Bucket {
-            start,
-            end,
-            expected: self.base.slots_before(end) - self.base.slots_before(start),
-        })
-    }
-}
-
-/// A stretch of a session that yields one derived bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket {
-    /// First instant, the label of its bar.
-    pub start: i64,
-    /// First instant after it.
-    pub end: i64,
-    /// Base bars it should have.
-    pub expected: u32,
-}
-
-/// A bucket that is being filled.
-#[derive(Debug, Clone, Copy)]
-struct Forming {
-    bucket: Bucket,
-    bar: Bar,
-    volume: Sum,
-    count: u32,
-}
-
-impl Forming {
-    fn new(bucket: Bucket, first: &Bar) -> Self {
-        let mut volume = Sum::default();
-        volume.add(first.volume);
-        Self {
-            bucket,
-            bar: Bar {
-                ts: bucket.start,
-                ..*first
-            },
-            volume,
-            count: 1,
-        }
-    }
-
-    fn push(&mut self, bar: &Bar) {
-        self.bar.high = self.bar.high.max(bar.high);
-        self.bar.low = self.bar.low.min(bar.low);
-        self.bar.close = bar.close;
-        self.volume.add(bar.volume);
-        self.count += 1;
-    }
-
-    fn finish(&self, completeness: Completeness) -> Option<Derived> {
-        let whole = self.count >= self.bucket.expected;
-        if completeness == Completeness::Complete && !whole {
-            return None;
-        }
-        let flags = DERIVED | if whole { 0 } else { PARTIAL };
-        let bar = Bar {
-            volume: self.volume.value(),
-            flags,
-            ..self.bar
-        };
-        Some(Derived {
-            bar,
-            constituents: self.count,
-            end: self.bucket.end,
-        })
-    }
-}
-
-/// The bar of one bucket from its base bars in order, `None` without one or when the rule asks for all of them.
-pub fn fold(
-    bucket: Bucket,
-    bars: impl IntoIterator<Item = Bar>,
-    completeness: Completeness,
-) -> Option<Derived> {
-    fill(bucket, bars)?.finish(completeness)
-}
-
-fn fill(bucket: Bucket, bars: impl IntoIterator<Item = Bar>) -> Option<Forming> {
-    let mut bars = bars.into_iter();
-    let mut forming = Forming::new(bucket, &bars.next()?);
-    bars.for_each(|bar| forming.push(&bar));
-    Some(forming)
-}
-
 /// What became of a base bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pushed {
-    /// It is part of the forming bucket, or of none. It may have ended an earlier bucket, whose bar this is.
-    Taken(Option<Derived>),
+    /// It is part of the bucket that was forming already, or of none.
+    Taken,
+    /// It opened a bucket, which may have ended an earlier one, whose bar this is.
+    Opened(Option<Derived>),
     /// Its bucket has ended already and must be computed again.
     Past,
 }
@@ -172,76 +48,100 @@ pub enum Pushed {
 /// One derived series of one symbol while its base bars stream in.
 #[derive(Debug)]
 pub struct Aggregator {
-    base: Interval,
-    target: Interval,
+    rule: Rule,
     completeness: Completeness,
     day: Option<Day>,
     forming: Option<Forming>,
+    /// What earlier sessions gave to a bucket of days or weeks that is not over.
+    carried: Option<Box<Forming>>,
 }
 
 impl Aggregator {
     /// Nothing is forming yet.
-    pub fn new(base: Interval, target: Interval, completeness: Completeness) -> Self {
+    pub fn new(rule: Rule, completeness: Completeness) -> Self {
         Self {
-            base,
-            target,
+            rule,
             completeness,
             day: None,
             forming: None,
+            carried: None,
         }
     }
 
-    /// Forget the bucket that is forming, at the end of a session.
-    pub fn reset(&mut self) {
-        self.day = None;
-        self.forming = None;
+    /// What is derived from what.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
-    /// The session grids for an instant, `None` outside every session.
+    /// Begin a session at `start`. A bucket that ended before is given back; one of days or weeks that goes on is kept,
+    /// without the bars of the session that stands where these are dropped.
+    pub fn begin_session(&mut self, start: i64, keeps: bool) -> Option<Derived> {
+        self.day = None;
+        let ended = self.close(start);
+        if !keeps {
+            self.forming = self.carried.as_deref().copied();
+        }
+        // Buckets within a session end with it, whatever the clock says.
+        let goes_on =
+            |forming: &Forming| forming.bucket.end > start && forming.bucket.start < start;
+        self.forming = self.forming.filter(goes_on);
+        self.carried = self.forming.map(Box::new);
+        ended.filter(|_| keeps)
+    }
+
+    /// Let a bucket of days or weeks go on from the base bars that earlier sessions gave to it.
+    pub fn carry(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) {
+        self.forming = Forming::fill(bucket, None, bars);
+        self.carried = self.forming.map(Box::new);
+    }
+
+    /// The session's buckets for an instant, `None` outside every session.
     ///
     /// # Errors
-    /// Those of [`SessionTable::grid`].
+    /// Those of [`SessionTable::buckets`].
     pub fn day_at(&self, table: &SessionTable, ts: i64) -> Result<Option<Day>> {
         match &self.day {
             Some(day) if day.holds(ts) => Ok(Some(day.clone())),
             _ => table
                 .session_of(ts)
-                .map(|index| Day::new(table, index, self.base, self.target))
+                .map(|index| Day::new(table, index, self.rule))
                 .transpose(),
         }
     }
 
-    /// Take in the next base bar.
+    /// Take in the next base bar, which lies in regular hours.
     ///
     /// `clock` is the instant up to which buckets have ended: a bar of an earlier bucket does not form it anew.
     ///
     /// # Errors
-    /// Those of [`SessionTable::grid`].
+    /// Those of [`SessionTable::buckets`].
+    #[inline]
     pub fn push(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
-        if let Some(forming) = &mut self.forming {
-            // Breaks inside the bucket hold no regular bar, so the bounds decide, but for bars out of hours.
-            if forming.bucket.start <= bar.ts && bar.ts < forming.bucket.end {
-                if self.day.as_ref().is_some_and(|day| day.is_regular(bar.ts)) {
-                    forming.push(bar);
-                }
-                return Ok(Pushed::Taken(None));
-            }
+        if let Some(forming) = &mut self.forming
+            && forming.bucket.holds(bar.ts)
+        {
+            forming.push(bar);
+            return Ok(Pushed::Taken);
         }
+        self.open_bucket(table, bar, clock)
+    }
+
+    fn open_bucket(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
         if !self.day.as_ref().is_some_and(|day| day.holds(bar.ts)) {
             let Some(day) = self.day_at(table, bar.ts)? else {
-                return Ok(Pushed::Taken(None));
+                return Ok(Pushed::Taken);
             };
             self.day = Some(day);
         }
         let bucket = self.day.as_ref().and_then(|day| day.bucket_at(bar.ts));
         let Some(bucket) = bucket else {
-            return Ok(Pushed::Taken(None));
+            return Ok(Pushed::Taken);
         };
         if bucket.end <= clock {
             return Ok(Pushed::Past);
         }
         let ended = self.forming.replace(Forming::new(bucket, bar));
-        Ok(Pushed::Taken(
+        Ok(Pushed::Opened(
             ended.and_then(|forming| forming.finish(self.completeness)),
         ))
     }
@@ -266,9 +166,19 @@ impl Aggregator {
             .finish(self.completeness)
     }
 
-    /// Fill the forming bucket again from its base bars, after one of them came late or was corrected.
+    fn carried_into(&self, bucket: Bucket) -> Option<Forming> {
+        let carried = self.carried.as_deref().copied();
+        carried.filter(|carried| carried.bucket == bucket)
+    }
+
+    /// Fill the forming bucket again from the session's base bars, after one of them came late or was corrected.
     pub fn refill(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) {
-        self.forming = fill(bucket, bars);
+        self.forming = Forming::fill(bucket, self.carried_into(bucket), bars);
+    }
+
+    /// Compute a bucket that has ended again, from the session's base bars.
+    pub fn fold(&self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) -> Option<Derived> {
+        Forming::fill(bucket, self.carried_into(bucket), bars)?.finish(self.completeness)
     }
 
     /// The completeness rule.
@@ -277,62 +187,13 @@ impl Aggregator {
     }
 }
 
-/// All derived bars of one session from its base bars in order.
-///
-/// # Errors
-/// Those of [`SessionTable::grid`].
-pub fn aggregate_session(
-    table: &SessionTable,
-    index: usize,
-    base: Interval,
-    target: Interval,
-    bars: impl IntoIterator<Item = Bar>,
-    completeness: Completeness,
-) -> Result<Vec<Derived>> {
-    let mut aggregator = Aggregator::new(base, target, completeness);
-    aggregator.day = Some(Day::new(table, index, base, target)?);
-    let span = table.session(index).span;
-    let mut derived = Vec::new();
-    for bar in bars {
-        if span.start <= bar.ts && bar.ts < span.end {
-            if let Pushed::Taken(Some(ended)) = aggregator.push(table, &bar, i64::MIN)? {
-                derived.push(ended);
-            }
-        }
-    }
-    derived.extend(aggregator.close(i64::MAX));
-    Ok(derived)
-}
-
-/// All derived bars of all sessions of a table from base bars in order. Bars outside regular hours take no part.
-///
-/// # Errors
-/// Those of [`SessionTable::grid`].
-pub fn aggregate(
-    table: &SessionTable,
-    base: Interval,
-    target: Interval,
-    bars: impl IntoIterator<Item = Bar>,
-    completeness: Completeness,
-) -> Result<Columns> {
-    let mut aggregator = Aggregator::new(base, target, completeness);
-    let mut columns = Columns::with_capacity(0, true);
-    for bar in bars {
-        if let Pushed::Taken(Some(derived)) = aggregator.push(table, &bar, i64::MIN)? {
-            columns.push_derived(derived.bar, derived.constituents as i32);
-        }
-    }
-    if let Some(derived) = aggregator.close(i64::MAX) {
-        columns.push_derived(derived.bar, derived.constituents as i32);
-    }
-    Ok(columns)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bar::DERIVED;
+    use crate::schedule::Anchor;
     use crate::session_table::tests::table;
-    use crate::time::MINUTE;
+    use crate::time::{Interval, MINUTE};
 
     fn minute(at: i64) -> Bar {
         let price = at as f64;
@@ -354,16 +215,25 @@ mod tests {
         rule: Completeness,
     ) -> Vec<Derived> {
         let table = table(&[stretches]);
-        let target = target.parse().unwrap();
-        aggregate_session(
-            &table,
-            0,
-            Interval::ONE_MINUTE,
-            target,
-            minutes.map(minute),
+        let mut aggregator = Aggregator::new(
+            Rule {
+                base: Interval::ONE_MINUTE,
+                target: target.parse().unwrap(),
+                anchor: Anchor::Session,
+            },
             rule,
-        )
-        .unwrap()
+        );
+        let mut derived = Vec::new();
+        let grid = table.grid(0, Interval::ONE_MINUTE).unwrap();
+        for at in minutes.filter(|at| grid.slot_of(at * MINUTE).is_some()) {
+            if let Pushed::Opened(Some(ended)) =
+                aggregator.push(&table, &minute(at), i64::MIN).unwrap()
+            {
+                derived.push(ended);
+            }
+        }
+        derived.extend(aggregator.close(i64::MAX));
+        derived
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Which expected bars are there: a presence bitmap per series and session, and the runs that are missing.
 //! Says what is missing, not why.
 
+mod loaded;
+
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::schedule::Grid;
+use crate::sync::AtomicU64;
+pub use loaded::{LoadedCounts, missing_runs};
 
 /// One bit per expected bar of a session.
 ///

@@ -5,15 +5,18 @@
 //! | room | holds |
 //! | --- | --- |
 //! | [`error`] | one enum, a variant per cause |
+//! | [`sync`] | atomics and locks, exchangeable for a model checker's |
 //! | [`time`] | instants, intervals |
 //! | [`bar`] | one bar, its flags, its validity |
 //! | [`columns`] | sealed columns: bars that no longer change |
 //! | [`segment`] | append-only columns with a published length |
 //! | [`schedule`] | which bars a session should have |
 //! | [`session_table`] | all sessions of a calendar, when it is open |
+//! | [`alignment`] | loaded rows laid on the grid of their session |
 //! | [`gap`] | presence bitmap, missing runs |
 //! | [`merge`] | sorted sources into one stream |
 //! | [`aggregate`] | fine bars into coarse ones |
+//! | [`indicator`] | values of whole sessions, averages and extremes over history |
 //! | [`metrics`] | volume, high, low, average price of a session |
 //! | [`series`] | the bars of one symbol and interval, snapshots |
 //! | [`store`] | all series of a session, epochs, outcomes |
@@ -23,10 +26,12 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod alignment;
 pub mod bar;
 pub mod columns;
 pub mod error;
 pub mod gap;
+pub mod indicator;
 pub mod merge;
 pub mod metrics;
 pub mod replay;
@@ -35,6 +40,7 @@ pub mod segment;
 pub mod series;
 pub mod session_table;
 pub mod store;
+pub mod sync;
 pub mod time;
 
 pub use error::{Error, Result};

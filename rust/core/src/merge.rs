@@ -1,18 +1,20 @@
 //! Merge of sorted sources into one stream in the order in which bars become known.
 //!
 //! The order is total: known-at, then interval (finest first), then source, then sequence within the source. Minute
-//! bars tie at every stamp, so the ties are the normal case. Here rows leave one by one, in [`window`] loaded sources are
-//! merged as whole columns.
+//! bars tie at every stamp, so the ties are the normal case. Loaded sources are cut into windows of time and placed, in
+//! [`window`]; here their rows leave one by one. Sources that arrive in pieces are merged in [`pieces`].
 
 mod loser_tree;
+pub mod pieces;
 pub mod window;
 
 use std::sync::Arc;
 
+use crate::alignment::first_fall;
 use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::time::Interval;
-use loser_tree::LoserTree;
+use window::{Lane, Windows, split};
 
 /// One sorted source of bars.
 #[derive(Debug, Clone)]
@@ -29,37 +31,85 @@ pub struct Source {
     pub latest: i64,
 }
 
-/// Where one source stands.
-#[derive(Debug)]
-struct Lane {
-    columns: Arc<Columns>,
-    next: usize,
-    to: usize,
-    /// `None` for bars of sessions or weeks, which are known at `latest`.
-    length_ns: Option<i64>,
-    latest: i64,
-    source: u32,
-}
-
-impl Lane {
-    /// Known-at of the next bar, `i64::MAX` when the source is exhausted.
-    fn known_at(&self) -> i64 {
-        if self.next == self.to {
-            return i64::MAX;
+impl Source {
+    /// Check order and range of the stamps.
+    fn check(&self, source: usize) -> Result<()> {
+        let ts = &self.columns.ts[self.from..self.to];
+        if let Some(fall) = first_fall(ts) {
+            return Err(Error::Unsorted {
+                what: "source",
+                source,
+                row: self.from + fall,
+            });
         }
-        // The sum was checked for the last row, which is the latest.
-        self.length_ns.map_or(self.latest, |ns| {
-            (self.columns.ts[self.next] + ns).min(self.latest)
-        })
+        let length = self.interval.ns();
+        if length.is_none() && self.latest == i64::MAX && !ts.is_empty() {
+            return Err(Error::NoSession {
+                what: "when a bar of days or weeks is known depends on its session; merge it within one",
+            });
+        }
+        if let Some(&last) = ts.last() {
+            // The largest value marks an exhausted source.
+            last.checked_add(length.unwrap_or(0))
+                .filter(|&end| end < i64::MAX)
+                .ok_or(Error::Overflow { ts: last })?;
+        }
+        Ok(())
     }
 }
 
-/// Sources merged row by row.
+/// A source in its place among the lanes.
+#[derive(Debug)]
+struct Loaded {
+    source: Source,
+    position: u32,
+    length: i64,
+    /// Where bars are known earlier than one interval after their start.
+    known_at: Option<Vec<i64>>,
+}
+
+impl Loaded {
+    fn new(source: Source, position: u32) -> Self {
+        let ts = &source.columns.ts[source.from..source.to];
+        let (length, latest) = (source.interval.ns(), source.latest);
+        let clipped = length.is_none_or(|ns| ts.last().is_some_and(|last| last + ns > latest));
+        let known_at = clipped.then(|| {
+            let known = |&at: &i64| length.map_or(latest, |ns| (at + ns).min(latest));
+            ts.iter().map(known).collect()
+        });
+        Self {
+            length: if known_at.is_some() {
+                0
+            } else {
+                length.unwrap_or(0)
+            },
+            source,
+            position,
+            known_at,
+        }
+    }
+
+    fn lane(&self) -> Lane<'_> {
+        Lane {
+            ts: match &self.known_at {
+                Some(known_at) => known_at,
+                None => &self.source.columns.ts[self.source.from..self.source.to],
+            },
+            length: self.length,
+        }
+    }
+}
+
+/// Loaded sources merged row by row.
 #[derive(Debug)]
 pub struct Merge {
     /// In tie order: finest interval first, then in the order given.
-    lanes: Vec<Lane>,
-    tree: LoserTree,
+    loaded: Vec<Loaded>,
+    windows: Windows,
+    /// The rows of the window in order: lane, and row counted from the lane's first.
+    lanes: Vec<u32>,
+    rows: Vec<u32>,
+    next: usize,
 }
 
 /// One row of one source, and when it is known.
@@ -81,67 +131,70 @@ impl Merge {
     /// # Errors
     /// [`Error::NoSession`] for bars of sessions or weeks without a `latest`, [`Error::Unsorted`] naming source and row, [`Error::Overflow`] for a bar that ends beyond 64 bits.
     pub fn new(sources: Vec<Source>) -> Result<Self> {
-        let mut order: Vec<usize> = (0..sources.len()).collect();
-        order.sort_by_key(|&source| sources[source].interval);
-        let mut lanes = Vec::with_capacity(sources.len());
-        for source in order {
-            let given = &sources[source];
-            let ts = &given.columns.ts[given.from..given.to];
-            if let Some(fall) = ts.windows(2).position(|pair| pair[1] < pair[0]) {
-                return Err(Error::Unsorted {
-                    what: "source",
-                    source,
-                    row: given.from + fall + 1,
-                });
-            }
-            let length_ns = given.interval.ns();
-            if length_ns.is_none() && given.latest == i64::MAX && !ts.is_empty() {
-                return Err(Error::NoSession {
-                    what: "when a bar of days or weeks is known depends on its session; merge it within one",
-                });
-            }
-            if let Some(&last) = ts.last() {
-                // The largest value marks an exhausted source.
-                last.checked_add(length_ns.unwrap_or(0))
-                    .filter(|&end| end < i64::MAX)
-                    .ok_or(Error::Overflow { ts: last })?;
-            }
-            lanes.push(Lane {
-                columns: given.columns.clone(),
-                next: given.from,
-                to: given.to,
-                length_ns,
-                latest: given.latest,
-                source: source as u32,
-            });
+        let mut loaded = Vec::with_capacity(sources.len());
+        for (position, source) in sources.into_iter().enumerate() {
+            source.check(position)?;
+            loaded.push(Loaded::new(source, position as u32));
         }
-        let tree = LoserTree::new(lanes.iter().map(Lane::known_at).collect());
-        Ok(Self { lanes, tree })
+        loaded.sort_by_key(|one| one.source.interval);
+        let lanes: Vec<Lane<'_>> = loaded.iter().map(Loaded::lane).collect();
+        let part = split(&lanes, 1).swap_remove(0);
+        let mut merge = Self {
+            loaded,
+            windows: Windows::new(part),
+            lanes: Vec::new(),
+            rows: Vec::new(),
+            next: 0,
+        };
+        merge.fill();
+        Ok(merge)
+    }
+
+    /// Put the rows of the next window in order.
+    fn fill(&mut self) {
+        self.next = 0;
+        let lanes: Vec<Lane<'_>> = self.loaded.iter().map(Loaded::lane).collect();
+        let rows = match self.windows.advance(&lanes) {
+            Some(placed) => {
+                let rows = placed.places.len();
+                self.lanes.resize(rows, 0);
+                self.rows.resize(rows, 0);
+                let here = window::Placed { first: 0, ..placed };
+                here.scatter_lanes(|lane| lane as u32, &mut self.lanes);
+                here.scatter_rows(|row| row as u32, &mut self.rows);
+                rows
+            }
+            None => 0,
+        };
+        self.lanes.truncate(rows);
+        self.rows.truncate(rows);
     }
 
     /// When the next bar is known, `None` when all sources are exhausted.
     pub fn next_known_at(&self) -> Option<i64> {
-        self.tree
-            .winner()
-            .map(|(key, _)| key)
-            .filter(|&key| key != i64::MAX)
+        let &lane = self.lanes.get(self.next)?;
+        let one = &self.loaded[lane as usize];
+        let row = self.rows[self.next] as usize;
+        Some(match &one.known_at {
+            Some(known_at) => known_at[row],
+            None => one.source.columns.ts[one.source.from + row] + one.length,
+        })
     }
 
     /// Take the next bar if it is known at `instant` or before.
+    #[inline]
     pub fn take_until(&mut self, instant: i64) -> Option<Item> {
-        let (known_at, winner) = self.tree.winner()?;
-        if known_at > instant || known_at == i64::MAX {
-            return None;
-        }
-        let lane = &mut self.lanes[winner];
+        let known_at = self.next_known_at().filter(|&at| at <= instant)?;
+        let one = &self.loaded[self.lanes[self.next] as usize];
         let item = Item {
             known_at,
-            source: lane.source,
-            row: lane.next,
+            source: one.position,
+            row: one.source.from + self.rows[self.next] as usize,
         };
-        lane.next += 1;
-        let next = lane.known_at();
-        self.tree.replace_winner(next);
+        self.next += 1;
+        if self.next == self.lanes.len() {
+            self.fill();
+        }
         Some(item)
     }
 }

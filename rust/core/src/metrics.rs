@@ -1,9 +1,9 @@
 //! Volume, high, low and average price of one symbol's session, kept as bars arrive.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bar::Bar;
+use crate::sync::{AtomicU64, order};
 
 /// Sum with a running compensation for what each addition loses.
 ///
@@ -30,6 +30,50 @@ impl Sum {
     pub fn value(&self) -> f64 {
         self.total + self.lost
     }
+
+    /// Add an exact sum of whole numbers at once, if that is the same as adding them one by one; says whether it was.
+    pub fn add_exactly(&mut self, whole: f64) -> bool {
+        let next = self.total + whole;
+        let is_exact = self.lost == 0.0 && is_whole(self.total) && next < MOST_WHOLE;
+        if is_exact {
+            self.total = next;
+        }
+        is_exact
+    }
+}
+
+/// Whole numbers below this and their sums are exact.
+const MOST_WHOLE: f64 = (1_u64 << 53) as f64;
+
+fn is_whole(value: f64) -> bool {
+    // Beyond this number f64 has no fractions left, so adding it rounds to a whole number.
+    const NO_FRACTIONS: f64 = (1_u64 << 52) as f64;
+    (value + NO_FRACTIONS) - NO_FRACTIONS == value
+}
+
+/// The sum of non-negative numbers where they are all whole and so no addition rounds; `None` otherwise.
+pub fn exact_sum<'a>(slices: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
+    let mut total = 0.0;
+    for values in slices {
+        let mut blocks = values.chunks_exact(4);
+        let mut lanes = [0.0; 4];
+        let mut all_whole = true;
+        for block in &mut blocks {
+            for (lane, &value) in lanes.iter_mut().zip(block) {
+                *lane += value;
+                all_whole &= is_whole(value);
+            }
+        }
+        for &value in blocks.remainder() {
+            lanes[0] += value;
+            all_whole &= is_whole(value);
+        }
+        if !all_whole {
+            return None;
+        }
+        total += lanes.iter().sum::<f64>();
+    }
+    (total < MOST_WHOLE).then_some(total)
 }
 
 /// Running figures of a session's base bars in regular hours.
@@ -104,20 +148,21 @@ impl MetricsCell {
         self.turn.store(turn + 1, Relaxed);
         for (cell, word) in self.words.iter().zip(words) {
             // Release keeps the odd turn before each word: who reads the word reads an odd or later turn.
-            cell.store(word, Release);
+            cell.store(word, order!(Release, "metrics.store_word"));
         }
         // Pairs with the first acquire in `load`.
-        self.turn.store(turn + 2, Release);
+        self.turn
+            .store(turn + 2, order!(Release, "metrics.store_turn"));
     }
 
     /// The figures of one publication, `None` while the session has no bar.
     pub fn load(&self) -> Option<MetricsView> {
         loop {
-            let before = self.turn.load(Acquire);
+            let before = self.turn.load(order!(Acquire, "metrics.load_turn"));
             let mut words = [0; WORDS];
             for (word, cell) in words.iter_mut().zip(&self.words) {
                 // Acquire keeps the second look at the turn after each word.
-                *word = cell.load(Acquire);
+                *word = cell.load(order!(Acquire, "metrics.load_word"));
             }
             if before % 2 == 0 && self.turn.load(Relaxed) == before {
                 let [volume, turnover, high, low] = [0, 1, 2, 3].map(|i| f64::from_bits(words[i]));
@@ -130,7 +175,7 @@ impl MetricsCell {
                     last_update: words[5] as i64,
                 });
             }
-            std::hint::spin_loop();
+            crate::sync::pause();
         }
     }
 }

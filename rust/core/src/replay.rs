@@ -131,15 +131,15 @@ impl Replay {
                 self.finish();
                 return Ok(self.stop(Vec::new(), false));
             };
-            writing.collect_changes(true);
+            let derived_before = writing.derived_bars();
+            writing.collect_changes(*wake != Wake::Never);
             let played = self.play(&mut writing, instant);
-            let changes = writing.take_changes();
+            let mut changes = writing.take_changes();
             writing.collect_changes(false);
             writing.publish();
+            self.progress.derived_bars += writing.derived_bars() - derived_before;
             played?;
             drop(writing);
-            self.progress.derived_bars +=
-                changes.iter().filter(|change| change.series > 0).count() as u64;
             let woke = match wake {
                 Wake::EachInstant => !changes.is_empty(),
                 Wake::Intervals(wanted) => changes
@@ -147,6 +147,9 @@ impl Replay {
                     .any(|change| wanted.contains(&change.interval)),
                 Wake::Never => false,
             };
+            if woke {
+                changes.sort_by_key(|change| (change.symbol, change.series, change.bar.ts));
+            }
             if woke || self.progress.bars >= enough {
                 return Ok(self.stop(if woke { changes } else { Vec::new() }, woke));
             }

@@ -4,10 +4,10 @@
 //! and owns the rows below it for ever: a published row is never written again. What changes an old row builds
 //! a new segment instead (see `series`).
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bar::Bar;
+use crate::sync::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, order};
 
 /// Columns of fixed capacity of which the first `len()` rows are published.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Segment {
     /// Number of published rows.
     pub fn len(&self) -> usize {
         // Pairs with the release in `publish`: the cells of all rows below are visible.
-        self.published.load(Acquire)
+        self.published.load(order!(Acquire, "segment.len"))
     }
 
     /// Whether no row is published.
@@ -103,7 +103,8 @@ impl Segment {
     /// Make the first `rows` rows visible. Only the writer may call this.
     pub(crate) fn publish(&self, rows: usize) {
         // Pairs with the acquire in `len`.
-        self.published.store(rows, Release);
+        self.published
+            .store(rows, order!(Release, "segment.publish"));
     }
 
     /// Opening instant of a row below `len()` (or below what the writer wrote).

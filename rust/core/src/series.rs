@@ -6,14 +6,12 @@
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-
-use arc_swap::ArcSwap;
 
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::segment::Segment;
+use crate::sync::{ArcSwap, AtomicU64};
 use crate::time::Interval;
 pub(crate) use writer::SeriesWriter;
 

@@ -1,11 +1,14 @@
 //! All sessions of one calendar. It is handed its rows; it knows no calendar rules and no time zone.
 
+mod group;
 mod lookup;
+
+use std::sync::OnceLock;
 
 pub use lookup::SessionType;
 
 use crate::error::{Error, Result};
-use crate::schedule::{Grid, Stretch};
+use crate::schedule::{Anchor, Grid, Stretch};
 use crate::time::{DAY, Interval};
 
 /// More days than int64 nanoseconds hold.
@@ -46,6 +49,8 @@ pub struct SessionTable {
     sessions_before: Vec<u32>,
     /// By how many days the time of a session may begin ahead of its date, at most.
     lead: i64,
+    /// Local midnight of each session date; known once somebody counts from it.
+    midnights: OnceLock<Vec<i64>>,
 }
 
 impl SessionTable {
@@ -72,6 +77,7 @@ impl SessionTable {
             columns,
             sessions_before: Vec::new(),
             lead: 0,
+            midnights: OnceLock::new(),
         };
         if let Some(row) = (0..n).find(|&row| !table.holds_together(row)) {
             return Err(unsorted(row));
@@ -152,7 +158,7 @@ impl SessionTable {
         (self.columns.dates.get(index) == Some(&day)).then_some(index)
     }
 
-    /// When a bar that starts at `ts` is known: its end, clipped to the stretch of trading it lies in.
+    /// When a bar that starts at `ts` is known: its end, clipped to the last trading it reaches.
     ///
     /// # Errors
     /// [`Error::Overflow`], and for intervals of sessions or weeks [`Error::NoSession`] when `ts` lies in no session.
@@ -164,29 +170,24 @@ impl SessionTable {
                 let Some(session) = index.map(|i| self.session(i)) else {
                     return Ok(end);
                 };
-                let stretches = [
-                    (session.pre_open, session.open),
-                    (session.open, session.close),
-                    (session.close, session.post_close),
-                ];
-                let inside = stretches
-                    .into_iter()
-                    .find(|&(start, stop)| start <= ts && ts < stop);
-                Ok(inside.map_or(end, |(_, stop)| end.min(stop)))
+                let stop = if ts < session.open {
+                    session.open
+                } else if ts < session.close {
+                    // The end of the last trading in it; a bar that starts in a break has none.
+                    let trading = session.segments.iter().rev().find(|s| s.start < end);
+                    trading.map_or(end, |s| s.end)
+                } else {
+                    session.post_close
+                };
+                Ok(if session.pre_open <= ts && ts < stop {
+                    end.min(stop)
+                } else {
+                    end
+                })
             }
-            Interval::Sessions(n) => {
+            Interval::Sessions(_) | Interval::Weeks(_) => {
                 let first = index.ok_or(NO_SESSION_AT)?;
-                let last = first.saturating_add(n as usize - 1).min(self.len() - 1);
-                Ok(self.columns.closes[last])
-            }
-            Interval::Weeks(n) => {
-                let first = index.ok_or(NO_SESSION_AT)?;
-                let date = i64::from(self.columns.dates[first]);
-                // Day 4 (1970-01-05) was a Monday.
-                let next = date - (date - 4).rem_euclid(7) + 7 * i64::from(n);
-                let dates = &self.columns.dates;
-                let after = dates.partition_point(|&date| i64::from(date) < next);
-                Ok(self.columns.closes[after - 1])
+                Ok(self.columns.closes[self.group(first, interval).end - 1])
             }
         }
     }
@@ -196,12 +197,51 @@ impl SessionTable {
     /// # Errors
     /// [`Error::TooCoarse`] for more than one session.
     pub fn grid(&self, index: usize, interval: Interval) -> Result<Grid> {
-        Grid::new(self.session(index).segments, interval)
+        Grid::new(self.session(index).segments, interval, Anchor::Session, 0)
+    }
+
+    /// The buckets of a session, counted from an anchor.
+    ///
+    /// # Errors
+    /// As [`SessionTable::grid`]; [`Error::NoSession`] for wall-clock buckets while midnights are unknown.
+    pub fn buckets(&self, index: usize, interval: Interval, anchor: Anchor) -> Result<Grid> {
+        let midnight = match (anchor, self.midnights.get()) {
+            (Anchor::Clock, None) => return Err(NO_MIDNIGHTS),
+            (Anchor::Clock, Some(midnights)) => midnights[index],
+            (Anchor::Session | Anchor::Segment, _) => 0,
+        };
+        Grid::new(self.session(index).segments, interval, anchor, midnight)
+    }
+
+    /// Tell the table at which instant the local day of each session date begins. Doing so again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is one for each session.
+    pub fn set_midnights(&self, midnights: Vec<i64>) -> Result<()> {
+        if midnights.len() != self.len() {
+            return Err(Error::Shape {
+                column: "midnights",
+                got: midnights.len(),
+                expected: self.len(),
+            });
+        }
+        // Midnights follow from zone and dates, so whoever comes second brings the same.
+        let _ = self.midnights.set(midnights);
+        Ok(())
+    }
+
+    /// Whether local midnights are known.
+    pub fn has_midnights(&self) -> bool {
+        self.midnights.get().is_some()
     }
 }
 
 const NO_SESSION_AT: Error = Error::NoSession {
     what: "the bar starts outside every session of the table",
+};
+
+const NO_MIDNIGHTS: Error = Error::NoSession {
+    what: "the table does not know when its local days begin",
 };
 
 fn unsorted(row: usize) -> Error {

@@ -9,16 +9,13 @@ mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::atomic::{AtomicI64, AtomicU64};
-
-use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::gap::{MissingRun, Presence};
 use crate::metrics::MetricsCell;
 use crate::series::{Scope, Series, Snapshot};
 use crate::session_table::SessionTable;
+use crate::sync::{ArcSwap, ArcSwapOption, AtomicI64, AtomicU64, Mutex, MutexGuard, order};
 use crate::time::Interval;
 pub use outcome::{
     IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, Quarantined, Revision, SessionCounts,
@@ -83,7 +80,7 @@ impl Entry {
 
     /// Counters beside the quality of the session.
     pub fn session_counts(&self) -> SessionCounts {
-        let read = |cell: &AtomicU64| cell.load(Acquire);
+        let read = |cell: &AtomicU64| cell.load(Relaxed);
         SessionCounts {
             duplicates: read(&self.shared.counts.duplicates),
             out_of_order: read(&self.shared.counts.out_of_order),
@@ -146,22 +143,23 @@ impl Store {
     /// Number of the last published epoch.
     pub fn epoch(&self) -> u64 {
         // Pairs with the release in `publish`: everything written before that epoch is visible.
-        self.epoch.load(Acquire)
+        self.epoch.load(order!(Acquire, "store.epoch"))
     }
 
     /// The clock of the last published epoch, ns UTC; `i64::MIN` before the first bar.
     pub fn clock(&self) -> i64 {
-        self.clock.load(Acquire)
+        // Pairs with the release in `publish`: the bits of all bars due by then are visible.
+        self.clock.load(order!(Acquire, "store.clock"))
     }
 
     /// Who is kept now.
-    pub fn directory(&self) -> arc_swap::Guard<Arc<Directory>> {
-        self.directory.load()
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
     }
 
     /// The current session.
     pub fn session(&self) -> SessionState {
-        **self.session.load()
+        *self.session.load_full()
     }
 
     /// Begin writing. Other writers wait; readers do not.
@@ -274,9 +272,13 @@ impl Writing<'_> {
             self.store.session.store(Arc::new(session));
         }
         let epoch = writer.publish_series();
-        self.store.clock.store(writer.clock(), Release);
+        self.store
+            .clock
+            .store(writer.clock(), order!(Release, "store.publish_clock"));
         // Last, so that a reader of this epoch finds all of it. Pairs with the acquire in `epoch`.
-        self.store.epoch.store(epoch, Release);
+        self.store
+            .epoch
+            .store(epoch, order!(Release, "store.publish_epoch"));
         epoch
     }
 }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tapeloom_core::aggregate::{Completeness, aggregate};
+use tapeloom_core::aggregate::Completeness;
+use tapeloom_core::aggregate::resample::{Request, resample};
 use tapeloom_core::bar::{Bar, DERIVED, PARTIAL};
 use tapeloom_core::columns::Columns;
 use tapeloom_core::merge::{Merge, Source};
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::schedule::Stretch;
+use tapeloom_core::schedule::{Anchor, Stretch};
 use tapeloom_core::series::Scope;
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::store::{Outcome, Policies, SessionStart, Store};
@@ -60,6 +61,27 @@ fn table() -> Arc<SessionTable> {
         columns.segment_offsets.push(columns.segments.len());
     }
     Arc::new(SessionTable::new(columns).unwrap())
+}
+
+fn derived(
+    table: &SessionTable,
+    target: Interval,
+    bars: impl IntoIterator<Item = Bar>,
+    completeness: Completeness,
+) -> Columns {
+    let mut columns = Columns::default();
+    bars.into_iter().for_each(|bar| columns.push(bar));
+    let request = Request {
+        base: Interval::ONE_MINUTE,
+        targets: vec![target],
+        anchor: Anchor::Session,
+        completeness,
+    };
+    let rows = 0..columns.len();
+    resample(table, &request, &[(&columns, rows)])
+        .unwrap()
+        .swap_remove(0)
+        .swap_remove(0)
 }
 
 fn start(day: i32) -> SessionStart {
@@ -193,7 +215,7 @@ proptest! {
         // However the bars came, the derived bars are those of one pass over what is stored.
         let entry = store.directory().get("A").unwrap().clone();
         for interval in ["5m".parse().unwrap(), Interval::ONE_DAY] {
-            let fresh = aggregate(&table(), Interval::ONE_MINUTE, interval, expected.values().copied(), completeness).unwrap();
+            let fresh = derived(&table(), interval, expected.values().copied(), completeness);
             let fresh: Vec<_> = (0..fresh.len()).map(|row| (fresh.bar(row), fresh.constituents[row])).collect();
             prop_assert_eq!(values(&rows(&store, interval)), values(&fresh));
         }

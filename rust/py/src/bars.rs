@@ -6,8 +6,7 @@ use numpy::{PyArray1, PyArrayMethods};
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
-use tapeloom_core::Error;
-use tapeloom_core::aggregate::aggregate;
+use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::segment::Field;
 use tapeloom_core::series::{Rows, Slice};
@@ -18,6 +17,7 @@ use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::export;
+use crate::resample;
 use crate::session_table::PySessionTable;
 
 /// See `_core.pyi`.
@@ -31,6 +31,8 @@ pub(crate) struct PyBars {
     rows: usize,
     /// The parts in one piece, made when a column is first touched and there are several.
     joined: OnceLock<Slice>,
+    /// First row that starts before the row ahead of it; looked for once.
+    fall: OnceLock<Option<usize>>,
     exchange: Arc<Exchange>,
 }
 
@@ -50,8 +52,25 @@ impl PyBars {
             parts,
             rows,
             joined: OnceLock::new(),
+            fall: OnceLock::new(),
             exchange,
         }
+    }
+
+    /// Derived bars in one piece.
+    pub(crate) fn derived(
+        symbol: Arc<str>,
+        interval: Interval,
+        columns: Arc<Columns>,
+        exchange: Arc<Exchange>,
+    ) -> Self {
+        let to = columns.len();
+        let part = Slice {
+            rows: Rows::Sealed(columns),
+            from: 0,
+            to,
+        };
+        Self::new(symbol, interval, true, vec![part], exchange)
     }
 
     fn sealed(&self, columns: Columns) -> Self {
@@ -104,6 +123,14 @@ impl PyBars {
             Rows::Sealed(columns) => (columns.clone(), whole.from, whole.to),
             Rows::Live(_) => (Arc::new(self.copied()), 0, self.rows),
         }
+    }
+
+    /// First row that starts before the row ahead of it.
+    pub(crate) fn first_fall(&self) -> Option<usize> {
+        *self.fall.get_or_init(|| {
+            let (columns, from, to) = self.columns();
+            first_fall(&columns.ts[from..to])
+        })
     }
 
     fn bar(&self, row: usize) -> BindResult<PyBarData> {
@@ -321,8 +348,7 @@ impl PyBars {
     }
 
     fn is_sorted(&self) -> bool {
-        let (columns, from, to) = self.columns();
-        columns.ts[from..to].is_sorted()
+        self.first_fall().is_none()
     }
 
     fn sorted(&self) -> Self {
@@ -339,38 +365,23 @@ impl PyBars {
         self.with_parts(vec![whole.sub(from, to)])
     }
 
-    #[pyo3(signature = (interval, *, table, completeness="any"))]
+    #[pyo3(signature = (interval, *, table, completeness="any", anchor="session"))]
     fn aggregate(
-        &self,
+        slf: &Bound<'_, Self>,
         interval: &Bound<'_, PyAny>,
         table: &Bound<'_, PySessionTable>,
         completeness: &str,
+        anchor: &str,
     ) -> BindResult<Self> {
-        let target = convert::interval(interval)?;
-        let rule = convert::completeness(completeness)?;
-        if !self.interval.divides(target) || self.interval == target {
-            return Err(Error::NotDivisible {
-                base: self.interval,
-                target,
-            }
-            .into());
-        }
-        let (columns, from, to) = self.columns();
-        let table = table.get().table.clone();
-        let bars = (from..to).map(|row| columns.bar(row));
-        let derived = aggregate(&table, self.interval, target, bars, rule)?;
-        let exchange = Exchange {
-            zone: self.exchange.zone.clone_ref(interval.py()),
-            table: Some(table),
-        };
-        let empty = Self::new(
-            self.symbol.clone(),
-            target,
-            true,
-            Vec::new(),
-            Arc::new(exchange),
-        );
-        Ok(empty.sealed(derived))
+        resample::one(resample::resample(
+            slf.py(),
+            vec![slf.clone()],
+            vec![interval.clone()],
+            table,
+            completeness,
+            anchor,
+            1,
+        )?)
     }
 
     fn count_duplicates(&self) -> (usize, usize) {

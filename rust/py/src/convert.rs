@@ -1,6 +1,6 @@
 //! Arguments from Python into the core's types. Exact forms only: whatever needs a rule of its own goes to Python.
 
-use numpy::{PyArrayMethods, PyReadonlyArray1};
+use numpy::{PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyInt, PyString, PyTimeAccess,
@@ -8,6 +8,7 @@ use pyo3::types::{
 };
 use tapeloom_core::aggregate::Completeness;
 use tapeloom_core::error::days_since_epoch;
+use tapeloom_core::schedule::Anchor;
 use tapeloom_core::series::Scope;
 use tapeloom_core::time::{Interval, likely_unit};
 
@@ -80,6 +81,18 @@ pub(crate) fn completeness(name: &str) -> BindResult<Completeness> {
     }
 }
 
+/// An anchor of buckets by its name.
+pub(crate) fn anchor(name: &str) -> BindResult<Anchor> {
+    match name {
+        "session" => Ok(Anchor::Session),
+        "segment" => Ok(Anchor::Segment),
+        "clock" => Ok(Anchor::Clock),
+        _ => Err(BindError::argument(format!(
+            "anchor is '{name}'; it must be 'session', 'segment' or 'clock'"
+        ))),
+    }
+}
+
 /// An instant. Integers are nanoseconds; every other form is read by `tapeloom.timestamps.to_ns`.
 pub(crate) fn timestamp(value: &Bound<'_, PyAny>, zone: &Py<PyAny>, name: &str) -> BindResult<i64> {
     if value.is_exact_instance_of::<PyInt>() {
@@ -140,19 +153,9 @@ pub(crate) fn column<T: numpy::Element + Copy>(
     name: &str,
     dtype: &str,
 ) -> BindResult<Vec<T>> {
-    let array: PyReadonlyArray1<'_, T> = value.extract().map_err(|_| {
-        let shape = value
-            .getattr("shape")
-            .map(|s| s.to_string())
-            .unwrap_or_else(|_| "none".into());
-        let got = value
-            .getattr("dtype")
-            .map(|d| d.to_string())
-            .unwrap_or_else(|_| value.get_type().to_string());
-        BindError::argument_type(format!(
-            "column {name} must be a 1-d {dtype} array; got dtype {got}, shape {shape}"
-        ))
-    })?;
+    let array: PyReadonlyArray1<'_, T> = value
+        .extract()
+        .map_err(|_| other_array(value, &format!("column {name} must be a 1-d {dtype} array")))?;
     // A strided view is copied row by row, a contiguous one as a whole.
     Ok(match array.as_slice() {
         Ok(slice) => slice.to_vec(),
@@ -160,4 +163,26 @@ pub(crate) fn column<T: numpy::Element + Copy>(
             .to_vec()
             .unwrap_or_else(|_| array.as_array().iter().copied().collect()),
     })
+}
+
+/// A table of float64 cells.
+pub(crate) fn matrix<'py>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+) -> BindResult<PyReadonlyArray2<'py, f64>> {
+    value
+        .extract()
+        .map_err(|_| other_array(value, &format!("{name} must be a 2-d float64 array")))
+}
+
+fn other_array(value: &Bound<'_, PyAny>, rule: &str) -> BindError {
+    let shape = value
+        .getattr("shape")
+        .map(|s| s.to_string())
+        .unwrap_or_else(|_| "none".into());
+    let got = value
+        .getattr("dtype")
+        .map(|d| d.to_string())
+        .unwrap_or_else(|_| value.get_type().to_string());
+    BindError::argument_type(format!("{rule}; got dtype {got}, shape {shape}"))
 }

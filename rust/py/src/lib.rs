@@ -9,12 +9,16 @@ mod convert;
 mod error;
 mod exchange;
 mod export;
+mod indicator;
 mod interval;
 mod market_hours;
 mod merge;
 mod merged;
+mod missing;
 mod replay;
+mod resample;
 mod session_table;
+mod sources;
 mod spare;
 mod store;
 
@@ -33,5 +37,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replay::PyBatch>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
+    module.add_function(wrap_pyfunction!(missing::missing_runs, module)?)?;
+    module.add_function(wrap_pyfunction!(resample::resample, module)?)?;
+    module.add_function(wrap_pyfunction!(indicator::daily_values, module)?)?;
+    module.add_function(wrap_pyfunction!(indicator::minute_average, module)?)?;
+    module.add_function(wrap_pyfunction!(indicator::rolling_average, module)?)?;
+    module.add_function(wrap_pyfunction!(indicator::rolling_extreme, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -119,11 +119,11 @@ fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Serie
         let (columns, from, to) = bars.get().columns();
         let interval = bars.get().interval;
         let ts = &columns.ts[from..to];
-        if let Some(fall) = ts.windows(2).position(|pair| pair[1] < pair[0]) {
+        if let Some(row) = bars.get().first_fall() {
             return Err(Error::Unsorted {
                 what: "source",
                 source: position,
-                row: fall + 1,
+                row,
             });
         }
         let known_at = table.known_at(ts, interval)?;

@@ -7,11 +7,14 @@ use std::sync::{Arc, OnceLock};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::OnceLockExt;
+use pyo3::types::{PyDateTime, PyTimeAccess};
 use tapeloom_core::schedule::Stretch;
 use tapeloom_core::session_table::{SessionTable, TableColumns};
+use tapeloom_core::time::SECOND;
 
 use crate::convert;
 use crate::error::{BindError, BindResult};
+use crate::exchange::{Exchange, aware};
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "SessionTable", module = "tapeloom._core")]
@@ -292,6 +295,32 @@ impl PySessionTable {
 }
 
 impl PySessionTable {
+    /// Zone and table, for bars that belong to it.
+    pub(crate) fn exchange(slf: &Bound<'_, Self>) -> Arc<Exchange> {
+        Arc::new(Exchange {
+            zone: slf.get().zone.clone_ref(slf.py()),
+            table: Some(slf.get().table.clone()),
+        })
+    }
+
+    /// Work out when the local days of its sessions begin, once.
+    pub(crate) fn know_midnights(slf: &Bound<'_, Self>) -> BindResult<()> {
+        let this = slf.get();
+        if this.table.has_midnights() {
+            return Ok(());
+        }
+        let py = slf.py();
+        let mut midnights = Vec::with_capacity(this.table.len());
+        for &open in &this.table.columns().opens {
+            let local = aware(py, &this.zone, open)?;
+            let local = local.cast::<PyDateTime>().map_err(PyErr::from)?;
+            let since = (i64::from(local.get_hour()) * 60 + i64::from(local.get_minute())) * 60
+                + i64::from(local.get_second());
+            midnights.push(open - since * SECOND - open.rem_euclid(SECOND));
+        }
+        Ok(this.table.set_midnights(midnights)?)
+    }
+
     fn instants_of(&self, py: Python<'_>, at: usize, values: &[i64]) -> Py<PyArray1<i64>> {
         once(py, &self.columns[at], values.iter().copied())
     }

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use tapeloom_core::Error;
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
-use tapeloom_core::schedule::Stretch;
+use tapeloom_core::schedule::{Anchor, Stretch};
 use tapeloom_core::series::{Scope, Series};
 use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store, SymbolId};
 use tapeloom_core::time::Interval;
@@ -32,17 +32,19 @@ use answers::{
 pub(crate) struct PyStore {
     pub(crate) store: Arc<Store>,
     exchange: ArcSwap<Exchange>,
+    anchor: Anchor,
 }
 #[pymethods]
 impl PyStore {
     #[new]
-    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any"))]
+    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session"))]
     fn new(
         zone: Py<PyAny>,
         on_duplicate: &str,
         on_invalid: &str,
         allow_negative_prices: bool,
         completeness: &str,
+        anchor: &str,
     ) -> BindResult<Self> {
         let policies = Policies {
             on_duplicate: policy(
@@ -57,15 +59,20 @@ impl PyStore {
             on_invalid: policy("on_invalid", on_invalid, &ON_INVALID)?,
             allow_negative_prices,
             completeness: convert::completeness(completeness)?,
+            anchor: convert::anchor(anchor)?,
         };
         let exchange = ArcSwap::from_pointee(Exchange { zone, table: None });
         Ok(Self {
+            anchor: policies.anchor,
             store: Arc::new(Store::new(policies)),
             exchange,
         })
     }
 
-    fn _set_table(&self, py: Python<'_>, table: &Bound<'_, PySessionTable>) {
+    fn _set_table(&self, py: Python<'_>, table: &Bound<'_, PySessionTable>) -> BindResult<()> {
+        if self.anchor == Anchor::Clock {
+            PySessionTable::know_midnights(table)?;
+        }
         let zone = self.exchange.load().zone.clone_ref(py);
         let table = table.get().table.clone();
         self.exchange.store(Arc::new(Exchange {
@@ -73,6 +80,7 @@ impl PyStore {
             table: Some(table.clone()),
         }));
         self.write(py, |writing| writing.set_table(table));
+        Ok(())
     }
 
     #[pyo3(signature = (symbol, base, derived))]

@@ -175,21 +175,47 @@ struct Window {
     order: Vec<(i64, u32)>,
 }
 
+/// The windows of one part, in order. The lanes are handed in at each step, always the same ones, in tie order.
+#[derive(Debug)]
+pub struct Windows {
+    part: Part,
+    next: Vec<usize>,
+    window: Window,
+    done: usize,
+}
+
+impl Windows {
+    /// Stand before the first window.
+    pub fn new(part: Part) -> Self {
+        Self {
+            next: part.rows.iter().map(|&(from, _)| from).collect(),
+            part,
+            window: Window::default(),
+            done: 0,
+        }
+    }
+
+    /// Go to the next window; `None` when all rows are placed.
+    pub fn advance(&mut self, lanes: &[Lane<'_>]) -> Option<Placed<'_>> {
+        let start = earliest(lanes, &self.part, &self.next)?;
+        let end = window_end(lanes, &self.part, &self.next, start);
+        self.window.choose(lanes, &self.part, &mut self.next, end);
+        self.window.place(lanes, start);
+        let first = self.done;
+        self.done += self.window.places.len();
+        Some(Placed {
+            first,
+            runs: &self.window.runs,
+            places: &self.window.places,
+        })
+    }
+}
+
 /// Merge one part: `take` gets its windows in order, each row with its place. Lanes are given in tie order.
 pub fn merge_part(lanes: &[Lane<'_>], part: &Part, mut take: impl FnMut(&Placed<'_>)) {
-    let mut next: Vec<usize> = part.rows.iter().map(|&(from, _)| from).collect();
-    let mut window = Window::default();
-    let mut done = 0;
-    while let Some(start) = earliest(lanes, part, &next) {
-        let end = window_end(lanes, part, &next, start);
-        window.choose(lanes, part, &mut next, end);
-        window.place(lanes, start);
-        take(&Placed {
-            first: done,
-            runs: &window.runs,
-            places: &window.places,
-        });
-        done += window.places.len();
+    let mut windows = Windows::new(part.clone());
+    while let Some(placed) = windows.advance(lanes) {
+        take(&placed);
     }
 }
 

@@ -211,7 +211,7 @@ impl SeriesWriter {
     pub(crate) fn apply_staged_history(&mut self, epoch: u64) {
         let staged = std::mem::take(&mut self.staged_history);
         self.rewrite_history(
-            |bar| staged.contains_key(&bar.ts),
+            |bar, _| staged.contains_key(&bar.ts),
             staged.values().copied(),
             epoch,
         );
@@ -220,7 +220,7 @@ impl SeriesWriter {
     /// Take the rows that `drop` names out of history and put `bars` in where no row is left.
     pub(crate) fn rewrite_history(
         &mut self,
-        drop: impl Fn(&Bar) -> bool,
+        drop: impl Fn(&Bar, i32) -> bool,
         bars: impl IntoIterator<Item = (Bar, i32)>,
         epoch: u64,
     ) {
@@ -228,9 +228,9 @@ impl SeriesWriter {
         let mut rows: BTreeMap<i64, (Bar, i32)> = BTreeMap::new();
         for slice in self.slices(0, session.0) {
             for row in 0..slice.len() {
-                let bar = slice.bar(row);
-                if !drop(&bar) {
-                    rows.insert(bar.ts, (bar, slice.constituents(row).unwrap_or(0)));
+                let (bar, count) = (slice.bar(row), slice.constituents(row).unwrap_or(0));
+                if !drop(&bar, count) {
+                    rows.insert(bar.ts, (bar, count));
                 }
             }
         }
@@ -382,7 +382,9 @@ impl SeriesWriter {
     pub(crate) fn publish(&mut self) {
         if std::mem::take(&mut self.dirty) {
             self.state.live.publish(self.written);
-            self.series.version.fetch_add(1, Relaxed);
+            // Only the writer stores, so load and store need not be one operation.
+            let version = self.series.version.load(Relaxed);
+            self.series.version.store(version + 1, Relaxed);
         }
     }
 }

@@ -150,4 +150,6 @@ pub struct Policies {
     pub allow_negative_prices: bool,
     /// When a bucket yields a bar.
     pub completeness: crate::aggregate::Completeness,
+    /// From where buckets are counted.
+    pub anchor: crate::schedule::Anchor,
 }

@@ -3,19 +3,20 @@
 mod settle;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::aggregate::{Aggregator, Derived, Pushed, aggregate_session};
+use crate::aggregate::{Aggregator, Derived, Pushed, Rule};
 use crate::bar::{Bar, CORRECTED, EXTENDED, LATE};
 use crate::error::{Error, Result};
 use crate::gap::Presence;
 use crate::metrics::Metrics;
+use crate::schedule::Stretch;
 use crate::series::SeriesWriter;
 use crate::session_table::SessionTable;
 use crate::store::{
     Entry, IngestCounts, OnDuplicate, Outcome, Policies, Revision, Shared, SymbolId,
 };
+use crate::sync::AtomicU64;
 use crate::time::Interval;
 
 /// Where a valid bar belongs.
@@ -38,6 +39,15 @@ pub(super) struct Touched {
     pub(super) is_correction: bool,
 }
 
+/// What follows from a base bar.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Followed {
+    /// A bucket that has ended must be computed again.
+    pub(super) is_past: bool,
+    /// Earliest end of the buckets that it opened.
+    pub(super) next_end: i64,
+}
+
 #[derive(Debug)]
 pub(super) struct SymbolWriter {
     pub(super) entry: Arc<Entry>,
@@ -54,6 +64,15 @@ pub(super) struct SymbolWriter {
     pub(super) touched: Vec<Touched>,
     history_touched: Vec<i64>,
     pub(super) dirty: bool,
+    /// The bar that should come next, as long as the newest one is older.
+    expected: Option<Slot>,
+}
+
+/// One expected bar of the session.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    start: i64,
+    slot: u32,
 }
 
 impl SymbolWriter {
@@ -79,6 +98,7 @@ impl SymbolWriter {
             touched: Vec::new(),
             history_touched: Vec::new(),
             dirty: false,
+            expected: None,
         }
     }
 
@@ -86,69 +106,50 @@ impl SymbolWriter {
         self.entry.base().interval()
     }
 
-    /// Add a derived series in its place and fill it from what is stored.
+    /// Add a derived series in its place and fill it from what is stored. `session` is the time of the current one.
     pub(super) fn add_derived(
         &mut self,
         interval: Interval,
         table: &SessionTable,
         policies: &Policies,
-        clock: i64,
-        epoch: u64,
+        session: Option<Stretch>,
+        (clock, epoch): (i64, u64),
     ) -> Result<()> {
-        let base = self.base();
-        if interval == base {
-            return Err(Error::SeriesConflict {
-                symbol: self.entry.symbol.to_string(),
-                asked: interval,
-                base,
-            });
-        }
-        if !base.divides(interval) {
-            return Err(Error::NotDivisible {
-                base,
-                target: interval,
-            });
-        }
-        if !matches!(interval, Interval::Fixed(_) | Interval::Sessions(1)) {
-            return Err(Error::TooCoarse { interval });
-        }
-        let mut aggregator = Aggregator::new(base, interval, policies.completeness);
-        let mut writer = SeriesWriter::new(interval, true);
+        let rule = Rule {
+            base: self.base(),
+            target: interval,
+            anchor: policies.anchor,
+        };
+        let at = self.series[1..].partition_point(|s| s.series().interval() < interval);
+        self.series
+            .insert(at + 1, SeriesWriter::new(interval, true));
+        self.aggregators
+            .insert(at, Aggregator::new(rule, policies.completeness));
         let history = self.series[0].history_rows();
-        let mut rows = Vec::new();
         let earlier = self.series[0].bars_between(history, i64::MIN, i64::MAX);
         let mut sessions: Vec<usize> = earlier
             .iter()
             .filter_map(|bar| table.session_of(bar.ts))
             .collect();
         sessions.dedup();
-        for index in sessions {
-            let derived = aggregate_session(
-                table,
-                index,
-                base,
-                interval,
-                earlier.iter().copied(),
-                policies.completeness,
-            )?;
-            rows.extend(derived.iter().map(|d| (d.bar, d.constituents as i32)));
-        }
-        if !rows.is_empty() {
-            writer.rewrite_history(|_| false, rows, epoch);
-        }
-        let session = self.series[0].session_rows();
-        for bar in self.series[0].bars_between(session, i64::MIN, i64::MAX) {
-            if let Pushed::Taken(Some(d)) = aggregator.push(table, &bar, i64::MIN)? {
-                writer.append(&d.bar, d.constituents as i32, epoch);
+        self.derive_target(at, table, &sessions, session, epoch)?;
+        let rows = self.series[0].session_rows();
+        for bar in self.series[0].bars_between(rows, i64::MIN, i64::MAX) {
+            let regular = table
+                .session_of(bar.ts)
+                .is_some_and(|index| table.session(index).is_regular(bar.ts));
+            if regular
+                && let Pushed::Opened(Some(ended)) =
+                    self.aggregators[at].push(table, &bar, i64::MIN)?
+            {
+                self.emit(at + 1, &ended, epoch);
             }
         }
-        if let Some(d) = aggregator.close(clock) {
-            writer.append(&d.bar, d.constituents as i32, epoch);
+        if let Some(ended) = self.aggregators[at].close(clock) {
+            self.emit(at + 1, &ended, epoch);
         }
-        writer.publish();
-        let at = self.series[1..].partition_point(|s| s.series().interval() < interval) + 1;
-        self.series.insert(at, writer);
-        self.aggregators.insert(at - 1, aggregator);
+        self.series[at + 1].apply_staged(epoch);
+        self.series[at + 1].publish();
         self.entry = Arc::new(Entry {
             id: self.entry.id,
             symbol: self.entry.symbol.clone(),
@@ -163,22 +164,28 @@ impl SymbolWriter {
         self.series.iter().map(|series| series.series().interval())
     }
 
-    /// Begin a session: everything of the old one goes or becomes history.
+    /// Begin a session at `start`: everything of the old one goes or becomes history.
     ///
     /// `history_starts` and `expected` have one entry per series: from when history is kept with `roll`, and how many
     /// bars the session should have.
     pub(super) fn start_session(
         &mut self,
+        start: i64,
         presence: Option<Arc<Presence>>,
         roll: bool,
         history_starts: &[i64],
         expected: &[usize],
         epoch: u64,
     ) {
+        for at in 0..self.aggregators.len() {
+            if let Some(ended) = self.aggregators[at].begin_session(start, roll) {
+                self.emit(at + 1, &ended, epoch);
+                self.series[at + 1].apply_staged(epoch);
+            }
+        }
         for ((series, &start), &bars) in self.series.iter_mut().zip(history_starts).zip(expected) {
             series.start_session(roll, start, bars, epoch);
         }
-        self.aggregators.iter_mut().for_each(Aggregator::reset);
         self.set_presence(presence);
         self.metrics = Metrics::default();
         self.touched.clear();
@@ -196,7 +203,39 @@ impl SymbolWriter {
 
     pub(super) fn set_presence(&mut self, presence: Option<Arc<Presence>>) {
         self.shared.presence.store(presence.clone());
+        self.expected = presence.as_ref().and_then(|presence| {
+            let first = Slot {
+                start: presence.grid().open(),
+                slot: 0,
+            };
+            (!presence.grid().is_empty()).then_some(first)
+        });
         self.presence = presence;
+    }
+
+    /// What follows the newest bar on the grid.
+    fn expect_after(&mut self, slot: u32, start: i64) {
+        let next = self
+            .presence
+            .as_ref()
+            .and_then(|presence| presence.grid().next_start(slot, start));
+        self.expected = next.map(|start| Slot {
+            start,
+            slot: slot + 1,
+        });
+    }
+
+    /// Put one valid bar in its place if it is the one that should come next, which most are.
+    pub(super) fn place_next(&mut self, bar: &Bar, epoch: u64) -> Option<Home> {
+        let slot = self.expected.filter(|slot| slot.start == bar.ts)?;
+        self.series[0].append(bar, 0, epoch);
+        if let Some(presence) = &self.presence {
+            presence.set(slot.slot);
+        }
+        self.expect_after(slot.slot, slot.start);
+        self.counts.count(Outcome::Accepted);
+        self.dirty = true;
+        Some(Home::Regular(Some(slot.slot)))
     }
 
     pub(super) fn presence(&self) -> Option<&Arc<Presence>> {
@@ -229,6 +268,10 @@ impl SymbolWriter {
                 }
                 if newest.is_none_or(|newest| bar.ts > newest) {
                     self.series[0].append(&bar, 0, epoch);
+                    match home {
+                        Home::Regular(Some(slot)) => self.expect_after(slot, bar.ts),
+                        _ => self.expected = self.expected.filter(|next| next.start > bar.ts),
+                    }
                     Outcome::Accepted
                 } else {
                     self.place_among(bar, policies, epoch)?
@@ -347,33 +390,43 @@ impl SymbolWriter {
     }
 
     /// An accepted bar of regular hours enters the figures and the forming buckets. `ended` gets the bars of buckets
-    /// that it ends, with the position of their series. Says whether a bucket that has ended must be computed again.
+    /// that it ends, with the position of their series.
     pub(super) fn follow(
         &mut self,
         bar: &Bar,
         table: Option<&SessionTable>,
         clock: i64,
         mut ended: impl FnMut(usize, Derived),
-    ) -> Result<bool> {
+    ) -> Result<Followed> {
         self.metrics.push(bar);
-        let Some(table) = table else {
-            return Ok(false);
+        let mut followed = Followed {
+            is_past: false,
+            next_end: i64::MAX,
         };
-        let mut is_past = false;
+        let Some(table) = table else {
+            return Ok(followed);
+        };
         for (at, aggregator) in self.aggregators.iter_mut().enumerate() {
             match aggregator.push(table, bar, clock)? {
-                Pushed::Taken(None) => {}
-                Pushed::Taken(Some(derived)) => ended(at + 1, derived),
-                Pushed::Past => is_past = true,
+                Pushed::Taken => {}
+                Pushed::Opened(derived) => {
+                    let bucket = aggregator.forming_bucket();
+                    let end = bucket.map_or(i64::MAX, |bucket| bucket.end);
+                    followed.next_end = followed.next_end.min(end);
+                    if let Some(derived) = derived {
+                        ended(at + 1, derived);
+                    }
+                }
+                Pushed::Past => followed.is_past = true,
             }
         }
-        if is_past {
+        if followed.is_past {
             self.touched.push(Touched {
                 bar: *bar,
                 is_correction: false,
             });
         }
-        Ok(is_past)
+        Ok(followed)
     }
 
     /// Store a derived bar; one that is older than the newest is staged.

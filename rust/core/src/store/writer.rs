@@ -102,6 +102,8 @@ pub struct Writer {
     quarantine: Vec<Quarantined>,
     changes: Vec<Change>,
     collects: bool,
+    /// Derived bars emitted or replaced since the store exists.
+    derived_bars: u64,
 }
 
 impl Writer {
@@ -128,7 +130,13 @@ impl Writer {
             quarantine: Vec::new(),
             changes: Vec::new(),
             collects: false,
+            derived_bars: 0,
         }
+    }
+
+    /// Derived bars emitted or replaced since the store exists.
+    pub(crate) fn derived_bars(&self) -> u64 {
+        self.derived_bars
     }
 
     /// The policies.
@@ -159,7 +167,7 @@ impl Writer {
     /// Keep a symbol with a base interval and derived ones. Doing so again adds derived intervals.
     ///
     /// # Errors
-    /// [`Error::SeriesConflict`] for another base, [`Error::NotDivisible`] and [`Error::TooCoarse`] for derived intervals,
+    /// [`Error::SeriesConflict`] for another base, [`Error::NotDivisible`] for derived intervals,
     /// [`Error::NoSession`] without a table. Nothing changes then.
     pub fn register(
         &mut self,
@@ -191,9 +199,6 @@ impl Writer {
                     target,
                 });
             }
-            if !matches!(target, Interval::Fixed(_) | Interval::Sessions(1)) {
-                return Err(Error::TooCoarse { interval: target });
-            }
             if self.table.is_none() {
                 return Err(Error::NoSession {
                     what: "derived intervals need a session table",
@@ -205,7 +210,14 @@ impl Writer {
             let mut writer = SymbolWriter::new(id, symbol, interval);
             let presence = self.new_presence(interval);
             let expected = self.expected_bars(interval);
-            writer.start_session(presence, false, &[i64::MIN], &[expected], self.epoch);
+            writer.start_session(
+                self.clock,
+                presence,
+                false,
+                &[i64::MIN],
+                &[expected],
+                self.epoch,
+            );
             self.directory
                 .by_symbol
                 .insert(symbol.into(), self.symbols.len());
@@ -224,8 +236,8 @@ impl Writer {
                     target,
                     &table,
                     &self.policies,
-                    self.clock,
-                    self.epoch,
+                    self.session.as_ref().map(|session| session.span),
+                    (self.clock, self.epoch),
                 )?;
                 self.directory.entries[at] = self.symbols[at].entry.clone();
                 self.directory_changed = true;
@@ -246,11 +258,9 @@ impl Writer {
         self.collects = collects;
     }
 
-    /// The changes of this instant: by symbol, base first, then ascending.
+    /// The changes of this instant, in order of arrival.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let mut changes = std::mem::take(&mut self.changes);
-        changes.sort_by_key(|change| (change.symbol, change.series, change.bar.ts));
-        changes
+        std::mem::take(&mut self.changes)
     }
 
     /// Counts of one symbol since it is kept.
@@ -308,7 +318,7 @@ impl Writer {
     }
 
     pub(super) fn publish_series(&mut self) -> u64 {
-        for id in std::mem::take(&mut self.dirty) {
+        for id in self.dirty.drain(..) {
             if let Some(symbol) = self.symbols.get_mut(id as usize) {
                 symbol.publish();
             }

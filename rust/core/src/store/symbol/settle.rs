@@ -1,10 +1,14 @@
 //! The consequences of late and corrected bars: rows in place, figures afresh, buckets and history computed again.
 
-use crate::aggregate::{Day, Derived, aggregate_session, fold};
+use std::ops::Range;
+
+use crate::aggregate::resample::{Request, resample};
+use crate::aggregate::{Day, Derived};
 use crate::bar::{Bar, CORRECTED, DERIVED, LATE};
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Metrics;
+use crate::schedule::Stretch;
 use crate::session_table::SessionTable;
 use crate::store::symbol::{SymbolWriter, Touched};
 use crate::time::Interval;
@@ -16,12 +20,12 @@ impl SymbolWriter {
     pub(in crate::store) fn settle(
         &mut self,
         table: Option<&SessionTable>,
+        current: Option<Stretch>,
         is_regular: impl Fn(i64) -> bool,
-        clock: i64,
-        epoch: u64,
+        (clock, epoch): (i64, u64),
         mut changed: impl FnMut(usize, Derived, bool),
     ) -> Result<()> {
-        self.settle_history(table, epoch)?;
+        self.settle_history(table, current, epoch)?;
         if self.touched.is_empty() {
             return Ok(());
         }
@@ -68,7 +72,7 @@ impl SymbolWriter {
             aggregator.refill(bucket, regular);
             return None;
         }
-        let mut derived = fold(bucket, regular, aggregator.completeness())?;
+        let mut derived = aggregator.fold(bucket, regular)?;
         let series = &mut self.series[at + 1];
         derived.bar.flags |= if touch.is_correction { CORRECTED } else { LATE };
         if let Some(found) = series.find(bucket.start) {
@@ -83,7 +87,12 @@ impl SymbolWriter {
         Some((derived, touch.is_correction))
     }
 
-    fn settle_history(&mut self, table: Option<&SessionTable>, epoch: u64) -> Result<()> {
+    fn settle_history(
+        &mut self,
+        table: Option<&SessionTable>,
+        current: Option<Stretch>,
+        epoch: u64,
+    ) -> Result<()> {
         if self.history_touched.is_empty() {
             return Ok(());
         }
@@ -94,7 +103,7 @@ impl SymbolWriter {
             .iter()
             .filter_map(|&ts| table.session_of(ts))
             .collect();
-        self.derive_history(table, &sessions, epoch)
+        self.derive_history(table, &sessions, current, epoch)
     }
 
     /// Note which sessions history covers, so that a session without any bar counts as missing.
@@ -109,36 +118,113 @@ impl SymbolWriter {
         &mut self,
         table: &SessionTable,
         sessions: &[usize],
+        current: Option<Stretch>,
         epoch: u64,
     ) -> Result<()> {
         self.cover_history(sessions);
-        let base = self.base();
-        let mut wanted = sessions.to_vec();
-        wanted.sort_unstable();
-        wanted.dedup();
         for at in 0..self.aggregators.len() {
-            let interval = self.series[at + 1].series().interval();
-            let completeness = self.aggregators[at].completeness();
-            let mut rows = Vec::new();
-            for &index in &wanted {
-                let span = table.session(index).span;
-                let bars = self.series[0].bars_between(
-                    self.series[0].history_rows(),
-                    span.start,
-                    span.end,
-                );
-                let derived = aggregate_session(table, index, base, interval, bars, completeness)?;
-                rows.extend(derived.iter().map(|d| (d.bar, d.constituents as i32)));
-            }
-            let stale = |bar: &Bar| {
-                bar.flags & DERIVED != 0
-                    && table
-                        .session_of(bar.ts)
-                        .is_some_and(|index| wanted.binary_search(&index).is_ok())
-            };
-            self.series[at + 1].rewrite_history(stale, rows, epoch);
+            self.derive_target(at, table, sessions, current, epoch)?;
         }
         self.dirty = true;
+        Ok(())
+    }
+
+    /// The same for one derived series. A bucket of days or weeks that goes on in the current session is carried into it.
+    pub(in crate::store) fn derive_target(
+        &mut self,
+        at: usize,
+        table: &SessionTable,
+        sessions: &[usize],
+        current: Option<Stretch>,
+        epoch: u64,
+    ) -> Result<()> {
+        let target = self.aggregators[at].rule().target;
+        let mut groups: Vec<Range<usize>> = sessions
+            .iter()
+            .map(|&index| table.group(index, target))
+            .collect();
+        groups.sort_unstable_by_key(|group| group.start);
+        groups.dedup();
+        let (Some(first), Some(last)) = (groups.first(), groups.last()) else {
+            return Ok(());
+        };
+        let spans = (
+            table.session(first.start).span.start,
+            table.session(last.end - 1).span.end,
+        );
+        let history = self.series[0].history_rows();
+        let mut base = Columns::default();
+        for bar in self.series[0].bars_between(history, spans.0, spans.1) {
+            base.push(bar);
+        }
+        let begins = current.map_or(i64::MAX, |span| span.start);
+        let is_wanted = |bar: &Bar| {
+            let group = table
+                .session_of(bar.ts)
+                .map(|index| table.group(index, target));
+            group.is_some_and(|group| {
+                table.session(group.end - 1).close <= begins
+                    && groups
+                        .binary_search_by_key(&group.start, |g| g.start)
+                        .is_ok()
+            })
+        };
+        let request = Request {
+            base: self.base(),
+            targets: vec![target],
+            anchor: self.aggregators[at].rule().anchor,
+            completeness: self.aggregators[at].completeness(),
+        };
+        let derived = resample(table, &request, &[(&base, 0..base.len())])?
+            .swap_remove(0)
+            .swap_remove(0);
+        let rows = (0..derived.len()).map(|row| (derived.bar(row), derived.constituents[row]));
+        let rows: Vec<(Bar, i32)> = rows.filter(|(bar, _)| is_wanted(bar)).collect();
+        let fewer = |known: &Bar, count: i32| {
+            let found = rows.binary_search_by_key(&known.ts, |(bar, _)| bar.ts);
+            // Of a bar whose base bars were let go of since, what is left is not the truth.
+            target > Interval::ONE_DAY && found.map_or(0, |row| rows[row].1) < count
+        };
+        let stale = |bar: &Bar, count: i32| {
+            bar.flags & DERIVED != 0 && is_wanted(bar) && !fewer(bar, count)
+        };
+        self.series[at + 1].rewrite_history(stale, rows.iter().copied(), epoch);
+        let running = groups
+            .iter()
+            .find(|group| table.session(group.end - 1).close > begins);
+        if let (Some(group), Some(current)) = (running, current) {
+            self.carry(at, table, group, current)?;
+        }
+        Ok(())
+    }
+
+    /// Let a bucket that began in an earlier session go on with what history has of it.
+    fn carry(
+        &mut self,
+        at: usize,
+        table: &SessionTable,
+        group: &Range<usize>,
+        current: Stretch,
+    ) -> Result<()> {
+        let Some(day) = self.aggregators[at].day_at(table, current.start)? else {
+            return Ok(());
+        };
+        let Some(bucket) = day.bucket_at(table.session(group.end - 1).close.min(current.end) - 1)
+        else {
+            return Ok(());
+        };
+        let history = self.series[0].history_rows();
+        let mut bars = self.series[0].bars_between(history, bucket.start, current.start);
+        let mut grids = Vec::new();
+        for index in group.clone() {
+            grids.push(table.grid(index, self.base())?);
+        }
+        bars.retain(|bar| grids.iter().any(|grid| grid.slot_of(bar.ts).is_some()));
+        self.aggregators[at].carry(bucket, bars);
+        let rows = self.series[0].session_rows();
+        let session = self.series[0].bars_between(rows, bucket.start, bucket.end);
+        let regular = session.into_iter().filter(|bar| day.is_regular(bar.ts));
+        self.aggregators[at].refill(bucket, regular);
         Ok(())
     }
 
@@ -162,7 +248,7 @@ impl SymbolWriter {
                 columns.constituents.get(row).copied().unwrap_or(0),
             )
         });
-        series.rewrite_history(|_| false, rows, epoch);
+        series.rewrite_history(|_, _| false, rows, epoch);
         self.dirty = true;
         true
     }

@@ -37,7 +37,7 @@ impl Writer {
     fn end_of(&self, symbol: usize, ts: i64, home: Home) -> i64 {
         let writer = &self.symbols[symbol];
         match (home, writer.presence(), &self.table) {
-            (Home::Regular(Some(slot)), Some(presence), _) => presence.grid().end_of(slot),
+            (Home::Regular(Some(_)), Some(presence), _) => presence.grid().end_at(ts),
             (_, _, Some(table)) => table.bar_end(ts, writer.base()).unwrap_or(ts),
             (_, _, None) => ts.saturating_add(writer.base().ns().unwrap_or(0)),
         }
@@ -57,8 +57,14 @@ impl Writer {
     }
 
     /// Offer one bar of an instant that [`Writer::finish_instant`] completes.
-    pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<Outcome> {
-        self.place(id, bar, 0).map(|(outcome, _)| outcome)
+    pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<()> {
+        self.check(id, &bar, 0)?;
+        let at = id.0 as usize;
+        if let Some(home) = self.symbols[at].place_next(&bar, self.epoch) {
+            self.mark(id);
+            return self.accepted(id, bar, home);
+        }
+        self.place_anywhere(id, bar).map(|_| ())
     }
 
     /// All bars of an instant are in: late ones are settled, the clock moves, buckets end.
@@ -67,29 +73,42 @@ impl Writer {
         self.advance(clock)
     }
 
+    fn check(&mut self, id: SymbolId, bar: &Bar, row: usize) -> Result<()> {
+        let Some(fault) = bar.fault(self.policies.allow_negative_prices) else {
+            return Ok(());
+        };
+        let symbol = &mut self.symbols[id.0 as usize];
+        symbol.counts.count(Outcome::Rejected);
+        Err(Error::InvalidBar {
+            symbol: symbol.entry.symbol.to_string(),
+            ts: bar.ts,
+            row,
+            field: fault.field,
+            value: fault.value,
+            rule: fault.rule,
+        })
+    }
+
+    /// Check a bar and put it in its place. Returns when it is known too; a bar without a place says nothing about time.
     pub(super) fn place(&mut self, id: SymbolId, bar: Bar, row: usize) -> Result<(Outcome, i64)> {
+        self.check(id, &bar, row)?;
+        let (outcome, home) = self.place_anywhere(id, bar)?;
+        let end = match outcome {
+            Outcome::Quarantined => i64::MIN,
+            _ => self.end_of(id.0 as usize, bar.ts, home),
+        };
+        Ok((outcome, end))
+    }
+
+    fn place_anywhere(&mut self, id: SymbolId, bar: Bar) -> Result<(Outcome, Home)> {
         let at = id.0 as usize;
-        if let Some(fault) = bar.fault(self.policies.allow_negative_prices) {
-            self.symbols[at].counts.count(Outcome::Rejected);
-            return Err(Error::InvalidBar {
-                symbol: self.symbols[at].entry.symbol.to_string(),
-                ts: bar.ts,
-                row,
-                field: fault.field,
-                value: fault.value,
-                rule: fault.rule,
-            });
-        }
         let home = self.home(at, bar.ts);
-        let end = self.end_of(at, bar.ts, home);
         let (epoch, policies) = (self.epoch, self.policies);
         let outcome = self.symbols[at].place(bar, home, &policies, epoch)?;
         self.mark(id);
         match outcome {
-            Outcome::Accepted if home != Home::History => self.accepted(id, bar, home, end)?,
-            Outcome::Late | Outcome::Correction if home != Home::History => {
-                self.touched(id, home, end)
-            }
+            Outcome::Accepted if home != Home::History => self.accepted(id, bar, home)?,
+            Outcome::Late | Outcome::Correction if home != Home::History => self.touched(id, home),
             Outcome::Late | Outcome::Correction | Outcome::Accepted => self.unsettled.push(id.0),
             Outcome::Quarantined => {
                 if let Home::Nowhere(reason) = home {
@@ -102,19 +121,20 @@ impl Writer {
                         reason,
                     });
                 }
-                // A bar without a place says nothing about the time.
-                return Ok((outcome, i64::MIN));
             }
             Outcome::Duplicate | Outcome::Rejected => {}
         }
-        Ok((outcome, end))
+        Ok((outcome, home))
     }
 
-    fn accepted(&mut self, id: SymbolId, mut bar: Bar, home: Home, end: i64) -> Result<()> {
+    fn accepted(&mut self, id: SymbolId, mut bar: Bar, home: Home) -> Result<()> {
         if home == Home::Extended {
             bar.flags |= EXTENDED;
         }
-        self.note(id, 0, ChangeKind::New, bar, 0, end);
+        if self.collects {
+            let end = self.end_of(id.0 as usize, bar.ts, home);
+            self.note(id, 0, ChangeKind::New, bar, 0, end);
+        }
         if home == Home::Extended {
             return Ok(());
         }
@@ -122,24 +142,27 @@ impl Writer {
         let mut ended = Vec::new();
         let symbol = &mut self.symbols[at];
         let table = self.table.as_deref();
-        let is_past = symbol.follow(&bar, table, self.clock, |series, derived| {
+        // Without a schedule the bar's own date says whether it lies in regular hours.
+        let derives = home != Home::Regular(None)
+            || table.is_some_and(|table| {
+                let session = table.session_of(bar.ts);
+                session.is_some_and(|index| table.session(index).is_regular(bar.ts))
+            });
+        let table = table.filter(|_| derives);
+        let followed = symbol.follow(&bar, table, self.clock, |series, derived| {
             ended.push((series, derived));
         })?;
-        if is_past {
+        if followed.is_past {
             self.unsettled.push(id.0);
         }
-        for aggregator in &symbol.aggregators {
-            if let Some(bucket) = aggregator.forming_bucket() {
-                self.next_end = self.next_end.min(bucket.end);
-            }
-        }
+        self.next_end = self.next_end.min(followed.next_end);
         for (series, derived) in ended {
             self.emit(id, series, &derived);
         }
         Ok(())
     }
 
-    fn touched(&mut self, id: SymbolId, home: Home, end: i64) {
+    fn touched(&mut self, id: SymbolId, home: Home) {
         let Some(touch) = self.symbols[id.0 as usize].touched.last().copied() else {
             return;
         };
@@ -162,6 +185,7 @@ impl Writer {
             } else {
                 ChangeKind::Late
             };
+            let end = self.end_of(id.0 as usize, bar.ts, home);
             self.note(id, 0, kind, bar, 0, end);
         }
     }
@@ -188,6 +212,7 @@ impl Writer {
         constituents: u32,
         end: i64,
     ) {
+        self.derived_bars += u64::from(series > 0);
         if self.collects {
             let interval = self.symbols[symbol.0 as usize].series[series]
                 .series()
@@ -235,9 +260,9 @@ impl Writer {
         let mut changed = Vec::new();
         self.symbols[at].settle(
             table.as_deref(),
+            self.session.as_ref().map(|session| session.span),
             is_regular,
-            self.clock,
-            self.epoch,
+            (self.clock, self.epoch),
             |series, derived, is_correction| {
                 changed.push((series, derived, is_correction));
             },

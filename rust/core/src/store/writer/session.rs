@@ -84,9 +84,10 @@ impl Writer {
             if first == 0 {
                 i64::MIN
             } else {
-                table
-                    .as_ref()
-                    .map_or(i64::MIN, |table| table.session(first).span.start)
+                // A bar of several days stays as long as one of its days does.
+                table.as_ref().map_or(i64::MIN, |table| {
+                    table.session(table.group(first, interval).start).span.start
+                })
             }
         };
         for at in 0..self.symbols.len() {
@@ -94,7 +95,14 @@ impl Writer {
             let presence = self.new_presence(base);
             let expected = self.expected_per_series(at);
             let starts: Vec<i64> = self.symbols[at].intervals().map(&history_start).collect();
-            self.symbols[at].start_session(presence, start.roll, &starts, &expected, self.epoch);
+            self.symbols[at].start_session(
+                start.span.start,
+                presence,
+                start.roll,
+                &starts,
+                &expected,
+                self.epoch,
+            );
             if start.roll {
                 let first = kept_from(base);
                 self.symbols[at].cover_history(ended.as_slice());
@@ -107,7 +115,7 @@ impl Writer {
             self.mark(SymbolId(at as u32));
         }
         self.clock = start.span.start;
-        self.next_end = i64::MAX;
+        self.refresh_next_end();
         self.session_state = SessionState {
             date: Some(start.day),
             ended: false,
@@ -159,6 +167,7 @@ impl Writer {
                 for at in 0..self.symbols.len() {
                     let series = self.symbols[at].series.len();
                     self.symbols[at].start_session(
+                        i64::MIN,
                         None,
                         false,
                         &vec![i64::MIN; series],

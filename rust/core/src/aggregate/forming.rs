@@ -1,0 +1,83 @@
+//! The bar of one bucket while its base bars come in.
+
+use crate::aggregate::bucket::Bucket;
+use crate::aggregate::{Completeness, Derived};
+use crate::bar::{Bar, DERIVED, PARTIAL};
+use crate::metrics::Sum;
+
+/// A bucket that is being filled with base bars in order of `ts`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Forming {
+    pub(super) bucket: Bucket,
+    pub(super) bar: Bar,
+    pub(super) volume: Sum,
+    pub(super) count: u32,
+}
+
+impl Forming {
+    pub(super) fn new(bucket: Bucket, first: &Bar) -> Self {
+        let mut volume = Sum::default();
+        volume.add(first.volume);
+        Self {
+            bucket,
+            bar: Bar {
+                ts: bucket.start,
+                ..*first
+            },
+            volume,
+            count: 1,
+        }
+    }
+
+    pub(super) fn push(&mut self, bar: &Bar) {
+        self.bar.high = higher(self.bar.high, bar.high);
+        self.bar.low = lower(self.bar.low, bar.low);
+        self.bar.close = bar.close;
+        self.volume.add(bar.volume);
+        self.count += 1;
+    }
+
+    pub(super) fn finish(&self, completeness: Completeness) -> Option<Derived> {
+        let whole = self.count >= self.bucket.expected;
+        if completeness == Completeness::Complete && !whole {
+            return None;
+        }
+        let flags = DERIVED | if whole { 0 } else { PARTIAL };
+        let bar = Bar {
+            volume: self.volume.value(),
+            flags,
+            ..self.bar
+        };
+        Some(Derived {
+            bar,
+            constituents: self.count,
+            end: self.bucket.end,
+        })
+    }
+
+    /// The base bars of a bucket on top of those that came before them.
+    pub(super) fn fill(
+        bucket: Bucket,
+        carried: Option<Self>,
+        bars: impl IntoIterator<Item = Bar>,
+    ) -> Option<Self> {
+        let mut forming = carried;
+        for bar in bars {
+            match &mut forming {
+                Some(forming) => forming.push(&bar),
+                None => forming = Some(Self::new(bucket, &bar)),
+            }
+        }
+        forming
+    }
+}
+
+/// The same choice everywhere, so that streaming and batch agree to the bit even on the two zeros.
+pub(super) fn higher(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
+/// As [`higher`].
+pub(super) fn lower(a: f64, b: f64) -> f64 {
+    if b < a { b } else { a }
+}
