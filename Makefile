@@ -49,7 +49,7 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	$(BIN)/python -m mypy.stubtest tapeloom._core
 
 bench: setup ## measure, with the peers in the same run
-	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only $(BENCH_ARGS)
+	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only --benchmark-quiet $(BENCH_ARGS)
 
 wheel: $(ENV_READY) ## build a wheel into dist/
 	@$(need_rust)
@@ -71,7 +71,7 @@ $(ENV_READY):
 	@touch $@
 
 $(GROUPS_READY): $(ENV_READY) pyproject.toml
-	$(BIN)/python -m pip install --quiet --group test --group lint
+	$(BIN)/python -m pip install --quiet --group test --group lint --group bench
 	@touch $@
 
 $(BUILD_READY): $(ENV_READY) pyproject.toml $(RUST_SOURCES)

@@ -7,6 +7,7 @@ PACKAGE = Path(__file__).parent.parent / "python" / "tapeloom"
 CHAIN = [
     "errors",
     "intervals",
+    "periods",
     "timestamps",
     "bars",
     "ingest",
@@ -22,6 +23,7 @@ CHAIN = [
     "default_session",
     "storage",
     "merged",
+    "indicators",
     "session",
     "report",
     "backtest",

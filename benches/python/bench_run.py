@@ -1,156 +1,173 @@
-"""A whole data-driven run: 100 symbols x 20 sessions through merge, store, gaps, 5m and 1d bars. Loading apart.
+"""Whole data-driven runs: merge, store, gaps, and 5m, 15m, 1h and 1d bars. Loading apart.
 
 The peer is what people write by hand: a heap over the symbols' rows, a deque per symbol, buckets in a dict. Both count
 the same things, and the answers are compared.
 """
 
-import heapq
-from collections import defaultdict, deque
-from datetime import date
+from __future__ import annotations
 
-import numpy as np
+import heapq
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
 import pytest
+from benches.python.by_hand import CAPACITY, rows_of
+from benches.python.ratios import Targets, Way
+from benches.python.workload import MINUTE, Market, make_market
 
 import tapeloom
-from tapeloom._core import Bars
-from tapeloom.calendars import get_session_table
 
-MINUTE = 60_000_000_000
-FIVE = 5 * MINUTE
-WINDOW = 512
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
+    from benches.python.ratios import Comparison
 
-def made_up_bars(
-    symbols: int, sessions: int
-) -> tuple[dict[str, Bars], list[tuple[int, int]]]:
-    """Seeded minute bars with 2 % of the minutes missing, and the sessions' opens and closes."""
-    table = get_session_table("US_EQUITY")
-    first = table.index_of(date(2024, 6, 3).toordinal() - date(1970, 1, 1).toordinal())
-    assert first is not None
-    days = range(first, first + sessions)
-    grid = np.concatenate([table.grid(index, "1m") for index in days])
-    bars = {}
-    for number in range(symbols):
-        rng = np.random.default_rng([7, number])
-        ts = grid[rng.random(len(grid)) >= 0.02]
-        close = np.round(50 * np.exp(np.cumsum(rng.normal(0, 4e-4, len(ts)))), 2)
-        symbol = f"S{number:04d}"
-        bars[symbol] = Bars.from_columns(
-            symbol,
-            "1m",
-            ts=ts,
-            open=close,
-            high=close + 0.01,
-            low=close - 0.01,
-            close=close,
-            volume=rng.integers(1, 1000, len(ts)).astype(float),
-            zone=table.zone,
-            table=table,
-        )
-    return bars, [(int(table.opens[i]), int(table.closes[i])) for i in days]
+    from tapeloom.session.result import RunResult
+
+INTERVALS = ("1m", "5m", "15m", "1h", "1d")
+WIDTHS = tuple(minutes * MINUTE for minutes in (5, 15, 60, 1_440))
+ROUNDS = 3
+Row = tuple[Any, ...]
+# Bars, minutes that did not come, derived bars.
+Counts = tuple[int, int, int]
 
 
-def plain_python(
-    rows: dict[str, list[tuple]], sessions: list[tuple[int, int]]
-) -> tuple[int, int, int]:
-    """Bars, missing minutes and derived bars by a heap, deques and dicts."""
-    latest = {symbol: deque(maxlen=WINDOW) for symbol in rows}
-    seen = defaultdict(set)
-    five: dict[tuple[str, int], list[float]] = {}
-    daily: dict[tuple[str, int], list[float]] = {}
-    bars = 0
-    day = 0
-    order = {symbol: at for at, symbol in enumerate(rows)}
+class ByHand:
+    """The same in plain Python."""
 
-    def stream(symbol: str):
-        return ((row[0] + MINUTE, order[symbol], symbol, row) for row in rows[symbol])
+    def __init__(
+        self, market: Market, call: Callable[[str, Row], object] | None
+    ) -> None:
+        self._rows = [(s, rows_of(columns)) for s, columns in market.columns.items()]
+        table, sessions = market.table, market.sessions
+        self._opens = table.opens[sessions.start : sessions.stop].tolist()
+        self._closes = table.closes[sessions.start : sessions.stop].tolist()
+        self._call = call
 
-    streams = [stream(symbol) for symbol in rows]
-    for _, _, symbol, row in heapq.merge(*streams):
-        ts, open_, high, low, close, volume = row
-        while ts >= sessions[day][1]:
-            day += 1
-        bars += 1
-        latest[symbol].append(row)
-        seen[symbol, day].add(ts)
-        start = sessions[day][0]
-        for store, bucket in (
-            (five, start + (ts - start) // FIVE * FIVE),
-            (daily, start),
-        ):
-            known = store.get((symbol, bucket))
-            if known is None:
-                store[symbol, bucket] = [open_, high, low, close, volume]
-            else:
-                known[1] = max(known[1], high)
-                known[2] = min(known[2], low)
-                known[3] = close
-                known[4] += volume
-    due = sum((close - start) // MINUTE for start, close in sessions) * len(rows)
-    return bars, due - sum(map(len, seen.values())), len(five) + len(daily)
+    def _stream(self, order: int) -> Iterator[tuple[int, int, Row]]:
+        return ((row[0] + MINUTE, order, row) for row in self._rows[order][1])
 
-
-@pytest.fixture(scope="module")
-def workload(request):
-    small = not request.config.getoption("benchmark_enable")
-    return made_up_bars(*((5, 3) if small else (100, 20)))
-
-
-@pytest.fixture(scope="module")
-def expected(workload):
-    bars, sessions = workload
-    return plain_python(as_rows(bars), sessions)
-
-
-def as_rows(bars: dict[str, Bars]) -> dict[str, list[tuple]]:
-    def columns(b: Bars) -> list[list[float]]:
-        return [c.tolist() for c in (b.ts, b.open, b.high, b.low, b.close, b.volume)]
-
-    return {symbol: list(zip(*columns(b), strict=True)) for symbol, b in bars.items()}
-
-
-@pytest.mark.benchmark(group="whole run, 100 symbols x 20 sessions")
-def test_tapeloom_without_analysis(benchmark, workload, expected):
-    bars, _ = workload
-
-    def play():
-        return tapeloom.replay(
-            bars, intervals=["1m", "5m", "1d"], analysis=Idle(), progress=False
-        )
-
-    result = benchmark.pedantic(play, rounds=5, warmup_rounds=1)
-    assert (result.bars, result.missing, result.derived_bars) == expected
-    benchmark.extra_info["bars per second"] = round(result.bars_per_second)
-
-
-@pytest.mark.benchmark(group="whole run, 100 symbols x 20 sessions")
-def test_tapeloom_with_a_call_per_bar(benchmark, workload, expected):
-    bars, _ = workload
-    seen = [0]
-
-    def count(session, bar):
-        seen[0] += 1
-
-    def play():
-        return tapeloom.replay(
-            bars, intervals=["1m", "5m", "1d"], analysis=count, progress=False
-        )
-
-    result = benchmark.pedantic(play, rounds=3, warmup_rounds=1)
-    assert (result.bars, result.missing, result.derived_bars) == expected
-    assert seen[0] % (result.bars + result.derived_bars) == 0
-
-
-@pytest.mark.benchmark(group="whole run, 100 symbols x 20 sessions")
-def test_heap_and_deques_in_plain_python(benchmark, workload, expected):
-    bars, sessions = workload
-    rows = as_rows(bars)
-    answer = benchmark.pedantic(plain_python, args=(rows, sessions), rounds=2)
-    assert answer == expected
+    def run(self, _given: None) -> Counts:
+        symbols, call = [symbol for symbol, _ in self._rows], self._call
+        latest: dict[str, deque[Row]] = {s: deque(maxlen=CAPACITY) for s in symbols}
+        seen: dict[tuple[str, int], set[int]] = {}
+        buckets: dict[tuple[str, int], list[Any]] = {}
+        bars = derived = day = 0
+        for _, order, row in heapq.merge(*map(self._stream, range(len(symbols)))):
+            ts, open_, high, low, close, volume = row
+            symbol = symbols[order]
+            while ts >= self._closes[day]:
+                day += 1
+            bars += 1
+            latest[symbol].append(row)
+            seen.setdefault((symbol, day), set()).add(ts)
+            if call is not None:
+                call(symbol, row)
+            start = self._opens[day]
+            for width in WIDTHS:
+                begin = start + (ts - start) // width * width
+                bucket = buckets.get((symbol, width))
+                if bucket is not None and bucket[0] == begin:
+                    bucket[2] = max(bucket[2], high)
+                    bucket[3] = min(bucket[3], low)
+                    bucket[4] = close
+                    bucket[5] += volume
+                    continue
+                if bucket is not None:
+                    derived += 1
+                    if call is not None:
+                        call(symbol, tuple(bucket))
+                buckets[symbol, width] = [begin, open_, high, low, close, volume]
+        for (symbol, _), bucket in buckets.items():
+            derived += 1
+            if call is not None:
+                call(symbol, tuple(bucket))
+        hours = zip(self._opens, self._closes, strict=True)
+        due = sum((close - start) // MINUTE for start, close in hours) * len(symbols)
+        return bars, due - sum(map(len, seen.values())), derived
 
 
 class Idle:
     """An analysis that wants nothing but the end of each session."""
 
-    def on_session_end(self, session):
+    def on_session_end(self, session: object) -> None:
         pass
+
+
+class Counter:
+    """Counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, session: object, bar: object) -> None:
+        self.calls += 1
+
+
+def side_by_side(
+    compare: Comparison,
+    case: str,
+    market: Market,
+    analysis: object,
+    call: Callable[[str, Row], object] | None,
+) -> None:
+    def play(bars: dict[str, Any]) -> RunResult:
+        return tapeloom.replay(
+            bars, intervals=INTERVALS, analysis=analysis, progress=False
+        )
+
+    def counts(result: RunResult) -> Counts:
+        return result.bars, result.missing, result.derived_bars
+
+    rows = market.rows
+    compare(
+        case,
+        ours=[Way("`replay`", play, [market.bars], counts, rows)],
+        peers=[
+            Way(
+                "heap, deques and dicts in plain Python",
+                ByHand(market, call).run,
+                [None],
+                size=rows,
+            )
+        ],
+        # Of all threads, should there be more.
+        clock=time.process_time,
+        rounds=ROUNDS,
+    )
+
+
+@pytest.fixture(scope="module")
+def market(small: bool) -> Market:
+    return make_market(*((5, 3) if small else (100, 20)), seed=7, drop=0.02)
+
+
+def test_run_without_analysis(compare: Comparison, market: Market) -> None:
+    case = "whole run, 100 symbols x 20 sessions, per bar"
+    side_by_side(compare, case, market, Idle(), None)
+
+
+def test_run_with_a_call_per_bar(compare: Comparison, market: Market) -> None:
+    """A call for each base and derived bar."""
+    ours, theirs = Counter(), Counter()
+    case = "whole run, 100 symbols x 20 sessions with a Python call per bar, per bar"
+    side_by_side(compare, case, market, ours, theirs)
+    counts = ByHand(market, None).run(None)
+    for counter in (ours, theirs):
+        assert counter.calls % (counts[0] + counts[2]) == 0 < counter.calls
+
+
+def test_run_of_many_symbols(compare: Comparison, small: bool) -> None:
+    shape = (10, 1) if small else (500, 4)
+    market = make_market(*shape, seed=7, drop=0.02)
+    case = "whole run, 500 symbols x 4 sessions, per bar"
+    side_by_side(compare, case, market, Idle(), None)
+
+
+def test_whole_backtest(compare: Comparison) -> None:
+    compare.pending(
+        "whole backtest session, 500 symbols, history, derived bars and quality",
+        peer="sum of the peers' parts",
+        targets=Targets(3, 6, 10),
+    )

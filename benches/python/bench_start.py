@@ -106,8 +106,7 @@ def side_by_side(
     def sampler(work: Work) -> Callable[[], float]:
         return lambda: work.run()[0]
 
-    compare.benchmark.group = case
-    compare.benchmark.pedantic(works[0].run, rounds=3)
+    compare.take_part(case, works[0].run)
     if compare.benchmark.enabled:
         compare.measure(
             case,

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tapeloom.default_session import get_session_data, reset_session_data
     from tapeloom.errors import TapeloomError
     from tapeloom.gap import Gap, QualityReport
+    from tapeloom.indicators import (
+        HistoricalIndicator,
+        trailing_average,
+        trailing_max,
+        trailing_min,
+    )
     from tapeloom.ingest import IngestCounts, IngestReport, Outcome
     from tapeloom.intervals import Interval
     from tapeloom.merged import MergedBars, merge
@@ -37,6 +43,7 @@ __all__ = [
     "Batches",
     "DataManager",
     "Gap",
+    "HistoricalIndicator",
     "IngestCounts",
     "IngestReport",
     "Interval",
@@ -58,6 +65,9 @@ __all__ = [
     "replay",
     "reset_session_data",
     "run",
+    "trailing_average",
+    "trailing_max",
+    "trailing_min",
 ]
 
 _ROOMS = {
@@ -68,6 +78,7 @@ _ROOMS = {
     "Batches": "backtest",
     "DataManager": "storage.data_manager",
     "Gap": "gap",
+    "HistoricalIndicator": "indicators",
     "IngestCounts": "ingest",
     "IngestReport": "ingest",
     "Interval": "intervals",
@@ -88,6 +99,9 @@ _ROOMS = {
     "replay": "backtest",
     "reset_session_data": "default_session",
     "run": "backtest",
+    "trailing_average": "indicators",
+    "trailing_max": "indicators",
+    "trailing_min": "indicators",
 }
 
 

@@ -3,7 +3,7 @@
 Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional and read-only.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Literal, Self, final, overload
 
@@ -19,14 +19,22 @@ __all__ = [
     "BarData",
     "Bars",
     "Batch",
+    "Group",
     "Interval",
     "MarketHours",
     "Replay",
     "SessionTable",
     "Store",
     "__version__",
+    "daily_values",
+    "deliver",
     "merge_bars",
     "merge_order",
+    "minute_average",
+    "missing_runs",
+    "resample",
+    "rolling_average",
+    "rolling_extreme",
 ]
 
 __version__: str
@@ -180,7 +188,9 @@ class SessionTable:
     def grid(self, index: int, interval: IntervalLike) -> _Int64:
         """Expected bar starts of a session, ns; ``IntervalError`` above one session."""
     def bar_end(self, ts: int, interval: IntervalLike) -> int:
-        """End of a bar, clipped to the stretch of trading it lies in, ns."""
+        """End of a bar, clipped to the last trading it reaches, ns."""
+    def known_at(self, ts: _Int64, interval: IntervalLike) -> NDArray[np.int64]:
+        """Return the end of each bar, ns."""
 
 @disjoint_base
 class MarketHours:
@@ -347,6 +357,7 @@ class Bars:
         *,
         table: SessionTable,
         completeness: str = "any",
+        anchor: str = "session",
     ) -> Bars:
         """Return the derived bars of a coarser interval; the bars must be sorted and without repeats."""
     def count_duplicates(self) -> tuple[int, int]:
@@ -386,6 +397,7 @@ class Store:
         on_invalid: str = "error",
         allow_negative_prices: bool = False,
         completeness: str = "any",
+        anchor: str = "session",
     ) -> Self:
         """Make an empty store."""
     @property
@@ -454,6 +466,9 @@ class Store:
         self, symbols: Iterable[str], interval: IntervalLike | None = None
     ) -> dict[str, BarData | None]:
         """Return the latest bar of each symbol, upper-cased, all as of one epoch. O(k)."""
+    def _group_of(
+        self, symbols: Sequence[str], interval: IntervalLike | None = None
+    ) -> Group: ...
     @property
     def _clock(self) -> int | None: ...
     @property
@@ -487,6 +502,20 @@ class Store:
     def _revisions(self, symbol: str) -> list[tuple[BarData, BarData]]: ...
     def _quarantine(self) -> list[tuple[BarData, str]]: ...
     def _version(self, symbol: str, interval: IntervalLike) -> tuple[int, int]: ...
+
+@final
+class Group:
+    """Series of many symbols, found once and read together."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols, in the order asked for."""
+    def latest(self) -> dict[str, NDArray[Any]]:
+        """Return the latest bar of each symbol's session as columns of shape (k,), all as of one epoch. O(k), new arrays.
+
+        ``ts`` int64 (0 where there is no bar), ``open high low close volume`` float64 (NaN), ``flags`` uint8 (0).
+        """
+    def __len__(self) -> int: ...
 
 @final
 class Replay:
@@ -574,4 +603,114 @@ def merge_bars(
 
     The order is total: end of the bar by the table, then interval (finest first), then source, then row. New arrays.
     Raises ``ArgumentError`` naming source and row where ``ts`` falls. The interpreter is detached meanwhile.
+    """
+
+def deliver(
+    call: Callable[[BarData], object],
+    sources: Sequence[Bars],
+    source: NDArray[np.int32],
+    ts: _Int64,
+    prices: Mapping[str, _Float64],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Call a function with each bar of merged columns and return their number; ``source`` is a position in ``sources``.
+
+    Bars are made on delivery; one that nobody kept is used again. Raises what the function raises, and ``ArgumentError``
+    for columns of unequal length or a position that is no source.
+    """
+
+def missing_runs(
+    sources: Sequence[Bars],
+    table: SessionTable,
+    *,
+    first: int,
+    last: int,
+    threads: int = 2,
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.int64]]]:
+    """Return the missing runs of sources over sessions ``[first, last)``, and counts of each source.
+
+    Runs: ``source`` int32, ``start`` and ``end`` int64 ns (end of the last missing bar), ``bars`` int32, by source, then
+    time; a break or a night separates two. Counts: ``expected, present, missing, duplicates, off_grid, out_of_session``.
+    Rows before the first and after the last session do not count. Raises ``ArgumentError`` for positions the table does
+    not have and naming source and row where ``ts`` falls. The interpreter is detached meanwhile.
+    """
+
+def resample(
+    sources: Sequence[Bars],
+    intervals: Sequence[IntervalLike],
+    table: SessionTable,
+    *,
+    completeness: str = "any",
+    anchor: str = "session",
+    threads: int = 2,
+) -> list[list[Bars]]:
+    """Return coarser bars of each source at each interval, all intervals in one pass; new columns.
+
+    The same bars, to the bit, as a store derives from streaming the source: rows off the grid and out of regular hours
+    take no part, of rows with the same ``ts`` the last one counts. ``anchor`` is ``"session"``, ``"segment"`` or
+    ``"clock"``. Raises ``IntervalError`` for an interval the base does not divide. The interpreter is detached meanwhile.
+    """
+
+def daily_values(
+    sources: Sequence[Bars],
+    table: SessionTable,
+    *,
+    first: int,
+    last: int,
+    field: str,
+    threads: int = 2,
+) -> NDArray[np.float64]:
+    """Return the value of each session ``[first, last)``, of shape (sources, sessions); NaN without a bar.
+
+    Volume is the sum, high the maximum, low the minimum, open that of the first and close that of the last bar, in
+    regular hours. The interpreter is detached meanwhile.
+    """
+
+def minute_average(
+    sources: Sequence[Bars],
+    table: SessionTable,
+    sessions: Sequence[int],
+    *,
+    field: str,
+    slots: int,
+    threads: int = 2,
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Return the mean of each minute after the open over the sessions that have it, and how many have, (sources, slots).
+
+    ``sources`` hold 1m bars; ``sessions`` are rising positions in the table. NaN and 0 where none has the minute.
+    """
+
+def rolling_average(
+    values: NDArray[np.float64], days: int, *, skip: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Return means over the newest ``days`` columns before each one, of shape (rows, n + 1), and how many went in.
+
+    ``values`` has the shape (rows, n). Element j knows columns before j only; skipped columns reach further back, NaN
+    counts among the ``days`` but not in the mean. NaN and 0 where nothing is known.
+    """
+
+@overload
+def rolling_extreme(
+    values: NDArray[np.float64],
+    starts: _Int64,
+    kind: str,
+    *,
+    positions: Literal[True] = True,
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]: ...
+@overload
+def rolling_extreme(
+    values: NDArray[np.float64],
+    starts: _Int64,
+    kind: str,
+    *,
+    positions: Literal[False],
+) -> tuple[NDArray[np.float64], None]: ...
+@overload
+def rolling_extreme(
+    values: NDArray[np.float64], starts: _Int64, kind: str, *, positions: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.int32] | None]:
+    """Return the ``"max"`` or ``"min"`` over columns ``[starts[j], j)``, of shape (rows, n + 1), and its first column.
+
+    NaN is passed over; NaN and -1 where nothing is known. Without ``positions`` windows of one length are several times
+    as fast.
     """

@@ -296,6 +296,7 @@ class _Backtest:
             on_invalid=rules.on_invalid,
             allow_negative_prices=rules.allow_negative_prices,
             completeness=rules.completeness,
+            anchor=rules.anchor,
             measure_history_quality=config.session_data_config.historical.enable_quality,
             measure_session_quality=config.session_data_config.gap_filler.enable_session_quality,
         )

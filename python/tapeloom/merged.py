@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval, merge_bars
+from tapeloom._core import Bars, Interval, deliver, merge_bars
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.time_manager import time_manager_for
 from tapeloom.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from tapeloom._core import BarData, SessionTable
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.intervals import IntervalLike
 
@@ -34,29 +35,104 @@ class MergedBars:
     Any Arrow-aware tool reads it: ``pl.DataFrame(merged)``, ``duckdb.sql("from merged")``, ``pa.table(merged)``.
     """
 
+    __slots__ = ("_bars", "_columns", "_rows", "_table", "sources")
+
+    sources: tuple[tuple[str, Interval], ...]
+    """Symbol and interval of each source, in the order given."""
+
     def __init__(
-        self,
-        sources: Sequence[tuple[str, Interval]],
-        source: NDArray[np.int32],
-        ts: NDArray[np.int64],
-        prices: Mapping[str, NDArray[np.float64]],
-        flags: NDArray[np.uint8],
+        self, bars: Sequence[tuple[str, Bars]], table: SessionTable, *, threads: int
     ) -> None:
-        self.sources = tuple(sources)
-        """Symbol and interval of each source, in the order given."""
-        self.source = source
+        self.sources = tuple((name, Interval(each.interval)) for name, each in bars)
+        self._bars = [each for _, each in bars]
+        self._table = table
+        source, ts, prices, flags = merge_bars(self._bars, table, threads=threads)
+        self._columns = {"source": source, "ts": ts, **prices, "flags": flags}
+        self._rows = slice(0, len(ts))
+
+    def _part(self, rows: slice) -> MergedBars:
+        part = object.__new__(MergedBars)
+        part.sources = self.sources
+        part._bars = self._bars
+        part._table = self._table
+        part._columns = self._columns
+        part._rows = rows
+        return part
+
+    @property
+    def source(self) -> NDArray[np.int32]:
         """Position in ``sources`` of each bar, int32."""
-        self.ts = ts
+        return self._columns["source"][self._rows]
+
+    @property
+    def ts(self) -> NDArray[np.int64]:
         """Starts, int64 nanoseconds UTC."""
-        self.open = prices["open"]
-        self.high = prices["high"]
-        self.low = prices["low"]
-        self.close = prices["close"]
-        self.volume = prices["volume"]
-        self.flags = flags
+        return self._columns["ts"][self._rows]
+
+    @property
+    def open(self) -> NDArray[np.float64]:
+        """First prices."""
+        return self._columns["open"][self._rows]
+
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """Highest prices."""
+        return self._columns["high"][self._rows]
+
+    @property
+    def low(self) -> NDArray[np.float64]:
+        """Lowest prices."""
+        return self._columns["low"][self._rows]
+
+    @property
+    def close(self) -> NDArray[np.float64]:
+        """Last prices."""
+        return self._columns["close"][self._rows]
+
+    @property
+    def volume(self) -> NDArray[np.float64]:
+        """Volumes."""
+        return self._columns["volume"][self._rows]
+
+    @property
+    def flags(self) -> NDArray[np.uint8]:
+        """Provenance bits."""
+        return self._columns["flags"][self._rows]
+
+    def known_at(self) -> NDArray[np.int64]:
+        """Return the instant from which each bar may be used, int64 nanoseconds UTC: its end, never after its session."""
+        source, ts = self.source, self.ts
+        intervals = [interval for _, interval in self.sources]
+        if len(set(intervals)) == 1:
+            return self._table.known_at(ts, intervals[0])
+        known = np.empty_like(ts)
+        for interval in dict.fromkeys(intervals):
+            of_interval = np.array([each == interval for each in intervals])[source]
+            known[of_interval] = self._table.known_at(ts[of_interval], interval)
+        return known
+
+    def instants(self) -> Iterator[tuple[int, MergedBars]]:
+        """Yield each instant at which bars become known, in nanoseconds UTC, with these bars; columns are views."""
+        known = self.known_at()
+        if not len(known):
+            return
+        edges = np.flatnonzero(np.diff(known)) + 1
+        firsts = [0, *edges.tolist()]
+        lasts = [*firsts[1:], len(known)]
+        begun = self._rows.start
+        for first, last, at in zip(firsts, lasts, known[firsts].tolist(), strict=True):
+            yield at, self._part(slice(begun + first, begun + last))
+
+    def each(self, call: Callable[[BarData], object]) -> int:
+        """Call a function with each bar in order and return their number.
+
+        A bar is made when it is delivered; the function may keep it. What the function raises ends the delivery.
+        """
+        prices = {name: getattr(self, name) for name in _FIELDS}
+        return deliver(call, self._bars, self.source, self.ts, prices, self.flags)
 
     def __len__(self) -> int:
-        return len(self.ts)
+        return int(self._rows.stop - self._rows.start)
 
     def __repr__(self) -> str:
         return f"MergedBars({len(self):,} bars of {len(self.sources):,} series)"
@@ -135,11 +211,7 @@ def merge(
     manager = time_manager_for(exchange_group, time_manager)
     series = _series(data, interval, manager)
     try:
-        columns = merge_bars(
-            [bars for _, bars in series],
-            manager.session_table,
-            threads=os.cpu_count() or 1,
-        )
+        return MergedBars(series, manager.session_table, threads=os.cpu_count() or 1)
     except ArgumentError as error:
         at = error.facts.get("source")
         if not isinstance(at, int):
@@ -147,9 +219,6 @@ def merge(
         symbol, bars = series[at]
         text = f"{symbol} {bars.interval} is not in order: row {error.facts['row']} begins before the row above it"
         raise ArgumentError(text, symbol=symbol, row=error.facts["row"]) from error
-    return MergedBars(
-        [(symbol, Interval(bars.interval)) for symbol, bars in series], *columns
-    )
 
 
 def _series(

@@ -26,7 +26,7 @@ from tapeloom.errors import (
     did_you_mean,
 )
 from tapeloom.gap import Gap, QualityReport, missing_runs
-from tapeloom.ingest import IngestCounts, IngestReport, Outcome
+from tapeloom.ingest import IngestCounts, IngestReport
 from tapeloom.records import Records
 from tapeloom.state_hash import state_hash
 from tapeloom.symbol_session_data import SymbolSessionData
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime, tzinfo
 
-    from tapeloom._core import SessionTable
+    from tapeloom._core import Group, SessionTable
     from tapeloom.calendars.market_calendar import MarketCalendar
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.ingest import Outcome
     from tapeloom.intervals import IntervalLike
 
 __all__ = ["SessionData"]
@@ -62,6 +63,9 @@ class SessionData(Store):
     completeness
         Derived bars: ``"any"`` yields a bar from at least one base bar, flagged ``PARTIAL`` when some are missing;
         ``"complete"`` only from all of them.
+    anchor
+        From where buckets of derived bars are counted: ``"session"`` (the open), ``"segment"`` (again after a break) or
+        ``"clock"`` (wall-clock multiples; the first bucket of a session may be short).
     historical_bars_trailing_days
         Sessions of history kept when a session rolls; ``None`` keeps all.
     measure_session_quality
@@ -92,6 +96,7 @@ class SessionData(Store):
         on_invalid: str = "error",
         allow_negative_prices: bool = False,
         completeness: str = "any",
+        anchor: str = "session",
         historical_bars_trailing_days: int | None = None,
         measure_session_quality: bool = True,
         measure_history_quality: bool = True,
@@ -111,6 +116,7 @@ class SessionData(Store):
             on_invalid=on_invalid,
             allow_negative_prices=allow_negative_prices,
             completeness=completeness,
+            anchor=anchor,
         )
 
     def __init__(
@@ -125,9 +131,11 @@ class SessionData(Store):
         **_policies: object,
     ) -> None:
         #: The rules for arriving bars, as given.
-        self.policies = {"on_duplicate": "replace", "completeness": "any"} | {
-            name: str(value) for name, value in _policies.items()
-        }
+        self.policies = {
+            "on_duplicate": "replace",
+            "completeness": "any",
+            "anchor": "session",
+        } | {name: str(value) for name, value in _policies.items()}
         self._group = group_for(unless_default(exchange_group), time_manager)
         self._time_manager = time_manager
         self._calendar: MarketCalendar | None = None
@@ -455,8 +463,36 @@ class SessionData(Store):
         )
         return self.add_bar(name, resolved)
 
-    def _outcome(self, name: str) -> Outcome:
-        return Outcome(name)
+    def group(
+        self, symbols: Iterable[str], interval: IntervalLike | None = None
+    ) -> Group:
+        """Find the series of many symbols once, to read them together often.
+
+        Parameters
+        ----------
+        symbols
+            Registered symbols; one that nobody keeps reads as absent.
+        interval
+            Interval of the series, the base if not given.
+
+        Returns
+        -------
+        Group
+            ``latest()`` gives the latest bar of each as columns, all from one epoch.
+
+        Examples
+        --------
+        >>> from tapeloom import SessionData
+        >>> session = SessionData()
+        >>> group = session.group(["AAPL", "MSFT"])
+        >>> group.latest()["close"]
+        array([nan, nan])
+        """
+        if isinstance(symbols, str):
+            text = f"symbols is {symbols!r}; give a list such as [{symbols!r}]"
+            raise ArgumentTypeError(text)
+        names = [normalise_symbol(symbol) for symbol in symbols]
+        return self._group_of(names, interval)
 
     def record(self, symbol: str | None = None, /, **values: Any) -> None:
         """Keep a row of results, stamped with the clock of the session.

@@ -212,7 +212,6 @@ def test_each_misspelt_key_is_found_and_suggested(path: str) -> None:
         ("backtest_config.speed_multiplier", 60, "60 is not supported by this version; use 0"),
         ("session_data_config.streaming.catchup_check_interval", 11, "11 is not supported by this version; use 10"),
         ("session_data_config.gap_filler.max_retries", 3, "3 is not supported by this version; use 5"),
-        ("session_data_config.bars.anchor", "clock", "'clock' is not supported by this version; use 'session'"),
         ("session_data_config.bars.extended_hours", "full", "'full' is not supported by this version; use 'off'"),
         ("session_data_config.bars.no_trade", "expected", "'expected' is not supported by this version; use 'gap'"),
         ("session_data_config.bars.on_gap", "fill", "'fill' is not supported by this version; use 'mark'"),

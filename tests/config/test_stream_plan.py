@@ -164,9 +164,12 @@ def test_a_base_interval_that_is_not_stored_is_an_error() -> None:
         StreamPlan.build(asked, Stored({"AAPL": ["1m"]}))
 
 
-def test_an_interval_above_a_day_is_not_computed() -> None:
-    with pytest.raises(PlanError, match="coarsest computed interval is '1d'"):
-        StreamPlan.build(config(["1m", "1w"]), Stored({"AAPL": ["1m"]}))
+def test_weeks_are_computed_from_minutes() -> None:
+    plan = StreamPlan.build(config(["1m", "1w"]), Stored({"AAPL": ["1m"]}))
+
+    weekly = plan.symbols[0].streams[1]
+    assert (weekly.stream, weekly.action) == ("1w", "GENERATED")
+    assert "1m bars of 1w" in weekly.reason
 
 
 def test_only_intervals_with_bars_in_the_window_serve() -> None:

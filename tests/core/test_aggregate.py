@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapeloom import _core
 from tapeloom.bars import Bars
+from tapeloom.calendars import get_session_table
 from tapeloom.session_data import SessionData
 from tests.compare import bar_data, columns, counts_of, derived_facts, plain_derived
+from tests.core.loaded import MARKETS, bars_of, loaded_rows, stretch_of
 from tests.days import ALL_MARKETS, HONG_KONG, TOKYO, US, Market, us_day
 from tests.reference.bars import Bar
 from tests.reference.derived import DERIVED, PARTIAL, derive
@@ -95,6 +100,51 @@ def test_streaming_a_batch_and_late_filling_agree_to_the_last_bit(
     for session in (one_by_one, at_once, backwards):
         session.end_session()
     assert all_derived(one_by_one) == all_derived(at_once) == all_derived(backwards)
+
+
+@pytest.mark.parametrize("completeness", ["any", "complete"])
+@pytest.mark.parametrize("anchor", ["session", "segment", "clock"])
+@pytest.mark.parametrize("group", MARKETS)
+@fewer(4)
+@given(data=st.data())
+def test_bars_that_arrive_in_any_order_agree_with_whole_columns(
+    group: str, anchor: str, completeness: str, data: st.DataObject
+) -> None:
+    base = data.draw(st.sampled_from(["1m", "15m"]))
+    (day,) = data.draw(stretch_of(group, most=1))
+    rows = data.draw(loaded_rows([day], base))
+    step = interval_ns(base)
+    assert step is not None
+    rows = [row for row in rows if (row.ts - day.open) % step == 0]
+    targets = [t for t in TARGETS if _core.Interval(base).divides(t) and t != base]
+    session = SessionData(
+        exchange_group=group, completeness=completeness, anchor=anchor
+    )
+    session.register_symbol("AAA", base_interval=base, derived=targets)
+    session.start_new_session(day.date)
+    for bar in shuffled(rows, Random(data.draw(st.integers(0, 99)))):
+        session.add_bar("AAA", bar_data("AAA", bar, base))
+    session.end_session()
+    table = get_session_table(group)
+    (whole,) = _core.resample(
+        [bars_of(rows, base, table)],
+        targets,
+        table,
+        completeness=completeness,
+        anchor=anchor,
+    )
+    for target, bars in zip(targets, whole, strict=True):
+        assert plain_derived(session.get_bars("AAA", target)) == plain_derived(bars)
+
+
+def shuffled(rows: list[Bar], rng: Random) -> list[Bar]:
+    """Rows in an order of arrival: some late ones come last, in any order. Equal starts keep theirs."""
+    late = {row.ts for row in rows if rng.random() < 0.1}
+    places = {row.ts: rng.randrange(10) for row in rows}
+    held = sorted(
+        (row for row in rows if row.ts in late), key=lambda row: places[row.ts]
+    )
+    return [row for row in rows if row.ts not in late] + held
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,27 @@
-"""Trading days as plain numbers: when a day opens, breaks and closes, in nanoseconds UTC."""
+"""Trading days as plain numbers: when a day opens, breaks and closes, in nanoseconds UTC, and which days share a bar."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "HOUR",
     "MINUTE",
     "SECOND",
     "TradingDay",
+    "clipped_end",
+    "day_groups",
     "interval_ns",
     "known_at",
     "to_ns",
     "trading_day",
+    "wall_midnight",
 ]
 
 SECOND = 10**9
@@ -70,8 +77,41 @@ def interval_ns(text: str) -> int | None:
     return None if text == "1d" else int(text[:-1]) * _UNITS[text[-1]]
 
 
+def clipped_end(day: TradingDay, start: int, end: int) -> int:
+    """Cut the end of ``[start, end)`` to the end of the last trading in it."""
+    touched = [stop for begin, stop in day.segments if begin < end and stop > start]
+    return min(end, touched[-1]) if touched else end
+
+
 def known_at(ts: int, interval: int | None, day: TradingDay) -> int:
-    """When a bar may be used: at its end, and at the close of its session at the latest."""
+    """When a bar may be used: at its end, and when the last trading in it ends at the latest."""
     if interval is None:
         return day.close
-    return min(ts + interval, day.close) if ts < day.close else ts + interval
+    if not day.open <= ts < day.close:
+        return ts + interval
+    return clipped_end(day, ts, ts + interval)
+
+
+def wall_midnight(ts: int, zone: str) -> int:
+    """When the local clock would have shown midnight, had nobody set it since."""
+    local = datetime.fromtimestamp(ts // SECOND, ZoneInfo(zone))
+    return ts - (local.hour * 3600 + local.minute * 60 + local.second) * SECOND
+
+
+def day_groups(days: Sequence[TradingDay], interval: str) -> list[list[TradingDay]]:
+    """Sessions that share a bar: ``"3d"`` counts by three from the first of each calendar year, ``"2w"`` by two ISO weeks
+    from week 1 of each ISO year. The last group of a year may be short. The days must begin with a year.
+    """
+    count, unit = int(interval[:-1]), interval[-1]
+    groups: dict[tuple[int, int], list[TradingDay]] = {}
+    of_year: dict[int, int] = {}
+    for day in days:
+        if unit == "w":
+            year, week, _ = day.date.isocalendar()
+            key = (year, (week - 1) // count)
+        else:
+            number = of_year.get(day.date.year, 0)
+            of_year[day.date.year] = number + 1
+            key = (day.date.year, number // count)
+        groups.setdefault(key, []).append(day)
+    return list(groups.values())

@@ -72,8 +72,8 @@ def expected_bars(
     for ts, numbers, minutes in zip(
         starts, values, chosen["minutes"].to_pylist(), strict=True
     ):
-        # Every session here is a whole number of five minutes long.
-        whole = minutes == (lengths[ts] if interval == "1d" else 5)
+        # Every session here is a whole number of fifteen minutes long.
+        whole = minutes == (lengths[ts] if interval == "1d" else int(interval[:-1]))
         if whole or completeness == "any":
             found.append(
                 (Bar(ts, *numbers), minutes, DERIVED if whole else DERIVED | PARTIAL)
@@ -101,7 +101,9 @@ def test_derived_bars_are_those_of_the_truth(
                 )
 
 
-def test_the_sessions_of_the_truth_are_whole_five_minutes_long(real_data: Path) -> None:
+def test_the_sessions_of_the_truth_are_whole_quarter_hours_long(
+    real_data: Path,
+) -> None:
     table = pq.read_table(
         real_data / "truth" / "derived_regular_hours.parquet",
         partitioning=None,
@@ -111,4 +113,4 @@ def test_the_sessions_of_the_truth_are_whole_five_minutes_long(real_data: Path) 
     for file in sorted(set(table["file"].to_pylist())):
         for session in window_of(real_data, file).sessions.values():
             lengths[file, session.date] = session.expected
-    assert {length % 5 for length in lengths.values()} == {0}
+    assert {length % 15 for length in lengths.values()} == {0}

@@ -136,9 +136,7 @@ class BarRules(Part):
     on_invalid: Literal["error", "skip"] = "error"
     allow_negative_prices: bool = False
     completeness: Literal["any", "complete"] = "any"
-    anchor: Annotated[Literal["session", "segment", "clock"], only("session")] = (
-        "session"
-    )
+    anchor: Literal["session", "segment", "clock"] = "session"
     extended_hours: Annotated[Literal["off", "show", "full"], only("off")] = "off"
     no_trade: Annotated[Literal["gap", "expected"], only("gap")] = "gap"
     on_gap: Annotated[Literal["mark", "raise", "fill"], only("mark")] = "mark"

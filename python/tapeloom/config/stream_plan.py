@@ -266,13 +266,6 @@ class _Request:
     ) -> SymbolPlan:
         base = self.base or max(i for i in usable if self.fits(i))
         derived = [i for i in self.intervals if i != base]
-        for interval in derived:
-            if interval > ONE_DAY:
-                text = (
-                    f"{symbol}: stream {interval.text!r} would be computed from {base.text}, which this version "
-                    "does not do; the coarsest computed interval is '1d'"
-                )
-                raise PlanError(text, symbol=symbol)
         asked = ", ".join(i.text for i in self.intervals)
         why = (
             f"coarsest stored interval dividing {asked}"
@@ -326,6 +319,8 @@ def _reaches(
 
 
 def _made_of(interval: Interval, base: Interval) -> str:
+    if interval > ONE_DAY:
+        return f"{base.text} bars of {interval.text}, partial where history does not reach its first day"
     if interval.ns is None or base.ns is None:
         return f"each session's {base.text} bars"
     return f"{interval.ns // base.ns} x {base.text}"

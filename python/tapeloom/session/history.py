@@ -77,8 +77,13 @@ def _read(
     bars = Bars.concat([part for parts in by_session for part in parts])
     if Interval(origin) != Interval(need.interval):
         single = _without_repeats(bars, session_data.policies["on_duplicate"])
-        rule = session_data.policies["completeness"]
-        bars = single.aggregate(need.interval, table=table, completeness=rule)
+        policies = session_data.policies
+        bars = single.aggregate(
+            need.interval,
+            table=table,
+            completeness=policies["completeness"],
+            anchor=policies["anchor"],
+        )
     return bars, found
 
 

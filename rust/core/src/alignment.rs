@@ -287,8 +287,8 @@ mod tests {
             let mut aligner = Aligner::default();
             assert_eq!(aligner.align(&ts, from, &grid), to);
             let mut expected = vec![None; grid.len() as usize];
-            for row in from..to {
-                if let Some(slot) = grid.slot_of(ts[row]) {
+            for (row, &at) in ts.iter().enumerate().take(to).skip(from) {
+                if let Some(slot) = grid.slot_of(at) {
                     expected[slot as usize] = Some(row);
                 }
             }

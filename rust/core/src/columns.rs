@@ -1,5 +1,7 @@
 //! Sealed columns: bars that no longer change, as plain slices. Appending while others read is `segment`.
 
+use std::ops::Range;
+
 use crate::bar::{Bar, Fault};
 use crate::error::{Error, Result};
 
@@ -91,6 +93,7 @@ impl Columns {
     }
 
     /// The bar in one row. Panics outside `0..len()`.
+    #[inline]
     pub fn bar(&self, row: usize) -> Bar {
         Bar {
             ts: self.ts[row],
@@ -104,6 +107,7 @@ impl Columns {
     }
 
     /// Append one bar.
+    #[inline]
     pub fn push(&mut self, bar: Bar) {
         self.ts.push(bar.ts);
         self.open.push(bar.open);
@@ -180,14 +184,21 @@ impl Columns {
 
     /// Append all rows of `other`.
     pub fn extend(&mut self, other: &Self) {
-        self.ts.extend_from_slice(&other.ts);
-        self.open.extend_from_slice(&other.open);
-        self.high.extend_from_slice(&other.high);
-        self.low.extend_from_slice(&other.low);
-        self.close.extend_from_slice(&other.close);
-        self.volume.extend_from_slice(&other.volume);
-        self.flags.extend_from_slice(&other.flags);
-        self.constituents.extend_from_slice(&other.constituents);
+        self.extend_from(other, 0..other.len());
+    }
+
+    /// Append some rows of `other`.
+    pub fn extend_from(&mut self, other: &Self, rows: Range<usize>) {
+        self.ts.extend_from_slice(&other.ts[rows.clone()]);
+        self.open.extend_from_slice(&other.open[rows.clone()]);
+        self.high.extend_from_slice(&other.high[rows.clone()]);
+        self.low.extend_from_slice(&other.low[rows.clone()]);
+        self.close.extend_from_slice(&other.close[rows.clone()]);
+        self.volume.extend_from_slice(&other.volume[rows.clone()]);
+        self.flags.extend_from_slice(&other.flags[rows.clone()]);
+        if let Some(counts) = other.constituents.get(rows) {
+            self.constituents.extend_from_slice(counts);
+        }
     }
 }
 

@@ -66,7 +66,7 @@ pub enum Error {
         /// Interval asked for.
         target: Interval,
     },
-    /// An interval longer than one session, which no room derives yet.
+    /// An interval longer than one session where the grid of one is asked for.
     TooCoarse {
         /// Interval asked for.
         interval: Interval,
@@ -183,7 +183,7 @@ impl fmt::Display for Error {
             Self::TooCoarse { interval } => {
                 write!(
                     f,
-                    "interval {interval} is longer than a session; the coarsest derived interval is 1d"
+                    "{interval} bars are longer than a session; only bars of at most 1d fit the grid of one, so use '1d' as the base"
                 )
             }
             Self::Shape {

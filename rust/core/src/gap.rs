@@ -65,7 +65,7 @@ impl Presence {
             .iter()
             .map(|w| w.load(Relaxed).count_ones())
             .sum();
-        if due % 64 != 0 {
+        if !due.is_multiple_of(64) {
             present += (self.words[whole].load(Relaxed) & ((1 << (due % 64)) - 1)).count_ones();
         }
         (present, due)

@@ -102,7 +102,8 @@ pub fn minute_average(
         for found in aligner.found() {
             // Minutes in a break count too, so that an index is always a distance from the open.
             let first = ((grid.start_of(found.slot) - grid.open()) / MINUTE) as usize;
-            let len = (found.len as usize).min(means.len().saturating_sub(first));
+            let first = first.min(means.len());
+            let len = (found.len as usize).min(means.len() - first);
             let here = first..first + len;
             let values = &column[found.row..found.row + len];
             for (mean, value) in means[here.clone()].iter_mut().zip(values) {

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`error`] | one enum, a variant per cause |
 //! | [`sync`] | atomics and locks, exchangeable for a model checker's |
+//! | `published` | a few words that change together |
 //! | [`time`] | instants, intervals |
 //! | [`bar`] | one bar, its flags, its validity |
 //! | [`columns`] | sealed columns: bars that no longer change |
@@ -34,6 +35,7 @@ pub mod gap;
 pub mod indicator;
 pub mod merge;
 pub mod metrics;
+mod published;
 pub mod replay;
 pub mod schedule;
 pub mod segment;

@@ -1,9 +1,7 @@
 //! Volume, high, low and average price of one symbol's session, kept as bars arrive.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use crate::bar::Bar;
-use crate::sync::{AtomicU64, order};
+use crate::published::Published;
 
 /// Sum with a running compensation for what each addition loses.
 ///
@@ -121,62 +119,35 @@ impl Metrics {
     }
 }
 
-const WORDS: usize = 6;
-
-/// The published figures: one writer, readers without a lock.
-///
-/// A counter is odd while the words change. A reader that meets an odd counter, or another counter after reading than
-/// before, reads again. All words are atomics, so a torn read is seen and thrown away, never undefined.
+/// The published figures.
 #[derive(Debug, Default)]
-pub struct MetricsCell {
-    turn: AtomicU64,
-    words: [AtomicU64; WORDS],
-}
+pub struct MetricsCell(Published<6>);
 
 impl MetricsCell {
     /// Publish. Only one writer at a time may call this.
     pub(crate) fn store(&self, metrics: &Metrics) {
-        let words = [
+        self.0.store([
             metrics.volume.value().to_bits(),
             metrics.turnover.value().to_bits(),
             metrics.high.to_bits(),
             metrics.low.to_bits(),
             metrics.bars,
             metrics.last_update as u64,
-        ];
-        let turn = self.turn.load(Relaxed);
-        self.turn.store(turn + 1, Relaxed);
-        for (cell, word) in self.words.iter().zip(words) {
-            // Release keeps the odd turn before each word: who reads the word reads an odd or later turn.
-            cell.store(word, order!(Release, "metrics.store_word"));
-        }
-        // Pairs with the first acquire in `load`.
-        self.turn
-            .store(turn + 2, order!(Release, "metrics.store_turn"));
+        ]);
     }
 
     /// The figures of one publication, `None` while the session has no bar.
     pub fn load(&self) -> Option<MetricsView> {
-        loop {
-            let before = self.turn.load(order!(Acquire, "metrics.load_turn"));
-            let mut words = [0; WORDS];
-            for (word, cell) in words.iter_mut().zip(&self.words) {
-                // Acquire keeps the second look at the turn after each word.
-                *word = cell.load(order!(Acquire, "metrics.load_word"));
-            }
-            if before % 2 == 0 && self.turn.load(Relaxed) == before {
-                let [volume, turnover, high, low] = [0, 1, 2, 3].map(|i| f64::from_bits(words[i]));
-                return (words[4] > 0).then(|| MetricsView {
-                    volume,
-                    high,
-                    low,
-                    vwap: (volume > 0.0).then(|| turnover / volume),
-                    bars: words[4],
-                    last_update: words[5] as i64,
-                });
-            }
-            crate::sync::pause();
-        }
+        let words = self.0.load();
+        let [volume, turnover, high, low] = [0, 1, 2, 3].map(|at| f64::from_bits(words[at]));
+        (words[4] > 0).then(|| MetricsView {
+            volume,
+            high,
+            low,
+            vwap: (volume > 0.0).then(|| turnover / volume),
+            bars: words[4],
+            last_update: words[5] as i64,
+        })
     }
 }
 

@@ -154,6 +154,11 @@ impl Grid {
             .then(|| run.slot + (multiple - run.first) as u32)
     }
 
+    /// Whether an instant lies in regular hours, breaks left out.
+    pub fn is_trading(&self, ts: i64) -> bool {
+        self.stretches.iter().any(|s| s.start <= ts && ts < s.end)
+    }
+
     /// The slot of the bucket that holds an instant, on the step or between two steps.
     pub fn bucket_of(&self, ts: i64) -> Option<u32> {
         let run = self.run_at(ts)?;

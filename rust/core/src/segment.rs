@@ -4,9 +4,11 @@
 //! and owns the rows below it for ever: a published row is never written again. What changes an old row builds
 //! a new segment instead (see `series`).
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bar::Bar;
+use crate::columns::Columns;
 use crate::sync::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, order};
 
 /// Columns of fixed capacity of which the first `len()` rows are published.
@@ -71,6 +73,7 @@ impl Segment {
     }
 
     /// Number of published rows.
+    #[inline]
     pub fn len(&self) -> usize {
         // Pairs with the release in `publish`: the cells of all rows below are visible.
         self.published.load(order!(Acquire, "segment.len"))
@@ -82,6 +85,7 @@ impl Segment {
     }
 
     /// Store a row that is not published yet. Only the writer may call this, with `row >= len()`.
+    #[inline]
     pub(crate) fn write(&self, row: usize, bar: &Bar, constituents: i32, epoch: u64) {
         debug_assert!(
             row >= self.published.load(Relaxed),
@@ -101,6 +105,7 @@ impl Segment {
     }
 
     /// Make the first `rows` rows visible. Only the writer may call this.
+    #[inline]
     pub(crate) fn publish(&self, rows: usize) {
         // Pairs with the acquire in `len`.
         self.published
@@ -108,16 +113,19 @@ impl Segment {
     }
 
     /// Opening instant of a row below `len()` (or below what the writer wrote).
+    #[inline]
     pub fn ts(&self, row: usize) -> i64 {
         self.ts[row].load(Relaxed)
     }
 
     /// Epoch in which a row became known.
+    #[inline]
     pub fn epoch(&self, row: usize) -> u64 {
         self.epoch[row].load(Relaxed)
     }
 
     /// The bar in a row.
+    #[inline]
     pub fn bar(&self, row: usize) -> Bar {
         let float = |column: &[AtomicU64]| f64::from_bits(column[row].load(Relaxed));
         Bar {
@@ -132,8 +140,32 @@ impl Segment {
     }
 
     /// Base bars in a row, `None` unless the series is derived.
+    #[inline]
     pub fn constituents(&self, row: usize) -> Option<i32> {
         self.constituents.get(row).map(|cell| cell.load(Relaxed))
+    }
+
+    /// Append published rows to `columns`, column by column.
+    pub fn copy_into(&self, rows: Range<usize>, columns: &mut Columns) {
+        let floats = |cells: &[AtomicU64], column: &mut Vec<f64>| {
+            let bits = cells[rows.clone()].iter().map(|cell| cell.load(Relaxed));
+            column.extend(bits.map(f64::from_bits));
+        };
+        let stamps = self.ts[rows.clone()].iter().map(|cell| cell.load(Relaxed));
+        columns.ts.extend(stamps);
+        floats(&self.open, &mut columns.open);
+        floats(&self.high, &mut columns.high);
+        floats(&self.low, &mut columns.low);
+        floats(&self.close, &mut columns.close);
+        floats(&self.volume, &mut columns.volume);
+        let flags = self.flags[rows.clone()]
+            .iter()
+            .map(|cell| cell.load(Relaxed));
+        columns.flags.extend(flags);
+        if let Some(counts) = self.constituents.get(rows) {
+            let counts = counts.iter().map(|cell| cell.load(Relaxed));
+            columns.constituents.extend(counts);
+        }
     }
 
     /// First row in `from..to` with `ts >= instant`; the rows are in order.

@@ -55,6 +55,7 @@ impl Slice {
     }
 
     /// Bar of a row counted from `from`.
+    #[inline]
     pub fn bar(&self, row: usize) -> Bar {
         match &self.rows {
             Rows::Sealed(columns) => columns.bar(self.from + row),
@@ -63,6 +64,7 @@ impl Slice {
     }
 
     /// Base bars of a row, `None` unless derived.
+    #[inline]
     pub fn constituents(&self, row: usize) -> Option<i32> {
         match &self.rows {
             Rows::Sealed(columns) => columns.constituents.get(self.from + row).copied(),
@@ -91,9 +93,10 @@ impl Slice {
 
     /// Append a copy of all rows to `columns`.
     pub fn copy_into(&self, columns: &mut Columns) {
-        for row in 0..self.len() {
-            columns.push(self.bar(row));
-            columns.constituents.extend(self.constituents(row));
+        let rows = self.from..self.to;
+        match &self.rows {
+            Rows::Sealed(sealed) => columns.extend_from(sealed, rows),
+            Rows::Live(segment) => segment.copy_into(rows, columns),
         }
     }
 }
@@ -183,16 +186,36 @@ impl Series {
     /// The rows known at an epoch, `None` when the series was changed after it in a way that left no trace of the old.
     pub fn snapshot(&self, epoch: u64) -> Option<Snapshot> {
         let state = self.state.load_full();
-        if state.since_epoch > epoch {
+        let live_rows = state.rows_at(epoch)?;
+        Some(Snapshot { state, live_rows })
+    }
+
+    /// Look at the rows known at an epoch without holding on to them; `None` as for [`Series::snapshot`].
+    #[inline]
+    pub fn look<R>(&self, epoch: u64, look: impl FnOnce(View<'_>) -> R) -> Option<R> {
+        let state = self.state.load();
+        let live_rows = state.rows_at(epoch)?;
+        Some(look(View {
+            state: &state,
+            live_rows,
+        }))
+    }
+}
+
+impl State {
+    /// Rows of `live` known at an epoch.
+    #[inline]
+    fn rows_at(&self, epoch: u64) -> Option<usize> {
+        if self.since_epoch > epoch {
             return None;
         }
-        let known = state.live.len();
+        let known = self.live.len();
         let mut live_rows = known;
-        while live_rows > 0 && state.live.epoch(live_rows - 1) > epoch {
+        while live_rows > 0 && self.live.epoch(live_rows - 1) > epoch {
             live_rows -= 1;
         }
         // Behind a segment that is newer as a whole there may be pieces that are newer too.
-        (live_rows > 0 || known == 0 || state.older == 0).then_some(Snapshot { state, live_rows })
+        (live_rows > 0 || known == 0 || self.older == 0).then_some(live_rows)
     }
 }
 
@@ -204,7 +227,25 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What can be asked of it.
+    pub fn view(&self) -> View<'_> {
+        View {
+            state: &self.state,
+            live_rows: self.live_rows,
+        }
+    }
+}
+
+/// The rows of a series at one epoch, seen for a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    state: &'a State,
+    live_rows: usize,
+}
+
+impl View<'_> {
     /// Rows of a scope, `[first, last)`.
+    #[inline]
     pub fn scope(&self, scope: Scope) -> (usize, usize) {
         let total = self.state.live_first() + self.live_rows;
         match scope {
@@ -215,29 +256,39 @@ impl Snapshot {
     }
 
     /// The bar in a row.
+    #[inline]
     pub fn bar(&self, row: usize) -> Bar {
-        let (slice, row) = self.locate(row);
-        slice.bar(row)
+        match row.checked_sub(self.state.live_first()) {
+            Some(at) => self.state.live.bar(at),
+            None => {
+                let (piece, at) = self.locate(row);
+                piece.bar(at)
+            }
+        }
     }
 
     /// Base bars in a row, `None` unless derived.
+    #[inline]
     pub fn constituents(&self, row: usize) -> Option<i32> {
-        let (slice, row) = self.locate(row);
-        slice.constituents(row)
+        match row.checked_sub(self.state.live_first()) {
+            Some(at) => self.state.live.constituents(at),
+            None => {
+                let (piece, at) = self.locate(row);
+                piece.constituents(at)
+            }
+        }
     }
 
-    fn live(&self) -> Slice {
+    fn live(&self, from: usize, to: usize) -> Slice {
         Slice {
             rows: Rows::Live(self.state.live.clone()),
-            from: 0,
-            to: self.live_rows,
+            from,
+            to,
         }
     }
 
+    /// The piece that holds a row, and the row within it.
     fn locate(&self, row: usize) -> (Slice, usize) {
-        if let Some(at) = row.checked_sub(self.state.live_first()) {
-            return (self.live(), at);
-        }
         let mut first = 0;
         for piece in &self.state.pieces {
             if row < first + piece.len() {
@@ -245,7 +296,7 @@ impl Snapshot {
             }
             first += piece.len();
         }
-        (self.live(), row)
+        (self.live(0, self.live_rows), row)
     }
 
     /// First row of `[first, last)` with `ts >= instant`.
@@ -270,12 +321,18 @@ impl Snapshot {
         last.min(at.max(first))
     }
 
+    /// The rows `[first, last)` as one slice of memory, where the live segment holds them all.
+    pub fn slice(&self, first: usize, last: usize) -> Option<Slice> {
+        let live_first = self.state.live_first();
+        (first >= live_first).then(|| self.live(first - live_first, last - live_first))
+    }
+
     /// The rows `[first, last)` as slices of memory: one wherever the live segment holds them all.
     pub fn slices(&self, first: usize, last: usize) -> Vec<Slice> {
-        let live_first = self.state.live_first();
-        if first >= live_first {
-            return vec![self.live().sub(first - live_first, last - live_first)];
+        if let Some(slice) = self.slice(first, last) {
+            return vec![slice];
         }
+        let live_first = self.state.live_first();
         let mut parts = Vec::with_capacity(self.state.pieces.len() + 1);
         let mut at = 0;
         for piece in &self.state.pieces {
@@ -287,7 +344,7 @@ impl Snapshot {
         }
         if last > at {
             let from = first.max(at);
-            parts.push(self.live().sub(from - live_first, last - live_first));
+            parts.push(self.live(from - live_first, last - live_first));
         }
         parts
     }
@@ -306,9 +363,9 @@ mod tests {
     }
 
     fn stamps(snapshot: &Snapshot, scope: Scope) -> Vec<i64> {
-        let (first, last) = snapshot.scope(scope);
+        let (first, last) = snapshot.view().scope(scope);
         let mut columns = Columns::default();
-        for slice in snapshot.slices(first, last) {
+        for slice in snapshot.view().slices(first, last) {
             slice.copy_into(&mut columns);
         }
         columns.ts
@@ -333,12 +390,12 @@ mod tests {
         );
         assert_eq!(stamps(&held, Scope::All), [0]);
         for row in [0, 1, 4_095, 4_096, 8_191, 12_345, 29_999] {
-            assert_eq!(snapshot.bar(row).ts, row as i64);
-            assert_eq!(snapshot.lower_bound(0, 30_000, row as i64), row);
+            assert_eq!(snapshot.view().bar(row).ts, row as i64);
+            assert_eq!(snapshot.view().lower_bound(0, 30_000, row as i64), row);
         }
-        assert_eq!(snapshot.slices(29_000, 30_000).len(), 1);
-        assert_eq!(snapshot.lower_bound(0, 30_000, 99_999), 30_000);
-        assert_eq!(snapshot.lower_bound(7, 30_000, -5), 7);
+        assert_eq!(snapshot.view().slices(29_000, 30_000).len(), 1);
+        assert_eq!(snapshot.view().lower_bound(0, 30_000, 99_999), 30_000);
+        assert_eq!(snapshot.view().lower_bound(7, 30_000, -5), 7);
     }
 
     #[test]
@@ -360,11 +417,11 @@ mod tests {
         writer.apply_staged(2);
         writer.publish();
         assert_eq!(stamps(&before, Scope::Session), [1, 2, 5]);
-        assert_eq!(before.bar(1).volume, 2.0);
+        assert_eq!(before.view().bar(1).volume, 2.0);
         assert!(writer.series().snapshot(1).is_none());
         let after = writer.series().snapshot(2).unwrap();
         assert_eq!(stamps(&after, Scope::Session), [1, 2, 3, 5]);
-        assert_eq!(after.bar(1).volume, 9.0);
+        assert_eq!(after.view().bar(1).volume, 9.0);
     }
 
     #[test]
@@ -372,13 +429,34 @@ mod tests {
         let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
         for ts in 0..100 {
             writer.append(&bar(ts), 0, 1);
-            let seen = writer.series().snapshot(1).unwrap().scope(Scope::All).1;
+            let seen = writer
+                .series()
+                .snapshot(1)
+                .unwrap()
+                .view()
+                .scope(Scope::All)
+                .1;
             assert_eq!(seen, 0);
         }
         writer.publish();
-        assert_eq!(writer.series().snapshot(0).unwrap().scope(Scope::All).1, 0);
         assert_eq!(
-            writer.series().snapshot(1).unwrap().scope(Scope::All).1,
+            writer
+                .series()
+                .snapshot(0)
+                .unwrap()
+                .view()
+                .scope(Scope::All)
+                .1,
+            0
+        );
+        assert_eq!(
+            writer
+                .series()
+                .snapshot(1)
+                .unwrap()
+                .view()
+                .scope(Scope::All)
+                .1,
             100
         );
     }
@@ -399,10 +477,10 @@ mod tests {
                 .collect();
             assert_eq!(stamps(&snapshot, Scope::All), expected);
             assert_eq!(stamps(&snapshot, Scope::Session).len(), 300);
-            let (_, last) = snapshot.scope(Scope::All);
+            let (_, last) = snapshot.view().scope(Scope::All);
             if day > 0 {
                 assert_eq!(
-                    snapshot.slices(last - 500, last).len(),
+                    snapshot.view().slices(last - 500, last).len(),
                     1,
                     "the look-back is contiguous over the open"
                 );

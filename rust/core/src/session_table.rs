@@ -192,6 +192,24 @@ impl SessionTable {
         }
     }
 
+    /// When a derived bar that starts at `ts` is known, its buckets counted from an anchor.
+    ///
+    /// # Errors
+    /// As [`SessionTable::bar_end`] and [`SessionTable::buckets`].
+    pub fn bucket_end(&self, ts: i64, interval: Interval, anchor: Anchor) -> Result<i64> {
+        let index = self.session_of(ts);
+        match (interval, index) {
+            (Interval::Fixed(_), Some(index)) if anchor != Anchor::Session => {
+                let grid = self.buckets(index, interval, anchor)?;
+                match grid.bucket_of(ts) {
+                    Some(slot) => Ok(grid.end_of(slot)),
+                    None => self.bar_end(ts, interval),
+                }
+            }
+            _ => self.bar_end(ts, interval),
+        }
+    }
+
     /// The expected bar starts of a session at an interval of at most one session.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! One writer at a time, behind one lock; readers take none. After all bars of one instant are in, the store
 //! publishes an epoch, so that "all symbols as of t" is never half done.
 
+mod latest;
 mod outcome;
 mod symbol;
 mod writer;
@@ -11,12 +12,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::bar::Bar;
 use crate::gap::{MissingRun, Presence};
 use crate::metrics::MetricsCell;
-use crate::series::{Scope, Series, Snapshot};
+use crate::series::{Scope, Series, Snapshot, View};
 use crate::session_table::SessionTable;
 use crate::sync::{ArcSwap, ArcSwapOption, AtomicI64, AtomicU64, Mutex, MutexGuard, order};
 use crate::time::Interval;
+use latest::LatestCell;
 pub use outcome::{
     IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, Quarantined, Revision, SessionCounts,
 };
@@ -42,6 +45,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 struct Shared {
     metrics: MetricsCell,
+    latest: LatestCell,
     presence: ArcSwapOption<Presence>,
     counts: SessionCounters,
 }
@@ -141,6 +145,7 @@ impl Store {
     }
 
     /// Number of the last published epoch.
+    #[inline]
     pub fn epoch(&self) -> u64 {
         // Pairs with the release in `publish`: everything written before that epoch is visible.
         self.epoch.load(order!(Acquire, "store.epoch"))
@@ -178,22 +183,6 @@ impl Store {
         })
     }
 
-    /// Snapshots of several series as of one epoch, which is returned with them.
-    ///
-    /// Three tries without a lock; where a series was replaced each time in between, one under the writers' lock.
-    pub fn snapshots(&self, series: &[&Series]) -> (u64, Vec<Snapshot>) {
-        for _ in 0..3 {
-            let epoch = self.epoch();
-            if let Some(taken) = series.iter().map(|s| s.snapshot(epoch)).collect() {
-                return (epoch, taken);
-            }
-        }
-        let _writers_wait = self.writer.lock();
-        let epoch = self.epoch();
-        let taken = series.iter().filter_map(|s| s.snapshot(epoch)).collect();
-        (epoch, taken)
-    }
-
     /// Snapshot of one series as of the newest epoch.
     pub fn snapshot(&self, series: &Series) -> Snapshot {
         loop {
@@ -207,6 +196,96 @@ impl Store {
                 return taken;
             }
         }
+    }
+
+    /// Look at one series as of the newest epoch.
+    #[inline]
+    pub fn look<R>(&self, series: &Series, look: impl Fn(View<'_>) -> R) -> R {
+        loop {
+            for _ in 0..3 {
+                if let Some(seen) = series.look(self.epoch(), &look) {
+                    return seen;
+                }
+            }
+            let _writers_wait = self.writer.lock();
+            if let Some(seen) = series.look(self.epoch(), &look) {
+                return seen;
+            }
+        }
+    }
+
+    /// The newest base bar of a symbol's session as of the newest epoch.
+    #[inline]
+    pub fn latest(&self, entry: &Entry) -> Option<Bar> {
+        let latest = entry.shared.latest.load();
+        if latest.epoch <= self.epoch() {
+            return latest.bar;
+        }
+        // It is being published: what counts until then is in the series.
+        self.look(entry.base(), |view| {
+            let (first, last) = view.scope(Scope::Session);
+            (last > first).then(|| view.bar(last - 1))
+        })
+    }
+
+    /// The newest base bars of several symbols' sessions, all as of one epoch; `None` for each `None`.
+    ///
+    /// Three tries without a lock; where a bar came each time in between, one under the writers' lock.
+    pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Vec<Option<Bar>> {
+        let mut found = Vec::with_capacity(entries.len());
+        let mut try_at = |epoch: u64| {
+            found.clear();
+            entries.iter().all(|entry| {
+                let Some(entry) = entry else {
+                    found.push(None);
+                    return true;
+                };
+                let latest = entry.shared.latest.load();
+                found.push(latest.bar);
+                latest.epoch <= epoch
+            })
+        };
+        for _ in 0..3 {
+            if try_at(self.epoch()) {
+                return found;
+            }
+        }
+        let _writers_wait = self.writer.lock();
+        try_at(self.epoch());
+        found
+    }
+
+    /// Look at several series as of one epoch; the answers in order, `None` for each `None`.
+    ///
+    /// Three tries without a lock; where a series was replaced each time in between, one under the writers' lock.
+    pub fn look_at_all<R>(
+        &self,
+        series: &[Option<&Series>],
+        look: impl Fn(View<'_>) -> R,
+    ) -> Vec<Option<R>> {
+        let mut seen = Vec::with_capacity(series.len());
+        let mut try_at = |epoch: u64| {
+            seen.clear();
+            for one in series {
+                let Some(one) = one else {
+                    seen.push(None);
+                    continue;
+                };
+                match one.look(epoch, &look) {
+                    Some(answer) => seen.push(Some(answer)),
+                    None => return false,
+                }
+            }
+            true
+        };
+        for _ in 0..3 {
+            if try_at(self.epoch()) {
+                return seen;
+            }
+        }
+        let _writers_wait = self.writer.lock();
+        try_at(self.epoch());
+        seen
     }
 
     /// `(present, due)` of the current session's base series; `None` without a schedule.
@@ -234,14 +313,15 @@ impl Store {
     ) -> crate::Result<Vec<Presence>> {
         let base = entry.base();
         let snapshot = self.snapshot(base);
-        let (first, last) = snapshot.scope(Scope::History);
+        let view = snapshot.view();
+        let (first, last) = view.scope(Scope::History);
         let mut all = Vec::with_capacity(sessions.len());
         for &index in sessions {
             let presence = Presence::new(Arc::new(table.grid(index, base.interval())?));
             let session = table.session(index);
-            let from = snapshot.lower_bound(first, last, session.open);
-            let to = snapshot.lower_bound(first, last, session.close).max(from);
-            for slice in snapshot.slices(from, to) {
+            let from = view.lower_bound(first, last, session.open);
+            let to = view.lower_bound(first, last, session.close).max(from);
+            for slice in view.slices(from, to) {
                 for row in 0..slice.len() {
                     if let Some(slot) = presence.grid().slot_of(slice.ts(row)) {
                         presence.set(slot);

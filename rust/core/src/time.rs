@@ -156,6 +156,9 @@ const YEARS: std::ops::Range<i64> = 631_152_000..4_102_444_800;
 ///
 /// Seconds, milliseconds and microseconds from 1990 to 2100 do not overlap and all lie, read as nanoseconds, before 1990.
 pub fn likely_unit(value: i64) -> Option<(&'static str, i64)> {
+    if !(YEARS.start..YEARS.start * SECOND).contains(&value) {
+        return None;
+    }
     [
         ("seconds", SECOND),
         ("milliseconds", 1_000_000),

@@ -138,9 +138,14 @@ fn rows(store: &Store, interval: Interval) -> Vec<(Bar, i32)> {
     let directory = store.directory();
     let series = directory.get("A").unwrap().find(interval).unwrap();
     let snapshot = store.snapshot(series);
-    let (first, last) = snapshot.scope(Scope::Session);
+    let (first, last) = snapshot.view().scope(Scope::Session);
     (first..last)
-        .map(|row| (snapshot.bar(row), snapshot.constituents(row).unwrap_or(0)))
+        .map(|row| {
+            (
+                snapshot.view().bar(row),
+                snapshot.view().constituents(row).unwrap_or(0),
+            )
+        })
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! `BarData`: one bar of one symbol.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use pyo3::basic::CompareOp;
@@ -7,88 +8,173 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyInt, PyString, PyTzInfo, PyTzInfoAccess};
 use tapeloom_core::bar::Bar;
+use tapeloom_core::schedule::Anchor;
 use tapeloom_core::time::Interval;
 
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
+use crate::export::{Exclusive, unshared};
+use crate::label::PyLabel;
 
-/// How the time of a bar is known.
+/// Where a bar comes from.
 #[derive(Debug)]
-enum Stamp {
-    /// It belongs to an exchange.
-    Resolved { end: i64, exchange: Arc<Exchange> },
-    /// As a user gave it: an instant, in whatever form.
-    Given(Py<PyAny>),
-    /// As a user gave it: wall time without a zone.
-    Naive(Py<PyAny>),
+enum Origin {
+    /// A series of an exchange.
+    Series(Py<PyLabel>),
+    /// A user.
+    User(Box<Given>),
+}
+
+/// What a user said of a bar.
+#[derive(Debug)]
+struct Given {
+    symbol: Arc<str>,
+    interval: Interval,
+    /// The time as it was given.
+    timestamp: Py<PyAny>,
+    /// Whether it is wall time without a zone.
+    is_naive: bool,
 }
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "BarData", module = "tapeloom._core")]
 #[derive(Debug)]
-pub(crate) struct PyBarData {
-    pub(crate) symbol: Arc<str>,
-    pub(crate) interval: Interval,
-    pub(crate) bar: Bar,
-    constituents: Option<u32>,
-    stamp: Stamp,
+pub(crate) struct PyBarData(Exclusive<Content>);
+
+/// One bar and where it comes from.
+#[derive(Debug)]
+struct Content {
+    bar: Bar,
+    /// Below 0 for a base bar.
+    constituents: i32,
+    origin: Origin,
+}
+
+/// Bars that were handed out, to be used again once nobody holds them: making an object costs more than filling it.
+struct Handed {
+    bars: Vec<Py<PyBarData>>,
+    next: usize,
+}
+
+/// Enough for what is read at once and dropped.
+const HANDED: usize = 1_024;
+
+thread_local! {
+    static OUT: RefCell<Handed> = const { RefCell::new(Handed { bars: Vec::new(), next: 0 }) };
 }
 
 impl PyBarData {
     /// A bar that comes out of a series.
-    pub(crate) fn known(
-        symbol: Arc<str>,
-        interval: Interval,
+    #[inline]
+    pub(crate) fn known<'py>(
+        py: Python<'py>,
+        label: &Py<PyLabel>,
         bar: Bar,
-        constituents: Option<u32>,
-        end: i64,
-        exchange: Arc<Exchange>,
-    ) -> Self {
-        Self {
-            symbol,
-            interval,
-            bar,
-            constituents,
-            stamp: Stamp::Resolved { end, exchange },
+        constituents: Option<i32>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let constituents = constituents.unwrap_or(-1);
+        let new = || {
+            let content = Content {
+                bar,
+                constituents,
+                origin: Origin::Series(label.clone_ref(py)),
+            };
+            Bound::new(py, Self(Exclusive::new(content)))
+        };
+        OUT.with(|out| {
+            let Ok(mut out) = out.try_borrow_mut() else {
+                return new();
+            };
+            let at = out.next;
+            out.next = (at + 1) % HANDED;
+            let Some(object) = out.bars.get_mut(at) else {
+                let object = new()?;
+                out.bars.push(object.clone().unbind());
+                return Ok(object);
+            };
+            match unshared(py, object, |data| &data.0) {
+                Some(content) => {
+                    content.bar = bar;
+                    content.constituents = constituents;
+                    match &content.origin {
+                        Origin::Series(known) if known.is(label) => {}
+                        Origin::Series(_) | Origin::User(_) => {
+                            content.origin = Origin::Series(label.clone_ref(py));
+                        }
+                    }
+                }
+                None => *object = new()?.unbind(),
+            }
+            Ok(object.bind(py).clone())
+        })
+    }
+
+    pub(crate) fn bar(&self) -> Bar {
+        self.0.get().bar
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.0.get().origin
+    }
+
+    pub(crate) fn symbol(&self) -> &Arc<str> {
+        match self.origin() {
+            Origin::Series(label) => &label.get().symbol,
+            Origin::User(given) => &given.symbol,
+        }
+    }
+
+    pub(crate) fn interval(&self) -> Interval {
+        match self.origin() {
+            Origin::Series(label) => label.get().interval,
+            Origin::User(given) => given.interval,
         }
     }
 
     /// Start of the bar, `None` while it is wall time without a zone.
     pub(crate) fn start(&self) -> Option<i64> {
-        match self.stamp {
-            Stamp::Naive(_) => None,
-            Stamp::Given(_) | Stamp::Resolved { .. } => Some(self.bar.ts),
+        match self.origin() {
+            Origin::User(given) if given.is_naive => None,
+            Origin::User(_) | Origin::Series(_) => Some(self.bar().ts),
         }
     }
 
     fn end_ns(&self) -> BindResult<i64> {
-        match (&self.stamp, self.interval.ns()) {
-            (Stamp::Resolved { end, .. }, _) => Ok(*end),
-            (Stamp::Given(_), Some(ns)) => Ok(self.bar.ts.saturating_add(ns)),
-            (Stamp::Given(_), None) => Err(BindError::Named(
+        let ts = self.start().ok_or_else(unresolved)?;
+        match (self.origin(), self.interval().ns()) {
+            (Origin::Series(label), _) => Ok(label.get().end_of(ts).unwrap_or(ts)),
+            (Origin::User(_), Some(ns)) => Ok(ts.saturating_add(ns)),
+            (Origin::User(given), None) => Err(BindError::Named(
                 "TimestampError",
                 format!(
                     "the end of a {} bar is known once it belongs to a session",
-                    self.interval
+                    given.interval
                 ),
             )),
-            (Stamp::Naive(_), _) => Err(unresolved()),
         }
     }
 
     fn same(&self, other: &Self, py: Python<'_>) -> PyResult<bool> {
-        let times = match (&self.stamp, &other.stamp) {
-            (Stamp::Naive(a), Stamp::Naive(b)) => a.bind(py).eq(b.bind(py))?,
-            (Stamp::Naive(_), _) | (_, Stamp::Naive(_)) => false,
-            _ => self.bar.ts == other.bar.ts,
+        let times = match (self.naive(), other.naive()) {
+            (Some(a), Some(b)) => a.bind(py).eq(b.bind(py))?,
+            (Some(_), None) | (None, Some(_)) => false,
+            (None, None) => self.bar().ts == other.bar().ts,
         };
         Ok(times
-            && self.symbol == other.symbol
-            && self.interval == other.interval
-            && self.bar.same_values(&other.bar)
-            && self.bar.flags == other.bar.flags
-            && self.constituents == other.constituents)
+            && self.symbol() == other.symbol()
+            && self.interval() == other.interval()
+            && self.bar().same_values(&other.bar())
+            && self.bar().flags == other.bar().flags
+            && self.constituents() == other.constituents())
+    }
+
+    /// The wall time without a zone that it was given.
+    fn naive(&self) -> Option<&Py<PyAny>> {
+        match self.origin() {
+            Origin::User(given) if given.is_naive => Some(&given.timestamp),
+            Origin::User(_) | Origin::Series(_) => None,
+        }
     }
 }
 
@@ -125,18 +211,14 @@ impl PyBarData {
     ) -> BindResult<Self> {
         let py = timestamp.py();
         let interval = interval.map_or(Ok(Interval::ONE_MINUTE), convert::interval)?;
-        let given = timestamp.clone().unbind();
-        let naive = timestamp
+        let is_naive = timestamp
             .cast::<PyDateTime>()
             .is_ok_and(|at| at.get_tzinfo().is_none());
-        let (ts, stamp) = if naive {
-            (0, Stamp::Naive(given))
+        let ts = if is_naive {
+            0
         } else {
             let utc: Py<PyAny> = PyTzInfo::utc(py)?.to_owned().into_any().unbind();
-            (
-                convert::timestamp(timestamp, &utc, "timestamp")?,
-                Stamp::Given(given),
-            )
+            convert::timestamp(timestamp, &utc, "timestamp")?
         };
         let bar = Bar {
             ts,
@@ -147,29 +229,42 @@ impl PyBarData {
             volume,
             flags,
         };
-        Ok(Self {
+        let constituents = match constituents.map(i32::try_from) {
+            None => -1,
+            Some(Ok(count)) => count,
+            Some(Err(_)) => return Err(BindError::argument("constituents does not fit 31 bits")),
+        };
+        let origin = Origin::User(Box::new(Given {
             symbol: symbol.to_str()?.into(),
             interval,
+            timestamp: timestamp.clone().unbind(),
+            is_naive,
+        }));
+        Ok(Self(Exclusive::new(Content {
             bar,
             constituents,
-            stamp,
-        })
+            origin,
+        })))
     }
 
-    #[getter]
-    fn symbol(&self) -> &str {
-        &self.symbol
+    #[getter(symbol)]
+    fn symbol_text<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        match self.origin() {
+            Origin::Series(label) => label.get().symbol_text.bind(py).clone(),
+            Origin::User(given) => PyString::new(py, &given.symbol),
+        }
     }
 
     #[getter]
     fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match &self.stamp {
-            Stamp::Resolved { exchange, .. } => exchange.datetime(py, self.bar.ts),
-            Stamp::Naive(given) => Ok(given.bind(py).clone()),
-            Stamp::Given(given) if given.bind(py).is_instance_of::<PyDateTime>() => {
-                Ok(given.bind(py).clone())
+        match self.origin() {
+            Origin::Series(label) => label.get().exchange.datetime(py, self.bar().ts),
+            Origin::User(given)
+                if given.is_naive || given.timestamp.bind(py).is_instance_of::<PyDateTime>() =>
+            {
+                Ok(given.timestamp.bind(py).clone())
             }
-            Stamp::Given(_) => utc(py)?.datetime(py, self.bar.ts),
+            Origin::User(_) => utc(py)?.datetime(py, self.bar().ts),
         }
     }
 
@@ -181,10 +276,11 @@ impl PyBarData {
     #[getter]
     fn end<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyAny>> {
         let end = self.end_ns()?;
-        Ok(match &self.stamp {
-            Stamp::Resolved { exchange, .. } => exchange.datetime(py, end)?,
-            Stamp::Given(given) | Stamp::Naive(given) => {
+        Ok(match self.origin() {
+            Origin::Series(label) => label.get().exchange.datetime(py, end)?,
+            Origin::User(given) => {
                 let zone = given
+                    .timestamp
                     .bind(py)
                     .getattr_opt("tzinfo")?
                     .filter(|zone| !zone.is_none());
@@ -192,6 +288,7 @@ impl PyBarData {
                     Some(zone) => Exchange {
                         zone: zone.unbind(),
                         table: None,
+                        anchor: Anchor::Session,
                     }
                     .datetime(py, end)?,
                     None => utc(py)?.datetime(py, end)?,
@@ -207,42 +304,46 @@ impl PyBarData {
 
     #[getter]
     fn open(&self) -> f64 {
-        self.bar.open
+        self.bar().open
     }
 
     #[getter]
     fn high(&self) -> f64 {
-        self.bar.high
+        self.bar().high
     }
 
     #[getter]
     fn low(&self) -> f64 {
-        self.bar.low
+        self.bar().low
     }
 
     #[getter]
     fn close(&self) -> f64 {
-        self.bar.close
+        self.bar().close
     }
 
     #[getter]
     fn volume(&self) -> f64 {
-        self.bar.volume
+        self.bar().volume
     }
 
-    #[getter]
-    fn interval(&self) -> String {
-        self.interval.to_string()
+    #[getter(interval)]
+    fn interval_text<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        match self.origin() {
+            Origin::Series(label) => label.get().interval_text.bind(py).clone(),
+            Origin::User(given) => PyString::new(py, &given.interval.to_string()),
+        }
     }
 
     #[getter]
     fn flags(&self) -> u8 {
-        self.bar.flags
+        self.bar().flags
     }
 
     #[getter]
-    fn constituents(&self) -> Option<u32> {
-        self.constituents
+    fn constituents(&self) -> Option<i32> {
+        let count = self.0.get().constituents;
+        (count >= 0).then_some(count)
     }
 
     fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
@@ -263,14 +364,14 @@ impl PyBarData {
     fn __hash__(&self, py: Python<'_>) -> PyResult<u64> {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
-        self.symbol.hash(&mut hasher);
-        self.interval.hash(&mut hasher);
-        match &self.stamp {
-            Stamp::Naive(given) => given.bind(py).hash()?.hash(&mut hasher),
-            Stamp::Given(_) | Stamp::Resolved { .. } => self.bar.ts.hash(&mut hasher),
+        self.symbol().hash(&mut hasher);
+        self.interval().hash(&mut hasher);
+        match self.naive() {
+            Some(given) => given.bind(py).hash()?.hash(&mut hasher),
+            None => self.bar().ts.hash(&mut hasher),
         }
         // Adding 0.0 makes the two zeros one, as equality does.
-        (self.bar.close + 0.0).to_bits().hash(&mut hasher);
+        (self.bar().close + 0.0).to_bits().hash(&mut hasher);
         Ok(hasher.finish())
     }
 
@@ -283,17 +384,18 @@ impl PyBarData {
             close,
             volume,
             ..
-        } = self.bar;
-        let flags = match self.bar.flags {
+        } = self.bar();
+        let flags = match self.bar().flags {
             0 => String::new(),
             flags => format!(", flags={flags}"),
         };
         let constituents = self
-            .constituents
+            .constituents()
             .map_or_else(String::new, |n| format!(", constituents={n}"));
         Ok(format!(
             "BarData('{}', {at}, open={open}, high={high}, low={low}, close={close}, volume={volume}, interval='{}'{flags}{constituents})",
-            self.symbol, self.interval
+            self.symbol(),
+            self.interval()
         ))
     }
 
@@ -303,9 +405,9 @@ impl PyBarData {
         let py = slf.py();
         let this = slf.get();
         // A copy by value keeps the instant, as nanoseconds, and the zone of a datetime.
-        let at = match &this.stamp {
-            Stamp::Naive(given) | Stamp::Given(given) => given.bind(py).clone(),
-            Stamp::Resolved { .. } => PyInt::new(py, this.bar.ts).into_any(),
+        let at = match this.origin() {
+            Origin::User(given) => given.timestamp.bind(py).clone(),
+            Origin::Series(_) => PyInt::new(py, this.bar().ts).into_any(),
         };
         let Bar {
             open,
@@ -315,18 +417,18 @@ impl PyBarData {
             volume,
             flags,
             ..
-        } = this.bar;
+        } = this.bar();
         let args = (
-            &*this.symbol,
+            &**this.symbol(),
             at,
             open,
             high,
             low,
             close,
             volume,
-            this.interval.to_string(),
+            this.interval().to_string(),
             flags,
-            this.constituents,
+            this.constituents(),
         );
         Ok((
             slf.get_type().into_any(),
@@ -345,5 +447,6 @@ fn utc(py: Python<'_>) -> PyResult<Exchange> {
     Ok(Exchange {
         zone: PyTzInfo::utc(py)?.to_owned().into_any().unbind(),
         table: None,
+        anchor: Anchor::Session,
     })
 }

@@ -4,10 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::basic::CompareOp;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
 use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
+use tapeloom_core::schedule::Anchor;
 use tapeloom_core::segment::Field;
 use tapeloom_core::series::{Rows, Slice};
 use tapeloom_core::time::Interval;
@@ -17,88 +19,100 @@ use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::export;
+use crate::label::PyLabel;
 use crate::resample;
 use crate::session_table::PySessionTable;
+
+/// Where the rows of a snapshot are.
+#[derive(Debug, Clone)]
+pub(crate) enum Parts {
+    /// In one piece of memory.
+    One(Slice),
+    /// In several, or nowhere.
+    Several(Vec<Slice>),
+}
+
+impl Parts {
+    fn all(&self) -> &[Slice] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Several(all) => all,
+        }
+    }
+}
 
 /// See `_core.pyi`.
 #[pyclass(frozen, sequence, name = "Bars", module = "tapeloom._core")]
 #[derive(Debug)]
 pub(crate) struct PyBars {
-    pub(crate) symbol: Arc<str>,
-    pub(crate) interval: Interval,
-    derived: bool,
-    parts: Vec<Slice>,
+    label: Py<PyLabel>,
+    parts: Parts,
     rows: usize,
+    /// What few ever ask, kept apart so that a snapshot stays small.
+    asked: OnceLock<Box<Asked>>,
+}
+
+/// Answers that are worked out at most once.
+#[derive(Debug, Default)]
+struct Asked {
     /// The parts in one piece, made when a column is first touched and there are several.
     joined: OnceLock<Slice>,
-    /// First row that starts before the row ahead of it; looked for once.
+    /// First row that starts before the row ahead of it.
     fall: OnceLock<Option<usize>>,
-    exchange: Arc<Exchange>,
 }
 
 impl PyBars {
-    pub(crate) fn new(
-        symbol: Arc<str>,
-        interval: Interval,
-        derived: bool,
-        parts: Vec<Slice>,
-        exchange: Arc<Exchange>,
-    ) -> Self {
-        let rows = parts.iter().map(Slice::len).sum();
+    pub(crate) fn new(label: Py<PyLabel>, parts: Parts) -> Self {
+        let rows = parts.all().iter().map(Slice::len).sum();
         Self {
-            symbol,
-            interval,
-            derived,
+            label,
             parts,
             rows,
-            joined: OnceLock::new(),
-            fall: OnceLock::new(),
-            exchange,
+            asked: OnceLock::new(),
         }
     }
 
-    /// Derived bars in one piece.
-    pub(crate) fn derived(
-        symbol: Arc<str>,
-        interval: Interval,
-        columns: Arc<Columns>,
-        exchange: Arc<Exchange>,
-    ) -> Self {
-        let to = columns.len();
-        let part = Slice {
-            rows: Rows::Sealed(columns),
-            from: 0,
-            to,
-        };
-        Self::new(symbol, interval, true, vec![part], exchange)
+    fn asked(&self) -> &Asked {
+        self.asked.get_or_init(Box::default)
     }
 
-    fn sealed(&self, columns: Columns) -> Self {
+    /// Columns in one piece.
+    pub(crate) fn of_columns(label: Py<PyLabel>, columns: Arc<Columns>) -> Self {
         let to = columns.len();
-        let part = Slice {
-            rows: Rows::Sealed(Arc::new(columns)),
-            from: 0,
-            to,
-        };
-        self.with_parts(vec![part])
+        let rows = Rows::Sealed(columns);
+        Self::new(label, Parts::One(Slice { rows, from: 0, to }))
     }
 
-    fn with_parts(&self, parts: Vec<Slice>) -> Self {
-        Self::new(
-            self.symbol.clone(),
-            self.interval,
-            self.derived,
-            parts,
-            self.exchange.clone(),
-        )
+    pub(crate) fn label_of(&self, py: Python<'_>) -> Py<PyLabel> {
+        self.label.clone_ref(py)
+    }
+
+    pub(crate) fn label(&self) -> &PyLabel {
+        self.label.get()
+    }
+
+    pub(crate) fn interval(&self) -> Interval {
+        self.label().interval
+    }
+
+    fn exchange(&self) -> &Exchange {
+        &self.label().exchange
+    }
+
+    fn sealed(&self, py: Python<'_>, columns: Columns) -> Self {
+        Self::of_columns(self.label.clone_ref(py), Arc::new(columns))
+    }
+
+    fn with_part(&self, py: Python<'_>, part: Slice) -> Self {
+        Self::new(self.label.clone_ref(py), Parts::One(part))
     }
 
     /// All rows as one piece of memory.
     fn whole(&self) -> &Slice {
-        if let [only] = self.parts.as_slice() {
+        if let Parts::One(only) = &self.parts {
             return only;
         }
-        self.joined.get_or_init(|| {
+        self.asked().joined.get_or_init(|| {
             let columns = self.copied();
             Slice {
                 from: 0,
@@ -109,8 +123,9 @@ impl PyBars {
     }
 
     fn copied(&self) -> Columns {
-        let mut columns = Columns::with_capacity(self.rows, self.derived);
+        let mut columns = Columns::with_capacity(self.rows, self.label().is_derived);
         self.parts
+            .all()
             .iter()
             .for_each(|part| part.copy_into(&mut columns));
         columns
@@ -127,31 +142,18 @@ impl PyBars {
 
     /// First row that starts before the row ahead of it.
     pub(crate) fn first_fall(&self) -> Option<usize> {
-        *self.fall.get_or_init(|| {
+        *self.asked().fall.get_or_init(|| {
             let (columns, from, to) = self.columns();
             first_fall(&columns.ts[from..to])
         })
     }
 
-    fn bar(&self, row: usize) -> BindResult<PyBarData> {
+    fn bar<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyBarData>> {
         let whole = self.whole();
-        let bar = whole.bar(row);
-        let constituents = whole.constituents(row).map(|n| n as u32);
-        let end = self
-            .exchange
-            .bar_end(bar.ts, self.interval)
-            .unwrap_or(bar.ts);
-        Ok(PyBarData::known(
-            self.symbol.clone(),
-            self.interval,
-            bar,
-            constituents,
-            end,
-            self.exchange.clone(),
-        ))
+        PyBarData::known(py, &self.label, whole.bar(row), whole.constituents(row))
     }
 
-    fn floats<'py>(slf: &Bound<'py, Self>, field: Field) -> Bound<'py, PyArray1<f64>> {
+    fn floats<'py>(slf: &Bound<'py, Self>, field: Field) -> PyResult<Bound<'py, PyAny>> {
         let whole = slf.get().whole();
         match &whole.rows {
             Rows::Live(segment) => {
@@ -207,58 +209,59 @@ impl PyBars {
             )?,
         }
         .checked()?;
+        let py = symbol.py();
         let exchange = Exchange {
             zone,
             table: table.map(|table| table.get().table.clone()),
+            anchor: Anchor::Session,
         };
-        let derived = constituents.is_some();
-        let empty = Self::new(
+        let label = PyLabel::new(
+            py,
             symbol.to_str()?.into(),
             convert::interval(interval)?,
-            derived,
-            Vec::new(),
+            constituents.is_some(),
             Arc::new(exchange),
-        );
-        Ok(empty.sealed(columns))
+        )?;
+        Ok(Self::of_columns(label, Arc::new(columns)))
     }
 
     #[staticmethod]
-    fn concat(parts: Vec<Bound<'_, PyBars>>) -> BindResult<Self> {
+    fn concat(py: Python<'_>, parts: Vec<Bound<'_, PyBars>>) -> BindResult<Self> {
         let Some(first) = parts.first().map(Bound::get) else {
             return Err(BindError::argument(
                 "parts is empty; give at least one Bars",
             ));
         };
-        if let Some(other) = parts
-            .iter()
-            .map(Bound::get)
-            .find(|p| p.symbol != first.symbol || p.interval != first.interval)
+        let (one, mut all) = (first.label(), parts.iter().map(|part| part.get().label()));
+        if let Some(other) =
+            all.find(|other| other.symbol != one.symbol || other.interval != one.interval)
         {
             return Err(BindError::argument(format!(
                 "parts differ: {} {} and {} {}; they must have one symbol and interval",
-                first.symbol, first.interval, other.symbol, other.interval
+                one.symbol, one.interval, other.symbol, other.interval
             )));
         }
-        let slices = parts
+        let slices: Vec<Slice> = parts
             .iter()
-            .flat_map(|p| p.get().parts.iter().cloned())
+            .flat_map(|part| part.get().parts.all())
             .filter(|part| !part.is_empty())
+            .cloned()
             .collect();
-        Ok(first.with_parts(slices))
+        Ok(Self::new(first.label.clone_ref(py), Parts::Several(slices)))
     }
 
     #[getter]
-    fn symbol(&self) -> &str {
-        &self.symbol
+    fn symbol<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.label().symbol_text.bind(py).clone()
+    }
+
+    #[getter(interval)]
+    fn interval_text<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.label().interval_text.bind(py).clone()
     }
 
     #[getter]
-    fn interval(&self) -> String {
-        self.interval.to_string()
-    }
-
-    #[getter]
-    fn ts<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<i64>> {
+    fn ts<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let whole = slf.get().whole();
         match &whole.rows {
             Rows::Live(segment) => export::view(slf, &segment.ts_cells()[whole.from..whole.to]),
@@ -267,32 +270,32 @@ impl PyBars {
     }
 
     #[getter]
-    fn open<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f64>> {
+    fn open<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::floats(slf, Field::Open)
     }
 
     #[getter]
-    fn high<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f64>> {
+    fn high<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::floats(slf, Field::High)
     }
 
     #[getter]
-    fn low<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f64>> {
+    fn low<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::floats(slf, Field::Low)
     }
 
     #[getter]
-    fn close<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f64>> {
+    fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::floats(slf, Field::Close)
     }
 
     #[getter]
-    fn volume<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f64>> {
+    fn volume<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::floats(slf, Field::Volume)
     }
 
     #[getter]
-    fn flags<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<u8>> {
+    fn flags<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let whole = slf.get().whole();
         match &whole.rows {
             Rows::Live(segment) => export::view(slf, &segment.flag_cells()[whole.from..whole.to]),
@@ -301,14 +304,14 @@ impl PyBars {
     }
 
     #[getter]
-    fn constituents<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<i32>> {
+    fn constituents<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
         let whole = this.whole();
-        if !this.derived {
+        if !this.label().is_derived {
             // A base bar is made of itself.
-            let ones = PyArray1::from_vec(slf.py(), vec![1; this.rows]);
+            let ones = PyArray1::from_vec(slf.py(), vec![1_i32; this.rows]);
             ones.readwrite().make_nonwriteable();
-            return ones;
+            return Ok(ones.into_any());
         }
         match &whole.rows {
             Rows::Live(segment) => {
@@ -326,43 +329,46 @@ impl PyBars {
         let whole = self.whole();
         let list = PyList::empty(py);
         for row in 0..self.rows {
-            list.append(self.exchange.datetime(py, whole.ts(row))?)?;
+            list.append(self.exchange().datetime(py, whole.ts(row))?)?;
         }
         Ok(list)
     }
 
     fn to_numpy<'py>(slf: &Bound<'py, Self>) -> BindResult<Bound<'py, PyDict>> {
-        let columns = PyDict::new(slf.py());
-        columns.set_item("ts", Self::ts(slf))?;
-        columns.set_item("open", Self::open(slf))?;
-        columns.set_item("high", Self::high(slf))?;
-        columns.set_item("low", Self::low(slf))?;
-        columns.set_item("close", Self::close(slf))?;
-        columns.set_item("volume", Self::volume(slf))?;
-        columns.set_item("flags", Self::flags(slf))?;
+        let py = slf.py();
+        let columns = PyDict::new(py);
+        columns.set_item(intern!(py, "ts"), Self::ts(slf)?)?;
+        columns.set_item(intern!(py, "open"), Self::open(slf)?)?;
+        columns.set_item(intern!(py, "high"), Self::high(slf)?)?;
+        columns.set_item(intern!(py, "low"), Self::low(slf)?)?;
+        columns.set_item(intern!(py, "close"), Self::close(slf)?)?;
+        columns.set_item(intern!(py, "volume"), Self::volume(slf)?)?;
+        columns.set_item(intern!(py, "flags"), Self::flags(slf)?)?;
         Ok(columns)
     }
 
-    fn to_list(&self) -> BindResult<Vec<PyBarData>> {
-        (0..self.rows).map(|row| self.bar(row)).collect()
+    fn to_list<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyList>> {
+        let bars: PyResult<Vec<Bound<'py, PyBarData>>> =
+            (0..self.rows).map(|row| self.bar(py, row)).collect();
+        Ok(PyList::new(py, bars?)?)
     }
 
     fn is_sorted(&self) -> bool {
         self.first_fall().is_none()
     }
 
-    fn sorted(&self) -> Self {
-        self.sealed(self.copied().sorted())
+    fn sorted(&self, py: Python<'_>) -> Self {
+        self.sealed(py, self.copied().sorted())
     }
 
     #[pyo3(signature = (start, end))]
-    fn between(&self, start: Option<i64>, end: Option<i64>) -> Self {
+    fn between(&self, py: Python<'_>, start: Option<i64>, end: Option<i64>) -> Self {
         let whole = self.whole();
         let from = start.map_or(0, |start| whole.lower_bound(start));
         let to = end
             .map_or(self.rows, |end| whole.lower_bound(end))
             .max(from);
-        self.with_parts(vec![whole.sub(from, to)])
+        self.with_part(py, whole.sub(from, to))
     }
 
     #[pyo3(signature = (interval, *, table, completeness="any", anchor="session"))]
@@ -400,12 +406,12 @@ impl PyBars {
             .collect()
     }
 
-    fn drop_rows(&self, rows: Vec<usize>) -> Self {
+    fn drop_rows(&self, py: Python<'_>, rows: Vec<usize>) -> Self {
         let dropped: std::collections::HashSet<usize> = rows.into_iter().collect();
         let kept: Vec<usize> = (0..self.rows)
             .filter(|row| !dropped.contains(row))
             .collect();
-        self.sealed(self.copied().take(&kept))
+        self.sealed(py, self.copied().take(&kept))
     }
 
     fn __len__(&self) -> usize {
@@ -413,7 +419,7 @@ impl PyBars {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyIterator>> {
-        Ok(PyList::new(py, self.to_list()?)?.try_iter()?)
+        Ok(self.to_list(py)?.try_iter()?)
     }
 
     fn __getitem__<'py>(
@@ -433,7 +439,7 @@ impl PyBars {
             // With a step of 1 both bounds lie within 0..=len; an empty range may have stop before start.
             let (from, to) = (range.start as usize, range.stop.max(range.start) as usize);
             let part = this.whole().sub(from, to);
-            return Ok(Bound::new(py, this.with_parts(vec![part]))?.into_any());
+            return Ok(Bound::new(py, this.with_part(py, part))?.into_any());
         }
         let index: isize = at.extract()?;
         let row = if index < 0 {
@@ -448,7 +454,7 @@ impl PyBars {
             ))
             .into());
         }
-        Ok(Bound::new(py, this.bar(row as usize)?)?.into_any())
+        Ok(this.bar(py, row as usize)?.into_any())
     }
 
     fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: CompareOp) -> Py<PyAny> {
@@ -457,8 +463,9 @@ impl PyBars {
             return py.NotImplemented();
         };
         let other = other.get();
-        let same = self.symbol == other.symbol
-            && self.interval == other.interval
+        let (a, b) = (self.label(), other.label());
+        let same = a.symbol == b.symbol
+            && a.interval == b.interval
             && self.rows == other.rows
             && self.copied() == other.copied();
         match op {
@@ -471,13 +478,15 @@ impl PyBars {
     fn __repr__(&self, py: Python<'_>) -> BindResult<String> {
         let head = format!(
             "Bars('{}', '{}', {} bars",
-            self.symbol, self.interval, self.rows
+            self.label().symbol,
+            self.interval(),
+            self.rows
         );
         if self.rows == 0 {
             return Ok(head + ")");
         }
         let show = |row: usize| -> PyResult<String> {
-            let at = self.exchange.datetime(py, self.whole().ts(row))?;
+            let at = self.exchange().datetime(py, self.whole().ts(row))?;
             at.call_method1("isoformat", (" ", "minutes"))?.extract()
         };
         Ok(format!("{head}, {} to {})", show(0)?, show(self.rows - 1)?))

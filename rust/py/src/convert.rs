@@ -147,15 +147,24 @@ pub(crate) fn bound(
     value.map(|value| timestamp(value, zone, name)).transpose()
 }
 
+/// A one-dimensional column.
+pub(crate) fn array<'py, T: numpy::Element>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+    dtype: &str,
+) -> BindResult<PyReadonlyArray1<'py, T>> {
+    value
+        .extract()
+        .map_err(|_| other_array(value, &format!("column {name} must be a 1-d {dtype} array")))
+}
+
 /// A one-dimensional column, copied.
 pub(crate) fn column<T: numpy::Element + Copy>(
     value: &Bound<'_, PyAny>,
     name: &str,
     dtype: &str,
 ) -> BindResult<Vec<T>> {
-    let array: PyReadonlyArray1<'_, T> = value
-        .extract()
-        .map_err(|_| other_array(value, &format!("column {name} must be a 1-d {dtype} array")))?;
+    let array = array::<T>(value, name, dtype)?;
     // A strided view is copied row by row, a contiguous one as a whole.
     Ok(match array.as_slice() {
         Ok(slice) => slice.to_vec(),

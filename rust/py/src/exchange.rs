@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyTzInfo};
 use tapeloom_core::error::civil;
+use tapeloom_core::schedule::Anchor;
 use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
@@ -15,6 +16,8 @@ use crate::error::{BindError, BindResult};
 pub(crate) struct Exchange {
     pub(crate) zone: Py<PyAny>,
     pub(crate) table: Option<Arc<SessionTable>>,
+    /// From where buckets of derived bars are counted.
+    pub(crate) anchor: Anchor,
 }
 
 impl Exchange {

@@ -1,6 +1,5 @@
 //! Values of whole sessions over loaded series, and averages and extremes that move along them.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
@@ -17,7 +16,7 @@ use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::missing::check_sessions;
 use crate::session_table::PySessionTable;
-use crate::sources::{Source, check_threads, read, shared_out};
+use crate::sources::{Source, check_threads, grids, read, shared_out};
 
 type Pair<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<i32>>);
 
@@ -82,15 +81,7 @@ pub(crate) fn daily_values<'py>(
     let table = &table.get().table;
     check_sessions(first, last, table.len())?;
     let sources = read(&sources)?;
-    let mut grids: HashMap<Interval, Vec<Grid>> = HashMap::new();
-    for source in &sources {
-        if !grids.contains_key(&source.interval) {
-            let all: Result<Vec<Grid>> = (first..last)
-                .map(|session| table.grid(session, source.interval))
-                .collect();
-            grids.insert(source.interval, all?);
-        }
-    }
+    let grids = grids(table, first..last, &sources)?;
     let cells = py.detach(|| {
         by_source(&sources, threads, |source, rows, aligner, cells| {
             let columns: &Columns = &source.columns;
@@ -163,9 +154,11 @@ pub(crate) fn minute_average<'py>(
 }
 
 fn daily<'a, 'py>(values: &'a PyReadonlyArray2<'py, f64>) -> BindResult<(&'a [f64], usize, usize)> {
-    let cells = values.as_slice().map_err(|_| {
-        BindError::argument("values must be C-contiguous; use numpy.ascontiguousarray")
-    })?;
+    let rule = || BindError::argument("values must be C-contiguous; use numpy.ascontiguousarray");
+    if !values.is_c_contiguous() {
+        return Err(rule());
+    }
+    let cells = values.as_slice().map_err(|_| rule())?;
     Ok((cells, values.shape()[0], values.shape()[1]))
 }
 

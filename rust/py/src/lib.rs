@@ -6,11 +6,14 @@
 mod bar;
 mod bars;
 mod convert;
+mod deliver;
 mod error;
 mod exchange;
 mod export;
+mod group;
 mod indicator;
 mod interval;
+mod label;
 mod market_hours;
 mod merge;
 mod merged;
@@ -33,10 +36,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bar::PyBarData>()?;
     module.add_class::<bars::PyBars>()?;
     module.add_class::<store::PyStore>()?;
+    module.add_class::<group::PyGroup>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<replay::PyBatch>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
+    module.add_function(wrap_pyfunction!(deliver::deliver, module)?)?;
     module.add_function(wrap_pyfunction!(missing::missing_runs, module)?)?;
     module.add_function(wrap_pyfunction!(resample::resample, module)?)?;
     module.add_function(wrap_pyfunction!(indicator::daily_values, module)?)?;

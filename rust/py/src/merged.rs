@@ -117,7 +117,7 @@ fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Serie
     let mut series = Vec::with_capacity(sources.len());
     for (position, bars) in sources.iter().enumerate() {
         let (columns, from, to) = bars.get().columns();
-        let interval = bars.get().interval;
+        let interval = bars.get().interval();
         let ts = &columns.ts[from..to];
         if let Some(row) = bars.get().first_fall() {
             return Err(Error::Unsorted {

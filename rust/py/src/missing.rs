@@ -1,20 +1,15 @@
 //! `missing_runs`: what loaded series lack over a range of sessions.
 
-use std::collections::HashMap;
-
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tapeloom_core::Result;
 use tapeloom_core::alignment::Aligner;
 use tapeloom_core::gap::{LoadedCounts, MissingRun, missing_runs as find};
-use tapeloom_core::schedule::Grid;
-use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
 use crate::error::{BindError, BindResult};
 use crate::session_table::PySessionTable;
-use crate::sources::{Source, check_threads, read, shared_out};
+use crate::sources::{Source, check_threads, grids, read, shared_out};
 
 type Found = (Vec<(i32, MissingRun)>, Vec<LoadedCounts>);
 
@@ -33,15 +28,7 @@ pub(crate) fn missing_runs<'py>(
     let table = &table.get().table;
     check_sessions(first, last, table.len())?;
     let sources = read(&sources)?;
-    let mut grids: HashMap<Interval, Vec<Grid>> = HashMap::new();
-    for source in &sources {
-        if !grids.contains_key(&source.interval) {
-            let all: Result<Vec<Grid>> = (first..last)
-                .map(|session| table.grid(session, source.interval))
-                .collect();
-            grids.insert(source.interval, all?);
-        }
-    }
+    let grids = grids(table, first..last, &sources)?;
     let mut numbered: Vec<(i32, &Source)> = (0..).zip(&sources).collect();
     let rows = sources.iter().map(|source| source.ts().len()).sum();
     let parts = py.detach(|| {

@@ -3,25 +3,27 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tapeloom_core::merge::Source;
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::store::{Change, ChangeKind, Store};
+use tapeloom_core::store::{Change, ChangeKind, Directory, Store};
 
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
-use crate::store::PyStore;
+use crate::label::PyLabel;
+use crate::store::{PyStore, label_all};
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "Replay", module = "tapeloom._core")]
 #[derive(Debug)]
 pub(crate) struct PyReplay {
     replay: Mutex<Replay>,
-    /// Symbols by id; made anew when a symbol was added.
-    names: Mutex<Arc<[Arc<str>]>>,
+    /// Labels by symbol and series; made anew when a symbol or series was added.
+    labels: Mutex<Arc<Labels>>,
     exchange: Arc<Exchange>,
     session: Py<PyStore>,
     store: Arc<Store>,
@@ -47,7 +49,7 @@ impl PyReplay {
                 )
             })?;
             let (columns, from, to) = bars.get().columns();
-            let interval = bars.get().interval;
+            let interval = bars.get().interval();
             if interval != entry.base().interval() {
                 return Err(BindError::argument(format!(
                     "source {symbol:?} has {interval} bars; its base interval is {}",
@@ -69,7 +71,7 @@ impl PyReplay {
         let replay = Replay::new(store.store.clone(), lanes, close)?;
         Ok(Self {
             replay: Mutex::new(replay),
-            names: Mutex::new(Arc::new([])),
+            labels: Mutex::default(),
             exchange: store.exchange(),
             session: session.clone().unbind(),
             store: store.store.clone(),
@@ -116,7 +118,7 @@ impl PyReplay {
             base_bars: progress.bars,
             derived_bars: progress.derived_bars,
             changes: stop.changes,
-            names: self.names(),
+            labels: self.labels(py)?,
             exchange: self.exchange.clone(),
             session: self.session.clone_ref(py),
         })
@@ -134,18 +136,25 @@ impl PyReplay {
         })
     }
 
-    fn names(&self) -> Arc<[Arc<str>]> {
+    fn labels(&self, py: Python<'_>) -> PyResult<Arc<Labels>> {
         let directory = self.store.directory();
-        let mut names = self.names.lock();
-        if names.len() != directory.entries().len() {
-            *names = directory
-                .entries()
-                .iter()
-                .map(|entry| entry.symbol.clone())
-                .collect();
+        let mut labels = self.labels.lock();
+        if !Arc::ptr_eq(&labels.directory, &directory) {
+            let mut all = Vec::with_capacity(directory.entries().len());
+            for entry in directory.entries() {
+                all.push(label_all(py, entry, &self.exchange)?);
+            }
+            *labels = Arc::new(Labels { directory, all });
         }
-        names.clone()
+        Ok(labels.clone())
     }
+}
+
+/// Labels of all series of a directory.
+#[derive(Debug, Default)]
+struct Labels {
+    directory: Arc<Directory>,
+    all: Vec<Vec<Py<PyLabel>>>,
 }
 
 /// See `_core.pyi`.
@@ -171,26 +180,17 @@ pub(crate) struct PyBatch {
     #[pyo3(get)]
     session: Py<PyStore>,
     changes: Vec<Change>,
-    names: Arc<[Arc<str>]>,
+    labels: Arc<Labels>,
     exchange: Arc<Exchange>,
 }
 
 impl PyBatch {
-    fn bar(&self, change: &Change) -> PyBarData {
-        let symbol = self
-            .names
-            .get(change.symbol.0 as usize)
-            .cloned()
-            .unwrap_or_else(|| "".into());
-        let constituents = (change.series > 0).then_some(change.constituents);
-        PyBarData::known(
-            symbol,
-            change.interval,
-            change.bar,
-            constituents,
-            change.end,
-            self.exchange.clone(),
-        )
+    fn bar<'py>(&self, py: Python<'py>, change: &Change) -> PyResult<Bound<'py, PyBarData>> {
+        let labels = self.labels.all.get(change.symbol.0 as usize);
+        let label = labels.and_then(|labels| labels.get(change.series as usize));
+        let label = label.ok_or_else(|| PyRuntimeError::new_err("a series without a label"))?;
+        let constituents = (change.series > 0).then_some(change.constituents as i32);
+        PyBarData::known(py, label, change.bar, constituents)
     }
 }
 
@@ -202,8 +202,9 @@ impl PyBatch {
     }
 
     #[getter]
-    fn bars(&self) -> Vec<PyBarData> {
-        self.changes.iter().map(|change| self.bar(change)).collect()
+    fn bars<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBarData>>> {
+        let bars = self.changes.iter().map(|change| self.bar(py, change));
+        bars.collect()
     }
 
     #[getter]
@@ -213,7 +214,10 @@ impl PyBatch {
             .any(|change| change.kind != ChangeKind::New)
     }
 
-    fn changes(&self) -> Vec<(PyBarData, &'static str)> {
+    fn changes<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Vec<(Bound<'py, PyBarData>, &'static str)>> {
         let kind = |change: &Change| match change.kind {
             ChangeKind::New => "new",
             ChangeKind::Late => "late",
@@ -221,7 +225,7 @@ impl PyBatch {
         };
         self.changes
             .iter()
-            .map(|change| (self.bar(change), kind(change)))
+            .map(|change| Ok((self.bar(py, change)?, kind(change))))
             .collect()
     }
 

@@ -12,6 +12,7 @@ use tapeloom_core::time::Interval;
 use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
+use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
 use crate::sources::{check_threads, read, shared_out};
 
@@ -76,21 +77,18 @@ pub(crate) fn resample(
         parts.into_iter().collect::<Result<Vec<()>, Error>>()?;
         all.extend(running.into_iter().map(Running::finish));
     }
-    let exchange = PySessionTable::exchange(table);
+    let exchange = PySessionTable::exchange(table, anchor);
     let named = all.into_iter().zip(&sources).map(|(columns, source)| {
         let shared: Vec<Arc<Columns>> = columns.into_iter().map(Arc::new).collect();
-        let bars = asked.iter().map(|target| {
-            let at = targets.binary_search(target).unwrap_or_default();
-            PyBars::derived(
-                source.get().symbol.clone(),
-                *target,
-                shared[at].clone(),
-                exchange.clone(),
-            )
+        let symbol = &source.get().label().symbol;
+        let bars = asked.iter().map(|&target| {
+            let at = targets.binary_search(&target).unwrap_or_default();
+            let label = PyLabel::new(py, symbol.clone(), target, true, exchange.clone())?;
+            Ok(PyBars::of_columns(label, shared[at].clone()))
         });
-        bars.collect()
+        bars.collect::<PyResult<Vec<PyBars>>>()
     });
-    Ok(named.collect())
+    Ok(named.collect::<PyResult<_>>()?)
 }
 
 /// An empty list of targets says nothing.

@@ -8,7 +8,8 @@ use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::OnceLockExt;
 use pyo3::types::{PyDateTime, PyTimeAccess};
-use tapeloom_core::schedule::Stretch;
+use tapeloom_core::alignment::first_fall;
+use tapeloom_core::schedule::{Anchor, Stretch};
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::time::SECOND;
 
@@ -249,6 +250,28 @@ impl PySessionTable {
         Ok(self.table.bar_end(ts, convert::interval(interval)?)?)
     }
 
+    fn known_at<'py>(
+        &self,
+        py: Python<'py>,
+        ts: &Bound<'py, PyAny>,
+        interval: &Bound<'py, PyAny>,
+    ) -> BindResult<Bound<'py, PyArray1<i64>>> {
+        let interval = convert::interval(interval)?;
+        let ts: Vec<i64> = convert::column(ts, "ts", "int64")?;
+        let length = interval.ns().unwrap_or(0);
+        // A bar that a bound cuts short may stand before a longer one that began earlier.
+        let known = if first_fall(&ts).is_some() {
+            let each = ts.iter().map(|&at| self.table.bar_end(at, interval));
+            each.collect::<Result<Vec<i64>, _>>()?
+        } else {
+            match self.table.known_at(&ts, interval)? {
+                Some(known) => known,
+                None => ts.iter().map(|ts| ts + length).collect(),
+            }
+        };
+        Ok(PyArray1::from_vec(py, known))
+    }
+
     #[pyo3(signature = (ts, include_extended=false))]
     fn is_open<'py>(
         &self,
@@ -296,10 +319,11 @@ impl PySessionTable {
 
 impl PySessionTable {
     /// Zone and table, for bars that belong to it.
-    pub(crate) fn exchange(slf: &Bound<'_, Self>) -> Arc<Exchange> {
+    pub(crate) fn exchange(slf: &Bound<'_, Self>, anchor: Anchor) -> Arc<Exchange> {
         Arc::new(Exchange {
             zone: slf.get().zone.clone_ref(slf.py()),
             table: Some(slf.get().table.clone()),
+            anchor,
         })
     }
 

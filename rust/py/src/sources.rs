@@ -1,10 +1,15 @@
 //! Loaded series handed in as `Bars`, and the threads that share them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use tapeloom_core::Error;
 use tapeloom_core::columns::Columns;
+use tapeloom_core::schedule::Grid;
+use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
@@ -34,7 +39,7 @@ pub(crate) fn read(sources: &[Bound<'_, PyBars>]) -> BindResult<Vec<Source>> {
             columns,
             from,
             to,
-            interval: bars.get().interval,
+            interval: bars.get().interval(),
         };
         if let Some(row) = bars.get().first_fall() {
             return Err(Error::Unsorted {
@@ -47,6 +52,22 @@ pub(crate) fn read(sources: &[Bound<'_, PyBars>]) -> BindResult<Vec<Source>> {
         all.push(source);
     }
     Ok(all)
+}
+
+/// The grids of sessions `[first, last)` for each interval among the sources.
+pub(crate) fn grids(
+    table: &SessionTable,
+    sessions: Range<usize>,
+    sources: &[Source],
+) -> BindResult<HashMap<Interval, Vec<Grid>>> {
+    let mut grids = HashMap::new();
+    for source in sources {
+        if let Entry::Vacant(place) = grids.entry(source.interval) {
+            let all = sessions.clone().map(|at| table.grid(at, source.interval));
+            place.insert(all.collect::<Result<Vec<Grid>, Error>>()?);
+        }
+    }
+    Ok(grids)
 }
 
 pub(crate) fn check_threads(threads: usize) -> BindResult<()> {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::Error;
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::{Anchor, Stretch};
-use tapeloom_core::series::{Scope, Series};
+use tapeloom_core::series::Scope;
 use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store, SymbolId};
 use tapeloom_core::time::Interval;
 
@@ -21,17 +21,21 @@ use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
+use crate::group::{PyGroup, newest_of_all};
+use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
 use answers::{
-    Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_name, policy, report, runs,
+    Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, policy, report, runs,
 };
+use find::Known;
+pub(crate) use find::label_all;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, subclass, name = "Store", module = "tapeloom._core")]
 #[derive(Debug)]
 pub(crate) struct PyStore {
     pub(crate) store: Arc<Store>,
-    exchange: ArcSwap<Exchange>,
+    known: ArcSwap<Known>,
     anchor: Anchor,
 }
 #[pymethods]
@@ -61,11 +65,15 @@ impl PyStore {
             completeness: convert::completeness(completeness)?,
             anchor: convert::anchor(anchor)?,
         };
-        let exchange = ArcSwap::from_pointee(Exchange { zone, table: None });
+        let exchange = Arc::new(Exchange {
+            zone,
+            table: None,
+            anchor: policies.anchor,
+        });
         Ok(Self {
             anchor: policies.anchor,
             store: Arc::new(Store::new(policies)),
-            exchange,
+            known: ArcSwap::from_pointee(Known::new(exchange)),
         })
     }
 
@@ -73,11 +81,12 @@ impl PyStore {
         if self.anchor == Anchor::Clock {
             PySessionTable::know_midnights(table)?;
         }
-        let zone = self.exchange.load().zone.clone_ref(py);
+        let zone = self.exchange().zone.clone_ref(py);
         let table = table.get().table.clone();
-        self.exchange.store(Arc::new(Exchange {
+        self.forget(Arc::new(Exchange {
             zone,
             table: Some(table.clone()),
+            anchor: self.anchor,
         }));
         self.write(py, |writing| writing.set_table(table));
         Ok(())
@@ -133,11 +142,13 @@ impl PyStore {
     }
 
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
-        Ok(self.write(py, |writing| match what {
+        self.write(py, |writing| match what {
             "session" => writing.clear_session(),
             "history" => writing.clear_history(),
             _ => writing.clear_all(),
-        })?)
+        })?;
+        self.forget(self.exchange());
+        Ok(())
     }
 
     fn add_bar<'py>(
@@ -146,24 +157,25 @@ impl PyStore {
         bar: &Bound<'py, PyAny>,
     ) -> BindResult<Bound<'py, PyAny>> {
         let this = slf.get();
-        let exact = symbol
-            .cast::<PyString>()
-            .ok()
-            .zip(bar.cast::<PyBarData>().ok());
-        if let Some((name, data)) = exact {
-            let (name, data) = (name.to_str()?, data.get());
-            let entry = this.store.directory().get(name).cloned();
-            if let (Some(entry), Some(_)) = (entry, data.start())
-                && *data.symbol == *name
-                && data.interval == entry.base().interval()
-            {
-                let mut offered = data.bar;
-                if this.store.session().date.is_some() && offered.flags & IMPORTED == 0 {
-                    offered.flags |= STREAMED;
-                }
-                let id = entry.id;
-                let outcome = this.write(slf.py(), |writing| writing.offer(id, offered))?;
-                return Ok(slf.call_method1("_outcome", (outcome_name(outcome),))?);
+        let py = slf.py();
+        if let Ok(data) = bar.cast::<PyBarData>()
+            && data.get().start().is_some()
+        {
+            let data = data.get();
+            let id = this.with_exact(symbol, None, |kept| {
+                let is_same = *data.symbol() == kept.entry.symbol
+                    && data.interval() == kept.series.interval();
+                is_same.then_some(kept.entry.id)
+            })?;
+            if let Some(Some(id)) = id {
+                let mut offered = data.bar();
+                let outcome = this.write(py, |writing| {
+                    if writing.has_session() && offered.flags & IMPORTED == 0 {
+                        offered.flags |= STREAMED;
+                    }
+                    writing.offer(id, offered)
+                })?;
+                return Ok(outcome_of(py, outcome)?);
             }
         }
         // Aliases, first bars, wall times: resolved in Python, then offered again.
@@ -182,8 +194,8 @@ impl PyStore {
             .transpose()?;
         let entry = self.entry(symbol)?;
         let base = entry.base().interval();
-        if bars.get().interval != base {
-            let asked = bars.get().interval;
+        if bars.get().interval() != base {
+            let asked = bars.get().interval();
             return Err(Error::SeriesConflict {
                 symbol: symbol.to_owned(),
                 asked,
@@ -216,7 +228,7 @@ impl PyStore {
         bars: &Bound<'_, PyBars>,
     ) -> BindResult<Report> {
         let id = self.entry(symbol)?.id;
-        let interval = bars.get().interval;
+        let interval = bars.get().interval();
         let (columns, from, to) = bars.get().columns();
         let store = self.store.clone();
         let done = py.detach(move || {
@@ -267,18 +279,27 @@ impl PyStore {
     }
 
     #[pyo3(signature = (symbol, interval=None, *, scope="session"))]
-    fn get_latest_bar(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
+    fn get_latest_bar<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
         scope: &str,
-    ) -> BindResult<Option<PyBarData>> {
+    ) -> BindResult<Option<Bound<'py, PyBarData>>> {
         let scope = convert::scope(scope)?;
-        let Some(((entry, series), snapshot)) = Self::snapshot(slf, symbol, interval)? else {
-            return Ok(None);
-        };
-        let (first, last) = snapshot.scope(scope);
-        Ok((last > first).then(|| slf.get().bar_data(&entry, &series, &snapshot, last - 1)))
+        let py = slf.py();
+        if scope == Scope::Session && interval.is_none() {
+            let store = &slf.get().store;
+            let found = Self::with_series(slf, symbol, None, |kept| {
+                let bar = store.latest(kept.entry);
+                bar.map(|bar| PyBarData::known(py, kept.label, bar, None))
+                    .transpose()
+            })?;
+            return Ok(found.transpose()?.flatten());
+        }
+        let found = Self::look(slf, symbol, interval, |view, label| {
+            Self::newest(py, view, label, scope)
+        })?;
+        Ok(found.transpose()?.flatten())
     }
 
     #[pyo3(signature = (symbol, n, interval=None, *, scope="session"))]
@@ -295,14 +316,11 @@ impl PyStore {
                 "n is {n}; it must be 0 or more"
             )));
         }
-        let Some((found, snapshot)) = Self::snapshot(slf, symbol, interval)? else {
-            return slf.get().nothing(symbol, interval);
-        };
-        let (first, last) = snapshot.scope(scope);
-        let from = last
-            .saturating_sub(usize::try_from(n).unwrap_or(usize::MAX))
-            .max(first);
-        Ok(slf.get().bars(&found, &snapshot, from, last))
+        let wanted = usize::try_from(n).unwrap_or(usize::MAX);
+        Self::rows(slf, symbol, interval, |view| {
+            let (first, last) = view.scope(scope);
+            (last.saturating_sub(wanted).max(first), last)
+        })
     }
 
     #[pyo3(signature = (symbol, timestamp, interval=None, *, scope="session"))]
@@ -362,11 +380,11 @@ impl PyStore {
         scope: &str,
     ) -> BindResult<usize> {
         let scope = convert::scope(scope)?;
-        let found = Self::snapshot(slf, symbol, interval)?;
-        Ok(found.map_or(0, |(_, snapshot)| {
-            let (first, last) = snapshot.scope(scope);
+        let found = Self::look(slf, symbol, interval, |view, _| {
+            let (first, last) = view.scope(scope);
             last - first
-        }))
+        })?;
+        Ok(found.unwrap_or(0))
     }
 
     #[pyo3(signature = (symbols, interval=None))]
@@ -375,34 +393,58 @@ impl PyStore {
         symbols: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
     ) -> BindResult<Bound<'py, PyDict>> {
-        let this = slf.get();
-        let latest = PyDict::new(slf.py());
-        let mut found = Vec::new();
+        let py = slf.py();
+        let mut labels = Vec::new();
+        let mut entries = Vec::new();
+        let latest = PyDict::new(py);
         for symbol in symbols.try_iter()? {
             let symbol = symbol?;
-            match Self::find(slf, &symbol, interval)? {
-                Some(series) => {
-                    latest.set_item(&*series.0.symbol, slf.py().None())?;
-                    found.push(series);
+            let kept = Self::with_series(slf, &symbol, interval, |kept| {
+                (kept.entry.clone(), kept.label.clone_ref(py))
+            })?;
+            match kept {
+                Some((entry, label)) => {
+                    entries.push(Some(entry));
+                    labels.push(label);
                 }
-                None => latest.set_item(
-                    symbol.str()?.to_str()?.trim().to_uppercase(),
-                    slf.py().None(),
-                )?,
+                None => {
+                    let name = symbol.str()?.to_str()?.trim().to_uppercase();
+                    latest.set_item(name, py.None())?;
+                }
             }
         }
-        let series: Vec<&Series> = found.iter().map(|(_, series)| series.as_ref()).collect();
-        let (_, snapshots) = this.store.snapshots(&series);
-        for ((entry, series), snapshot) in found.iter().zip(&snapshots) {
-            let (first, last) = snapshot.scope(Scope::Session);
-            if last > first {
-                latest.set_item(
-                    &*entry.symbol,
-                    Bound::new(slf.py(), this.bar_data(entry, series, snapshot, last - 1))?,
-                )?;
-            }
+        let interval = interval.map(convert::interval).transpose()?;
+        let bars = newest_of_all(&slf.get().store, &entries, interval);
+        for (label, bar) in labels.iter().zip(bars) {
+            let bar = bar
+                .map(|(bar, constituents)| PyBarData::known(py, label, bar, constituents))
+                .transpose()?;
+            latest.set_item(label.get().symbol_text.bind(py), bar)?;
         }
         Ok(latest)
+    }
+
+    #[pyo3(signature = (symbols, interval=None))]
+    fn _group_of(
+        slf: &Bound<'_, Self>,
+        symbols: Vec<Bound<'_, PyAny>>,
+        interval: Option<&Bound<'_, PyAny>>,
+    ) -> BindResult<PyGroup> {
+        let py = slf.py();
+        let mut entries = Vec::with_capacity(symbols.len());
+        for symbol in &symbols {
+            entries.push(Self::with_series(slf, symbol, interval, |kept| {
+                kept.entry.clone()
+            })?);
+        }
+        let interval = interval.map(convert::interval).transpose()?;
+        let names = PyTuple::new(py, symbols)?.unbind();
+        Ok(PyGroup::new(
+            slf.get().store.clone(),
+            entries,
+            interval,
+            names,
+        ))
     }
 
     fn _metrics(&self, symbol: &str) -> BindResult<Option<Figures>> {
@@ -457,46 +499,37 @@ impl PyStore {
         Ok(self.write(py, |writing| counts(&writing.counts(id))))
     }
 
-    fn _revisions(&self, py: Python<'_>, symbol: &str) -> BindResult<Vec<(PyBarData, PyBarData)>> {
+    fn _revisions<'py>(
+        &self,
+        py: Python<'py>,
+        symbol: &str,
+    ) -> BindResult<Vec<(Bound<'py, PyBarData>, Bound<'py, PyBarData>)>> {
         let entry = self.entry(symbol)?;
         let id: SymbolId = entry.id;
         let revisions = self.write(py, |writing| writing.revisions(id).to_vec());
         let exchange = self.exchange();
-        let data = |bar: tapeloom_core::bar::Bar, interval: Interval| {
-            let end = exchange.bar_end(bar.ts, interval).unwrap_or(bar.ts);
-            PyBarData::known(
-                entry.symbol.clone(),
-                interval,
-                bar,
-                None,
-                end,
-                exchange.clone(),
-            )
+        let data = |bar, interval| {
+            let label = PyLabel::new(py, entry.symbol.clone(), interval, false, exchange.clone())?;
+            PyBarData::known(py, &label, bar, None)
         };
-        Ok(revisions
+        let pairs = revisions
             .iter()
-            .map(|r| (data(r.old, r.interval), data(r.new, r.interval)))
-            .collect())
+            .map(|r| Ok((data(r.old, r.interval)?, data(r.new, r.interval)?)));
+        Ok(pairs.collect::<PyResult<_>>()?)
     }
 
-    fn _quarantine(&self, py: Python<'_>) -> Vec<(PyBarData, &'static str)> {
+    fn _quarantine<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> BindResult<Vec<(Bound<'py, PyBarData>, &'static str)>> {
         let kept = self.write(py, |writing| writing.quarantine().to_vec());
         let exchange = self.exchange();
         let data = kept.into_iter().map(|q| {
-            let end = exchange.bar_end(q.bar.ts, q.interval).unwrap_or(q.bar.ts);
-            (
-                PyBarData::known(
-                    q.symbol.as_str().into(),
-                    q.interval,
-                    q.bar,
-                    None,
-                    end,
-                    exchange.clone(),
-                ),
-                q.reason,
-            )
+            let symbol = q.symbol.as_str().into();
+            let label = PyLabel::new(py, symbol, q.interval, false, exchange.clone())?;
+            Ok((PyBarData::known(py, &label, q.bar, None)?, q.reason))
         });
-        data.collect()
+        Ok(data.collect::<PyResult<_>>()?)
     }
 
     fn _version(&self, symbol: &str, interval: &Bound<'_, PyAny>) -> BindResult<(u64, u64)> {

@@ -59,7 +59,7 @@ pub fn missing_runs(
         for &stray in aligner.strays() {
             if ts.get(stray + 1) == Some(&ts[stray]) {
                 counts.duplicates += 1;
-            } else if grid.bucket_of(ts[stray]).is_some() {
+            } else if grid.is_trading(ts[stray]) {
                 counts.off_grid += 1;
             } else {
                 counts.out_of_session += 1;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::segment::Segment;
-use crate::series::{Rows, Series, Slice, State};
+use crate::series::{Rows, Series, Slice, State, View};
 use crate::time::Interval;
 
 /// Newest history rows that the live segment repeats, so that a look-back over the open is one slice.
@@ -73,14 +73,20 @@ impl SeriesWriter {
         (last > first).then(|| self.state.live.ts(self.written - 1))
     }
 
+    /// The newest bar of the session.
+    pub(crate) fn newest_bar(&self) -> Option<Bar> {
+        let (first, last) = self.session_rows();
+        (last > first).then(|| self.state.live.bar(self.written - 1))
+    }
+
     /// All rows `[first, last)`, written or published, as slices.
     pub(crate) fn slices(&self, first: usize, last: usize) -> Vec<Slice> {
         self.view().slices(first, last)
     }
 
-    fn view(&self) -> crate::series::Snapshot {
-        crate::series::Snapshot {
-            state: self.state.clone(),
+    fn view(&self) -> View<'_> {
+        View {
+            state: &self.state,
             live_rows: self.written,
         }
     }

@@ -174,7 +174,13 @@ impl SessionTable {
             if session.span.start > last {
                 break;
             }
-            for end in [session.open, session.close, session.post_close] {
+            // The close is the end of the last stretch.
+            let ends = session.segments.iter().map(|stretch| stretch.end);
+            for end in [session.open]
+                .into_iter()
+                .chain(ends)
+                .chain([session.post_close])
+            {
                 // Only bars that start before the bound and would end after it.
                 let low = from + ts[from..].partition_point(|&at| at + ns <= end);
                 let high = low + ts[low..].partition_point(|&at| at < end);

@@ -440,10 +440,12 @@ impl SymbolWriter {
         self.dirty = true;
     }
 
-    pub(super) fn publish(&mut self) {
+    pub(super) fn publish(&mut self, epoch: u64) {
         if std::mem::take(&mut self.dirty) {
+            let newest = self.series[0].newest_bar();
             self.series.iter_mut().for_each(SeriesWriter::publish);
             self.shared.metrics.store(&self.metrics);
+            self.shared.latest.store(newest.as_ref(), epoch);
         }
     }
 }

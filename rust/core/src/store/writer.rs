@@ -248,6 +248,11 @@ impl Writer {
         Ok(id)
     }
 
+    /// Whether a session has been started.
+    pub fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Take over the clock, or give it back.
     pub(crate) fn set_coordinated(&mut self, coordinated: bool) {
         self.coordinated = coordinated;
@@ -320,7 +325,7 @@ impl Writer {
     pub(super) fn publish_series(&mut self) -> u64 {
         for id in self.dirty.drain(..) {
             if let Some(symbol) = self.symbols.get_mut(id as usize) {
-                symbol.publish();
+                symbol.publish(self.epoch);
             }
         }
         self.unpublished = false;

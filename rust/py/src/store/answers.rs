@@ -1,19 +1,36 @@
 //! Shapes of what a store takes as words and gives back as tuples; `SessionData` gives them names.
 
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::store::{BatchReport, IngestCounts, OnInvalid, Outcome};
 
 use crate::error::{BindError, BindResult};
 
-pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted => "accepted",
-        Outcome::Late => "late",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Correction => "correction",
-        Outcome::Rejected => "rejected",
-        Outcome::Quarantined => "quarantined",
-    }
+/// The member of `tapeloom.ingest.Outcome`, looked up once.
+pub(super) fn outcome_of(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
+    static MEMBERS: PyOnceLock<[Py<PyAny>; 6]> = PyOnceLock::new();
+    let members = MEMBERS.get_or_try_init(py, || {
+        let class = py.import("tapeloom.ingest")?.getattr("Outcome")?;
+        let member = |word: &str| -> PyResult<Py<PyAny>> { Ok(class.call1((word,))?.unbind()) };
+        PyResult::Ok([
+            member("accepted")?,
+            member("late")?,
+            member("duplicate")?,
+            member("correction")?,
+            member("rejected")?,
+            member("quarantined")?,
+        ])
+    })?;
+    let at = match outcome {
+        Outcome::Accepted => 0,
+        Outcome::Late => 1,
+        Outcome::Duplicate => 2,
+        Outcome::Correction => 3,
+        Outcome::Rejected => 4,
+        Outcome::Quarantined => 5,
+    };
+    Ok(members[at].bind(py).clone())
 }
 
 /// Offered, accepted, duplicates, corrections, late, rejected, quarantined.

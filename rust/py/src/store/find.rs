@@ -1,26 +1,105 @@
-//! Finds the series a caller means and takes its snapshot. Exact matches only; the rest is asked of Python.
+//! Finds the series a caller means. Exact matches only; the rest is asked of Python.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tapeloom_core::series::{Scope, Series, Snapshot};
+use rustc_hash::FxBuildHasher;
+use tapeloom_core::series::{Scope, Series, View};
 use tapeloom_core::store::{Entry, Writing};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
-use crate::bars::PyBars;
+use crate::bars::{Parts, PyBars};
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
+use crate::label::PyLabel;
 use crate::store::PyStore;
 
-/// A series of a symbol.
-pub(super) type Found = (Arc<Entry>, Arc<Series>);
+/// Symbols that were asked for, with the labels of their series. Filled as they are met, emptied when labels change.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) exchange: Arc<Exchange>,
+    by_symbol: HashMap<Box<str>, Found, FxBuildHasher>,
+}
+
+impl Known {
+    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
+        Self {
+            exchange,
+            by_symbol: HashMap::default(),
+        }
+    }
+}
+
+/// A symbol and the labels of its series, in order.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) labels: Vec<Py<PyLabel>>,
+}
+
+impl Found {
+    fn copy(&self, py: Python<'_>) -> Self {
+        Self {
+            entry: self.entry.clone(),
+            labels: self
+                .labels
+                .iter()
+                .map(|label| label.clone_ref(py))
+                .collect(),
+        }
+    }
+
+    /// The series of an interval, the base without one.
+    fn series(&self, interval: Option<&Bound<'_, PyAny>>) -> Option<Kept<'_>> {
+        let at = match interval {
+            None => 0,
+            Some(interval) => {
+                let wanted = convert::interval(interval).ok()?;
+                let all = &self.entry.series;
+                all.iter().position(|series| series.interval() == wanted)?
+            }
+        };
+        Some(Kept {
+            entry: &self.entry,
+            series: self.entry.series.get(at)?,
+            label: self.labels.get(at)?,
+        })
+    }
+}
+
+/// A series that a caller means.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) entry: &'a Arc<Entry>,
+    pub(super) series: &'a Arc<Series>,
+    pub(super) label: &'a Py<PyLabel>,
+}
+
+/// Labels of all series of a symbol.
+pub(crate) fn label_all(
+    py: Python<'_>,
+    entry: &Entry,
+    exchange: &Arc<Exchange>,
+) -> PyResult<Vec<Py<PyLabel>>> {
+    let label = |series: &Arc<Series>| {
+        let (symbol, interval) = (entry.symbol.clone(), series.interval());
+        PyLabel::new(py, symbol, interval, series.is_derived(), exchange.clone())
+    };
+    entry.series.iter().map(label).collect()
+}
 
 impl PyStore {
     pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        self.exchange.load_full()
+        self.known.load().exchange.clone()
+    }
+
+    /// Forget what is known of symbols, since they or their exchange changed.
+    pub(super) fn forget(&self, exchange: Arc<Exchange>) {
+        self.known.store(Arc::new(Known::new(exchange)));
     }
 
     /// Write without waiting while attached: who waits for the writers' lock lets other Python threads run.
@@ -44,87 +123,101 @@ impl PyStore {
         })
     }
 
-    pub(super) fn exact(
+    /// Do a job with the series of this very name, `None` when nobody keeps it.
+    pub(super) fn with_exact<R>(
         &self,
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
-    ) -> Option<Found> {
-        let symbol = symbol.cast::<PyString>().ok()?;
-        let directory = self.store.directory();
-        let entry = directory.get(symbol.to_str().ok()?)?;
-        let series = match interval {
-            None => entry.base(),
-            Some(interval) => entry.find(convert::interval(interval).ok()?)?,
+        job: impl FnOnce(Kept<'_>) -> R,
+    ) -> PyResult<Option<R>> {
+        let Ok(symbol) = symbol.cast::<PyString>() else {
+            return Ok(None);
         };
-        Some((entry.clone(), series.clone()))
+        let Ok(name) = symbol.to_str() else {
+            return Ok(None);
+        };
+        let known = self.known.load();
+        if let Some(kept) = known.by_symbol.get(name).and_then(|f| f.series(interval)) {
+            return Ok(Some(job(kept)));
+        }
+        let Some(found) = self.learn(symbol.py(), name)? else {
+            return Ok(None);
+        };
+        Ok(found.series(interval).map(job))
     }
 
-    /// The series a caller means, `None` when nobody keeps it.
-    pub(super) fn find(
+    /// Look a symbol up in the store and remember it.
+    fn learn(&self, py: Python<'_>, name: &str) -> PyResult<Option<Found>> {
+        let directory = self.store.directory();
+        let Some(entry) = directory.get(name) else {
+            return Ok(None);
+        };
+        let known = self.known.load_full();
+        let is_current = |found: &Found| Arc::ptr_eq(&found.entry, entry);
+        if let Some(found) = known.by_symbol.get(name).filter(|found| is_current(found)) {
+            return Ok(Some(found.copy(py)));
+        }
+        // All symbols at once: who reads one of them soon reads the others.
+        let mut all = Known::new(known.exchange.clone());
+        for entry in directory.entries() {
+            let found = match known.by_symbol.get(&*entry.symbol) {
+                Some(found) if Arc::ptr_eq(&found.entry, entry) => found.copy(py),
+                _ => Found {
+                    entry: entry.clone(),
+                    labels: label_all(py, entry, &known.exchange)?,
+                },
+            };
+            all.by_symbol.insert((*entry.symbol).into(), found);
+        }
+        let found = all.by_symbol.get(name).map(|found| found.copy(py));
+        self.known.store(Arc::new(all));
+        Ok(found)
+    }
+
+    /// Do a job with the series a caller means, `None` when nobody keeps it.
+    pub(super) fn with_series<R>(
         slf: &Bound<'_, Self>,
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<Option<Found>> {
+        job: impl Fn(Kept<'_>) -> R,
+    ) -> BindResult<Option<R>> {
         let this = slf.get();
-        if let Some(found) = this.exact(symbol, interval) {
-            return Ok(Some(found));
+        if let Some(done) = this.with_exact(symbol, interval, &job)? {
+            return Ok(Some(done));
         }
         let resolved: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = slf
             .call_method1("_resolve", (symbol, interval))?
             .extract()?;
-        Ok(resolved.and_then(|(symbol, interval)| this.exact(&symbol, Some(&interval))))
+        Ok(match resolved {
+            Some((symbol, interval)) => this.with_exact(&symbol, Some(&interval), job)?,
+            None => None,
+        })
     }
 
-    pub(super) fn snapshot(
+    /// Look at the series a caller means as of the newest epoch, `None` when nobody keeps it.
+    pub(super) fn look<R>(
         slf: &Bound<'_, Self>,
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<Option<(Found, Snapshot)>> {
-        let found = Self::find(slf, symbol, interval)?;
-        Ok(found.map(|found| {
-            let snapshot = slf.get().store.snapshot(&found.1);
-            (found, snapshot)
-        }))
+        look: impl Fn(View<'_>, &Py<PyLabel>) -> R,
+    ) -> BindResult<Option<R>> {
+        let store = &slf.get().store;
+        Self::with_series(slf, symbol, interval, |kept| {
+            store.look(kept.series, |view| look(view, kept.label))
+        })
     }
 
-    pub(super) fn bar_data(
-        &self,
-        entry: &Entry,
-        series: &Series,
-        snapshot: &Snapshot,
-        row: usize,
-    ) -> PyBarData {
-        let exchange = self.exchange();
-        let bar = snapshot.bar(row);
-        let end = exchange
-            .bar_end(bar.ts, series.interval())
-            .unwrap_or(bar.ts);
-        let constituents = snapshot.constituents(row).map(|n| n as u32);
-        PyBarData::known(
-            entry.symbol.clone(),
-            series.interval(),
-            bar,
-            constituents,
-            end,
-            exchange,
-        )
-    }
-
-    pub(super) fn bars(
-        &self,
-        (entry, series): &Found,
-        snapshot: &Snapshot,
-        first: usize,
-        last: usize,
-    ) -> PyBars {
-        let parts = snapshot.slices(first, last);
-        PyBars::new(
-            entry.symbol.clone(),
-            series.interval(),
-            series.is_derived(),
-            parts,
-            self.exchange(),
-        )
+    /// The newest bar of a scope.
+    pub(super) fn newest<'py>(
+        py: Python<'py>,
+        view: View<'_>,
+        label: &Py<PyLabel>,
+        scope: Scope,
+    ) -> PyResult<Option<Bound<'py, PyBarData>>> {
+        let (first, last) = view.scope(scope);
+        (last > first)
+            .then(|| PyBarData::known(py, label, view.bar(last - 1), view.constituents(last - 1)))
+            .transpose()
     }
 
     /// Empty bars for a series nobody keeps, under the names that were asked for.
@@ -133,15 +226,38 @@ impl PyStore {
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
     ) -> BindResult<PyBars> {
-        let symbol: String = symbol.str()?.to_str()?.trim().to_uppercase();
+        let name: String = symbol.str()?.to_str()?.trim().to_uppercase();
         let interval = interval.map_or(Ok(Interval::ONE_MINUTE), convert::interval)?;
-        Ok(PyBars::new(
-            symbol.as_str().into(),
+        let label = PyLabel::new(
+            symbol.py(),
+            name.as_str().into(),
             interval,
             false,
-            Vec::new(),
             self.exchange(),
-        ))
+        )?;
+        Ok(PyBars::new(label, Parts::Several(Vec::new())))
+    }
+
+    /// Rows of a series that a caller means, as `choose` picks them.
+    pub(super) fn rows(
+        slf: &Bound<'_, Self>,
+        symbol: &Bound<'_, PyAny>,
+        interval: Option<&Bound<'_, PyAny>>,
+        choose: impl Fn(View<'_>) -> (usize, usize),
+    ) -> BindResult<PyBars> {
+        let py = slf.py();
+        let found = Self::look(slf, symbol, interval, |view, label| {
+            let (first, last) = choose(view);
+            let parts = match view.slice(first, last) {
+                Some(slice) => Parts::One(slice),
+                None => Parts::Several(view.slices(first, last)),
+            };
+            PyBars::new(label.clone_ref(py), parts)
+        })?;
+        match found {
+            Some(bars) => Ok(bars),
+            None => slf.get().nothing(symbol, interval),
+        }
     }
 
     pub(super) fn range(
@@ -152,14 +268,13 @@ impl PyStore {
         end: Option<i64>,
         scope: Scope,
     ) -> BindResult<PyBars> {
-        let Some((found, snapshot)) = Self::snapshot(slf, symbol, interval)? else {
-            return slf.get().nothing(symbol, interval);
-        };
-        let (first, last) = snapshot.scope(scope);
-        let from = start.map_or(first, |start| snapshot.lower_bound(first, last, start));
-        let to = end
-            .map_or(last, |end| snapshot.lower_bound(first, last, end))
-            .max(from);
-        Ok(slf.get().bars(&found, &snapshot, from, to))
+        Self::rows(slf, symbol, interval, |view| {
+            let (first, last) = view.scope(scope);
+            let from = start.map_or(first, |start| view.lower_bound(first, last, start));
+            let to = end
+                .map_or(last, |end| view.lower_bound(first, last, end))
+                .max(from);
+            (from, to)
+        })
     }
 }

@@ -46,7 +46,7 @@ fn columns(pattern: u64, whole: bool) -> (SessionTable, Columns) {
             let dropped = match pattern % 3 {
                 0 => false,
                 1 => seed.is_multiple_of(40),
-                _ => seed % 3 > 0,
+                _ => !seed.is_multiple_of(3),
             };
             if !dropped {
                 columns.push(bar(ts, seed, whole));

@@ -28,7 +28,7 @@ impl Writer {
         };
         match presence.grid().slot_of(ts) {
             Some(slot) => Home::Regular(Some(slot)),
-            None if presence.grid().bucket_of(ts).is_some() => Home::Nowhere("off_grid"),
+            None if presence.grid().is_trading(ts) => Home::Nowhere("off_grid"),
             None => Home::Extended,
         }
     }
@@ -58,13 +58,7 @@ impl Writer {
 
     /// Offer one bar of an instant that [`Writer::finish_instant`] completes.
     pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<()> {
-        self.check(id, &bar, 0)?;
-        let at = id.0 as usize;
-        if let Some(home) = self.symbols[at].place_next(&bar, self.epoch) {
-            self.mark(id);
-            return self.accepted(id, bar, home);
-        }
-        self.place_anywhere(id, bar).map(|_| ())
+        self.place(id, bar, 0).map(|_| ())
     }
 
     /// All bars of an instant are in: late ones are settled, the clock moves, buckets end.
@@ -92,7 +86,14 @@ impl Writer {
     /// Check a bar and put it in its place. Returns when it is known too; a bar without a place says nothing about time.
     pub(super) fn place(&mut self, id: SymbolId, bar: Bar, row: usize) -> Result<(Outcome, i64)> {
         self.check(id, &bar, row)?;
-        let (outcome, home) = self.place_anywhere(id, bar)?;
+        let (outcome, home) = match self.symbols[id.0 as usize].place_next(&bar, self.epoch) {
+            Some(home) => {
+                self.mark(id);
+                self.accepted(id, bar, home)?;
+                (Outcome::Accepted, home)
+            }
+            None => self.place_anywhere(id, bar)?,
+        };
         let end = match outcome {
             Outcome::Quarantined => i64::MIN,
             _ => self.end_of(id.0 as usize, bar.ts, home),

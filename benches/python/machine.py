@@ -1,0 +1,66 @@
+"""What a run is measured on: date, versions, processor, threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["THREADS", "about", "on_threads", "summary"]
+
+# What our own batch calls are given where the peer uses all cores.
+THREADS = os.cpu_count() or 1
+
+_PACKAGES = (
+    "tapeloom",
+    "numpy",
+    "polars",
+    "duckdb",
+    "bottleneck",
+    "pandas",
+    "pyarrow",
+    "exchange_calendars",
+)
+
+
+def about() -> dict[str, Any]:
+    """Return the facts that belong to every figure."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": _processor(),
+        "cores": THREADS,
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"python": platform.python_version()}
+        | {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def summary(facts: dict[str, Any]) -> str:
+    """Return the same as one sentence for people."""
+    versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
+    where = f"{facts['cores']} cores of {facts['processor']}, {facts['system']}"
+    return f"Measured on {facts['date']}, {where}; {versions}."
+
+
+def on_threads(count: int) -> str:
+    """Return ``"1 thread"``, ``"2 threads"`` and so on."""
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,122 @@
+//! `deliver`: calls a function with each bar of merged columns, built while it is delivered.
+
+use std::ops::Range;
+
+use numpy::{Element, PyReadonlyArray1, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tapeloom_core::bar::Bar;
+
+use crate::bar::PyBarData;
+use crate::bars::PyBars;
+use crate::convert;
+use crate::error::{BindError, BindResult};
+use crate::label::PyLabel;
+
+/// Rows copied out at once: the callee may do what it likes with the columns meanwhile.
+const CHUNK: usize = 1_024;
+
+/// See `_core.pyi`.
+#[pyfunction]
+pub(crate) fn deliver(
+    call: &Bound<'_, PyAny>,
+    sources: Vec<Bound<'_, PyBars>>,
+    source: &Bound<'_, PyAny>,
+    ts: &Bound<'_, PyAny>,
+    prices: &Bound<'_, PyDict>,
+    flags: &Bound<'_, PyAny>,
+) -> BindResult<usize> {
+    let py = call.py();
+    let column = |name: &str| -> BindResult<PyReadonlyArray1<'_, f64>> {
+        let found = prices.get_item(name)?;
+        let found =
+            found.ok_or_else(|| BindError::argument(format!("prices has no column {name}")))?;
+        convert::array(&found, name, "float64")
+    };
+    let columns = Columns {
+        source: convert::array(source, "source", "int32")?,
+        ts: convert::array(ts, "ts", "int64")?,
+        prices: [
+            column("open")?,
+            column("high")?,
+            column("low")?,
+            column("close")?,
+            column("volume")?,
+        ],
+        flags: convert::array(flags, "flags", "uint8")?,
+    };
+    let rows = columns.ts.len();
+    if columns.lengths().any(|len| len != rows) {
+        return Err(BindError::argument("columns must be of one length"));
+    }
+    let labels: Vec<Py<PyLabel>> = sources.iter().map(|s| s.get().label_of(py)).collect();
+    let mut chunk: Vec<(usize, Bar)> = Vec::with_capacity(CHUNK);
+    let mut from = 0;
+    while from < rows {
+        let to = (from + CHUNK).min(rows);
+        columns.copy(from..to, &mut chunk)?;
+        for &(source, bar) in &chunk {
+            let label = labels.get(source).ok_or_else(|| {
+                BindError::argument(format!(
+                    "a row from {from} on names source {source}, which is none of the {}",
+                    labels.len()
+                ))
+            })?;
+            call.call1((PyBarData::known(py, label, bar, None)?,))?;
+        }
+        // A function that is no Python code never looks whether somebody wants to stop.
+        py.check_signals()?;
+        from = to;
+    }
+    Ok(rows)
+}
+
+/// Merged columns, read where they lie.
+struct Columns<'py> {
+    source: PyReadonlyArray1<'py, i32>,
+    ts: PyReadonlyArray1<'py, i64>,
+    prices: [PyReadonlyArray1<'py, f64>; 5],
+    flags: PyReadonlyArray1<'py, u8>,
+}
+
+impl Columns<'_> {
+    fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
+        let prices = self.prices.iter().map(|column| column.len());
+        prices.chain([self.source.len(), self.flags.len()])
+    }
+
+    /// Copy some rows out: the source and the bar of each.
+    fn copy(&self, rows: Range<usize>, chunk: &mut Vec<(usize, Bar)>) -> BindResult<()> {
+        let (source, ts, flags) = (
+            part(&self.source, &rows)?,
+            part(&self.ts, &rows)?,
+            part(&self.flags, &rows)?,
+        );
+        let [open, high, low, close, volume] = &self.prices;
+        let (open, high, low) = (part(open, &rows)?, part(high, &rows)?, part(low, &rows)?);
+        let (close, volume) = (part(close, &rows)?, part(volume, &rows)?);
+        chunk.clear();
+        chunk.extend((0..rows.len()).map(|row| {
+            let bar = Bar {
+                ts: ts[row],
+                open: open[row],
+                high: high[row],
+                low: low[row],
+                close: close[row],
+                volume: volume[row],
+                flags: flags[row],
+            };
+            // A negative position is no source either.
+            (usize::try_from(source[row]).unwrap_or(usize::MAX), bar)
+        }));
+        Ok(())
+    }
+}
+
+fn part<'a, T: Element>(
+    column: &'a PyReadonlyArray1<'_, T>,
+    rows: &Range<usize>,
+) -> BindResult<&'a [T]> {
+    let cells = column.as_slice().ok().and_then(|all| all.get(rows.clone()));
+    cells.ok_or_else(|| BindError::argument("columns must be contiguous and keep their length"))
+}
