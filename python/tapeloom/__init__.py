@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from tapeloom.ingest import IngestCounts, IngestReport, Outcome
     from tapeloom.intervals import Interval
-    from tapeloom.merged import MergedBars, merge
+    from tapeloom.merged import MergedBars, merge, merge_pieces
     from tapeloom.records import Records
     from tapeloom.session.analysis_engine import Analysis, AnalysisEngine
     from tapeloom.session.result import RunResult
@@ -62,6 +62,7 @@ __all__ = [
     "__version__",
     "get_session_data",
     "merge",
+    "merge_pieces",
     "replay",
     "reset_session_data",
     "run",
@@ -96,6 +97,7 @@ _ROOMS = {
     "TimeManager": "calendars.time_manager",
     "get_session_data": "default_session",
     "merge": "merged",
+    "merge_pieces": "merged",
     "replay": "backtest",
     "reset_session_data": "default_session",
     "run": "backtest",

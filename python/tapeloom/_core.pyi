@@ -22,6 +22,7 @@ __all__ = [
     "Group",
     "Interval",
     "MarketHours",
+    "PiecewiseMerge",
     "Replay",
     "SessionTable",
     "Store",
@@ -398,6 +399,7 @@ class Store:
         allow_negative_prices: bool = False,
         completeness: str = "any",
         anchor: str = "session",
+        max_symbols: int = 100_000,
     ) -> Self:
         """Make an empty store."""
     @property
@@ -481,6 +483,7 @@ class Store:
     ) -> None: ...
     def _start_session(self, day: int, span: tuple[int, int], roll: bool) -> None: ...
     def _set_history_days(self, interval: IntervalLike | None, days: int) -> None: ...
+    def _fail(self) -> None: ...
     def _end_session(self) -> None: ...
     def _clear(self, what: str) -> None: ...
     def _add_batch(
@@ -516,6 +519,29 @@ class Group:
         ``ts`` int64 (0 where there is no bar), ``open high low close volume`` float64 (NaN), ``flags`` uint8 (0).
         """
     def __len__(self) -> int: ...
+
+@final
+class PiecewiseMerge:
+    """Sources merged while they arrive: memory holds one piece of each."""
+
+    def __new__(
+        cls, intervals: Sequence[IntervalLike], table: SessionTable
+    ) -> Self: ...
+    def needs(self) -> int | None:
+        """Return the source that must be fed or ended before the next bar is known."""
+    def feed(self, bars: Bars) -> None:
+        """Give the source that is needed its next piece. Raises ``ArgumentError`` naming source and row out of order."""
+    def end(self) -> None:
+        """Say that the source that is needed has no more pieces."""
+    def take(
+        self, rows: int
+    ) -> tuple[
+        NDArray[np.int32],
+        NDArray[np.int64],
+        dict[str, NDArray[np.float64]],
+        NDArray[np.uint8],
+    ]:
+        """Take up to ``rows`` bars, as ``merge_bars`` returns them; fewer where a source needs a piece."""
 
 @final
 class Replay:
@@ -580,6 +606,11 @@ class Batch:
     @property
     def bars(self) -> list[BarData]:
         """The bars, per symbol in configured order: base first, then derived, finest first."""
+    def each(self, call: Callable[[Any, BarData], object], session: Any) -> None:
+        """Call a function with ``session`` and each new bar, made on delivery."""
+    @property
+    def delivered(self) -> BarData | None:
+        """The bar at which ``each`` was stopped by an exception, ``None`` otherwise."""
     @property
     def has_updates(self) -> bool:
         """Whether late or corrected bars are among them."""

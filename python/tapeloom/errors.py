@@ -27,6 +27,7 @@ TapeloomError
 │   └── MissingDataError
 ├── StateError (RuntimeError)
 ├── AnalysisError
+├── CapacityError
 ├── MissingDependencyError (ImportError)
 └── InternalError
 
@@ -48,6 +49,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "CalendarError",
+    "CapacityError",
     "ClockError",
     "ConfigError",
     "CorruptFileError",
@@ -87,6 +89,9 @@ class TapeloomError(Exception):
     **facts
         Values a program may want to read; each becomes an attribute.
     """
+
+    # The layout of Exception, so that failures of the core can be told to be InternalErrors.
+    __slots__ = ()
 
     def __init__(self, message: str = "", **facts: object) -> None:
         super().__init__(message)
@@ -213,12 +218,18 @@ class AnalysisError(TapeloomError):
     """The user's analysis raised; the original exception is ``__cause__``."""
 
 
+class CapacityError(TapeloomError):
+    """More than a configured limit allows."""
+
+
 class MissingDependencyError(TapeloomError, ImportError):
     """An optional package is not installed; ``extra`` names what to install."""
 
 
 class InternalError(TapeloomError):
-    """A defect of tapeloom itself, including a failure in its core."""
+    """A defect of tapeloom itself, including a failure in its core; the session it happened in refuses to go on."""
+
+    __slots__ = ()
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

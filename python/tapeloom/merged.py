@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval, deliver, merge_bars
+from tapeloom._core import Bars, Interval, PiecewiseMerge, deliver, merge_bars
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.time_manager import time_manager_for
 from tapeloom.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.intervals import IntervalLike
 
-__all__ = ["MergedBars", "merge"]
+__all__ = ["MergedBars", "merge", "merge_pieces"]
 
 _FIELDS = ("open", "high", "low", "close", "volume")
+
+#: Position of the source, start, prices with volume, flags.
+_Columns: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int64], dict[str, NDArray[np.float64]], NDArray[np.uint8]]"
 
 
 class MergedBars:
@@ -41,13 +44,21 @@ class MergedBars:
     """Symbol and interval of each source, in the order given."""
 
     def __init__(
-        self, bars: Sequence[tuple[str, Bars]], table: SessionTable, *, threads: int
+        self,
+        bars: Sequence[tuple[str, Bars]],
+        table: SessionTable,
+        columns: _Columns,
     ) -> None:
         self.sources = tuple((name, Interval(each.interval)) for name, each in bars)
         self._bars = [each for _, each in bars]
         self._table = table
-        source, ts, prices, flags = merge_bars(self._bars, table, threads=threads)
-        self._columns = {"source": source, "ts": ts, **prices, "flags": flags}
+        source, ts, prices, flags = columns
+        self._columns: dict[str, NDArray[Any]] = {
+            "source": source,
+            "ts": ts,
+            **prices,
+            "flags": flags,
+        }
         self._rows = slice(0, len(ts))
 
     def _part(self, rows: slice) -> MergedBars:
@@ -211,7 +222,11 @@ def merge(
     manager = time_manager_for(exchange_group, time_manager)
     series = _series(data, interval, manager)
     try:
-        return MergedBars(series, manager.session_table, threads=os.cpu_count() or 1)
+        columns = merge_bars(
+            [bars for _, bars in series],
+            manager.session_table,
+            threads=os.cpu_count() or 1,
+        )
     except ArgumentError as error:
         at = error.facts.get("source")
         if not isinstance(at, int):
@@ -219,6 +234,89 @@ def merge(
         symbol, bars = series[at]
         text = f"{symbol} {bars.interval} is not in order: row {error.facts['row']} begins before the row above it"
         raise ArgumentError(text, symbol=symbol, row=error.facts["row"]) from error
+    return MergedBars(series, manager.session_table, columns)
+
+
+def merge_pieces(
+    sources: Mapping[str, Iterable[Bars]],
+    *,
+    rows: int = 65_536,
+    exchange_group: str | None = None,
+    time_manager: TimeManager | None = None,
+) -> Iterator[MergedBars]:
+    """Merge series that arrive in pieces, such as row groups of files, without loading any of them as a whole.
+
+    Parameters
+    ----------
+    sources
+        For each symbol its bars, piece by piece, in order of time; a generator is read only as far as it is needed.
+    rows
+        Bars in each table that comes out, at most.
+    exchange_group
+        Whose sessions end a bar; ``"US_EQUITY"``, or the time manager's.
+    time_manager
+        A calendar with corrections.
+
+    Yields
+    ------
+    MergedBars
+        The next bars in the order of ``merge``. Memory holds one piece of each source and one table.
+
+    Raises
+    ------
+    ArgumentError
+        If a series is not in order, or changes its interval.
+    """
+    if rows < 1:
+        text = f"rows is {rows}; it must be at least 1"
+        raise ArgumentError(text, got=rows)
+    table = time_manager_for(exchange_group, time_manager).session_table
+    return _merged_pieces(sources, rows, table)
+
+
+def _merged_pieces(
+    sources: Mapping[str, Iterable[Bars]], rows: int, table: SessionTable
+) -> Iterator[MergedBars]:
+    waiting = {normalise_symbol(name): iter(pieces) for name, pieces in sources.items()}
+    # A source without any piece has no interval and no bars.
+    firsts = {name: next(pieces, None) for name, pieces in waiting.items()}
+    begun = [(name, first) for name, first in firsts.items() if first is not None]
+    merging = PiecewiseMerge([first.interval for _, first in begun], table)
+    given: dict[int, Bars] = {at: first for at, (_, first) in enumerate(begun)}
+    taken: list[_Columns] = []
+    room = rows
+    while True:
+        needs = merging.needs()
+        if needs is not None:
+            piece = given.pop(needs, None) or next(waiting[begun[needs][0]], None)
+            if piece is None:
+                merging.end()
+            else:
+                merging.feed(piece)
+            continue
+        columns = merging.take(room)
+        found = len(columns[0])
+        if found:
+            taken.append(columns)
+            room -= found
+        if taken and (room == 0 or not found):
+            yield MergedBars(begun, table, _joined(taken))
+            taken, room = [], rows
+        if not found:
+            return
+
+
+def _joined(parts: Sequence[_Columns]) -> _Columns:
+    if len(parts) == 1:
+        return parts[0]
+    sources, stamps, prices, flags = zip(*parts, strict=True)
+    joined = {name: np.concatenate([p[name] for p in prices]) for name in _FIELDS}
+    return (
+        np.concatenate(sources),
+        np.concatenate(stamps),
+        joined,
+        np.concatenate(flags),
+    )
 
 
 def _series(

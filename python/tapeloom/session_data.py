@@ -68,6 +68,8 @@ class SessionData(Store):
         ``"clock"`` (wall-clock multiples; the first bucket of a session may be short).
     historical_bars_trailing_days
         Sessions of history kept when a session rolls; ``None`` keeps all.
+    max_symbols
+        Symbols that the store keeps at most; one more is a ``CapacityError``.
     measure_session_quality
         ``False``: the quality of the session is ``None``.
     measure_history_quality
@@ -97,6 +99,7 @@ class SessionData(Store):
         allow_negative_prices: bool = False,
         completeness: str = "any",
         anchor: str = "session",
+        max_symbols: int = 100_000,
         historical_bars_trailing_days: int | None = None,
         measure_session_quality: bool = True,
         measure_history_quality: bool = True,
@@ -117,6 +120,7 @@ class SessionData(Store):
             allow_negative_prices=allow_negative_prices,
             completeness=completeness,
             anchor=anchor,
+            max_symbols=max_symbols,
         )
 
     def __init__(

@@ -12,7 +12,7 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.errors import AnalysisError, ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tapeloom._core import BarData, Batch
     from tapeloom.intervals import IntervalLike
@@ -153,32 +153,27 @@ class AnalysisEngine:
             If an analysis raises; the original exception is its cause.
         """
         started = time.perf_counter()
+        session = self._session_data
         changes = batch.changes() if batch.has_updates else None
-        bars = (
-            batch.bars
-            if changes is None
-            else [bar for bar, kind in changes if kind == "new"]
-        )
         for listener in self._listeners:
             bar: BarData | None = None
             try:
                 if listener.on_bar is not None:
-                    on_bar, session = listener.on_bar, self._session_data
-                    for bar in (
-                        bars
-                        if listener.symbols is listener.intervals is None
-                        else filter(listener.wants, bars)
-                    ):
-                        on_bar(session, bar)
+                    if listener.symbols is listener.intervals is None:
+                        batch.each(listener.on_bar, session)
+                    else:
+                        for bar in filter(listener.wants, _new(batch, changes)):
+                            listener.on_bar(session, bar)
                 if listener.on_update is not None and changes is not None:
                     for bar, kind in changes:
                         if kind != "new" and listener.wants(bar):
-                            listener.on_update(self._session_data, bar)
+                            listener.on_update(session, bar)
                 bar = None
                 if listener.on_batch is not None:
-                    listener.on_batch(self._session_data, batch)
+                    listener.on_batch(session, batch)
             except Exception as error:
-                raise _failure(listener, batch.time, error, bar) from error
+                about = batch.delivered if bar is None else bar
+                raise _failure(listener, batch.time, error, about) from error
         self.seconds += time.perf_counter() - started
 
     def _call_each(self, hook: str) -> None:
@@ -194,6 +189,12 @@ class AnalysisEngine:
                     listener, self._session_data.current_session_date, error, None
                 ) from error
         self.seconds += time.perf_counter() - started
+
+
+def _new(batch: Batch, changes: Sequence[tuple[BarData, str]] | None) -> list[BarData]:
+    if changes is None:
+        return batch.bars
+    return [bar for bar, kind in changes if kind == "new"]
 
 
 def _failure(

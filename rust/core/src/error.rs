@@ -105,6 +105,15 @@ pub enum Error {
     },
     /// A call that a running replay forbids.
     ReplayRunning,
+    /// A writer failed half-way in this store.
+    Poisoned,
+    /// One symbol more than the store may keep.
+    Capacity {
+        /// The symbol.
+        symbol: String,
+        /// How many it may keep.
+        limit: usize,
+    },
     /// An instant so late that its end does not fit 64 bits.
     Overflow {
         /// Start of the bar, ns UTC.
@@ -210,6 +219,15 @@ impl fmt::Display for Error {
             Self::ReplayRunning => write!(
                 f,
                 "a replay is running in this store; sessions begin, end and are cleared when it is over"
+            ),
+            Self::Poisoned => write!(
+                f,
+                "this session stopped after an internal error and what it holds may be incomplete; make a new one"
+            ),
+            Self::Capacity { symbol, limit } => write!(
+                f,
+                "{symbol} would be symbol {} of a store that keeps at most {limit}; raise max_symbols",
+                limit + 1
             ),
             Self::Overflow { ts } => write!(f, "the bar at {ts} ns ends beyond what 64 bits hold"),
         }

@@ -97,6 +97,7 @@ impl Replay {
         if self.ended {
             return Ok(self.stop(Vec::new(), false));
         }
+        self.store.check()?;
         let enough = self.progress.bars.saturating_add(most_bars);
         let result = self.run_until(wake, enough, until.unwrap_or(i64::MAX));
         if result.is_err() {

@@ -17,7 +17,9 @@ use crate::gap::{MissingRun, Presence};
 use crate::metrics::MetricsCell;
 use crate::series::{Scope, Series, Snapshot, View};
 use crate::session_table::SessionTable;
-use crate::sync::{ArcSwap, ArcSwapOption, AtomicI64, AtomicU64, Mutex, MutexGuard, order};
+use crate::sync::{
+    ArcSwap, ArcSwapOption, AtomicBool, AtomicI64, AtomicU64, Mutex, MutexGuard, order,
+};
 use crate::time::Interval;
 use latest::LatestCell;
 pub use outcome::{
@@ -130,6 +132,8 @@ pub struct Store {
     epoch: AtomicU64,
     clock: AtomicI64,
     writer: Mutex<Writer>,
+    /// A writer failed half-way: nothing is written or published any more.
+    poisoned: AtomicBool,
 }
 
 impl Store {
@@ -141,7 +145,20 @@ impl Store {
             epoch: AtomicU64::new(0),
             clock: AtomicI64::new(i64::MIN),
             writer: Mutex::new(Writer::new(policies)),
+            poisoned: AtomicBool::new(false),
         }
+    }
+
+    /// Refuse to go on after a writer failed half-way.
+    ///
+    /// # Errors
+    /// [`crate::Error::Poisoned`].
+    #[inline]
+    pub fn check(&self) -> crate::Result<()> {
+        if self.poisoned.load(Relaxed) {
+            return Err(crate::Error::Poisoned);
+        }
+        Ok(())
     }
 
     /// Number of the last published epoch.
@@ -379,7 +396,9 @@ impl std::ops::DerefMut for Writing<'_> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        if self.writer.has_unpublished() {
+        if std::thread::panicking() {
+            self.store.poisoned.store(true, Relaxed);
+        } else if self.writer.has_unpublished() {
             self.publish();
         }
     }

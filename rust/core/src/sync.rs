@@ -6,10 +6,10 @@
 //! [`order!`] names each ordering that readers rely on. The models weaken one name after the other and must notice.
 
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
+pub use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
+pub use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
 
 #[cfg(not(loom))]
 pub use arc_swap::{ArcSwap, ArcSwapOption};

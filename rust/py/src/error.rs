@@ -1,6 +1,8 @@
 //! Errors of the core as exceptions of `tapeloom.errors`: one match, no catch-all.
 
 use pyo3::IntoPyObjectExt;
+use pyo3::PyTypeInfo;
+use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::Error;
@@ -121,6 +123,11 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
             facts.set_item("row", row)
         }),
         Error::OutOfCalendar { .. } => raised(py, "OutOfCalendarError", text, |_| Ok(())),
+        Error::Poisoned => raised(py, "InternalError", text, |_| Ok(())),
+        Error::Capacity { symbol, limit } => raised(py, "CapacityError", text, |facts| {
+            facts.set_item("symbol", symbol)?;
+            facts.set_item("limit", limit)
+        }),
         Error::NoSession { .. } | Error::ReplayRunning => {
             raised(py, "StateError", text, |_| Ok(()))
         }
@@ -145,4 +152,10 @@ pub(crate) fn raised(
         Ok(PyErr::from_value(class.call(args, Some(&named))?))
     };
     make().unwrap_or_else(|error| error)
+}
+
+/// Let a failure of the core be an `InternalError`: PyO3's own class for it is none that `except Exception` catches.
+pub(crate) fn make_panics_ordinary(py: Python<'_>) -> PyResult<()> {
+    let internal = py.import("tapeloom.errors")?.getattr("InternalError")?;
+    PanicException::type_object(py).setattr("__bases__", (internal,))
 }

@@ -11,6 +11,8 @@ use tapeloom_core::series::{Scope, Series};
 use tapeloom_core::store::{Entry, Store};
 use tapeloom_core::time::Interval;
 
+use crate::error::BindResult;
+
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "Group", module = "tapeloom._core")]
 #[derive(Debug)]
@@ -70,7 +72,8 @@ impl PyGroup {
         self.symbols.clone_ref(py)
     }
 
-    fn latest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn latest<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyDict>> {
+        self.store.check()?;
         let bars = newest_of_all(&self.store, &self.entries, self.interval);
         let bars: Vec<Option<Bar>> = bars.into_iter().map(|bar| Some(bar?.0)).collect();
         let floats = |value: fn(&Bar) -> f64| {

@@ -18,6 +18,7 @@ mod market_hours;
 mod merge;
 mod merged;
 mod missing;
+mod pieces;
 mod replay;
 mod resample;
 mod session_table;
@@ -30,6 +31,7 @@ use pyo3::prelude::*;
 /// Core of tapeloom.
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    error::make_panics_ordinary(module.py())?;
     module.add_class::<interval::PyInterval>()?;
     module.add_class::<session_table::PySessionTable>()?;
     module.add_class::<market_hours::PyMarketHours>()?;
@@ -37,6 +39,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bars::PyBars>()?;
     module.add_class::<store::PyStore>()?;
     module.add_class::<group::PyGroup>()?;
+    module.add_class::<pieces::PyPiecewiseMerge>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<replay::PyBatch>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;

@@ -143,7 +143,8 @@ fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Serie
     Ok(series)
 }
 
-type Merged<'py> = (
+/// Position of the source, start, prices with volume, flags.
+pub(crate) type Merged<'py> = (
     Bound<'py, PyArray1<i32>>,
     Bound<'py, PyArray1<i64>>,
     Bound<'py, PyDict>,

@@ -1,6 +1,8 @@
 //! `Replay`: one session played through a store, detached from the interpreter, and the `Batch` it stops with.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::exceptions::PyRuntimeError;
@@ -118,6 +120,7 @@ impl PyReplay {
             base_bars: progress.bars,
             derived_bars: progress.derived_bars,
             changes: stop.changes,
+            delivered: AtomicUsize::new(0),
             labels: self.labels(py)?,
             exchange: self.exchange.clone(),
             session: self.session.clone_ref(py),
@@ -180,6 +183,8 @@ pub(crate) struct PyBatch {
     #[pyo3(get)]
     session: Py<PyStore>,
     changes: Vec<Change>,
+    /// The change being delivered, plus 1; 0 while none is.
+    delivered: AtomicUsize,
     labels: Arc<Labels>,
     exchange: Arc<Exchange>,
 }
@@ -205,6 +210,26 @@ impl PyBatch {
     fn bars<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBarData>>> {
         let bars = self.changes.iter().map(|change| self.bar(py, change));
         bars.collect()
+    }
+
+    fn each(&self, call: &Bound<'_, PyAny>, session: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = call.py();
+        for (at, change) in self.changes.iter().enumerate() {
+            if change.kind == ChangeKind::New {
+                self.delivered.store(at + 1, Relaxed);
+                call.call1((session, self.bar(py, change)?))?;
+            }
+        }
+        self.delivered.store(0, Relaxed);
+        Ok(())
+    }
+
+    #[getter]
+    fn delivered<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBarData>>> {
+        let at = self.delivered.load(Relaxed).checked_sub(1);
+        at.and_then(|at| self.changes.get(at))
+            .map(|change| self.bar(py, change))
+            .transpose()
     }
 
     #[getter]

@@ -41,7 +41,7 @@ pub(crate) struct PyStore {
 #[pymethods]
 impl PyStore {
     #[new]
-    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session"))]
+    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session", max_symbols=100_000))]
     fn new(
         zone: Py<PyAny>,
         on_duplicate: &str,
@@ -49,7 +49,13 @@ impl PyStore {
         allow_negative_prices: bool,
         completeness: &str,
         anchor: &str,
+        max_symbols: usize,
     ) -> BindResult<Self> {
+        if max_symbols == 0 {
+            return Err(BindError::argument(
+                "max_symbols is 0; it must be at least 1",
+            ));
+        }
         let policies = Policies {
             on_duplicate: policy(
                 "on_duplicate",
@@ -64,6 +70,7 @@ impl PyStore {
             allow_negative_prices,
             completeness: convert::completeness(completeness)?,
             anchor: convert::anchor(anchor)?,
+            max_symbols,
         };
         let exchange = Arc::new(Exchange {
             zone,
@@ -88,7 +95,7 @@ impl PyStore {
             table: Some(table.clone()),
             anchor: self.anchor,
         }));
-        self.write(py, |writing| writing.set_table(table));
+        self.write(py, |writing| writing.set_table(table))?;
         Ok(())
     }
 
@@ -105,7 +112,7 @@ impl PyStore {
             .iter()
             .map(convert::interval)
             .collect::<BindResult<_>>()?;
-        self.write(py, |writing| writing.register(symbol, base, &derived))?;
+        self.write(py, |writing| writing.register(symbol, base, &derived))??;
         Ok(())
     }
 
@@ -122,7 +129,7 @@ impl PyStore {
         };
         Ok(self.write(py, |writing| {
             writing.start_session(SessionStart { day, span, roll })
-        })?)
+        })??)
     }
 
     #[pyo3(signature = (interval, days))]
@@ -133,12 +140,18 @@ impl PyStore {
         days: usize,
     ) -> BindResult<()> {
         let interval = interval.map(convert::interval).transpose()?;
-        self.write(py, |writing| writing.set_history_days(interval, days));
+        self.write(py, |writing| writing.set_history_days(interval, days))?;
         Ok(())
     }
 
+    /// Fails half-way through a write, as a defect would. For tests of what follows.
+    #[expect(clippy::panic, reason = "it is what it is for")]
+    fn _fail(&self, py: Python<'_>) -> BindResult<()> {
+        self.write(py, |_writing| panic!("a failure on purpose"))
+    }
+
     fn _end_session(&self, py: Python<'_>) -> BindResult<()> {
-        Ok(self.write(py, |writing| writing.end_session())?)
+        Ok(self.write(py, |writing| writing.end_session())??)
     }
 
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
@@ -146,7 +159,7 @@ impl PyStore {
             "session" => writing.clear_session(),
             "history" => writing.clear_history(),
             _ => writing.clear_all(),
-        })?;
+        })??;
         self.forget(self.exchange());
         Ok(())
     }
@@ -174,7 +187,7 @@ impl PyStore {
                         offered.flags |= STREAMED;
                     }
                     writing.offer(id, offered)
-                })?;
+                })??;
                 return Ok(outcome_of(py, outcome)?);
             }
         }
@@ -215,6 +228,7 @@ impl PyStore {
                     .filter(|flags| **flags & IMPORTED == 0)
                     .for_each(|flags| *flags |= STREAMED);
             }
+            store.check()?;
             store.write().offer_batch(id, &rows, on_invalid)
         })?;
         Ok(report(done))
@@ -233,6 +247,7 @@ impl PyStore {
         let store = self.store.clone();
         let done = py.detach(move || {
             let rows = columns.take(&(from..to).collect::<Vec<_>>());
+            store.check()?;
             store.write().load_history(id, interval, &sessions, &rows)
         })?;
         Ok(report(done))
@@ -468,7 +483,7 @@ impl PyStore {
             return Ok((0, 0, Vec::new()));
         };
         let id = entry.id;
-        let sessions = self.write(py, |writing| writing.history_sessions(id).to_vec());
+        let sessions = self.write(py, |writing| writing.history_sessions(id).to_vec())?;
         let all = self.store.history_presence(&entry, &table, &sessions)?;
         let counts = all.iter().map(|presence| presence.counts(i64::MAX));
         let (present, due) = counts.fold((0, 0), |(present, due), (p, d)| (present + p, due + d));
@@ -481,7 +496,7 @@ impl PyStore {
 
     fn _history_sessions(&self, py: Python<'_>, symbol: &str) -> BindResult<Vec<usize>> {
         let id = self.entry(symbol)?.id;
-        Ok(self.write(py, |writing| writing.history_sessions(id).to_vec()))
+        self.write(py, |writing| writing.history_sessions(id).to_vec())
     }
 
     fn _session_counts(&self, symbol: &str) -> BindResult<(u64, u64, u64, u64)> {
@@ -496,7 +511,7 @@ impl PyStore {
 
     fn _counts(&self, py: Python<'_>, symbol: &str) -> BindResult<Counts> {
         let id = self.entry(symbol)?.id;
-        Ok(self.write(py, |writing| counts(&writing.counts(id))))
+        self.write(py, |writing| counts(&writing.counts(id)))
     }
 
     fn _revisions<'py>(
@@ -506,7 +521,7 @@ impl PyStore {
     ) -> BindResult<Vec<(Bound<'py, PyBarData>, Bound<'py, PyBarData>)>> {
         let entry = self.entry(symbol)?;
         let id: SymbolId = entry.id;
-        let revisions = self.write(py, |writing| writing.revisions(id).to_vec());
+        let revisions = self.write(py, |writing| writing.revisions(id).to_vec())?;
         let exchange = self.exchange();
         let data = |bar, interval| {
             let label = PyLabel::new(py, entry.symbol.clone(), interval, false, exchange.clone())?;
@@ -522,7 +537,7 @@ impl PyStore {
         &self,
         py: Python<'py>,
     ) -> BindResult<Vec<(Bound<'py, PyBarData>, &'static str)>> {
-        let kept = self.write(py, |writing| writing.quarantine().to_vec());
+        let kept = self.write(py, |writing| writing.quarantine().to_vec())?;
         let exchange = self.exchange();
         let data = kept.into_iter().map(|q| {
             let symbol = q.symbol.as_str().into();

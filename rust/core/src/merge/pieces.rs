@@ -18,24 +18,24 @@ const ENDED: i64 = i64::MAX;
 #[derive(Debug)]
 struct Lane {
     piece: Columns,
+    /// When each bar of the piece is known, where that is not one interval after its start.
+    known_at: Option<Vec<i64>>,
     next: usize,
     /// Rows of earlier pieces.
     earlier: usize,
     newest: i64,
     length: Option<i64>,
-    latest: i64,
     position: u32,
     is_ended: bool,
 }
 
 impl Lane {
     fn key(&self) -> i64 {
-        match self.piece.ts.get(self.next) {
-            None if self.is_ended => ENDED,
-            None => NEEDS,
-            Some(ts) => self
-                .length
-                .map_or(self.latest, |ns| (ts + ns).min(self.latest)),
+        match (self.piece.ts.get(self.next), &self.known_at) {
+            (None, _) if self.is_ended => ENDED,
+            (None, _) => NEEDS,
+            (Some(_), Some(known_at)) => known_at[self.next],
+            (Some(ts), None) => ts + self.length.unwrap_or(0),
         }
     }
 }
@@ -60,34 +60,23 @@ pub struct PiecewiseMerge {
 }
 
 impl PiecewiseMerge {
-    /// Start with sources of these intervals, each with the instant after which none of its bars becomes known.
-    ///
-    /// # Errors
-    /// [`Error::NoSession`] for bars of sessions or weeks without such an instant.
-    pub fn new(sources: &[(Interval, i64)]) -> Result<Self> {
-        let mut lanes = Vec::with_capacity(sources.len());
-        let mut order: Vec<usize> = (0..sources.len()).collect();
-        order.sort_by_key(|&position| sources[position].0);
-        for position in order {
-            let (interval, latest) = sources[position];
-            if interval.ns().is_none() && latest == i64::MAX {
-                return Err(Error::NoSession {
-                    what: "when a bar of days or weeks is known depends on its session; merge it within one",
-                });
-            }
-            lanes.push(Lane {
-                piece: Columns::default(),
-                next: 0,
-                earlier: 0,
-                newest: i64::MIN,
-                length: interval.ns(),
-                latest,
-                position: position as u32,
-                is_ended: false,
-            });
-        }
+    /// Start with sources of these intervals.
+    pub fn new(intervals: &[Interval]) -> Self {
+        let mut order: Vec<usize> = (0..intervals.len()).collect();
+        order.sort_by_key(|&position| intervals[position]);
+        let lanes = order.into_iter().map(|position| Lane {
+            piece: Columns::default(),
+            known_at: None,
+            next: 0,
+            earlier: 0,
+            newest: i64::MIN,
+            length: intervals[position].ns(),
+            position: position as u32,
+            is_ended: false,
+        });
+        let lanes: Vec<Lane> = lanes.collect();
         let tree = LoserTree::new(vec![NEEDS; lanes.len()]);
-        Ok(Self { lanes, tree })
+        Self { lanes, tree }
     }
 
     /// The source that must be fed or ended before the next bar is known.
@@ -98,32 +87,54 @@ impl PiecewiseMerge {
 
     /// Give the source that [`PiecewiseMerge::needs`] names its next piece; an empty one is no end.
     ///
+    /// `known_at` says when its bars are known, where that is not one interval after their start; bars of sessions or weeks
+    /// need it.
+    ///
     /// # Errors
-    /// [`Error::Unsorted`] naming source and row, counted over all its pieces; [`Error::Overflow`].
-    pub fn feed(&mut self, piece: Columns) -> Result<()> {
+    /// [`Error::Unsorted`] naming source and row, counted over all its pieces, for bars that become known before those
+    /// ahead of them; [`Error::Overflow`]; [`Error::Shape`]; [`Error::NoSession`].
+    pub fn feed(&mut self, piece: Columns, known_at: Option<Vec<i64>>) -> Result<()> {
         let Some((NEEDS, at)) = self.tree.winner() else {
             return Ok(());
         };
         let lane = &mut self.lanes[at];
-        let fall = match piece.ts.first() {
-            Some(&first) if first < lane.newest => Some(0),
-            _ => first_fall(&piece.ts),
-        };
-        let earlier = lane.earlier + lane.piece.len();
-        if let Some(row) = fall {
-            return Err(Error::Unsorted {
-                what: "source",
-                source: lane.position as usize,
-                row: earlier + row,
+        if lane.length.is_none() && known_at.is_none() && !piece.is_empty() {
+            return Err(Error::NoSession {
+                what: "when a bar of days or weeks is known depends on its session",
             });
         }
-        if let Some(&last) = piece.ts.last() {
-            last.checked_add(lane.length.unwrap_or(0))
-                .filter(|&end| end < ENDED && piece.ts[0] > NEEDS)
+        if let Some(known_at) = known_at.as_ref().filter(|all| all.len() != piece.len()) {
+            return Err(Error::Shape {
+                column: "known_at",
+                got: known_at.len(),
+                expected: piece.len(),
+            });
+        }
+        let length = if known_at.is_some() {
+            0
+        } else {
+            lane.length.unwrap_or(0)
+        };
+        let keys = known_at.as_deref().unwrap_or(&piece.ts);
+        let earlier = lane.earlier + lane.piece.len();
+        if let (Some(&first), Some(&last)) = (keys.first(), keys.last()) {
+            let fall = first_fall(keys);
+            let ends = first.checked_add(length).zip(last.checked_add(length));
+            let (first, last) = ends
+                .filter(|&(first, last)| NEEDS < first && last < ENDED)
                 .ok_or(Error::Overflow { ts: last })?;
+            let fall = if first < lane.newest { Some(0) } else { fall };
+            if let Some(row) = fall {
+                return Err(Error::Unsorted {
+                    what: "source",
+                    source: lane.position as usize,
+                    row: earlier + row,
+                });
+            }
             lane.newest = last;
         }
-        (lane.piece, lane.next, lane.earlier) = (piece, 0, earlier);
+        (lane.piece, lane.known_at) = (piece, known_at);
+        (lane.next, lane.earlier) = (0, earlier);
         let key = lane.key();
         self.tree.replace_winner(key);
         Ok(())
@@ -203,8 +214,8 @@ mod tests {
                 .unwrap()
                 .map(|item| (item.source, item.known_at))
                 .collect();
-            let asked: Vec<_> = sources.iter().map(|s| (s.0, 40 * MINUTE)).collect();
-            let mut merge = PiecewiseMerge::new(&asked).unwrap();
+            let asked: Vec<_> = sources.iter().map(|s| s.0).collect();
+            let mut merge = PiecewiseMerge::new(&asked);
             let mut given = vec![0; sources.len()];
             let mut got = Vec::new();
             loop {
@@ -215,7 +226,11 @@ mod tests {
                     if from == ts.len() {
                         merge.end();
                     } else {
-                        merge.feed(columns(&ts[from..to])).unwrap();
+                        let length = sources[needs as usize].0.ns().unwrap();
+                        let piece = columns(&ts[from..to]);
+                        let known = |ts: &i64| (ts + length).min(40 * MINUTE);
+                        let known_at = piece.ts.iter().map(known).collect();
+                        merge.feed(piece, Some(known_at)).unwrap();
                     }
                     given[needs as usize] = to;
                 } else if let Some(taken) = merge.take() {
@@ -230,18 +245,18 @@ mod tests {
 
     #[test]
     fn a_piece_that_begins_before_the_end_of_the_last_one_is_refused() {
-        let mut merge = PiecewiseMerge::new(&[(Interval::ONE_MINUTE, i64::MAX)]).unwrap();
-        merge.feed(columns(&[1, 5])).unwrap();
+        let mut merge = PiecewiseMerge::new(&[Interval::ONE_MINUTE]);
+        merge.feed(columns(&[1, 5]), None).unwrap();
         assert!(merge.take().is_some() && merge.take().is_some());
         assert_eq!(
-            merge.feed(columns(&[4])),
+            merge.feed(columns(&[4]), None),
             Err(Error::Unsorted {
                 what: "source",
                 source: 0,
                 row: 2
             })
         );
-        merge.feed(columns(&[5])).unwrap();
+        merge.feed(columns(&[5]), None).unwrap();
         assert_eq!(merge.take().map(|taken| taken.known_at), Some(6 * MINUTE));
     }
 }

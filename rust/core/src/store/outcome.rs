@@ -140,7 +140,7 @@ pub struct Quarantined {
 }
 
 /// Policies of a store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policies {
     /// Repeated keys with other values.
     pub on_duplicate: OnDuplicate,
@@ -152,4 +152,19 @@ pub struct Policies {
     pub completeness: crate::aggregate::Completeness,
     /// From where buckets are counted.
     pub anchor: crate::schedule::Anchor,
+    /// How many symbols it keeps at most.
+    pub max_symbols: usize,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            on_duplicate: OnDuplicate::default(),
+            on_invalid: OnInvalid::default(),
+            allow_negative_prices: false,
+            completeness: Default::default(),
+            anchor: Default::default(),
+            max_symbols: 100_000,
+        }
+    }
 }

@@ -167,7 +167,7 @@ impl Writer {
     /// Keep a symbol with a base interval and derived ones. Doing so again adds derived intervals.
     ///
     /// # Errors
-    /// [`Error::SeriesConflict`] for another base, [`Error::NotDivisible`] for derived intervals,
+    /// [`Error::SeriesConflict`] for another base, [`Error::NotDivisible`] for derived intervals, [`Error::Capacity`],
     /// [`Error::NoSession`] without a table. Nothing changes then.
     pub fn register(
         &mut self,
@@ -206,6 +206,12 @@ impl Writer {
             }
         }
         let id = known.unwrap_or(SymbolId(self.symbols.len() as u32));
+        if known.is_none() && self.symbols.len() >= self.policies.max_symbols {
+            return Err(Error::Capacity {
+                symbol: symbol.to_owned(),
+                limit: self.policies.max_symbols,
+            });
+        }
         if known.is_none() {
             let mut writer = SymbolWriter::new(id, symbol, interval);
             let presence = self.new_presence(interval);

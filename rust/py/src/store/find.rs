@@ -107,11 +107,12 @@ impl PyStore {
         &self,
         py: Python<'_>,
         job: impl FnOnce(&mut Writing<'_>) -> T + Send,
-    ) -> T {
+    ) -> BindResult<T> {
+        self.store.check()?;
         if let Some(mut writing) = self.store.try_write() {
-            return job(&mut writing);
+            return Ok(job(&mut writing));
         }
-        py.detach(|| job(&mut self.store.write()))
+        Ok(py.detach(|| job(&mut self.store.write())))
     }
 
     pub(super) fn entry(&self, symbol: &str) -> BindResult<Arc<Entry>> {
@@ -136,6 +137,7 @@ impl PyStore {
         let Ok(name) = symbol.to_str() else {
             return Ok(None);
         };
+        self.store.check().map_err(BindError::from)?;
         let known = self.known.load();
         if let Some(kept) = known.by_symbol.get(name).and_then(|f| f.series(interval)) {
             return Ok(Some(job(kept)));

@@ -209,8 +209,8 @@ impl SymbolWriter {
         let Some(day) = self.aggregators[at].day_at(table, current.start)? else {
             return Ok(());
         };
-        let Some(bucket) = day.bucket_at(table.session(group.end - 1).close.min(current.end) - 1)
-        else {
+        let open = table.session_of(current.start).map(|index| table.session(index).open);
+        let Some(bucket) = open.and_then(|open| day.bucket_at(open)) else {
             return Ok(());
         };
         let history = self.series[0].history_rows();

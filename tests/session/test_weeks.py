@@ -1,0 +1,182 @@
+"""Bars of several days in a running session: carried over the night, partial where history begins late, never early."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+import tapeloom
+from tapeloom import BarData, Bars, SessionData
+from tapeloom.calendars import get_session_table
+
+TABLE = get_session_table("US_EQUITY")
+FIRST = TABLE.sessions_before((date(2025, 6, 30) - date(1970, 1, 1)).days)
+
+
+def minutes(sessions: range, *, drop: float = 0.0, seed: int = 5) -> Bars:
+    rng = np.random.default_rng(seed)
+    ts = np.concatenate([TABLE.grid(index, "1m") for index in sessions])
+    ts = ts[rng.random(ts.size) >= drop]
+    price = 100 + np.round(rng.normal(0, 1, ts.size), 2)
+    return Bars.from_columns(
+        "AAA",
+        "1m",
+        ts=ts,
+        open=price,
+        high=price + 1,
+        low=price - 1,
+        close=price + 0.5,
+        volume=rng.random(ts.size) * 1e3,
+        zone=TABLE.zone,
+        table=TABLE,
+    )
+
+
+@pytest.mark.parametrize("interval", ["1w", "2w", "2d", "3d"])
+@pytest.mark.parametrize("completeness", ["any", "complete"])
+def test_a_run_derives_the_bars_of_several_days_that_resampling_gives(
+    interval: str, completeness: str
+) -> None:
+    bars = minutes(range(FIRST, FIRST + 11), drop=0.001)
+    seen: list[BarData] = []
+
+    def keep(session: SessionData, bar: BarData) -> None:
+        if bar.interval == interval:
+            seen.append(bar)
+            assert bar.end == session.end_time
+
+    tapeloom.replay(
+        {"AAA": bars},
+        intervals=["1m", interval],
+        analysis=keep,
+        progress=False,
+        bars={"completeness": completeness},
+    )
+
+    whole = bars.aggregate(interval, table=TABLE, completeness=completeness)
+    played = int(TABLE.closes[FIRST + 10])
+    expected = [bar for bar in whole if TABLE.bar_end(bar.ts, interval) <= played]
+    assert [plain(bar) for bar in seen] == [plain(bar) for bar in expected]
+
+
+def plain(bar: BarData) -> tuple[object, ...]:
+    return (
+        bar.ts,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.flags & 64,
+        bar.constituents,
+    )
+
+
+def test_a_week_goes_on_from_loaded_history() -> None:
+    # Monday and Tuesday are history, the session is Wednesday.
+    session = SessionData()
+    session.register_symbol("AAA", derived=["1w"])
+    session.start_new_session(date(2025, 7, 2))
+    early = minutes(range(FIRST, FIRST + 2))
+    session._load_history("AAA", [FIRST, FIRST + 1], early)
+    today = minutes(range(FIRST + 2, FIRST + 3))
+    session.add_bars_batch("AAA", today)
+    session.start_new_session(date(2025, 7, 3), roll=True)
+    thursday = minutes(range(FIRST + 3, FIRST + 4))
+    session.add_bars_batch("AAA", thursday[:-1])
+    # Friday is a holiday: the week ends with this session, and not before.
+    assert session.get_bar_count("AAA", "1w", scope="all") == 0
+    session.add_bar("AAA", thursday[-1])
+
+    week = session.get_latest_bar("AAA", "1w")
+
+    assert week is not None
+    assert (week.constituents, week.flags & 64) == (390 * 3 + 210, 0)
+    assert week.ts == int(TABLE.opens[FIRST])
+    assert week.open == early.open[0]
+
+
+def test_a_late_minute_enters_the_week_that_is_forming() -> None:
+    session = SessionData()
+    session.register_symbol("AAA", derived=["1w"])
+    bars = minutes(range(FIRST, FIRST + 4))
+    for index in range(FIRST, FIRST + 4):
+        session.start_new_session(
+            date.fromordinal(719_163 + int(TABLE.dates[index])), roll=True
+        )
+        grid = TABLE.grid(index, "1m")
+        mine = bars.between(int(grid[0]), int(grid[-1]) + 1)
+        late = index - FIRST + 17
+        session.add_bars_batch("AAA", mine.drop_rows([late]))
+        session.add_bar("AAA", mine[late])
+    session.end_session()
+
+    week = session.get_latest_bar("AAA", "1w")
+
+    assert week is not None
+    assert plain(week) == plain(bars.aggregate("1w", table=TABLE)[0])
+
+
+def test_a_week_whose_last_day_is_not_played_ends_with_the_next_session() -> None:
+    session = SessionData()
+    session.register_symbol("AAA", derived=["1w"])
+    session.start_new_session(date(2025, 6, 30))
+    session.add_bars_batch("AAA", minutes(range(FIRST, FIRST + 1)))
+    session.end_session()
+    assert session.get_bar_count("AAA", "1w", scope="all") == 0
+
+    session.start_new_session(date(2025, 7, 8), roll=True)
+
+    (week,) = session.get_bars("AAA", "1w", scope="history")
+    assert (week.constituents, week.flags & 64) == (390, 64)
+
+
+def test_dropping_a_session_drops_its_part_of_the_week() -> None:
+    session = SessionData()
+    session.register_symbol("AAA", derived=["1w"])
+    session.start_new_session(date(2025, 6, 30))
+    session.add_bars_batch("AAA", minutes(range(FIRST, FIRST + 1)))
+    session.start_new_session(date(2025, 7, 1), roll=False)
+    session.add_bars_batch("AAA", minutes(range(FIRST + 1, FIRST + 2)))
+    for day in (2, 3):
+        session.start_new_session(date(2025, 7, day), roll=True)
+    session.end_session()
+
+    week = session.get_latest_bar("AAA", "1w")
+
+    assert week is not None
+    assert week.constituents == 390
+
+
+def test_garbage_later_in_the_week_changes_nothing_before() -> None:
+    bars = minutes(range(FIRST, FIRST + 4))
+    poisoned = {name: column.copy() for name, column in bars.to_numpy().items()}
+    cut = int(TABLE.opens[FIRST + 2])
+    after = poisoned["ts"] >= cut
+    for name in ("open", "high", "low", "close", "volume"):
+        poisoned[name][after] = 1e9
+    garbage = Bars.from_columns("AAA", "1m", **poisoned, zone=TABLE.zone, table=TABLE)
+    answers = []
+    for series in (bars, garbage):
+        found: list[object] = []
+
+        def look(
+            session: SessionData, bar: BarData, found: list[object] = found
+        ) -> None:
+            if bar.ts < cut - 1 and bar.end <= session.start_time.replace(year=2026):  # type: ignore[union-attr]  # a session is running
+                found.append(
+                    (plain(bar), session.get_bar_count("AAA", "1w", scope="all"))
+                )
+
+        tapeloom.replay(
+            {"AAA": series},
+            intervals=["1m", "1h", "1w"],
+            analysis=look,
+            progress=False,
+        )
+        answers.append([a for a in found if a[0][0] < cut])  # type: ignore[index]  # pairs of plain bars
+    before = [a for a in answers[0] if a[0][0] != int(TABLE.opens[FIRST])]  # type: ignore[index]  # the week itself ends later
+    assert before == [a for a in answers[1] if a[0][0] != int(TABLE.opens[FIRST])]  # type: ignore[index]  # as above
+    assert len(before) > 700
