@@ -64,6 +64,26 @@ def test_bars_that_a_function_keeps_never_change() -> None:
     assert [(bar.ts, bar.close) for bar in kept] == values[::3]
 
 
+def test_derived_bars_come_with_the_number_of_their_base_bars() -> None:
+    base = bars_at("AAA", "1m", [ts for at, ts in enumerate(GRID) if at % 13])
+    derived = base.aggregate("5m", table=US)
+    seen: list[BarData] = []
+    tapeloom.merge([derived, base]).each(seen.append)
+    coarse = [bar for bar in seen if bar.interval == "5m"]
+    assert [bar.constituents for bar in coarse] == derived.constituents.tolist()
+    assert coarse == derived.to_list()
+
+
+def test_columns_are_read_only() -> None:
+    merged = tapeloom.merge(two_series())
+    with pytest.raises(ValueError, match="read-only"):
+        merged.close[0] = -1
+    (_, first), *_ = merged.instants()
+    assert not first.ts.flags.writeable
+    with pytest.raises(ArgumentError, match="call is NoneType"):
+        merged.each(None)  # type: ignore[arg-type]  # the wrong type is the point
+
+
 def test_what_the_function_raises_ends_the_delivery() -> None:
     merged = tapeloom.merge(two_series())
     seen = []
@@ -192,7 +212,7 @@ def test_columns_that_do_not_fit_each_other_are_refused_before_a_call() -> None:
     called: list[object] = []
     with pytest.raises(ArgumentError, match="one length"):
         deliver(called.append, bars, merged.source, merged.ts[:3], prices, merged.flags)
-    with pytest.raises(ArgumentError, match="names source 9"):
+    with pytest.raises(ArgumentError, match="none of the 2"):
         deliver(
             called.append,
             bars,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["HistoricalIndicator", "trailing_average", "trailing_max", "trailing_min"]
 
 _MINUTE_NS = 60_000_000_000
+_FIELDS = ("open", "high", "low", "close", "volume")
 _T = TypeVar("_T", bound=np.generic)
 
 
@@ -153,6 +154,7 @@ def trailing_average(
     history = _History(
         session_date, period, skip_early_close, exchange_group, time_manager
     )
+    _check_field(field)
     series = _series(bars, history)
     table, first, last = history.table, history.first, history.last
     if granularity == "minute":
@@ -266,12 +268,22 @@ def trailing_min(
     return _extreme(bars, history, field, "min")
 
 
+def _check_field(field: object) -> None:
+    if not isinstance(field, str):
+        text = f"field is {type(field).__name__}; it must be a word such as 'volume'"
+        raise ArgumentTypeError(text, got=field)
+    if field not in _FIELDS:
+        text = f"field is {field!r}; it must be one of {', '.join(_FIELDS)}"
+        raise ArgumentError(text + did_you_mean(field, _FIELDS), got=field)
+
+
 def _extreme(
     bars: Bars | Mapping[str, Bars],
     history: _History,
     field: str,
     kind: Literal["max", "min"],
 ) -> HistoricalIndicator | dict[str, HistoricalIndicator]:
+    _check_field(field)
     values = daily_values(
         _series(bars, history),
         history.table,
@@ -299,6 +311,9 @@ class _History:
         exchange_group: str,
         time_manager: TimeManager | None,
     ) -> None:
+        if not isinstance(skip_early_close, bool):
+            text = f"skip_early_close is {skip_early_close!r}; it must be True or False"
+            raise ArgumentTypeError(text, got=skip_early_close)
         manager = time_manager_for(unless_default(exchange_group), time_manager)
         self._market: MarketCalendar = manager.calendar
         self.table = self._market.table

@@ -12,7 +12,7 @@ import numpy as np
 from tapeloom._core import Bars, Interval, PiecewiseMerge, deliver, merge_bars
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.time_manager import time_manager_for
-from tapeloom.errors import ArgumentError
+from tapeloom.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +59,9 @@ class MergedBars:
             **prices,
             "flags": flags,
         }
+        # Slices share the columns: nobody writes into them.
+        for column in self._columns.values():
+            column.flags.writeable = False
         self._rows = slice(0, len(ts))
 
     def _part(self, rows: slice) -> MergedBars:
@@ -139,6 +142,9 @@ class MergedBars:
 
         A bar is made when it is delivered; the function may keep it. What the function raises ends the delivery.
         """
+        if not callable(call):
+            text = f"call is {type(call).__name__}; it must be a function of one bar"
+            raise ArgumentTypeError(text)
         prices = {name: getattr(self, name) for name in _FIELDS}
         return deliver(call, self._bars, self.source, self.ts, prices, self.flags)
 

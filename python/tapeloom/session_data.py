@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -33,7 +34,7 @@ from tapeloom.symbol_session_data import SymbolSessionData
 from tapeloom.timestamps import from_ns, local_midnights, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import date, datetime, tzinfo
 
     from tapeloom._core import Group, SessionTable
@@ -45,6 +46,14 @@ if TYPE_CHECKING:
 __all__ = ["SessionData"]
 
 _log = logging.getLogger("tapeloom.session_data")
+
+#: The usual word of each policy.
+_WORDS = {
+    "on_duplicate": "replace",
+    "on_invalid": "error",
+    "completeness": "any",
+    "anchor": "session",
+}
 
 
 class SessionData(Store):
@@ -106,6 +115,12 @@ class SessionData(Store):
         strict: bool = False,
         time_manager: TimeManager | None = None,
     ) -> Self:
+        words = (on_duplicate, on_invalid, completeness, anchor)
+        names = ("on_duplicate", "on_invalid", "completeness", "anchor")
+        for name, word in zip(names, words, strict=True):
+            if not isinstance(word, str):
+                text = f"{name} is {type(word).__name__}; it must be a word such as {_WORDS[name]!r}"
+                raise ArgumentTypeError(text)
         del (
             historical_bars_trailing_days,
             measure_session_quality,
@@ -492,8 +507,8 @@ class SessionData(Store):
         >>> group.latest()["close"]
         array([nan, nan])
         """
-        if isinstance(symbols, str):
-            text = f"symbols is {symbols!r}; give a list such as [{symbols!r}]"
+        if isinstance(symbols, str) or not isinstance(symbols, Iterable):
+            text = f"symbols is {symbols!r}; give a list such as ['AAPL']"
             raise ArgumentTypeError(text)
         names = [normalise_symbol(symbol) for symbol in symbols]
         return self._group_of(names, interval)
@@ -666,13 +681,16 @@ class SessionData(Store):
     ) -> list[Gap]:
         """Return the runs of due bars that did not come, oldest first.
 
-        A derived series has a gap where it yielded no bar.
+        A derived series has a gap where it yielded no bar; for intervals of several days none is listed, those of the base
+        say what is missing.
         """
         found = self._resolve(symbol, interval)
         if found is None:
             return []
         name, wanted = found
         self._presence_in(name, scope)
+        if Interval(wanted) > Interval("1d"):
+            return []
         if wanted != self._intervals(name)[0]:
             runs = self._derived_gaps(name, wanted, scope)
         else:

@@ -119,6 +119,53 @@ def test_a_late_minute_enters_the_week_that_is_forming() -> None:
     assert plain(week) == plain(bars.aggregate("1w", table=TABLE)[0])
 
 
+def test_a_run_that_begins_on_a_wednesday_counts_monday_and_tuesday() -> None:
+    weeks: list[BarData] = []
+
+    def keep(session: SessionData, bar: BarData) -> None:
+        if bar.interval == "1w":
+            weeks.append(bar)
+
+    bars = minutes(range(FIRST - 5, FIRST + 8))
+    for days, expected in ((7, (390 * 3 + 210, 0)), (1, (390 * 2 + 210, 64))):
+        weeks.clear()
+        tapeloom.replay(
+            {"AAA": bars},
+            start=date(2025, 7, 2),
+            history_days=days,
+            intervals=["1m", "1w"],
+            analysis=keep,
+            progress=False,
+        )
+        assert (weeks[0].constituents, weeks[0].flags & 64) == expected
+
+
+def test_a_correction_of_an_earlier_day_enters_the_week_that_is_forming() -> None:
+    bars = minutes(range(FIRST, FIRST + 4))
+    for today in (date(2025, 7, 2), date(2025, 7, 4)):
+        session = SessionData()
+        session.register_symbol("AAA", derived=["1w"])
+        session.start_new_session(today)
+        monday = minutes(range(FIRST, FIRST + 1))
+        session._load_history("AAA", [FIRST], monday)
+        ts = int(monday.ts[100])
+        session.add_bar("AAA", BarData("AAA", ts, 700, 777, 650, 700, 1.0))
+        if today == date(2025, 7, 2):
+            for index in range(FIRST + 2, FIRST + 4):
+                grid = TABLE.grid(index, "1m")
+                session.add_bars_batch(
+                    "AAA", bars.between(int(grid[0]), int(grid[-1]) + 1)
+                )
+                session.start_new_session(
+                    date.fromordinal(719_163 + int(TABLE.dates[index]) + 1), roll=True
+                )
+        else:
+            # A holiday at the end of the week: the week is over with the day before it.
+            session.start_new_session(date(2025, 7, 7), roll=True)
+        (week,) = session.get_bars("AAA", "1w", scope="all")
+        assert week.high == 777
+
+
 def test_a_week_whose_last_day_is_not_played_ends_with_the_next_session() -> None:
     session = SessionData()
     session.register_symbol("AAA", derived=["1w"])
@@ -180,3 +227,23 @@ def test_garbage_later_in_the_week_changes_nothing_before() -> None:
     before = [a for a in answers[0] if a[0][0] != int(TABLE.opens[FIRST])]  # type: ignore[index]  # the week itself ends later
     assert before == [a for a in answers[1] if a[0][0] != int(TABLE.opens[FIRST])]  # type: ignore[index]  # as above
     assert len(before) > 700
+
+
+def test_a_group_follows_symbols_that_come_go_and_come_again() -> None:
+    session = SessionData()
+    group = session.group(["AAA", "BBB"])
+    assert np.isnan(group.latest()["close"]).all()
+    session.register_symbol("AAA")
+    session.start_new_session(date(2025, 7, 1))
+    session.add_bars_batch("AAA", minutes(range(FIRST + 1, FIRST + 2)))
+    last = group.latest()
+    assert last["ts"].tolist() == [int(TABLE.closes[FIRST + 1]) - 60_000_000_000, 0]
+    session.clear_all()
+    session.start_new_session(date(2025, 6, 30))
+    session.add_bars_batch("AAA", minutes(range(FIRST, FIRST + 1))[:1])
+    assert group.latest()["ts"].tolist() == [int(TABLE.opens[FIRST]), 0]
+    derived = session.group(["aaa"], "5m")
+    assert np.isnan(derived.latest()["close"]).all()
+    session.register_symbol("AAA", derived=["5m"])
+    assert derived.symbols == ("AAA",)
+    assert len(derived) == 1

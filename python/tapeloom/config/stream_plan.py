@@ -298,7 +298,11 @@ class _Request:
             ):
                 needs.append(HistoryNeed(interval.text, days[interval]))
             else:
-                text = f"history of {interval.text} bars is left out: they are not stored and cannot be computed"
+                text = (
+                    f"history of {interval.text} bars is left out: they are not stored"
+                )
+                if interval > ONE_DAY:
+                    text += "; a stream of them follows from the history of its base"
                 notes.add("history_dropped", text, symbol)
         return tuple(needs)
 

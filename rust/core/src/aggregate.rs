@@ -89,6 +89,14 @@ impl Aggregator {
         ended.filter(|_| keeps)
     }
 
+    /// The bucket of days or weeks that session `index` is part of.
+    ///
+    /// # Errors
+    /// Those of [`SessionTable::grid`].
+    pub fn group_bucket(&self, table: &SessionTable, index: usize) -> Result<Bucket> {
+        bucket::group_bucket(table, index, self.rule)
+    }
+
     /// Let a bucket of days or weeks go on from the base bars that earlier sessions gave to it.
     pub fn carry(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) {
         self.forming = Forming::fill(bucket, None, bars);

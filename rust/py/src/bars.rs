@@ -140,6 +140,15 @@ impl PyBars {
         }
     }
 
+    /// Number of base bars in the bar that starts at an instant; rows are in order.
+    pub(crate) fn constituents_at(&self, ts: i64) -> Option<i32> {
+        let whole = self.whole();
+        let row = whole.lower_bound(ts);
+        (row < self.rows && whole.ts(row) == ts)
+            .then(|| whole.constituents(row))
+            .flatten()
+    }
+
     /// First row that starts before the row ahead of it.
     pub(crate) fn first_fall(&self) -> Option<usize> {
         *self.asked().fall.get_or_init(|| {

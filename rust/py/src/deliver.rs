@@ -58,11 +58,17 @@ pub(crate) fn deliver(
         for &(source, bar) in &chunk {
             let label = labels.get(source).ok_or_else(|| {
                 BindError::argument(format!(
-                    "a row from {from} on names source {source}, which is none of the {}",
+                    "a row from {from} on names a source that is none of the {}",
                     labels.len()
                 ))
             })?;
-            call.call1((PyBarData::known(py, label, bar, None)?,))?;
+            // The merged columns do not hold how many base bars a derived bar has; its source does.
+            let constituents = if label.get().is_derived {
+                sources[source].get().constituents_at(bar.ts)
+            } else {
+                None
+            };
+            call.call1((PyBarData::known(py, label, bar, constituents)?,))?;
         }
         // A function that is no Python code never looks whether somebody wants to stop.
         py.check_signals()?;

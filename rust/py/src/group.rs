@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use numpy::IntoPyArray;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::bar::Bar;
 use tapeloom_core::series::{Scope, Series};
-use tapeloom_core::store::{Entry, Store};
+use tapeloom_core::store::{Directory, Entry, Store};
 use tapeloom_core::time::Interval;
 
 use crate::error::BindResult;
@@ -18,26 +19,52 @@ use crate::error::BindResult;
 #[derive(Debug)]
 pub(crate) struct PyGroup {
     store: Arc<Store>,
-    /// In the order asked for; `None` for one that nobody keeps.
-    entries: Vec<Option<Arc<Entry>>>,
+    /// Upper-cased, in the order asked for.
+    names: Vec<String>,
+    found: ArcSwap<Found>,
     /// The interval asked for; `None` for the base series.
     interval: Option<Interval>,
     symbols: Py<PyTuple>,
 }
 
+/// Who was kept when it was last looked up.
+#[derive(Debug, Default)]
+struct Found {
+    directory: Arc<Directory>,
+    /// `None` for one that nobody keeps.
+    entries: Vec<Option<Arc<Entry>>>,
+}
+
 impl PyGroup {
     pub(crate) fn new(
         store: Arc<Store>,
-        entries: Vec<Option<Arc<Entry>>>,
+        names: Vec<String>,
         interval: Option<Interval>,
         symbols: Py<PyTuple>,
     ) -> Self {
         Self {
             store,
-            entries,
+            names,
+            found: ArcSwap::default(),
             interval,
             symbols,
         }
+    }
+
+    /// The entries, looked up again when a symbol came, went or got another series.
+    fn found(&self) -> Arc<Found> {
+        let found = self.found.load_full();
+        let directory = self.store.directory();
+        if Arc::ptr_eq(&found.directory, &directory) {
+            return found;
+        }
+        let entries = self.names.iter().map(|name| directory.get(name).cloned());
+        let found = Arc::new(Found {
+            entries: entries.collect(),
+            directory,
+        });
+        self.found.store(found.clone());
+        found
     }
 }
 
@@ -74,7 +101,8 @@ impl PyGroup {
 
     fn latest<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyDict>> {
         self.store.check()?;
-        let bars = newest_of_all(&self.store, &self.entries, self.interval);
+        let found = self.found();
+        let bars = newest_of_all(&self.store, &found.entries, self.interval);
         let bars: Vec<Option<Bar>> = bars.into_iter().map(|bar| Some(bar?.0)).collect();
         let floats = |value: fn(&Bar) -> f64| {
             let all = bars.iter().map(|bar| bar.as_ref().map_or(f64::NAN, value));
@@ -94,10 +122,10 @@ impl PyGroup {
     }
 
     fn __len__(&self) -> usize {
-        self.entries.len()
+        self.names.len()
     }
 
     fn __repr__(&self) -> String {
-        format!("Group({} symbols)", self.entries.len())
+        format!("Group({} symbols)", self.names.len())
     }
 }

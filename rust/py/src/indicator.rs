@@ -18,6 +18,9 @@ use crate::missing::check_sessions;
 use crate::session_table::PySessionTable;
 use crate::sources::{Source, check_threads, grids, read, shared_out};
 
+/// Minutes in a week: no session is longer.
+const MOST_SLOTS: usize = 10_080;
+
 type Pair<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<i32>>);
 
 fn value(field: &str) -> BindResult<Value> {
@@ -108,6 +111,11 @@ pub(crate) fn minute_average<'py>(
 ) -> BindResult<Pair<'py>> {
     check_threads(threads)?;
     let value = value(field)?;
+    if slots > MOST_SLOTS {
+        return Err(BindError::argument(format!(
+            "slots is {slots}; a session has at most {MOST_SLOTS} minutes"
+        )));
+    }
     let table = &table.get().table;
     let beyond = sessions.iter().find(|&&session| session >= table.len());
     if let Some(&session) =

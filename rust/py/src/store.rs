@@ -442,23 +442,16 @@ impl PyStore {
     #[pyo3(signature = (symbols, interval=None))]
     fn _group_of(
         slf: &Bound<'_, Self>,
-        symbols: Vec<Bound<'_, PyAny>>,
+        symbols: Vec<String>,
         interval: Option<&Bound<'_, PyAny>>,
     ) -> BindResult<PyGroup> {
-        let py = slf.py();
-        let mut entries = Vec::with_capacity(symbols.len());
-        for symbol in &symbols {
-            entries.push(Self::with_series(slf, symbol, interval, |kept| {
-                kept.entry.clone()
-            })?);
-        }
         let interval = interval.map(convert::interval).transpose()?;
-        let names = PyTuple::new(py, symbols)?.unbind();
+        let tuple = PyTuple::new(slf.py(), &symbols)?.unbind();
         Ok(PyGroup::new(
             slf.get().store.clone(),
-            entries,
+            symbols,
             interval,
-            names,
+            tuple,
         ))
     }
 

@@ -206,13 +206,7 @@ impl SymbolWriter {
         group: &Range<usize>,
         current: Stretch,
     ) -> Result<()> {
-        let Some(day) = self.aggregators[at].day_at(table, current.start)? else {
-            return Ok(());
-        };
-        let open = table.session_of(current.start).map(|index| table.session(index).open);
-        let Some(bucket) = open.and_then(|open| day.bucket_at(open)) else {
-            return Ok(());
-        };
+        let bucket = self.aggregators[at].group_bucket(table, group.start)?;
         let history = self.series[0].history_rows();
         let mut bars = self.series[0].bars_between(history, bucket.start, current.start);
         let mut grids = Vec::new();
@@ -223,8 +217,11 @@ impl SymbolWriter {
         self.aggregators[at].carry(bucket, bars);
         let rows = self.series[0].session_rows();
         let session = self.series[0].bars_between(rows, bucket.start, bucket.end);
-        let regular = session.into_iter().filter(|bar| day.is_regular(bar.ts));
-        self.aggregators[at].refill(bucket, regular);
+        let is_regular = |bar: &Bar| {
+            let index = table.session_of(bar.ts);
+            index.is_some_and(|index| table.session(index).is_regular(bar.ts))
+        };
+        self.aggregators[at].refill(bucket, session.into_iter().filter(is_regular));
         Ok(())
     }
 
