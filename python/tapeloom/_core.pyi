@@ -464,6 +464,11 @@ class Store:
         scope: str = "session",
     ) -> int:
         """Return the number of bars. O(1)."""
+    def get_forming_bar(self, symbol: str, interval: IntervalLike) -> BarData | None:
+        """Return the derived bar that is still being built, flagged ``PARTIAL``; ``None`` without one. Never part of ``Bars``.
+
+        O(1); the only read that waits for a writer.
+        """
     def get_latest_bars_multi(
         self, symbols: Iterable[str], interval: IntervalLike | None = None
     ) -> dict[str, BarData | None]:

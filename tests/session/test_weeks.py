@@ -10,6 +10,7 @@ import pytest
 import tapeloom
 from tapeloom import BarData, Bars, SessionData
 from tapeloom.calendars import get_session_table
+from tapeloom.errors import TapeloomWarning
 
 TABLE = get_session_table("US_EQUITY")
 FIRST = TABLE.sessions_before((date(2025, 6, 30) - date(1970, 1, 1)).days)
@@ -247,3 +248,29 @@ def test_a_group_follows_symbols_that_come_go_and_come_again() -> None:
     session.register_symbol("AAA", derived=["5m"])
     assert derived.symbols == ("AAA",)
     assert len(derived) == 1
+
+
+def test_the_forming_bar_is_what_has_come_so_far() -> None:
+    session = SessionData()
+    session.register_symbol("AAA", derived=["5m", "1w"])
+    session.start_new_session(date(2025, 7, 1))
+    bars = minutes(range(FIRST + 1, FIRST + 2))
+    assert session.get_forming_bar("AAA", "5m") is None
+    for count in range(1, 12):
+        session.add_bar("AAA", bars[count - 1])
+        five = session.get_forming_bar("AAA", "5m")
+        if count % 5 == 0:
+            assert five is None
+            continue
+        first = count // 5 * 5
+        assert five is not None
+        assert (five.ts, five.constituents) == (int(bars.ts[first]), count - first)
+        assert five.flags & 64
+        assert five.high == bars.high[first:count].max()
+    week = session.get_forming_bar("aaa", "1w")
+    assert week is not None
+    assert (week.constituents, week.low) == (11, bars.low[:11].min())
+    assert session.get_bar_count("AAA", "5m") == 2
+    assert session.get_forming_bar("AAA", "1m") is None
+    with pytest.warns(TapeloomWarning, match="ZZZ is not kept"):
+        assert session.get_forming_bar("ZZZ", "5m") is None

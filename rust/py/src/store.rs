@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::Error;
+use tapeloom_core::aggregate::Derived;
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::{Anchor, Stretch};
@@ -400,6 +401,27 @@ impl PyStore {
             last - first
         })?;
         Ok(found.unwrap_or(0))
+    }
+
+    fn get_forming_bar<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: &Bound<'py, PyAny>,
+    ) -> BindResult<Option<Bound<'py, PyBarData>>> {
+        let py = slf.py();
+        let kept = Self::with_series(slf, symbol, Some(interval), |kept| {
+            let label = kept.label.clone_ref(py);
+            (kept.entry.id, kept.series.interval(), label)
+        })?;
+        let Some((id, wanted, label)) = kept else {
+            return Ok(None);
+        };
+        // The only row that changes is kept by the writer, so this read waits for one.
+        let forming = slf
+            .get()
+            .write(py, |writing| writing.forming_bar(id, wanted))?;
+        let bar = |d: Derived| PyBarData::known(py, &label, d.bar, Some(d.constituents as i32));
+        Ok(forming.map(bar).transpose()?)
     }
 
     #[pyo3(signature = (symbols, interval=None))]
