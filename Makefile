@@ -22,10 +22,10 @@ ENV_READY := $(VENV)/.made-env
 GROUPS_READY := $(VENV)/.made-groups
 BUILD_READY := $(VENV)/.made-build
 
-.PHONY: help setup develop demo test lint bench wheel clean
+.PHONY: help setup develop demo test lint bench bench-rust counts wheel clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(BUILD_READY) $(GROUPS_READY) ## make .venv with the build and all tools
 develop: setup ## the same as setup
@@ -50,6 +50,14 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 
 bench: setup ## measure, with the peers in the same run
 	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only --benchmark-quiet $(BENCH_ARGS)
+
+bench-rust: ## time the rooms of the core with Criterion
+	@$(need_rust)
+	cargo bench -p tapeloom-benches
+
+counts: ## count the instructions of the core's hot paths (needs valgrind)
+	@$(need_rust)
+	python3 benches/count_instructions.py
 
 wheel: $(ENV_READY) ## build a wheel into dist/
 	@$(need_rust)

@@ -94,6 +94,7 @@ pub fn sources(all: &[Arc<Columns>]) -> Vec<Source> {
         to: columns.len(),
         interval: Interval::ONE_MINUTE,
         latest: i64::MAX,
+        known_at: None,
     };
     all.iter().map(source).collect()
 }

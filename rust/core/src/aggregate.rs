@@ -77,16 +77,16 @@ impl Aggregator {
     /// without the bars of the session that stands where these are dropped.
     pub fn begin_session(&mut self, start: i64, keeps: bool) -> Option<Derived> {
         self.day = None;
-        let ended = self.close(start);
         if !keeps {
             self.forming = self.carried.as_deref().copied();
         }
+        let ended = self.close(start);
         // Buckets within a session end with it, whatever the clock says.
         let goes_on =
             |forming: &Forming| forming.bucket.end > start && forming.bucket.start < start;
         self.forming = self.forming.filter(goes_on);
         self.carried = self.forming.map(Box::new);
-        ended.filter(|_| keeps)
+        ended
     }
 
     /// The bucket of days or weeks that session `index` is part of.
@@ -99,7 +99,11 @@ impl Aggregator {
 
     /// Let a bucket of days or weeks go on from the base bars that earlier sessions gave to it.
     pub fn carry(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) {
-        self.forming = Forming::fill(bucket, None, bars);
+        let known = self.carried_into(bucket);
+        let found = Forming::fill(bucket, None, bars);
+        // Of a bucket whose base bars were let go of since, what is left is not the truth.
+        let fewer = known.is_some_and(|known| found.is_none_or(|found| found.count < known.count));
+        self.forming = if fewer { known } else { found };
         self.carried = self.forming.map(Box::new);
     }
 

@@ -29,6 +29,8 @@ pub struct Source {
     pub interval: Interval,
     /// No bar is known later than this: the end of the session. `i64::MAX` where there is none.
     pub latest: i64,
+    /// When each bar from `from` to `to` is known, where that is not one interval after its start.
+    pub known_at: Option<Vec<i64>>,
 }
 
 impl Source {
@@ -41,6 +43,23 @@ impl Source {
                 source,
                 row: self.from + fall,
             });
+        }
+        if let Some(known_at) = &self.known_at {
+            if known_at.len() != ts.len() {
+                return Err(Error::Shape {
+                    column: "known_at",
+                    got: known_at.len(),
+                    expected: ts.len(),
+                });
+            }
+            if let Some(fall) = first_fall(known_at) {
+                return Err(Error::Unsorted {
+                    what: "source",
+                    source,
+                    row: self.from + fall,
+                });
+            }
+            return Ok(());
         }
         let length = self.interval.ns();
         if length.is_none() && self.latest == i64::MAX && !ts.is_empty() {
@@ -72,6 +91,15 @@ impl Loaded {
     fn new(source: Source, position: u32) -> Self {
         let ts = &source.columns.ts[source.from..source.to];
         let (length, latest) = (source.interval.ns(), source.latest);
+        if let Some(known_at) = &source.known_at {
+            let known_at = known_at.iter().map(|&at| at.min(latest)).collect();
+            return Self {
+                length: 0,
+                known_at: Some(known_at),
+                source,
+                position,
+            };
+        }
         let clipped = length.is_none_or(|ns| ts.last().is_some_and(|last| last + ns > latest));
         let known_at = clipped.then(|| {
             let known = |&at: &i64| length.map_or(latest, |ns| (at + ns).min(latest));
@@ -222,6 +250,7 @@ mod tests {
             to: ts.len(),
             interval: interval.parse().unwrap(),
             latest: i64::MAX,
+            known_at: None,
         }
     }
 

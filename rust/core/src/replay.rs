@@ -67,7 +67,17 @@ impl Replay {
     /// # Errors
     /// Those of [`Merge::new`].
     pub fn new(store: Arc<Store>, sources: Vec<(SymbolId, Source)>, close: i64) -> Result<Self> {
-        let (symbols, lanes): (Vec<SymbolId>, Vec<Source>) = sources.into_iter().unzip();
+        let (symbols, mut lanes): (Vec<SymbolId>, Vec<Source>) = sources.into_iter().unzip();
+        let table = store.write().table();
+        for lane in &mut lanes {
+            let ts = &lane.columns.ts[lane.from..lane.to];
+            // What begins at the close or later is not part of this session.
+            lane.to = lane.from + ts.partition_point(|&at| at < close);
+            if let Some(table) = &table {
+                let ts = &lane.columns.ts[lane.from..lane.to];
+                lane.known_at = table.known_at(ts, lane.interval)?;
+            }
+        }
         let rows = symbols
             .into_iter()
             .zip(lanes.iter().map(|lane| lane.columns.clone()))
@@ -149,7 +159,8 @@ impl Replay {
                 Wake::Never => false,
             };
             if woke {
-                changes.sort_by_key(|change| (change.symbol, change.series, change.bar.ts));
+                // All are known at once: the finest interval first, then the configured order.
+                changes.sort_by_key(|change| (change.interval, change.symbol, change.bar.ts));
             }
             if woke || self.progress.bars >= enough {
                 return Ok(self.stop(if woke { changes } else { Vec::new() }, woke));

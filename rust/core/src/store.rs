@@ -215,28 +215,18 @@ impl Store {
         }
     }
 
-    /// Look at one series as of the newest epoch.
+    /// Look at one series as of the newest epoch. Three tries; `None` where it was replaced each time in between.
     #[inline]
-    pub fn look<R>(&self, series: &Series, look: impl Fn(View<'_>) -> R) -> R {
-        loop {
-            for _ in 0..3 {
-                if let Some(seen) = series.look(self.epoch(), &look) {
-                    return seen;
-                }
-            }
-            let _writers_wait = self.writer.lock();
-            if let Some(seen) = series.look(self.epoch(), &look) {
-                return seen;
-            }
-        }
+    pub fn look<R>(&self, series: &Series, look: impl Fn(View<'_>) -> R) -> Option<R> {
+        (0..3).find_map(|_| series.look(self.epoch(), &look))
     }
 
-    /// The newest base bar of a symbol's session as of the newest epoch.
+    /// The newest base bar of a symbol's session as of the newest epoch; the outer `None` as for [`Store::look`].
     #[inline]
-    pub fn latest(&self, entry: &Entry) -> Option<Bar> {
+    pub fn latest(&self, entry: &Entry) -> Option<Option<Bar>> {
         let latest = entry.shared.latest.load();
         if latest.epoch <= self.epoch() {
-            return latest.bar;
+            return Some(latest.bar);
         }
         // It is being published: what counts until then is in the series.
         self.look(entry.base(), |view| {
@@ -247,8 +237,8 @@ impl Store {
 
     /// The newest base bars of several symbols' sessions, all as of one epoch; `None` for each `None`.
     ///
-    /// Three tries without a lock; where a bar came each time in between, one under the writers' lock.
-    pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Vec<Option<Bar>> {
+    /// Three tries; the outer `None` where a bar came each time in between.
+    pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Option<Vec<Option<Bar>>> {
         let mut found = Vec::with_capacity(entries.len());
         let mut try_at = |epoch: u64| {
             found.clear();
@@ -262,24 +252,17 @@ impl Store {
                 latest.epoch <= epoch
             })
         };
-        for _ in 0..3 {
-            if try_at(self.epoch()) {
-                return found;
-            }
-        }
-        let _writers_wait = self.writer.lock();
-        try_at(self.epoch());
-        found
+        (0..3).any(|_| try_at(self.epoch())).then_some(found)
     }
 
     /// Look at several series as of one epoch; the answers in order, `None` for each `None`.
     ///
-    /// Three tries without a lock; where a series was replaced each time in between, one under the writers' lock.
+    /// Three tries; the outer `None` where a series was replaced each time in between.
     pub fn look_at_all<R>(
         &self,
         series: &[Option<&Series>],
         look: impl Fn(View<'_>) -> R,
-    ) -> Vec<Option<R>> {
+    ) -> Option<Vec<Option<R>>> {
         let mut seen = Vec::with_capacity(series.len());
         let mut try_at = |epoch: u64| {
             seen.clear();
@@ -295,14 +278,12 @@ impl Store {
             }
             true
         };
-        for _ in 0..3 {
-            if try_at(self.epoch()) {
-                return seen;
-            }
-        }
-        let _writers_wait = self.writer.lock();
-        try_at(self.epoch());
-        seen
+        (0..3).any(|_| try_at(self.epoch())).then_some(seen)
+    }
+
+    /// Wait until the writer of this moment is done. Who waits must not be attached to an interpreter.
+    pub fn wait_for_writer(&self) {
+        drop(self.writer.lock());
     }
 
     /// `(present, due)` of the current session's base series; `None` without a schedule.

@@ -176,7 +176,7 @@ proptest! {
                 to: ts.len(),
                 columns: Arc::new(Columns { ts, ..Columns::default() }),
                 interval: Interval::minutes(*minutes).unwrap(),
-                latest: i64::MAX,
+                latest: i64::MAX, known_at: None,
             });
         }
         expected.sort_unstable();
@@ -252,7 +252,7 @@ proptest! {
         batch.write().end_session().unwrap();
 
         let (streamed, id) = store(day, completeness);
-        let source = Source { columns: columns(&regular), from: 0, to: regular.len(), interval: Interval::ONE_MINUTE, latest: i64::MAX };
+        let source = Source { columns: columns(&regular), from: 0, to: regular.len(), interval: Interval::ONE_MINUTE, latest: i64::MAX, known_at: None };
         let close = table.session(day as usize).close;
         let mut replay = Replay::new(streamed.clone(), vec![(id, source)], close).unwrap();
         let mut delivered = 0;

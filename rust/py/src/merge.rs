@@ -40,6 +40,7 @@ pub(crate) fn merge_order<'py>(
             to,
             interval: convert::interval(interval)?,
             latest: i64::MAX,
+            known_at: None,
         });
     }
     let (lanes, rows): (Vec<i32>, Vec<i64>) =

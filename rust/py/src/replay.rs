@@ -66,6 +66,7 @@ impl PyReplay {
                     to,
                     interval,
                     latest: close,
+                    known_at: None,
                 },
             ));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schedule::{Anchor, Grid, Stretch};
 use crate::session_table::SessionTable;
 use crate::time::Interval;
@@ -61,7 +61,9 @@ impl Day {
         let base = Arc::new(table.grid(index, rule.base)?);
         let target = match rule.target {
             Interval::Fixed(_) | Interval::Sessions(1) => {
-                Target::Within(Arc::new(table.buckets(index, rule.target, rule.anchor)?))
+                let target = table.buckets(index, rule.target, rule.anchor)?;
+                check_union(&base, &target, rule)?;
+                Target::Within(Arc::new(target))
             }
             Interval::Sessions(_) | Interval::Weeks(_) => {
                 Target::Part(group_bucket(table, index, rule)?)
@@ -94,6 +96,25 @@ impl Day {
                 .map(|slot| bucket_within(&self.base, grid, slot)),
         }
     }
+}
+
+/// Refuse buckets that cut a base bar in two, as an anchor other than the open can.
+pub(super) fn check_union(base: &Grid, target: &Grid, rule: Rule) -> Result<()> {
+    if rule.anchor == Anchor::Session {
+        // Both count from the open, and the one length is a multiple of the other.
+        return Ok(());
+    }
+    let is_whole = |slot: u32| {
+        let bucket = target.bucket_of(base.start_of(slot));
+        bucket.is_some_and(|bucket| base.end_of(slot) <= target.end_of(bucket))
+    };
+    if (0..base.len()).all(is_whole) {
+        return Ok(());
+    }
+    Err(Error::NotDivisible {
+        base: rule.base,
+        target: rule.target,
+    })
 }
 
 /// The bucket of one slot of a target grid.

@@ -376,27 +376,12 @@ fn rows_within(
         })
 }
 
-/// Values folded from left to right; long slices in four lanes, which gives the same for choices and exact sums.
+/// Values folded from left to right, so that even the sign of a zero is that of streaming.
 fn fold(values: &[f64], choose: impl Fn(f64, f64) -> f64) -> f64 {
     let Some((&first, rest)) = values.split_first() else {
         return 0.0;
     };
-    if values.len() < 24 {
-        return rest.iter().fold(first, |a, &b| choose(a, b));
-    }
-    let mut blocks = values.chunks_exact(4);
-    let mut lanes = [0.0; 4];
-    if let Some(block) = blocks.next() {
-        lanes.copy_from_slice(block);
-    }
-    for block in &mut blocks {
-        for (lane, &value) in lanes.iter_mut().zip(block) {
-            *lane = choose(*lane, value);
-        }
-    }
-    let [a, b, c, d] = lanes;
-    let all = choose(choose(a, b), choose(c, d));
-    blocks.remainder().iter().fold(all, |a, &b| choose(a, b))
+    rest.iter().fold(first, |a, &b| choose(a, b))
 }
 
 /// The fold of each `each` values, one after the other; the usual numbers without a loop inside.

@@ -209,6 +209,7 @@ mod tests {
                 to: ts.len(),
                 interval: *interval,
                 latest: 40 * MINUTE,
+                known_at: None,
             });
             let expected: Vec<(u32, i64)> = Merge::new(whole.collect())
                 .unwrap()

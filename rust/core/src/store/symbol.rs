@@ -134,7 +134,12 @@ impl SymbolWriter {
         sessions.dedup();
         self.derive_target(at, table, &sessions, session, epoch)?;
         let rows = self.series[0].session_rows();
-        for bar in self.series[0].bars_between(rows, i64::MIN, i64::MAX) {
+        // A bucket that goes on from history has the session's bars already.
+        let bars = match self.aggregators[at].forming_bucket() {
+            Some(_) => Vec::new(),
+            None => self.series[0].bars_between(rows, i64::MIN, i64::MAX),
+        };
+        for bar in bars {
             let regular = table
                 .session_of(bar.ts)
                 .is_some_and(|index| table.session(index).is_regular(bar.ts));
@@ -148,7 +153,6 @@ impl SymbolWriter {
         if let Some(ended) = self.aggregators[at].close(clock) {
             self.emit(at + 1, &ended, epoch);
         }
-        self.series[at + 1].apply_staged(epoch);
         self.series[at + 1].publish();
         self.entry = Arc::new(Entry {
             id: self.entry.id,
@@ -178,9 +182,15 @@ impl SymbolWriter {
         epoch: u64,
     ) {
         for at in 0..self.aggregators.len() {
-            if let Some(ended) = self.aggregators[at].begin_session(start, roll) {
+            let Some(ended) = self.aggregators[at].begin_session(start, roll) else {
+                continue;
+            };
+            if roll {
                 self.emit(at + 1, &ended, epoch);
-                self.series[at + 1].apply_staged(epoch);
+            } else {
+                // The session's bars go, but not what earlier ones gave to a bucket that has ended since.
+                let bar = (ended.bar, ended.constituents as i32);
+                self.series[at + 1].rewrite_history(|_, _| false, [bar], epoch);
             }
         }
         for ((series, &start), &bars) in self.series.iter_mut().zip(history_starts).zip(expected) {
@@ -436,6 +446,7 @@ impl SymbolWriter {
             series.append(&derived.bar, derived.constituents as i32, epoch);
         } else {
             series.stage(derived.bar, derived.constituents as i32);
+            series.apply_staged(epoch);
         }
         self.dirty = true;
     }

@@ -7,13 +7,14 @@ mod session;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::aggregate::{Day, Rule};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
 use crate::schedule::{Grid, Stretch};
 use crate::session_table::SessionTable;
 use crate::store::symbol::SymbolWriter;
 use crate::store::{
-    Directory, IngestCounts, Policies, Quarantined, Revision, SessionState, SymbolId,
+    Directory, Entry, IngestCounts, Policies, Quarantined, Revision, SessionState, SymbolId,
 };
 use crate::time::Interval;
 
@@ -149,6 +150,11 @@ impl Writer {
         self.clock
     }
 
+    /// The session table.
+    pub(crate) fn table(&self) -> Option<Arc<SessionTable>> {
+        self.table.clone()
+    }
+
     /// Give the store its session table.
     pub fn set_table(&mut self, table: Arc<SessionTable>) {
         self.table = Some(table);
@@ -185,6 +191,9 @@ impl Writer {
                 base: stands,
             });
         }
+        if !derived.is_empty() && interval > Interval::ONE_DAY {
+            return Err(Error::TooCoarse { interval });
+        }
         for &target in derived {
             if target == interval {
                 return Err(Error::SeriesConflict {
@@ -199,10 +208,20 @@ impl Writer {
                     target,
                 });
             }
-            if self.table.is_none() {
+            let Some(table) = &self.table else {
                 return Err(Error::NoSession {
                     what: "derived intervals need a session table",
                 });
+            };
+            // Whether buckets cut base bars in two shows in any session.
+            if let Some(last) = table.len().checked_sub(1) {
+                let anchor = self.policies.anchor;
+                let rule = Rule {
+                    base: interval,
+                    target,
+                    anchor,
+                };
+                Day::new(table, last, rule)?;
             }
         }
         let id = known.unwrap_or(SymbolId(self.symbols.len() as u32));
@@ -272,6 +291,17 @@ impl Writer {
     /// The changes of this instant, in order of arrival.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Where a symbol is kept now.
+    pub fn id_of(&self, symbol: &str) -> Option<SymbolId> {
+        self.directory.get(symbol).map(|entry| entry.id)
+    }
+
+    /// Whether a symbol that was looked up before is still kept where it was.
+    pub fn keeps(&self, entry: &Entry) -> bool {
+        let here = self.symbols.get(entry.id.0 as usize);
+        here.is_some_and(|writer| Arc::ptr_eq(&writer.entry.symbol, &entry.symbol))
     }
 
     /// Counts of one symbol since it is kept.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::aggregate::bucket::{Bucket, Rule, bucket_within, group_bucket};
+use crate::aggregate::bucket::{Bucket, Rule, bucket_within, check_union, group_bucket};
 use crate::aggregate::resample::Request;
 use crate::error::Result;
 use crate::schedule::Grid;
@@ -61,7 +61,9 @@ pub(super) fn plan(
             };
             pieces.push(match target {
                 Interval::Fixed(_) | Interval::Sessions(1) => {
-                    within(&grid, &table.buckets(index, target, request.anchor)?)
+                    let buckets = table.buckets(index, target, request.anchor)?;
+                    check_union(&grid, &buckets, rule)?;
+                    within(&grid, &buckets)
                 }
                 Interval::Sessions(_) | Interval::Weeks(_) => {
                     vec![part_of_group(table, index, rule, &grid, group)?]

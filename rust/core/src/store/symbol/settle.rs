@@ -1,17 +1,26 @@
 //! The consequences of late and corrected bars: rows in place, figures afresh, buckets and history computed again.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::aggregate::resample::{Request, resample};
-use crate::aggregate::{Day, Derived};
+use crate::aggregate::{Bucket, Day, Derived};
 use crate::bar::{Bar, CORRECTED, DERIVED, LATE};
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::schedule::Stretch;
 use crate::session_table::SessionTable;
-use crate::store::symbol::{SymbolWriter, Touched};
+use crate::store::symbol::SymbolWriter;
 use crate::time::Interval;
+
+/// A bucket that has ended and got another base bar, or one with other values.
+struct Reopened {
+    bucket: Bucket,
+    day: Day,
+    /// `LATE`, `CORRECTED` or both.
+    flags: u8,
+}
 
 impl SymbolWriter {
     /// Draw the consequences of late and corrected bars: rows in place, figures afresh, buckets re-opened.
@@ -40,13 +49,26 @@ impl SymbolWriter {
         }
         let Some(table) = table else { return Ok(()) };
         for at in 0..self.aggregators.len() {
+            // One bucket may hold many of them and is computed again once.
+            let mut again: BTreeMap<i64, Reopened> = BTreeMap::new();
+            let mut day: Option<Day> = None;
             for touch in &touched {
-                let Some(day) = self.aggregators[at].day_at(table, touch.bar.ts)? else {
-                    continue;
-                };
-                if let Some((derived, is_correction)) = self.reopen(at, &day, touch, session, clock)
-                {
-                    changed(at + 1, derived, is_correction);
+                if !day.as_ref().is_some_and(|day| day.holds(touch.bar.ts)) {
+                    day = self.aggregators[at].day_at(table, touch.bar.ts)?;
+                }
+                let bucket = day.as_ref().and_then(|day| day.bucket_at(touch.bar.ts));
+                if let Some((bucket, day)) = bucket.zip(day.as_ref()) {
+                    let reopened = again.entry(bucket.start).or_insert_with(|| Reopened {
+                        bucket,
+                        day: day.clone(),
+                        flags: 0,
+                    });
+                    reopened.flags |= if touch.is_correction { CORRECTED } else { LATE };
+                }
+            }
+            for reopened in again.values() {
+                if let Some(derived) = self.reopen(at, reopened, session, clock) {
+                    changed(at + 1, derived, reopened.flags & CORRECTED != 0);
                 }
             }
             self.series[at + 1].apply_staged(epoch);
@@ -58,12 +80,12 @@ impl SymbolWriter {
     fn reopen(
         &mut self,
         at: usize,
-        day: &Day,
-        touch: &Touched,
+        reopened: &Reopened,
         session: (usize, usize),
         clock: i64,
-    ) -> Option<(Derived, bool)> {
-        let bucket = day.bucket_at(touch.bar.ts)?;
+    ) -> Option<Derived> {
+        let Reopened { bucket, day, flags } = reopened;
+        let bucket = *bucket;
         let bars = self.series[0].bars_between(session, bucket.start, bucket.end);
         let regular = bars.into_iter().filter(|bar| day.is_regular(bar.ts));
         let aggregator = &mut self.aggregators[at];
@@ -74,7 +96,7 @@ impl SymbolWriter {
         }
         let mut derived = aggregator.fold(bucket, regular)?;
         let series = &mut self.series[at + 1];
-        derived.bar.flags |= if touch.is_correction { CORRECTED } else { LATE };
+        derived.bar.flags |= flags;
         if let Some(found) = series.find(bucket.start) {
             if found.bar.same_values(&derived.bar)
                 && found.constituents == derived.constituents as i32
@@ -84,7 +106,7 @@ impl SymbolWriter {
             derived.bar.flags |= found.bar.flags & (LATE | CORRECTED);
         }
         series.stage(derived.bar, derived.constituents as i32);
-        Some((derived, touch.is_correction))
+        Some(derived)
     }
 
     fn settle_history(
@@ -181,9 +203,9 @@ impl SymbolWriter {
         let rows = (0..derived.len()).map(|row| (derived.bar(row), derived.constituents[row]));
         let rows: Vec<(Bar, i32)> = rows.filter(|(bar, _)| is_wanted(bar)).collect();
         let fewer = |known: &Bar, count: i32| {
-            let found = rows.binary_search_by_key(&known.ts, |(bar, _)| bar.ts);
             // Of a bar whose base bars were let go of since, what is left is not the truth.
-            target > Interval::ONE_DAY && found.map_or(0, |row| rows[row].1) < count
+            let found = rows.binary_search_by_key(&known.ts, |(bar, _)| bar.ts);
+            found.map_or(0, |row| rows[row].1) < count
         };
         let stale = |bar: &Bar, count: i32| {
             bar.flags & DERIVED != 0 && is_wanted(bar) && !fewer(bar, count)
