@@ -18,6 +18,8 @@ pub use loaded::{LoadedCounts, missing_runs};
 pub struct Presence {
     grid: Arc<Grid>,
     words: Box<[AtomicU64]>,
+    /// A reader at an earlier epoch must not use this one.
+    since_epoch: u64,
 }
 
 /// A run of expected bars that did not come: slots `[first, end)`.
@@ -37,7 +39,24 @@ impl Presence {
         let words = (0..(grid.len() as usize).div_ceil(64))
             .map(|_| AtomicU64::new(0))
             .collect();
-        Self { grid, words }
+        Self {
+            grid,
+            words,
+            since_epoch: 0,
+        }
+    }
+
+    /// The same for readers from an epoch on.
+    pub(crate) fn since(self, epoch: u64) -> Self {
+        Self {
+            since_epoch: epoch,
+            ..self
+        }
+    }
+
+    /// The first epoch of the session it belongs to.
+    pub(crate) fn since_epoch(&self) -> u64 {
+        self.since_epoch
     }
 
     /// The expected bars.

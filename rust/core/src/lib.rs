@@ -35,6 +35,8 @@ pub mod gap;
 pub mod indicator;
 pub mod merge;
 pub mod metrics;
+#[cfg(all(test, loom))]
+mod models;
 mod published;
 pub mod replay;
 pub mod schedule;

@@ -462,6 +462,21 @@ mod tests {
     }
 
     #[test]
+    fn a_roll_before_publishing_shows_an_earlier_epoch_nothing_newer() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        for (rows, epoch) in [(0..10, 1), (10..20, 2), (20..20_000, 3)] {
+            rows.for_each(|ts| writer.append(&bar(ts), 0, epoch));
+            if epoch < 3 {
+                writer.publish();
+            }
+        }
+        let series = writer.series();
+        assert!(series.snapshot(1).is_none());
+        let newest = series.snapshot(2).unwrap();
+        assert_eq!(stamps(&newest, Scope::All), (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_session_rolls_into_history_and_history_is_trimmed() {
         let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
         for day in 0..5_i64 {

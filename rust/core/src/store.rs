@@ -200,16 +200,18 @@ impl Store {
         })
     }
 
-    /// Snapshot of one series as of the newest epoch.
+    /// Snapshot of one series as of the newest epoch. Three tries without a lock, then one under the writers' lock.
     pub fn snapshot(&self, series: &Series) -> Snapshot {
-        loop {
-            for _ in 0..3 {
-                if let Some(taken) = series.snapshot(self.epoch()) {
-                    return taken;
-                }
-            }
-            let _writers_wait = self.writer.lock();
+        for _ in 0..3 {
             if let Some(taken) = series.snapshot(self.epoch()) {
+                return taken;
+            }
+        }
+        let _writers_wait = self.writer.lock();
+        loop {
+            // Only a writer that failed half-way leaves a series that is newer than the newest epoch.
+            let taken = series.snapshot(self.epoch());
+            if let Some(taken) = taken.or_else(|| series.snapshot(u64::MAX)) {
                 return taken;
             }
         }
@@ -288,17 +290,33 @@ impl Store {
 
     /// `(present, due)` of the current session's base series; `None` without a schedule.
     pub fn presence_counts(&self, entry: &Entry) -> Option<(u32, u32)> {
-        // The clock first: bits set after it belong to bars that are not due at it.
-        let clock = self.clock();
-        entry.presence().map(|presence| presence.counts(clock))
+        self.presence_by_clock(entry)
+            .map(|(clock, presence)| presence.counts(clock))
+    }
+
+    /// A clock and the presence of the session it belongs to.
+    fn presence_by_clock(&self, entry: &Entry) -> Option<(i64, Arc<Presence>)> {
+        let look = || {
+            // The clock before the presence: bits set after it belong to bars that are not due at it. The epoch before
+            // both: a session that starts later shows its presence before its clock.
+            let (epoch, clock) = (self.epoch(), self.clock());
+            let presence = entry.presence();
+            let is_out = presence.as_ref().is_none_or(|p| p.since_epoch() <= epoch);
+            is_out.then(|| presence.map(|presence| (clock, presence)))
+        };
+        for _ in 0..3 {
+            if let Some(found) = look() {
+                return found;
+            }
+        }
+        let _writers_wait = self.writer.lock();
+        look().flatten()
     }
 
     /// Missing runs of the current session's base series.
     pub fn missing(&self, entry: &Entry) -> Vec<MissingRun> {
-        let clock = self.clock();
-        entry
-            .presence()
-            .map(|presence| presence.missing(clock))
+        self.presence_by_clock(entry)
+            .map(|(clock, presence)| presence.missing(clock))
             .unwrap_or_default()
     }
 

@@ -3,7 +3,7 @@
 //! Under `cfg(loom)` everything here comes from loom, which tries every order in which threads may see each other's
 //! writes. Swapped pointers become a pointer behind a lock there: what `arc-swap` does inside is trusted.
 //!
-//! [`order!`] names each ordering that readers rely on. The models weaken one name after the other and must notice.
+//! `order!` names each ordering that readers rely on. The models weaken one name after the other and must notice.
 
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};

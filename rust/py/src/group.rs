@@ -72,14 +72,31 @@ impl PyGroup {
 type Counted = (Bar, Option<i32>);
 
 /// The newest bar of each symbol's session, all as of one epoch; of the base series unless an interval is named.
+///
+/// Bars that come at each look are waited for, detached.
 pub(crate) fn newest_of_all(
+    py: Python<'_>,
     store: &Store,
     entries: &[Option<Arc<Entry>>],
     interval: Option<Interval>,
-) -> Vec<Option<Counted>> {
+) -> BindResult<Vec<Option<Counted>>> {
+    loop {
+        store.check()?;
+        if let Some(newest) = look_at_newest(store, entries, interval) {
+            return Ok(newest);
+        }
+        py.detach(|| store.wait_for_writer());
+    }
+}
+
+fn look_at_newest(
+    store: &Store,
+    entries: &[Option<Arc<Entry>>],
+    interval: Option<Interval>,
+) -> Option<Vec<Option<Counted>>> {
     let Some(interval) = interval else {
-        let bars = store.latest_of_all(entries).into_iter();
-        return bars.map(|bar| Some((bar?, None))).collect();
+        let bars = store.latest_of_all(entries)?.into_iter();
+        return Some(bars.map(|bar| Some((bar?, None))).collect());
     };
     let series: Vec<Option<&Series>> = entries
         .iter()
@@ -88,8 +105,8 @@ pub(crate) fn newest_of_all(
     let bars = store.look_at_all(&series, |view| {
         let (first, last) = view.scope(Scope::Session);
         (last > first).then(|| (view.bar(last - 1), view.constituents(last - 1)))
-    });
-    bars.into_iter().map(Option::flatten).collect()
+    })?;
+    Some(bars.into_iter().map(Option::flatten).collect())
 }
 
 #[pymethods]
@@ -100,9 +117,8 @@ impl PyGroup {
     }
 
     fn latest<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyDict>> {
-        self.store.check()?;
         let found = self.found();
-        let bars = newest_of_all(&self.store, &found.entries, self.interval);
+        let bars = newest_of_all(py, &self.store, &found.entries, self.interval)?;
         let bars: Vec<Option<Bar>> = bars.into_iter().map(|bar| Some(bar?.0)).collect();
         let floats = |value: fn(&Bar) -> f64| {
             let all = bars.iter().map(|bar| bar.as_ref().map_or(f64::NAN, value));

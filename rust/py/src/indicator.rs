@@ -195,18 +195,17 @@ pub(crate) fn rolling_average<'py>(
     }
     let mut means = vec![0.0; rows * (columns + 1)];
     let mut used = vec![0; rows * (columns + 1)];
-    py.detach(|| {
-        for row in 0..rows {
-            let range = row * (columns + 1)..(row + 1) * (columns + 1);
-            indicator::rolling_average(
-                &cells[row * columns..(row + 1) * columns],
-                days,
-                skip.as_deref(),
-                &mut means[range.clone()],
-                &mut used[range],
-            );
-        }
-    });
+    // Attached: another thread might write the values meanwhile.
+    for row in 0..rows {
+        let range = row * (columns + 1)..(row + 1) * (columns + 1);
+        indicator::rolling_average(
+            &cells[row * columns..(row + 1) * columns],
+            days,
+            skip.as_deref(),
+            &mut means[range.clone()],
+            &mut used[range],
+        );
+    }
     Ok((
         matrix(py, means, rows, columns + 1)?,
         matrix(py, used, rows, columns + 1)?,
@@ -264,21 +263,20 @@ pub(crate) fn rolling_extreme<'py>(
             columns + 1
         }
     ];
-    py.detach(|| {
-        let mut scratch = Default::default();
-        for row in 0..rows {
-            let range = row * (columns + 1)..(row + 1) * (columns + 1);
-            let cells = &cells[row * columns..(row + 1) * columns];
-            let extremes = &mut extremes[range.clone()];
-            if positions {
-                indicator::rolling_extreme(cells, &starts, kind, extremes, &mut found[range]);
-            } else if is_even {
-                indicator::moving_extreme(cells, days, kind, extremes, &mut scratch);
-            } else {
-                indicator::rolling_extreme(cells, &starts, kind, extremes, &mut found);
-            }
+    // Attached, as above.
+    let mut scratch = Default::default();
+    for row in 0..rows {
+        let range = row * (columns + 1)..(row + 1) * (columns + 1);
+        let cells = &cells[row * columns..(row + 1) * columns];
+        let extremes = &mut extremes[range.clone()];
+        if positions {
+            indicator::rolling_extreme(cells, &starts, kind, extremes, &mut found[range]);
+        } else if is_even {
+            indicator::moving_extreme(cells, days, kind, extremes, &mut scratch);
+        } else {
+            indicator::rolling_extreme(cells, &starts, kind, extremes, &mut found);
         }
-    });
+    }
     let found = positions
         .then(|| matrix(py, found, rows, columns + 1))
         .transpose()?;

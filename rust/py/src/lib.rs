@@ -29,7 +29,8 @@ mod store;
 use pyo3::prelude::*;
 
 /// Core of tapeloom.
-#[pymodule]
+// Objects that are used again and NumPy views rest on the interpreter's lock.
+#[pymodule(gil_used = true)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::make_panics_ordinary(module.py())?;
     module.add_class::<interval::PyInterval>()?;

@@ -20,15 +20,18 @@ pub(crate) fn array<T: Element>(py: Python<'_>, rows: usize) -> PyResult<Bound<'
     if rows < FEWEST_ROWS {
         return Ok(PyArray1::zeros(py, rows, false));
     }
-    let mut kept = KEPT.lock();
-    let fits = |held: &Py<PyAny>| {
-        is_unshared(py, held)
-            && held
-                .bind(py)
-                .cast::<PyArray1<T>>()
-                .is_ok_and(|array| (rows..=2 * rows).contains(&array.len()))
+    // Who drops an array may run anything, and come back here: nothing is dropped and nobody is asked under the lock.
+    let Some(mut kept) = KEPT.try_lock().map(|mut kept| std::mem::take(&mut *kept)) else {
+        return Ok(PyArray1::zeros(py, rows, false));
     };
-    let whole = match kept.iter().position(fits) {
+    let mut free = None;
+    for (at, held) in kept.iter().enumerate() {
+        if fits::<T>(py, held, rows)? {
+            free = Some(at);
+            break;
+        }
+    }
+    let whole = match free {
         // To the end of the list: the oldest leave first.
         Some(at) => kept.remove(at).into_bound(py),
         // Made by NumPy, which asks the system for large pages.
@@ -41,11 +44,26 @@ pub(crate) fn array<T: Element>(py: Python<'_>, rows: usize) -> PyResult<Bound<'
         bytes += size.unwrap_or(MOST_BYTES);
         bytes > MOST_BYTES
     });
-    if let Some(most) = most {
-        let dropped = kept.len() - most;
-        kept.drain(..dropped);
-    }
+    let rest = kept.split_off(most.map_or(0, |most| kept.len() - most));
     drop(kept);
+    let before = KEPT
+        .try_lock()
+        .map(|mut list| std::mem::replace(&mut *list, rest));
+    drop(before);
     let first = PySlice::new(py, 0, rows as isize, 1);
     Ok(whole.get_item(first)?.cast_into::<PyArray1<T>>()?)
+}
+
+/// Whether nobody else can come by an array that has room enough, but not far too much.
+fn fits<T: Element>(py: Python<'_>, held: &Py<PyAny>, rows: usize) -> PyResult<bool> {
+    let array = held.bind(py);
+    let has_room = array
+        .cast::<PyArray1<T>>()
+        .is_ok_and(|array| (rows..=2 * rows).contains(&array.len()));
+    if !has_room || !is_unshared(py, held) {
+        return Ok(false);
+    }
+    // A weak reference is none that counts, but it can become one.
+    let weak = py.import("_weakref")?.getattr("getweakrefcount")?;
+    Ok(weak.call1((array,))?.extract::<usize>()? == 0)
 }

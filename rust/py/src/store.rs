@@ -14,7 +14,7 @@ use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::{Anchor, Stretch};
 use tapeloom_core::series::Scope;
-use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store, SymbolId};
+use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
@@ -28,8 +28,8 @@ use crate::session_table::PySessionTable;
 use answers::{
     Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, policy, report, runs,
 };
-use find::Known;
 pub(crate) use find::label_all;
+use find::{Known, unknown};
 
 /// See `_core.pyi`.
 #[pyclass(frozen, subclass, name = "Store", module = "tapeloom._core")]
@@ -176,20 +176,25 @@ impl PyStore {
             && data.get().start().is_some()
         {
             let data = data.get();
-            let id = this.with_exact(symbol, None, |kept| {
+            let entry = this.with_exact(symbol, None, |kept| {
                 let is_same = *data.symbol() == kept.entry.symbol
                     && data.interval() == kept.series.interval();
-                is_same.then_some(kept.entry.id)
+                is_same.then(|| kept.entry.clone())
             })?;
-            if let Some(Some(id)) = id {
+            if let Some(Some(entry)) = entry {
                 let mut offered = data.bar();
                 let outcome = this.write(py, |writing| {
-                    if writing.has_session() && offered.flags & IMPORTED == 0 {
-                        offered.flags |= STREAMED;
-                    }
-                    writing.offer(id, offered)
-                })??;
-                return Ok(outcome_of(py, outcome)?);
+                    // The store may have been emptied since the symbol was looked up.
+                    writing.keeps(&entry).then(|| {
+                        if writing.has_session() && offered.flags & IMPORTED == 0 {
+                            offered.flags |= STREAMED;
+                        }
+                        writing.offer(entry.id, offered)
+                    })
+                })?;
+                if let Some(outcome) = outcome {
+                    return Ok(outcome_of(py, outcome?)?);
+                }
             }
         }
         // Aliases, first bars, wall times: resolved in Python, then offered again.
@@ -219,7 +224,7 @@ impl PyStore {
         }
         let (columns, from, to) = bars.get().columns();
         let streamed = self.store.session().date.is_some();
-        let id = entry.id;
+        let symbol = symbol.to_owned();
         let store = self.store.clone();
         let done = py.detach(move || {
             let mut rows = columns.take(&(from..to).collect::<Vec<_>>());
@@ -230,7 +235,9 @@ impl PyStore {
                     .for_each(|flags| *flags |= STREAMED);
             }
             store.check()?;
-            store.write().offer_batch(id, &rows, on_invalid)
+            let mut writing = store.write();
+            let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
+            Ok::<_, BindError>(writing.offer_batch(id, &rows, on_invalid)?)
         })?;
         Ok(report(done))
     }
@@ -242,14 +249,16 @@ impl PyStore {
         sessions: Vec<usize>,
         bars: &Bound<'_, PyBars>,
     ) -> BindResult<Report> {
-        let id = self.entry(symbol)?.id;
         let interval = bars.get().interval();
         let (columns, from, to) = bars.get().columns();
+        let symbol = symbol.to_owned();
         let store = self.store.clone();
         let done = py.detach(move || {
             let rows = columns.take(&(from..to).collect::<Vec<_>>());
             store.check()?;
-            store.write().load_history(id, interval, &sessions, &rows)
+            let mut writing = store.write();
+            let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
+            Ok::<_, BindError>(writing.load_history(id, interval, &sessions, &rows)?)
         })?;
         Ok(report(done))
     }
@@ -305,12 +314,18 @@ impl PyStore {
         let py = slf.py();
         if scope == Scope::Session && interval.is_none() {
             let store = &slf.get().store;
-            let found = Self::with_series(slf, symbol, None, |kept| {
-                let bar = store.latest(kept.entry);
-                bar.map(|bar| PyBarData::known(py, kept.label, bar, None))
-                    .transpose()
-            })?;
-            return Ok(found.transpose()?.flatten());
+            loop {
+                let found = Self::with_series(slf, symbol, None, |kept| {
+                    let bar = store.latest(kept.entry)?;
+                    let data = bar.map(|bar| PyBarData::known(py, kept.label, bar, None));
+                    Some(data.transpose())
+                })?;
+                match found {
+                    None => return Ok(None),
+                    Some(Some(bar)) => return Ok(bar?),
+                    Some(None) => slf.get().let_writer_finish(py)?,
+                }
+            }
         }
         let found = Self::look(slf, symbol, interval, |view, label| {
             Self::newest(py, view, label, scope)
@@ -411,15 +426,17 @@ impl PyStore {
         let py = slf.py();
         let kept = Self::with_series(slf, symbol, Some(interval), |kept| {
             let label = kept.label.clone_ref(py);
-            (kept.entry.id, kept.series.interval(), label)
+            (kept.entry.clone(), kept.series.interval(), label)
         })?;
-        let Some((id, wanted, label)) = kept else {
+        let Some((entry, wanted, label)) = kept else {
             return Ok(None);
         };
         // The only row that changes is kept by the writer, so this read waits for one.
-        let forming = slf
-            .get()
-            .write(py, |writing| writing.forming_bar(id, wanted))?;
+        let forming = slf.get().write(py, |writing| {
+            let kept = writing.keeps(&entry);
+            kept.then(|| writing.forming_bar(entry.id, wanted))
+                .flatten()
+        })?;
         let bar = |d: Derived| PyBarData::known(py, &label, d.bar, Some(d.constituents as i32));
         Ok(forming.map(bar).transpose()?)
     }
@@ -451,7 +468,7 @@ impl PyStore {
             }
         }
         let interval = interval.map(convert::interval).transpose()?;
-        let bars = newest_of_all(&slf.get().store, &entries, interval);
+        let bars = newest_of_all(py, &slf.get().store, &entries, interval)?;
         for (label, bar) in labels.iter().zip(bars) {
             let bar = bar
                 .map(|(bar, constituents)| PyBarData::known(py, label, bar, constituents))
@@ -497,9 +514,9 @@ impl PyStore {
         let Some(table) = self.exchange().table.clone() else {
             return Ok((0, 0, Vec::new()));
         };
-        let id = entry.id;
-        let sessions = self.write(py, |writing| writing.history_sessions(id).to_vec())?;
-        let all = self.store.history_presence(&entry, &table, &sessions)?;
+        let sessions = self._history_sessions(py, symbol)?;
+        let store = &self.store;
+        let all = py.detach(|| store.history_presence(&entry, &table, &sessions))?;
         let counts = all.iter().map(|presence| presence.counts(i64::MAX));
         let (present, due) = counts.fold((0, 0), |(present, due), (p, d)| (present + p, due + d));
         let missing: Vec<MissingRun> = all
@@ -510,8 +527,9 @@ impl PyStore {
     }
 
     fn _history_sessions(&self, py: Python<'_>, symbol: &str) -> BindResult<Vec<usize>> {
-        let id = self.entry(symbol)?.id;
-        self.write(py, |writing| writing.history_sessions(id).to_vec())
+        self.write_symbol(py, symbol, |writing, id| {
+            writing.history_sessions(id).to_vec()
+        })
     }
 
     fn _session_counts(&self, symbol: &str) -> BindResult<(u64, u64, u64, u64)> {
@@ -525,8 +543,7 @@ impl PyStore {
     }
 
     fn _counts(&self, py: Python<'_>, symbol: &str) -> BindResult<Counts> {
-        let id = self.entry(symbol)?.id;
-        self.write(py, |writing| counts(&writing.counts(id)))
+        self.write_symbol(py, symbol, |writing, id| counts(&writing.counts(id)))
     }
 
     fn _revisions<'py>(
@@ -535,8 +552,7 @@ impl PyStore {
         symbol: &str,
     ) -> BindResult<Vec<(Bound<'py, PyBarData>, Bound<'py, PyBarData>)>> {
         let entry = self.entry(symbol)?;
-        let id: SymbolId = entry.id;
-        let revisions = self.write(py, |writing| writing.revisions(id).to_vec())?;
+        let revisions = self.write_symbol(py, symbol, |w, id| w.revisions(id).to_vec())?;
         let exchange = self.exchange();
         let data = |bar, interval| {
             let label = PyLabel::new(py, entry.symbol.clone(), interval, false, exchange.clone())?;

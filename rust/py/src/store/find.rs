@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustc_hash::FxBuildHasher;
 use tapeloom_core::series::{Scope, Series, View};
-use tapeloom_core::store::{Entry, Writing};
+use tapeloom_core::store::{Entry, SymbolId, Writing};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
@@ -79,6 +79,14 @@ pub(super) struct Kept<'a> {
     pub(super) label: &'a Py<PyLabel>,
 }
 
+/// A symbol that nobody keeps, or not any more.
+pub(super) fn unknown(symbol: &str) -> BindError {
+    BindError::Named(
+        "UnknownSymbolError",
+        format!("symbol {symbol} is not registered"),
+    )
+}
+
 /// Labels of all series of a symbol.
 pub(crate) fn label_all(
     py: Python<'_>,
@@ -115,13 +123,29 @@ impl PyStore {
         Ok(py.detach(|| job(&mut self.store.write())))
     }
 
+    /// Write about one symbol, which is looked up while nobody else writes: the store may just have been emptied.
+    pub(super) fn write_symbol<T: Send>(
+        &self,
+        py: Python<'_>,
+        symbol: &str,
+        job: impl FnOnce(&mut Writing<'_>, SymbolId) -> T + Send,
+    ) -> BindResult<T> {
+        let done = self.write(py, |writing| {
+            let id = writing.id_of(symbol)?;
+            Some(job(writing, id))
+        })?;
+        done.ok_or_else(|| unknown(symbol))
+    }
+
+    /// A writer replaced a series at each look: let it finish, while other Python threads run.
+    pub(crate) fn let_writer_finish(&self, py: Python<'_>) -> BindResult<()> {
+        py.detach(|| self.store.wait_for_writer());
+        Ok(self.store.check()?)
+    }
+
     pub(super) fn entry(&self, symbol: &str) -> BindResult<Arc<Entry>> {
-        self.store.directory().get(symbol).cloned().ok_or_else(|| {
-            BindError::Named(
-                "UnknownSymbolError",
-                format!("symbol {symbol} is not registered"),
-            )
-        })
+        let entry = self.store.directory().get(symbol).cloned();
+        entry.ok_or_else(|| unknown(symbol))
     }
 
     /// Do a job with the series of this very name, `None` when nobody keeps it.
@@ -204,9 +228,16 @@ impl PyStore {
         look: impl Fn(View<'_>, &Py<PyLabel>) -> R,
     ) -> BindResult<Option<R>> {
         let store = &slf.get().store;
-        Self::with_series(slf, symbol, interval, |kept| {
-            store.look(kept.series, |view| look(view, kept.label))
-        })
+        loop {
+            let seen = Self::with_series(slf, symbol, interval, |kept| {
+                store.look(kept.series, |view| look(view, kept.label))
+            })?;
+            match seen {
+                Some(None) => slf.get().let_writer_finish(slf.py())?,
+                Some(Some(seen)) => return Ok(Some(seen)),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// The newest bar of a scope.

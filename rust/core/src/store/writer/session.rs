@@ -12,8 +12,9 @@ use crate::time::Interval;
 impl Writer {
     /// Presence over the current session's grid; none without a schedule.
     pub(super) fn new_presence(&mut self, interval: Interval) -> Option<Arc<Presence>> {
+        let epoch = self.epoch;
         self.grid(interval)
-            .map(|grid| Arc::new(Presence::new(grid)))
+            .map(|grid| Arc::new(Presence::new(grid).since(epoch)))
     }
 
     /// The current session's grid of an interval; none without a schedule, and for bars longer than a session, of which

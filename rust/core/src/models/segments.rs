@@ -1,0 +1,85 @@
+//! One segment and one series: rows are published whole, and a roll takes nothing from who reads.
+
+use std::sync::Arc;
+
+use super::{bar, explore, rows};
+use crate::bar::Bar;
+use crate::segment::Segment;
+use crate::series::{Scope, SeriesWriter};
+use crate::time::Interval;
+
+#[test]
+fn a_reader_sees_whole_published_rows_only() {
+    explore("publish and read", || {
+        let segment = Arc::new(Segment::with_capacity(2, true));
+        let reader = {
+            let segment = segment.clone();
+            loom::thread::spawn(move || {
+                let seen = segment.len();
+                for row in 0..seen {
+                    let expected = Bar {
+                        flags: 3,
+                        ..bar(row as i64, 1.0 + row as f64)
+                    };
+                    assert_eq!(segment.bar(row), expected);
+                    assert_eq!(segment.constituents(row), Some(5));
+                    assert_eq!(segment.epoch(row), 7);
+                }
+                assert!(segment.len() >= seen, "a length never shrinks");
+            })
+        };
+        for row in 0..2 {
+            let new = Bar {
+                flags: 3,
+                ..bar(row as i64, 1.0 + row as f64)
+            };
+            segment.write(row, &new, 5, 7);
+            segment.publish(row + 1);
+        }
+        reader.join().unwrap();
+    });
+}
+
+/// What a reader gets while `appended` rows follow the first four, published one by one or at once.
+fn roll(name: &str, appended: i64, at_once: bool) {
+    let price = |minute: i64| 1.0 + minute as f64;
+    explore(name, move || {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        for minute in 0..4 {
+            writer.append(&bar(minute, price(minute)), 0, 1);
+        }
+        writer.publish();
+        let series = writer.series().clone();
+        let reader = loom::thread::spawn(move || {
+            let held = series.snapshot(1).unwrap();
+            let before = rows(&held, Scope::All);
+            let later = rows(&series.snapshot(1).unwrap(), Scope::All);
+            let expected: Vec<_> = (0..4 + appended).map(|m| (m, price(m))).collect();
+            assert!(before.len() >= 4 && later.len() >= before.len());
+            assert_eq!(later, expected[..later.len()]);
+            assert_eq!(before, expected[..before.len()]);
+            assert_eq!(rows(&held, Scope::All), before, "a snapshot never changes");
+            if at_once {
+                assert!([4, expected.len()].contains(&later.len()), "half a batch");
+            }
+        });
+        for minute in 4..4 + appended {
+            writer.append(&bar(minute, price(minute)), 0, 1);
+            if !at_once {
+                writer.publish();
+            }
+        }
+        writer.publish();
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn a_roll_leaves_a_reader_its_rows() {
+    roll("roll while reading", 3, false);
+}
+
+#[test]
+fn rows_that_are_not_published_stay_hidden_over_rolls() {
+    roll("roll before publishing", 5, true);
+}
