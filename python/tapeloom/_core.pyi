@@ -610,7 +610,7 @@ class Batch:
         """Derived bars emitted since the session began."""
     @property
     def bars(self) -> list[BarData]:
-        """The bars, per symbol in configured order: base first, then derived, finest first."""
+        """The bars: the finest interval first, then the symbols in configured order."""
     def each(self, call: Callable[[Any, BarData], object], session: Any) -> None:
         """Call a function with ``session`` and each new bar, made on delivery."""
     @property

@@ -63,7 +63,6 @@ def _replay_session(
     known: dict[int, list[Item]] = {}
     for symbol, stream in streams.items():
         bars = {bar.ts: bar for bar in stream if bar.ts in grid}
-        # One symbol after the other, base before derived and these ascending: each instant's list is in order at once.
         for ts in sorted(bars):
             known.setdefault(known_at(ts, step, day), []).append(
                 Item(symbol, base, bars[ts])
@@ -75,4 +74,12 @@ def _replay_session(
                 day, bars, step, interval_ns(interval), completeness=completeness
             ):
                 known.setdefault(coarse.end, []).append(Item(symbol, interval, coarse))
-    return [Batch(ts, known[ts]) for ts in sorted(known)]
+
+    # The finest interval first, then the symbols as they were given: the sort keeps their order.
+    def length(interval: str) -> int:
+        return interval_ns(interval) or day.close - day.open
+
+    return [
+        Batch(ts, sorted(known[ts], key=lambda item: length(item.interval)))
+        for ts in sorted(known)
+    ]

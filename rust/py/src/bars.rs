@@ -250,6 +250,16 @@ impl PyBars {
                 one.symbol, one.interval, other.symbol, other.interval
             )));
         }
+        if let Some(other) = parts
+            .iter()
+            .map(|part| part.get().label())
+            .find(|other| other.is_derived != one.is_derived)
+        {
+            return Err(BindError::argument(format!(
+                "parts differ: some {} {} bars are derived and some are not",
+                other.symbol, other.interval
+            )));
+        }
         let slices: Vec<Slice> = parts
             .iter()
             .flat_map(|part| part.get().parts.all())
