@@ -13,7 +13,7 @@ BENCH_ARGS :=
 
 PYTHON_NAMES := python3 python3.14 python3.13 python3.12 python3.11 python
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) $(shell find rust -name '*.rs' -o -name Cargo.toml)
-CHECKED := python tests benches examples docs README.md
+CHECKED := python tests benches examples tools docs README.md
 
 # A fresh rustup install is on the path only after the next login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -22,7 +22,7 @@ ENV_READY := $(VENV)/.made-env
 GROUPS_READY := $(VENV)/.made-groups
 BUILD_READY := $(VENV)/.made-build
 
-.PHONY: help setup develop demo test lint bench bench-rust counts wheel clean
+.PHONY: help setup develop demo test lint bench bench-rust counts models sanitize wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,8 +33,9 @@ develop: setup ## the same as setup
 demo: $(BUILD_READY) ## write a small made-up market and run a backtest over it
 	@$(BIN)/tapeloom demo --out $(DEMO)
 
-test: setup ## run all tests: Rust, Python, one smoke round of the benchmarks
+test: setup ## run all tests: Rust, its thread models, Python, one smoke round of the benchmarks
 	cargo test -p tapeloom-core
+	python3 tools/ordering_mutants.py
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
 lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
@@ -58,6 +59,15 @@ bench-rust: ## time the rooms of the core with Criterion
 counts: ## count the instructions of the core's hot paths (needs valgrind)
 	@$(need_rust)
 	python3 benches/count_instructions.py
+
+models: ## try every order of the core's threads with loom, then weaken each ordering
+	@$(need_rust)
+	python3 tools/ordering_mutants.py
+
+sanitize: ## run the core's tests under ThreadSanitizer and AddressSanitizer
+	@$(need_rust)
+	@mkdir -p docs/results
+	@sh tools/sanitize.sh >docs/results/sanitize.md; status=$$?; cat docs/results/sanitize.md; exit $$status
 
 wheel: $(ENV_READY) ## build a wheel into dist/
 	@$(need_rust)

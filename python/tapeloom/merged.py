@@ -298,7 +298,7 @@ def _merged_pieces(
             if piece is None:
                 merging.end()
             else:
-                merging.feed(piece)
+                _feed(merging, piece, begun[needs][0])
             continue
         columns = merging.take(room)
         found = len(columns[0])
@@ -310,6 +310,18 @@ def _merged_pieces(
             taken, room = [], rows
         if not found:
             return
+
+
+def _feed(merging: PiecewiseMerge, piece: Bars, symbol: str) -> None:
+    try:
+        merging.feed(piece)
+    except ArgumentError as error:
+        row = error.facts.get("row")
+        if row is None:
+            text = f"{symbol}: {error}"
+        else:
+            text = f"{symbol} {piece.interval} is not in order: row {row} begins before the row above it"
+        raise ArgumentError(text, symbol=symbol, **error.facts) from error
 
 
 def _joined(parts: Sequence[_Columns]) -> _Columns:

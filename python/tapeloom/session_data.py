@@ -357,7 +357,7 @@ class SessionData(Store):
         base_interval
             Interval of the bars that will come; fixed from then on. ``None`` means the one that stands, or ``1m``.
         derived
-            Coarser intervals to compute, up to one session.
+            Coarser intervals to compute, any that the base divides.
 
         Raises
         ------

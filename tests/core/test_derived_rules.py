@@ -28,7 +28,7 @@ MONDAY = US.sessions_before((date(2025, 6, 30) - date(1970, 1, 1)).days)
 
 
 def bars_at(ts: NDArray[np.int64], interval: str = "1m", table: object = US) -> Bars:
-    price = np.arange(ts.size) % 7 + 100.0
+    price: NDArray[np.float64] = (np.arange(ts.size) % 7).astype(np.float64) + 100
     return Bars.from_columns(
         "AAA",
         interval,
@@ -90,7 +90,7 @@ def test_a_late_bar_of_trimmed_history_leaves_what_was_derived_before() -> None:
     assert session.get_bars("AAA", "1d", scope="history") == days
     forming = session.get_forming_bar("AAA", "1w")
     assert forming is not None
-    assert forming.constituents >= 389 * 3
+    assert forming.constituents in (389 * 3, 389 * 3 + 1)
 
 
 def test_a_late_bar_after_the_week_is_over_replaces_the_week() -> None:

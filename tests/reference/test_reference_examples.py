@@ -342,7 +342,7 @@ def test_a_replay_tells_base_bars_first_and_derived_bars_at_the_end_of_their_buc
     names = [
         [(item.symbol, item.interval) for item in batch.items] for batch in batches[2:]
     ]
-    assert names[0] == [("MSFT", "1m"), ("MSFT", "5m"), ("AAPL", "1m"), ("AAPL", "5m")]
+    assert names[0] == [("MSFT", "1m"), ("AAPL", "1m"), ("MSFT", "5m"), ("AAPL", "5m")]
     assert names[1] == [("MSFT", "1d"), ("AAPL", "1d")]
 
 

@@ -66,6 +66,13 @@ pub enum Error {
         /// Interval asked for.
         target: Interval,
     },
+    /// A derived interval whose buckets, counted from an anchor, cut base bars in two.
+    Cut {
+        /// Interval of the base series.
+        base: Interval,
+        /// Interval asked for.
+        target: Interval,
+    },
     /// An interval longer than one session where the grid of one is asked for.
     TooCoarse {
         /// Interval asked for.
@@ -187,6 +194,12 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "{base} bars cannot be aggregated into {target}: {base} does not divide {target}"
+                )
+            }
+            Self::Cut { base, target } => {
+                write!(
+                    f,
+                    "{base} bars cannot be aggregated into {target} with this anchor: a bucket would cut one of them in two; use anchor 'session' or a finer base"
                 )
             }
             Self::TooCoarse { interval } => {

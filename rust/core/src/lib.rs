@@ -1,6 +1,6 @@
 //! The core of tapeloom: bars of many symbols, merged in time order and kept for reading at native speed.
 //!
-//! The rooms, in the order their arrows point (each may use those above it):
+//! The rooms, from the plain ones to those that use them:
 //!
 //! | room | holds |
 //! | --- | --- |
@@ -15,10 +15,10 @@
 //! | [`session_table`] | all sessions of a calendar, when it is open |
 //! | [`alignment`] | loaded rows laid on the grid of their session |
 //! | [`gap`] | presence bitmap, missing runs |
+//! | [`metrics`] | volume, high, low, average price of a session |
 //! | [`merge`] | sorted sources into one stream |
 //! | [`aggregate`] | fine bars into coarse ones |
 //! | [`indicator`] | values of whole sessions, averages and extremes over history |
-//! | [`metrics`] | volume, high, low, average price of a session |
 //! | [`series`] | the bars of one symbol and interval, snapshots |
 //! | [`store`] | all series of a session, epochs, outcomes |
 //! | [`replay`] | one step: merge, append, gaps, aggregate |

@@ -106,7 +106,7 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
             facts.set_item("got", asked.to_string())?;
             facts.set_item("expected", base.to_string())
         }),
-        Error::NotDivisible { .. } | Error::TooCoarse { .. } => {
+        Error::NotDivisible { .. } | Error::Cut { .. } | Error::TooCoarse { .. } => {
             raised(py, "IntervalError", text, |_| Ok(()))
         }
         Error::Shape {

@@ -102,7 +102,7 @@ pub(crate) fn unshared<'a, C: PyClass<Frozen = True> + Sync, T>(
 ) -> Option<&'a mut T> {
     // SAFETY: the only reference to the object is borrowed for as long as what it holds is, and nothing that was read
     // through another one is left: who calls a method of the object holds a reference to it.
-    // Tested by tests/core/test_bar_data.py: bars that somebody keeps never change.
+    // Tested by tests/test_delivery.py: bars that somebody keeps never change.
     is_unshared(py, object.as_any()).then(|| unsafe { &mut *cell(object.get()).0.get() })
 }
 

@@ -111,7 +111,7 @@ pub(super) fn check_union(base: &Grid, target: &Grid, rule: Rule) -> Result<()> 
     if (0..base.len()).all(is_whole) {
         return Ok(());
     }
-    Err(Error::NotDivisible {
+    Err(Error::Cut {
         base: rule.base,
         target: rule.target,
     })
