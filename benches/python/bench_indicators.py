@@ -19,6 +19,8 @@ from tapeloom._core import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benches.python.ratios import Comparison
     from numpy.typing import NDArray
 
@@ -174,10 +176,13 @@ def test_high_and_low_of_twenty_days(compare: Comparison, small: bool) -> None:
     high, low = middle + 0.5, middle - 0.5
     starts = np.maximum(np.arange(days + 1) - WINDOW, 0)
 
-    def ours(_: None) -> tuple[Any, ...]:
-        highs, _places = rolling_extreme(high, starts, "max")
-        lows, _places = rolling_extreme(low, starts, "min")
-        return highs, lows
+    def ours(*, positions: bool) -> Callable[[None], tuple[Any, ...]]:
+        def both(_: None) -> tuple[Any, ...]:
+            highs, _places = rolling_extreme(high, starts, "max", positions=positions)
+            lows, _places = rolling_extreme(low, starts, "min", positions=positions)
+            return highs, lows
+
+        return both
 
     def by_bottleneck(_: None) -> tuple[Any, ...]:
         return bottleneck.move_max(high, WINDOW), bottleneck.move_min(low, WINDOW)
@@ -189,7 +194,13 @@ def test_high_and_low_of_twenty_days(compare: Comparison, small: bool) -> None:
     peer = "bottleneck `move_max`, `move_min`"
     compare(
         "20-day high and low, 500 symbols x 252 days, per bar",
-        ours=[Way("`rolling_extreme`", ours, [None], whole(WINDOW), size)],
+        ours=[
+            Way(name, ours(positions=positions), [None], whole(WINDOW), size)
+            for name, positions in (
+                ("`rolling_extreme`", False),
+                ("`rolling_extreme` with the day of each", True),
+            )
+        ],
         peers=[Way(peer, by_bottleneck, [None], whole(WINDOW - 1), size)],
         targets=Targets(3, 4, 8),
         clock=time.process_time,

@@ -57,8 +57,24 @@ impl Bar {
             && self.volume == other.volume
     }
 
+    /// Whether no rule is broken: what nearly every bar is asked, without saying which rule.
+    #[inline]
+    fn is_sound(&self, allow_negative_prices: bool) -> bool {
+        // NaN fails every comparison, and what lies between two finite prices is finite.
+        let within = |price: f64| self.low <= price && price <= self.high;
+        within(self.open)
+            && within(self.close)
+            && self.low > f64::NEG_INFINITY
+            && self.high < f64::INFINITY
+            && (0.0..f64::INFINITY).contains(&self.volume)
+            && (allow_negative_prices || self.low > 0.0)
+    }
+
     /// The first rule the values break, or `None`.
     pub fn fault(&self, allow_negative_prices: bool) -> Option<Fault> {
+        if self.is_sound(allow_negative_prices) {
+            return None;
+        }
         let prices = [
             ("open", self.open),
             ("high", self.high),

@@ -58,7 +58,14 @@ impl Writer {
 
     /// Offer one bar of an instant that [`Writer::finish_instant`] completes.
     pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<()> {
-        self.place(id, bar, 0).map(|_| ())
+        self.check(id, &bar, 0)?;
+        match self.symbols[id.0 as usize].place_next(&bar, self.epoch) {
+            Some(home) => {
+                self.mark(id);
+                self.accepted(id, bar, home)
+            }
+            None => self.place_anywhere(id, bar).map(|_| ()),
+        }
     }
 
     /// All bars of an instant are in: late ones are settled, the clock moves, buckets end.
