@@ -29,6 +29,7 @@ __all__ = [
     "__version__",
     "daily_values",
     "deliver",
+    "instant_edges",
     "merge_bars",
     "merge_order",
     "minute_average",
@@ -750,3 +751,8 @@ def rolling_extreme(
     NaN is passed over; NaN and -1 where nothing is known. Without ``positions`` windows of one length are several times
     as fast.
     """
+
+def instant_edges(
+    ts: _Int64, interval: IntervalLike, table: SessionTable
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the first row of each instant at which bars become known, and the instant; ``None`` where ``ts`` falls."""

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval, PiecewiseMerge, deliver, merge_bars
+from tapeloom._core import (
+    Bars,
+    Interval,
+    PiecewiseMerge,
+    deliver,
+    instant_edges,
+    merge_bars,
+)
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.time_manager import time_manager_for
 from tapeloom.errors import ArgumentError, ArgumentTypeError
@@ -127,15 +134,24 @@ class MergedBars:
 
     def instants(self) -> Iterator[tuple[int, MergedBars]]:
         """Yield each instant at which bars become known, in nanoseconds UTC, with these bars; columns are views."""
-        known = self.known_at()
-        if not len(known):
+        if not len(self):
             return
-        edges = np.flatnonzero(np.diff(known)) + 1
-        firsts = [0, *edges.tolist()]
-        lasts = [*firsts[1:], len(known)]
+        firsts, known = self._edges()
         begun = self._rows.start
-        for first, last, at in zip(firsts, lasts, known[firsts].tolist(), strict=True):
+        lasts = [*firsts[1:], len(self)]
+        for first, last, at in zip(firsts, lasts, known, strict=True):
             yield at, self._part(slice(begun + first, begun + last))
+
+    def _edges(self) -> tuple[list[int], list[int]]:
+        """First row of each instant, and the instant."""
+        intervals = {interval for _, interval in self.sources}
+        if len(intervals) == 1:
+            edges = instant_edges(self.ts, intervals.pop(), self._table)
+            if edges is not None:
+                return edges[0].tolist(), edges[1].tolist()
+        known = self.known_at()
+        firsts = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist()]
+        return firsts, known[firsts].tolist()
 
     def each(self, call: Callable[[BarData], object]) -> int:
         """Call a function with each bar in order and return their number.

@@ -1,5 +1,6 @@
 //! `Bars`: a snapshot of bars of one symbol and interval. Columns are views; nothing is copied unless it spans pieces.
 
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use numpy::{PyArray1, PyArrayMethods};
@@ -18,7 +19,7 @@ use crate::bar::PyBarData;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
-use crate::export;
+use crate::export::{self, Exclusive, unshared};
 use crate::label::PyLabel;
 use crate::resample;
 use crate::session_table::PySessionTable;
@@ -44,12 +45,29 @@ impl Parts {
 /// See `_core.pyi`.
 #[pyclass(frozen, sequence, name = "Bars", module = "tapeloom._core")]
 #[derive(Debug)]
-pub(crate) struct PyBars {
+pub(crate) struct PyBars(Exclusive<Content>);
+
+/// What a snapshot holds.
+#[derive(Debug)]
+pub(crate) struct Content {
     label: Py<PyLabel>,
     parts: Parts,
     rows: usize,
     /// What few ever ask, kept apart so that a snapshot stays small.
     asked: OnceLock<Box<Asked>>,
+}
+
+/// Snapshots that were handed out, to be used again once nobody holds them or a column of theirs.
+struct Handed {
+    bars: Vec<Py<PyBars>>,
+    next: usize,
+}
+
+/// Few: each keeps the memory of its rows until it is used again.
+const HANDED: usize = 4;
+
+thread_local! {
+    static OUT: RefCell<Handed> = const { RefCell::new(Handed { bars: Vec::new(), next: 0 }) };
 }
 
 /// Answers that are worked out at most once.
@@ -64,16 +82,49 @@ struct Asked {
 impl PyBars {
     pub(crate) fn new(label: Py<PyLabel>, parts: Parts) -> Self {
         let rows = parts.all().iter().map(Slice::len).sum();
-        Self {
+        Self(Exclusive::new(Content {
             label,
             parts,
             rows,
             asked: OnceLock::new(),
-        }
+        }))
+    }
+
+    /// A snapshot of rows in one piece, in an object that was used before if one is free.
+    pub(crate) fn handed_out<'py>(
+        py: Python<'py>,
+        label: &Py<PyLabel>,
+        slice: Slice,
+    ) -> PyResult<Bound<'py, Self>> {
+        let new = |slice| Bound::new(py, Self::new(label.clone_ref(py), Parts::One(slice)));
+        OUT.with(|out| {
+            let Ok(mut out) = out.try_borrow_mut() else {
+                return new(slice);
+            };
+            let at = out.next;
+            out.next = (at + 1) % HANDED;
+            let Some(object) = out.bars.get_mut(at) else {
+                let object = new(slice)?;
+                out.bars.push(object.clone().unbind());
+                return Ok(object);
+            };
+            match unshared(py, object, |bars| &bars.0) {
+                Some(content) => {
+                    content.rows = slice.len();
+                    content.parts = Parts::One(slice);
+                    content.asked.take();
+                    if !content.label.is(label) {
+                        content.label = label.clone_ref(py);
+                    }
+                }
+                None => *object = new(slice)?.unbind(),
+            }
+            Ok(object.bind(py).clone())
+        })
     }
 
     fn asked(&self) -> &Asked {
-        self.asked.get_or_init(Box::default)
+        self.0.get().asked.get_or_init(Box::default)
     }
 
     /// Columns in one piece.
@@ -83,12 +134,16 @@ impl PyBars {
         Self::new(label, Parts::One(Slice { rows, from: 0, to }))
     }
 
+    fn rows(&self) -> usize {
+        self.0.get().rows
+    }
+
     pub(crate) fn label_of(&self, py: Python<'_>) -> Py<PyLabel> {
-        self.label.clone_ref(py)
+        self.0.get().label.clone_ref(py)
     }
 
     pub(crate) fn label(&self) -> &PyLabel {
-        self.label.get()
+        self.0.get().label.get()
     }
 
     pub(crate) fn interval(&self) -> Interval {
@@ -100,16 +155,16 @@ impl PyBars {
     }
 
     fn sealed(&self, py: Python<'_>, columns: Columns) -> Self {
-        Self::of_columns(self.label.clone_ref(py), Arc::new(columns))
+        Self::of_columns(self.0.get().label.clone_ref(py), Arc::new(columns))
     }
 
     fn with_part(&self, py: Python<'_>, part: Slice) -> Self {
-        Self::new(self.label.clone_ref(py), Parts::One(part))
+        Self::new(self.0.get().label.clone_ref(py), Parts::One(part))
     }
 
     /// All rows as one piece of memory.
     fn whole(&self) -> &Slice {
-        if let Parts::One(only) = &self.parts {
+        if let Parts::One(only) = &self.0.get().parts {
             return only;
         }
         self.asked().joined.get_or_init(|| {
@@ -123,8 +178,10 @@ impl PyBars {
     }
 
     fn copied(&self) -> Columns {
-        let mut columns = Columns::with_capacity(self.rows, self.label().is_derived);
-        self.parts
+        let mut columns = Columns::with_capacity(self.rows(), self.label().is_derived);
+        self.0
+            .get()
+            .parts
             .all()
             .iter()
             .for_each(|part| part.copy_into(&mut columns));
@@ -136,7 +193,7 @@ impl PyBars {
         let whole = self.whole();
         match &whole.rows {
             Rows::Sealed(columns) => (columns.clone(), whole.from, whole.to),
-            Rows::Live(_) => (Arc::new(self.copied()), 0, self.rows),
+            Rows::Live(_) => (Arc::new(self.copied()), 0, self.rows()),
         }
     }
 
@@ -144,7 +201,7 @@ impl PyBars {
     pub(crate) fn constituents_at(&self, ts: i64) -> Option<i32> {
         let whole = self.whole();
         let row = whole.lower_bound(ts);
-        (row < self.rows && whole.ts(row) == ts)
+        (row < self.rows() && whole.ts(row) == ts)
             .then(|| whole.constituents(row))
             .flatten()
     }
@@ -159,7 +216,12 @@ impl PyBars {
 
     fn bar<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyBarData>> {
         let whole = self.whole();
-        PyBarData::known(py, &self.label, whole.bar(row), whole.constituents(row))
+        PyBarData::known(
+            py,
+            &self.0.get().label,
+            whole.bar(row),
+            whole.constituents(row),
+        )
     }
 
     fn floats<'py>(slf: &Bound<'py, Self>, field: Field) -> PyResult<Bound<'py, PyAny>> {
@@ -262,11 +324,11 @@ impl PyBars {
         }
         let slices: Vec<Slice> = parts
             .iter()
-            .flat_map(|part| part.get().parts.all())
+            .flat_map(|part| part.get().0.get().parts.all())
             .filter(|part| !part.is_empty())
             .cloned()
             .collect();
-        Ok(Self::new(first.label.clone_ref(py), Parts::Several(slices)))
+        Ok(Self::new(first.label_of(py), Parts::Several(slices)))
     }
 
     #[getter]
@@ -328,7 +390,7 @@ impl PyBars {
         let whole = this.whole();
         if !this.label().is_derived {
             // A base bar is made of itself.
-            let ones = PyArray1::from_vec(slf.py(), vec![1_i32; this.rows]);
+            let ones = PyArray1::from_vec(slf.py(), vec![1_i32; this.rows()]);
             ones.readwrite().make_nonwriteable();
             return Ok(ones.into_any());
         }
@@ -347,7 +409,7 @@ impl PyBars {
     fn timestamps<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyList>> {
         let whole = self.whole();
         let list = PyList::empty(py);
-        for row in 0..self.rows {
+        for row in 0..self.rows() {
             list.append(self.exchange().datetime(py, whole.ts(row))?)?;
         }
         Ok(list)
@@ -368,7 +430,7 @@ impl PyBars {
 
     fn to_list<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyList>> {
         let bars: PyResult<Vec<Bound<'py, PyBarData>>> =
-            (0..self.rows).map(|row| self.bar(py, row)).collect();
+            (0..self.rows()).map(|row| self.bar(py, row)).collect();
         Ok(PyList::new(py, bars?)?)
     }
 
@@ -385,7 +447,7 @@ impl PyBars {
         let whole = self.whole();
         let from = start.map_or(0, |start| whole.lower_bound(start));
         let to = end
-            .map_or(self.rows, |end| whole.lower_bound(end))
+            .map_or(self.rows(), |end| whole.lower_bound(end))
             .max(from);
         self.with_part(py, whole.sub(from, to))
     }
@@ -427,14 +489,14 @@ impl PyBars {
 
     fn drop_rows(&self, py: Python<'_>, rows: Vec<usize>) -> Self {
         let dropped: std::collections::HashSet<usize> = rows.into_iter().collect();
-        let kept: Vec<usize> = (0..self.rows)
+        let kept: Vec<usize> = (0..self.rows())
             .filter(|row| !dropped.contains(row))
             .collect();
         self.sealed(py, self.copied().take(&kept))
     }
 
     fn __len__(&self) -> usize {
-        self.rows
+        self.rows()
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyIterator>> {
@@ -448,7 +510,7 @@ impl PyBars {
         let this = slf.get();
         let py = slf.py();
         if let Ok(slice) = at.cast::<PySlice>() {
-            let range = slice.indices(this.rows as isize)?;
+            let range = slice.indices(this.rows() as isize)?;
             if range.step != 1 {
                 return Err(BindError::argument(format!(
                     "step is {}; bars are sliced in steps of 1",
@@ -462,14 +524,14 @@ impl PyBars {
         }
         let index: isize = at.extract()?;
         let row = if index < 0 {
-            index + this.rows as isize
+            index + this.rows() as isize
         } else {
             index
         };
-        if row < 0 || row as usize >= this.rows {
+        if row < 0 || row as usize >= this.rows() {
             return Err(pyo3::exceptions::PyIndexError::new_err(format!(
                 "index {index} of {} bars",
-                this.rows
+                this.rows()
             ))
             .into());
         }
@@ -485,7 +547,7 @@ impl PyBars {
         let (a, b) = (self.label(), other.label());
         let same = a.symbol == b.symbol
             && a.interval == b.interval
-            && self.rows == other.rows
+            && self.rows() == other.rows()
             && self.copied() == other.copied();
         match op {
             CompareOp::Eq => PyBool::new(py, same).to_owned().into_any().unbind(),
@@ -499,15 +561,19 @@ impl PyBars {
             "Bars('{}', '{}', {} bars",
             self.label().symbol,
             self.interval(),
-            self.rows
+            self.rows()
         );
-        if self.rows == 0 {
+        if self.rows() == 0 {
             return Ok(head + ")");
         }
         let show = |row: usize| -> PyResult<String> {
             let at = self.exchange().datetime(py, self.whole().ts(row))?;
             at.call_method1("isoformat", (" ", "minutes"))?.extract()
         };
-        Ok(format!("{head}, {} to {})", show(0)?, show(self.rows - 1)?))
+        Ok(format!(
+            "{head}, {} to {})",
+            show(0)?,
+            show(self.rows() - 1)?
+        ))
     }
 }

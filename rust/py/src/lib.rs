@@ -45,6 +45,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replay::PyBatch>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
+    module.add_function(wrap_pyfunction!(merged::instant_edges, module)?)?;
     module.add_function(wrap_pyfunction!(deliver::deliver, module)?)?;
     module.add_function(wrap_pyfunction!(missing::missing_runs, module)?)?;
     module.add_function(wrap_pyfunction!(resample::resample, module)?)?;

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use numpy::{PyArray1, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tapeloom_core::Error;
+use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::merge::window::{Lane, Part, Placed, merge_part, split};
 use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
+use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::session_table::PySessionTable;
 use crate::spare;
@@ -220,4 +222,40 @@ fn fill_all(series: &[Series], mut rest: Target<'_>, threads: usize) {
             scope.spawn(move || here.fill(series, lanes, part));
         }
     });
+}
+
+type Edges<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
+
+/// See `_core.pyi`.
+#[pyfunction]
+pub(crate) fn instant_edges<'py>(
+    py: Python<'py>,
+    ts: &Bound<'py, PyAny>,
+    interval: &Bound<'py, PyAny>,
+    table: &Bound<'py, PySessionTable>,
+) -> BindResult<Option<Edges<'py>>> {
+    let interval = convert::interval(interval)?;
+    let column = convert::array::<i64>(ts, "ts", "int64")?;
+    let Ok(stamps) = column.as_slice() else {
+        return Ok(None);
+    };
+    if first_fall(stamps).is_some() {
+        return Ok(None);
+    }
+    let known = table.get().table.known_at(stamps, interval)?;
+    let (keys, length) = match &known {
+        Some(known) => (known.as_slice(), 0),
+        None => (stamps, interval.ns().unwrap_or(0)),
+    };
+    let mut firsts = Vec::new();
+    let mut instants = Vec::new();
+    let mut before = None;
+    for (row, &key) in keys.iter().enumerate() {
+        if before != Some(key) {
+            firsts.push(row as i64);
+            instants.push(key + length);
+            before = Some(key);
+        }
+    }
+    Ok(Some((firsts.into_pyarray(py), instants.into_pyarray(py))))
 }

@@ -176,25 +176,25 @@ impl PyStore {
             && data.get().start().is_some()
         {
             let data = data.get();
-            let entry = this.with_exact(symbol, None, |kept| {
+            let outcome = this.with_exact(symbol, None, |kept| {
                 let is_same = *data.symbol() == kept.entry.symbol
                     && data.interval() == kept.series.interval();
-                is_same.then(|| kept.entry.clone())
-            })?;
-            if let Some(Some(entry)) = entry {
+                if !is_same {
+                    return Ok(None);
+                }
                 let mut offered = data.bar();
-                let outcome = this.write(py, |writing| {
+                this.write(py, |writing| {
                     // The store may have been emptied since the symbol was looked up.
-                    writing.keeps(&entry).then(|| {
+                    writing.keeps(kept.entry).then(|| {
                         if writing.has_session() && offered.flags & IMPORTED == 0 {
                             offered.flags |= STREAMED;
                         }
-                        writing.offer(entry.id, offered)
+                        writing.offer(kept.entry.id, offered)
                     })
-                })?;
-                if let Some(outcome) = outcome {
-                    return Ok(outcome_of(py, outcome?)?);
-                }
+                })
+            })?;
+            if let Some(outcome) = outcome.transpose()?.flatten() {
+                return Ok(outcome_of(py, outcome?)?);
             }
         }
         // Aliases, first bars, wall times: resolved in Python, then offered again.
@@ -334,13 +334,13 @@ impl PyStore {
     }
 
     #[pyo3(signature = (symbol, n, interval=None, *, scope="session"))]
-    fn get_last_n_bars(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
+    fn get_last_n_bars<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
         n: i64,
-        interval: Option<&Bound<'_, PyAny>>,
+        interval: Option<&Bound<'py, PyAny>>,
         scope: &str,
-    ) -> BindResult<PyBars> {
+    ) -> BindResult<Bound<'py, PyBars>> {
         let scope = convert::scope(scope)?;
         if n < 0 {
             return Err(BindError::argument(format!(
@@ -355,27 +355,27 @@ impl PyStore {
     }
 
     #[pyo3(signature = (symbol, timestamp, interval=None, *, scope="session"))]
-    fn get_bars_since(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        timestamp: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
+    fn get_bars_since<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        timestamp: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
         scope: &str,
-    ) -> BindResult<PyBars> {
+    ) -> BindResult<Bound<'py, PyBars>> {
         let scope = convert::scope(scope)?;
         let since = convert::timestamp(timestamp, &slf.get().exchange().zone, "timestamp")?;
         Self::range(slf, symbol, interval, Some(since), None, scope)
     }
 
     #[pyo3(signature = (symbol, interval=None, *, start=None, end=None, scope="session"))]
-    fn get_bars(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-        start: Option<&Bound<'_, PyAny>>,
-        end: Option<&Bound<'_, PyAny>>,
+    fn get_bars<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
+        start: Option<&Bound<'py, PyAny>>,
+        end: Option<&Bound<'py, PyAny>>,
         scope: &str,
-    ) -> BindResult<PyBars> {
+    ) -> BindResult<Bound<'py, PyBars>> {
         let scope = convert::scope(scope)?;
         let zone = &slf.get().exchange().zone;
         let (start, end) = (
@@ -393,13 +393,13 @@ impl PyStore {
     }
 
     #[pyo3(signature = (symbol, interval=None, *, start=None, end=None))]
-    fn get_all_bars(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-        start: Option<&Bound<'_, PyAny>>,
-        end: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<PyBars> {
+    fn get_all_bars<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
+        start: Option<&Bound<'py, PyAny>>,
+        end: Option<&Bound<'py, PyAny>>,
+    ) -> BindResult<Bound<'py, PyBars>> {
         Self::get_bars(slf, symbol, interval, start, end, "all")
     }
 

@@ -139,6 +139,9 @@ impl<'a> Running<'a> {
         let found = aligner.found();
         let volumes = found.iter().map(|a| &self.columns.volume[a.rows()]);
         let is_exact = exact_sum(volumes).is_some();
+        let is_complete = found
+            .first()
+            .is_some_and(|first| first.len == plan.grid.len());
         for (target, pieces) in plan.pieces.iter().enumerate() {
             let begun = self.done[target].len();
             let whole = plan.finer[target].as_ref().filter(|finer| {
@@ -146,7 +149,7 @@ impl<'a> Running<'a> {
                 is_exact && bars == plan.pieces[finer.target].len()
             });
             match whole {
-                Some(finer) => self.fold_fine(target, finer, pieces),
+                Some(finer) => self.fold_fine(target, finer, pieces, is_complete),
                 None => self.fold_base(target, pieces, found, is_exact),
             }
             self.begun[target] = begun;
@@ -252,7 +255,7 @@ impl<'a> Running<'a> {
     }
 
     /// Buckets of a coarser target from those of a finer one, of which none is absent and all volumes are exact.
-    fn fold_fine(&mut self, target: usize, finer: &Finer, pieces: &[Piece]) {
+    fn fold_fine(&mut self, target: usize, finer: &Finer, pieces: &[Piece], is_complete: bool) {
         let (finer_done, coarser_done) = self.done.split_at_mut(target);
         let (fine, done) = (&finer_done[finer.target], &mut coarser_done[0]);
         let mut row = self.begun[finer.target];
@@ -276,20 +279,19 @@ impl<'a> Running<'a> {
                 &mut done.volume,
                 |a, b| a + b,
             );
-            let counts = fine.constituents[rows.clone()].chunks_exact(each);
-            let begun = done.constituents.len();
-            done.constituents
-                .extend(counts.map(|bucket| bucket.iter().sum::<i32>()));
             let whole = here[0].bucket.expected as i32;
-            let flags = |&count: &i32| {
-                if count < whole {
-                    DERIVED | PARTIAL
-                } else {
-                    DERIVED
-                }
-            };
-            done.flags
-                .extend(done.constituents[begun..].iter().map(flags));
+            if is_complete {
+                done.constituents.resize(done.ts.len(), whole);
+                done.flags.resize(done.ts.len(), DERIVED);
+            } else {
+                let counts = fine.constituents[rows.clone()].chunks_exact(each);
+                let begun = done.constituents.len();
+                done.constituents
+                    .extend(counts.map(|bucket| bucket.iter().sum::<i32>()));
+                let partial = |&count: &i32| if count < whole { PARTIAL } else { 0 };
+                let flags = done.constituents[begun..].iter().map(partial);
+                done.flags.extend(flags.map(|partial| DERIVED | partial));
+            }
             row = rows.end;
             at += alike;
         }

@@ -33,6 +33,8 @@ pub(crate) struct SeriesWriter {
     /// Bars the session should have; 0 where nothing bounds it.
     expected: usize,
     dirty: bool,
+    /// The bar written last, as long as it is the newest of the session.
+    last: Option<Bar>,
 }
 
 impl SeriesWriter {
@@ -47,6 +49,7 @@ impl SeriesWriter {
             staged_history: BTreeMap::new(),
             expected: 0,
             dirty: false,
+            last: None,
         }
     }
 
@@ -77,6 +80,9 @@ impl SeriesWriter {
 
     /// The newest bar of the session.
     pub(crate) fn newest_bar(&self) -> Option<Bar> {
+        if self.last.is_some() {
+            return self.last;
+        }
         let (first, last) = self.session_rows();
         (last > first).then(|| self.state.live.bar(self.written - 1))
     }
@@ -160,6 +166,7 @@ impl SeriesWriter {
             .write(self.written, bar, constituents, epoch);
         self.written += 1;
         self.dirty = true;
+        self.last = Some(*bar);
     }
 
     /// Write the newest row again. Only a row that is not published yet may change; says whether it could.
@@ -175,6 +182,7 @@ impl SeriesWriter {
             return false;
         }
         self.state.live.write(row, bar, constituents, epoch);
+        self.last = Some(*bar);
         true
     }
 
@@ -308,6 +316,7 @@ impl SeriesWriter {
 
     /// New pieces and a new live segment: look-back, then the session's rows.
     fn rebuild(&mut self, pieces: Vec<Slice>, session: &[(Bar, i32, u64)], epoch: u64) {
+        self.last = None;
         let older: usize = pieces.iter().map(Slice::len).sum();
         let overlap = older.min(LOOK_BACK);
         let room = overlap + SLACK + self.expected.max(session.len() + session.len() / 4);

@@ -272,35 +272,37 @@ impl PyStore {
     }
 
     /// Rows of a series that a caller means, as `choose` picks them.
-    pub(super) fn rows(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
+    pub(super) fn rows<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
         choose: impl Fn(View<'_>) -> (usize, usize),
-    ) -> BindResult<PyBars> {
+    ) -> BindResult<Bound<'py, PyBars>> {
         let py = slf.py();
         let found = Self::look(slf, symbol, interval, |view, label| {
             let (first, last) = choose(view);
-            let parts = match view.slice(first, last) {
-                Some(slice) => Parts::One(slice),
-                None => Parts::Several(view.slices(first, last)),
-            };
-            PyBars::new(label.clone_ref(py), parts)
+            match view.slice(first, last) {
+                Some(slice) => PyBars::handed_out(py, label, slice),
+                None => {
+                    let parts = Parts::Several(view.slices(first, last));
+                    Bound::new(py, PyBars::new(label.clone_ref(py), parts))
+                }
+            }
         })?;
-        match found {
-            Some(bars) => Ok(bars),
-            None => slf.get().nothing(symbol, interval),
-        }
+        Ok(match found {
+            Some(bars) => bars?,
+            None => Bound::new(py, slf.get().nothing(symbol, interval)?)?,
+        })
     }
 
-    pub(super) fn range(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
+    pub(super) fn range<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
         start: Option<i64>,
         end: Option<i64>,
         scope: Scope,
-    ) -> BindResult<PyBars> {
+    ) -> BindResult<Bound<'py, PyBars>> {
         Self::rows(slf, symbol, interval, |view| {
             let (first, last) = view.scope(scope);
             let from = start.map_or(first, |start| view.lower_bound(first, last, start));
