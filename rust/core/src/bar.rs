@@ -71,10 +71,15 @@ impl Bar {
     }
 
     /// The first rule the values break, or `None`.
+    #[inline]
     pub fn fault(&self, allow_negative_prices: bool) -> Option<Fault> {
         if self.is_sound(allow_negative_prices) {
             return None;
         }
+        self.first_broken_rule(allow_negative_prices)
+    }
+
+    fn first_broken_rule(&self, allow_negative_prices: bool) -> Option<Fault> {
         let prices = [
             ("open", self.open),
             ("high", self.high),
