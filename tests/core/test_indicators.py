@@ -240,7 +240,7 @@ def test_faults_of_daily_values_are_errors(
     source = bars_of([row_at(int(table.opens[4]), Random(1))], interval, table)
     arguments: dict[str, object] = {"first": 0, "last": 9, "field": "close"} | fault
     with pytest.raises(error, match=text):
-        _core.daily_values([source], table, **arguments)  # type: ignore[arg-type]
+        _core.daily_values([source], table, **arguments)  # type: ignore[arg-type]  # wrong arguments are the point
 
 
 def test_faults_of_minute_averages_are_errors() -> None:

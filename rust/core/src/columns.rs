@@ -124,19 +124,6 @@ impl Columns {
         self.constituents.push(constituents);
     }
 
-    /// First row whose `ts` falls below the row before it, or `None` when the rows are in order.
-    pub fn first_fall(&self) -> Option<usize> {
-        self.ts
-            .windows(2)
-            .position(|pair| pair[1] < pair[0])
-            .map(|row| row + 1)
-    }
-
-    /// First row with `ts >= instant`, by binary search; the rows must be in order.
-    pub fn lower_bound(&self, instant: i64) -> usize {
-        self.ts.partition_point(|&ts| ts < instant)
-    }
-
     /// The rows named, in that order.
     pub fn take(&self, rows: &[usize]) -> Self {
         let mut taken = Self::with_capacity(rows.len(), !self.constituents.is_empty());
@@ -241,11 +228,5 @@ mod tests {
                 expected: 2
             })
         );
-    }
-
-    #[test]
-    fn the_first_falling_row_is_named() {
-        assert_eq!(columns(&[1, 1, 2]).first_fall(), None);
-        assert_eq!(columns(&[1, 3, 2]).first_fall(), Some(2));
     }
 }

@@ -142,15 +142,19 @@ impl PyReplay {
 
     fn labels(&self, py: Python<'_>) -> PyResult<Arc<Labels>> {
         let directory = self.store.directory();
-        let mut labels = self.labels.lock();
-        if !Arc::ptr_eq(&labels.directory, &directory) {
-            let mut all = Vec::with_capacity(directory.entries().len());
-            for entry in directory.entries() {
-                all.push(label_all(py, entry, &self.exchange)?);
-            }
-            *labels = Arc::new(Labels { directory, all });
+        let known = self.labels.lock().clone();
+        if Arc::ptr_eq(&known.directory, &directory) {
+            return Ok(known);
         }
-        Ok(labels.clone())
+        let mut all = Vec::with_capacity(directory.entries().len());
+        for entry in directory.entries() {
+            all.push(label_all(py, entry, &self.exchange)?);
+        }
+        // Python objects are made and dropped while no lock is held.
+        let made = Arc::new(Labels { directory, all });
+        let before = std::mem::replace(&mut *self.labels.lock(), made.clone());
+        drop(before);
+        Ok(made)
     }
 }
 
