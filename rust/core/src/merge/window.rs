@@ -115,10 +115,11 @@ impl Placed<'_> {
     }
 }
 
-/// Rows a window holds, more or less: a column of it and its counters stay in the second-level cache.
-const WINDOW_ROWS: usize = 32_768;
-/// Rows of each lane that make the walk over the lanes worth while.
-const LANE_ROWS: usize = 16;
+/// Rows a window holds, more or less, where few lanes have more than their share of them.
+const WINDOW_ROWS: usize = 8_192;
+/// Rows that a window takes of each lane at least. Neighbouring lanes write into the same cache lines, one for each
+/// instant and column: so many stay in the first-level cache, while fewer would not make the walk over the lanes worth it.
+const LANE_ROWS: usize = 64;
 
 /// Cut the lanes at instants into about `parts` stretches of equal size.
 pub fn split(lanes: &[Lane<'_>], parts: usize) -> Vec<Part> {
