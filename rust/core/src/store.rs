@@ -25,6 +25,7 @@ use latest::LatestCell;
 pub use outcome::{
     IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, Quarantined, Revision, SessionCounts,
 };
+use rustc_hash::FxBuildHasher;
 pub use writer::{BatchReport, Change, ChangeKind, SessionStart, Writer};
 
 /// Position of a symbol in configured order.
@@ -99,7 +100,7 @@ impl Entry {
 /// Who is kept.
 #[derive(Debug, Default, Clone)]
 pub struct Directory {
-    by_symbol: HashMap<Box<str>, usize>,
+    by_symbol: HashMap<Box<str>, usize, FxBuildHasher>,
     entries: Vec<Arc<Entry>>,
 }
 

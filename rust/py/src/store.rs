@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use tapeloom_core::Error;
 use tapeloom_core::aggregate::Derived;
 use tapeloom_core::bar::{IMPORTED, STREAMED};
@@ -174,27 +174,22 @@ impl PyStore {
         let py = slf.py();
         if let Ok(data) = bar.cast::<PyBarData>()
             && data.get().start().is_some()
+            && let Ok(name) = symbol.cast::<PyString>()
+            && let Ok(name) = name.to_str()
+            && *name == **data.get().symbol()
         {
             let data = data.get();
-            let outcome = this.with_exact(symbol, None, |kept| {
-                let is_same = *data.symbol() == kept.entry.symbol
-                    && data.interval() == kept.series.interval();
-                if !is_same {
-                    return Ok(None);
-                }
+            // Looked up while nobody else writes: the store may have been emptied since.
+            let outcome = this.write(py, |writing| {
+                let id = writing.base_series(name, data.interval())?;
                 let mut offered = data.bar();
-                this.write(py, |writing| {
-                    // The store may have been emptied since the symbol was looked up.
-                    writing.keeps(kept.entry).then(|| {
-                        if writing.has_session() && offered.flags & IMPORTED == 0 {
-                            offered.flags |= STREAMED;
-                        }
-                        writing.offer(kept.entry.id, offered)
-                    })
-                })
+                if writing.has_session() && offered.flags & IMPORTED == 0 {
+                    offered.flags |= STREAMED;
+                }
+                Some(writing.offer(id, offered))
             })?;
-            if let Some(outcome) = outcome.transpose()?.flatten() {
-                return Ok(outcome_of(py, outcome?)?);
+            if let Some(outcome) = outcome.transpose()? {
+                return Ok(outcome_of(py, outcome)?);
             }
         }
         // Aliases, first bars, wall times: resolved in Python, then offered again.

@@ -298,6 +298,12 @@ impl Writer {
         self.directory.get(symbol).map(|entry| entry.id)
     }
 
+    /// Where a symbol is kept now, if bars of this interval are its base.
+    pub fn base_series(&self, symbol: &str, interval: Interval) -> Option<SymbolId> {
+        let id = self.id_of(symbol)?;
+        (self.symbols[id.0 as usize].base() == interval).then_some(id)
+    }
+
     /// Whether a symbol that was looked up before is still kept where it was.
     pub fn keeps(&self, entry: &Entry) -> bool {
         let here = self.symbols.get(entry.id.0 as usize);
