@@ -199,7 +199,13 @@ impl Windows {
     /// Go to the next window; `None` when all rows are placed.
     pub fn advance(&mut self, lanes: &[Lane<'_>]) -> Option<Placed<'_>> {
         let start = earliest(lanes, &self.part, &self.next)?;
-        let end = window_end(lanes, &self.part, &self.next, start);
+        let end = window_end(
+            lanes,
+            &self.part,
+            &self.next,
+            start,
+            self.window.lane_rows(),
+        );
         self.window.choose(lanes, &self.part, &mut self.next, end);
         self.window.place(lanes, start);
         let first = self.done;
@@ -231,9 +237,10 @@ fn earliest(lanes: &[Lane<'_>], part: &Part, next: &[usize]) -> Option<i64> {
         .min()
 }
 
-/// First instant after a window that begins at `start`: as many rows of each lane as fit, of the lane that has most.
-fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64) -> i64 {
-    let mut each = (WINDOW_ROWS / lanes.len().max(1)).max(LANE_ROWS);
+/// First instant after a window that begins at `start`: as many rows of each lane as fit, but `fewest` at least, of the
+/// lane that has most.
+fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64, fewest: usize) -> i64 {
+    let mut each = (WINDOW_ROWS / lanes.len().max(1)).max(fewest);
     loop {
         // The lane that comes to its share first is the densest here.
         let end = lanes
@@ -253,6 +260,15 @@ fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64) -> i6
 }
 
 impl Window {
+    /// Rows to take of each lane at least. Without a grid the rows of an instant are strewn over more cache lines.
+    fn lane_rows(&self) -> usize {
+        if self.is_jittered {
+            LANE_ROWS / 2
+        } else {
+            LANE_ROWS
+        }
+    }
+
     /// Take the rows known before `end` from every lane.
     fn choose(&mut self, lanes: &[Lane<'_>], part: &Part, next: &mut [usize], end: i64) {
         self.runs.clear();
@@ -309,6 +325,10 @@ impl Window {
         let buckets = (span >> shift) as usize + 1;
         self.counts.clear();
         self.counts.resize(buckets + 1, 0);
+        if self.is_jittered {
+            self.count_only(lanes, start, shift);
+            return true;
+        }
         self.instants.clear();
         self.instants.resize(buckets, i64::MIN);
         self.places.clear();
@@ -327,6 +347,20 @@ impl Window {
             }));
         }
         mixed
+    }
+
+    /// Put the rows into buckets that are known to hold several instants.
+    fn count_only(&mut self, lanes: &[Lane<'_>], start: i64, shift: u32) {
+        self.places.clear();
+        for &(lane, row, len) in &self.runs {
+            let length = lanes[lane].length;
+            let ts = lanes[lane].ts[row..row + len].iter();
+            self.places.extend(ts.map(|&ts| {
+                let bucket = ((ts + length).wrapping_sub(start) as u64 >> shift) as u32;
+                self.counts[bucket as usize] += 1;
+                bucket
+            }));
+        }
     }
 
     /// Width of a bucket as a power of two, below the distance of the stamps of a grid.
