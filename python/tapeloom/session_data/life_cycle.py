@@ -1,0 +1,301 @@
+"""The exchange, the calendar and the life of a session."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol, Self, cast
+
+import numpy as np
+
+from tapeloom._core import Store
+from tapeloom.calendars.days import from_day, to_day
+from tapeloom.calendars.session_table import get_market_calendar
+from tapeloom.calendars.time_manager import group_for, unless_default
+from tapeloom.errors import ArgumentError, ArgumentTypeError, StateError
+from tapeloom.records import Records
+from tapeloom.symbol_session_data import SymbolSessionData
+from tapeloom.timestamps import from_ns, local_midnights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime, tzinfo
+
+    from tapeloom._core import SessionTable
+    from tapeloom.calendars.market_calendar import MarketCalendar
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.session_data import SessionData
+
+__all__ = ["Part", "SessionLife"]
+
+_log = logging.getLogger("tapeloom.session_data")
+
+#: The usual word of each policy.
+_WORDS = {
+    "on_duplicate": "replace",
+    "on_invalid": "error",
+    "completeness": "any",
+    "anchor": "session",
+}
+
+
+class Part(Protocol):
+    """What a store keeps beside its bars."""
+
+    def start_session(self) -> None:
+        """Forget what belongs to the session that ends."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def remove(self, symbol: str) -> None:
+        """Forget a symbol."""
+
+
+class SessionLife(Store):
+    """A store with an exchange and a calendar, whose sessions begin and end."""
+
+    def __new__(  # noqa: D102  (SessionData says it)
+        cls,
+        exchange_group: str = "US_EQUITY",
+        *,
+        on_duplicate: str = "replace",
+        on_invalid: str = "error",
+        allow_negative_prices: bool = False,
+        completeness: str = "any",
+        anchor: str = "session",
+        max_symbols: int = 100_000,
+        historical_bars_trailing_days: int | None = None,
+        measure_session_quality: bool = True,
+        measure_history_quality: bool = True,
+        strict: bool = False,
+        time_manager: TimeManager | None = None,
+    ) -> Self:
+        words = (on_duplicate, on_invalid, completeness, anchor)
+        names = ("on_duplicate", "on_invalid", "completeness", "anchor")
+        for name, word in zip(names, words, strict=True):
+            if not isinstance(word, str):
+                text = f"{name} is {type(word).__name__}; it must be a word such as {_WORDS[name]!r}"
+                raise ArgumentTypeError(text)
+        del (
+            historical_bars_trailing_days,
+            measure_session_quality,
+            measure_history_quality,
+            strict,
+        )
+        return super().__new__(
+            cls,
+            zone=group_for(unless_default(exchange_group), time_manager).zone,
+            on_duplicate=on_duplicate,
+            on_invalid=on_invalid,
+            allow_negative_prices=allow_negative_prices,
+            completeness=completeness,
+            anchor=anchor,
+            max_symbols=max_symbols,
+        )
+
+    def __init__(
+        self,
+        exchange_group: str = "US_EQUITY",
+        *,
+        historical_bars_trailing_days: int | None = None,
+        measure_session_quality: bool = True,
+        measure_history_quality: bool = True,
+        strict: bool = False,
+        time_manager: TimeManager | None = None,
+        **_policies: object,
+    ) -> None:
+        #: The rules for arriving bars, as given.
+        self.policies = {
+            "on_duplicate": "replace",
+            "completeness": "any",
+            "anchor": "session",
+        } | {name: str(value) for name, value in _policies.items()}
+        self._group = group_for(unless_default(exchange_group), time_manager)
+        self._time_manager = time_manager
+        self._calendar: MarketCalendar | None = None
+        self._strict = strict
+        self._measures = {
+            "session": measure_session_quality,
+            "history": measure_history_quality,
+        }
+        self._history_days = historical_bars_trailing_days
+        self._active = False
+        self._warned: set[tuple[str, str]] = set()
+        self._parts: list[Part] = []
+        self._records = Records(self._group.zone)
+        if historical_bars_trailing_days is not None:
+            self.keep_history(historical_bars_trailing_days)
+
+    @property
+    def exchange_group(self) -> str:
+        """Exchange group as given."""
+        return self._group.name
+
+    @property
+    def timezone(self) -> tzinfo:
+        """Zone of the exchange, in which datetimes come out."""
+        return self._group.zone
+
+    @property
+    def session_table(self) -> SessionTable:
+        """All sessions of the exchange; loaded on first use and the same from then on."""
+        return self._market_calendar.table
+
+    @property
+    def _market_calendar(self) -> MarketCalendar:
+        if self._calendar is None:
+            calendar = (
+                get_market_calendar(self._group.name)
+                if self._time_manager is None
+                else self._time_manager.calendar
+            )
+            self._set_table(calendar.table)
+            self._calendar = calendar
+        return self._calendar
+
+    @property
+    def current_session_date(self) -> date | None:
+        """Date of the current session, ``None`` before the first."""
+        day, _ = self._session
+        return None if day is None else from_day(day)
+
+    @property
+    def session_ended(self) -> bool:
+        """Whether the current session has ended; everything stays readable."""
+        return self._session[1]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a coordinator is streaming into this store."""
+        return self._active
+
+    @property
+    def start_time(self) -> datetime | None:
+        """Regular open of the current session, aware; ``None`` without one."""
+        bounds = self._bounds()
+        return None if bounds is None else from_ns(bounds[0], self.timezone)
+
+    @property
+    def end_time(self) -> datetime | None:
+        """Regular close of the current session, aware; ``None`` without one."""
+        bounds = self._bounds()
+        return None if bounds is None else from_ns(bounds[1], self.timezone)
+
+    @property
+    def historical_bars_trailing_days(self) -> int | None:
+        """Sessions of history kept when a session rolls; ``None`` keeps all."""
+        return self._history_days
+
+    @property
+    def records(self) -> Records:
+        """Rows kept by :meth:`record`."""
+        return self._records
+
+    def _handle(self, name: str) -> SymbolSessionData:
+        return SymbolSessionData(cast("SessionData", self), name)
+
+    def _bounds(self) -> tuple[int, int] | None:
+        day, _ = self._session
+        index = None if day is None else self.session_table.index_of(day)
+        if index is None:
+            return None
+        return int(self.session_table.opens[index]), int(
+            self.session_table.closes[index]
+        )
+
+    def start_new_session(self, session_date: date, *, roll: bool = False) -> None:
+        """Begin a session: its date is set, the bars of the one before go.
+
+        Parameters
+        ----------
+        session_date
+            A date, in the exchange's terms. One without trading is allowed: nothing is due then.
+        roll
+            Whether the bars of the ended session become history instead of being dropped.
+
+        Raises
+        ------
+        OutOfCalendarError
+            If the date lies outside the session table.
+        """
+        day = to_day(session_date)
+        calendar = self._market_calendar
+        calendar.require_covered(session_date, day, "session_date")
+        table = calendar.table
+        index = table.index_of(day)
+        if index is None:
+            _log.warning(
+                "%s is no trading day of %s: nothing is due",
+                session_date,
+                table.calendar,
+            )
+            start, end = local_midnights(
+                np.array([day, day + 1]), self.timezone
+            ).tolist()
+        else:
+            start, end = int(table.span_starts[index]), int(table.span_ends[index])
+        span = (start, end)
+        self._start_session(day, span, roll)
+        for part in self._parts:
+            part.start_session()
+
+    def end_session(self) -> None:
+        """End the session: the clock goes to the close and the last buckets end.
+
+        Raises
+        ------
+        StateError
+            If no session has been started.
+        """
+        self._end_session()
+
+    def set_session_active(self, active: bool) -> None:
+        """Set ``is_active``; reading is always allowed."""
+        self._active = bool(active)
+
+    def clear_session_bars(self) -> None:
+        """Empty the session's bars of all symbols."""
+        self._clear("session")
+
+    def clear_historical_bars(self) -> None:
+        """Empty the history of all symbols."""
+        self._clear("history")
+
+    def clear_all(self) -> None:
+        """Forget symbols, bars, counters, the session date and flags.
+
+        Raises
+        ------
+        StateError
+            While a session is running.
+        """
+        if self._active:
+            text = "a session is running; stop it before clear_all()"
+            raise StateError(text)
+        self._clear("all")
+        for part in self._parts:
+            part.clear()
+        self._warned.clear()
+        self._records = Records(self.timezone)
+
+    clear = clear_all
+
+    def keep_history(
+        self, days: int, *, by_interval: Mapping[str, int] | None = None
+    ) -> None:
+        """Set how many sessions of history stay when a session rolls.
+
+        Parameters
+        ----------
+        days
+            For every interval without a number of its own, at least 0.
+        by_interval
+            Other numbers for some intervals.
+        """
+        if days < 0:
+            text = f"days is {days}; it must be 0 or more"
+            raise ArgumentError(text, got=days)
+        self._history_days = days
+        self._set_history_days(None, days)
+        for interval, kept in (by_interval or {}).items():
+            self._set_history_days(interval, kept)

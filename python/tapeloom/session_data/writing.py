@@ -1,0 +1,198 @@
+"""Symbols, bars and records that are put into a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tapeloom._core import BarData, Bars, Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import ArgumentError, ArgumentTypeError, StateError
+from tapeloom.ingest import IngestCounts, IngestReport
+from tapeloom.session_data.life_cycle import SessionLife
+from tapeloom.timestamps import to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tapeloom.ingest import Outcome
+    from tapeloom.intervals import IntervalLike
+    from tapeloom.symbol_session_data import SymbolSessionData
+
+__all__ = ["SessionWriting"]
+
+
+class SessionWriting(SessionLife):
+    """What puts something into a session."""
+
+    def register_symbol(
+        self,
+        symbol: str,
+        *,
+        base_interval: IntervalLike | None = None,
+        derived: Iterable[IntervalLike] = (),
+    ) -> SymbolSessionData:
+        """Keep a symbol. Doing so again adds derived intervals, filled from what is stored.
+
+        Parameters
+        ----------
+        base_interval
+            Interval of the bars that will come; fixed from then on. ``None`` means the one that stands, or ``1m``.
+        derived
+            Coarser intervals to compute, any that the base divides.
+
+        Raises
+        ------
+        SeriesConflictError
+            If another base interval stands, or a derived one equals it.
+        IntervalError
+            If the base cannot feed a derived interval.
+        """
+        name = normalise_symbol(symbol)
+        wanted = [Interval(interval) for interval in derived]
+        if wanted:
+            _ = self.session_table
+        self._register(
+            name, None if base_interval is None else Interval(base_interval), wanted
+        )
+        return self._handle(name)
+
+    def add_bars_batch(
+        self,
+        symbol: str,
+        bars: object,
+        interval: IntervalLike | None = None,
+        *,
+        on_invalid: str | None = None,
+    ) -> IngestReport:
+        """Add bars to the base series of a symbol as one arrival, in any order.
+
+        Parameters
+        ----------
+        bars
+            ``Bars``, a list of ``BarData``, a dict of arrays, a pandas or polars frame or any Arrow object.
+        interval
+            Interval of the bars where they do not carry it; the base interval otherwise.
+        on_invalid
+            Overrides the store's policy for this call: ``"error"`` or ``"skip"``.
+
+        Returns
+        -------
+        IngestReport
+            Counts of this batch; the rows that were skipped.
+
+        Raises
+        ------
+        InvalidBarError
+            With the first ten invalid rows; nothing is stored.
+        DuplicateBarError
+            If a key comes again with other values and ``on_duplicate`` is ``"error"``; nothing is stored.
+        SeriesConflictError
+            If the bars have another interval than the base series.
+        """
+        name = normalise_symbol(symbol)
+        table = None if self._calendar is None else self._calendar.table
+        kept = self._intervals(name)
+        if isinstance(bars, Bars):
+            batch = bars
+        else:
+            from tapeloom.columns import read_frame
+
+            given = interval if interval is not None else (kept[0] if kept else None)
+            found = read_frame(
+                bars,
+                zone=self.timezone,
+                table=table,
+                symbol=name,
+                interval=given,
+                # Too few bars to tell are minutes, as a first bar is.
+                assume="1m",
+            )
+            if not found:
+                return IngestReport(name, IngestCounts())
+            batch = found[name]
+        if interval is not None and Interval(interval) != Interval(batch.interval):
+            text = f"interval is {Interval(interval)} but the bars of {name} have {batch.interval}"
+            raise ArgumentError(
+                text, symbol=name, expected=str(Interval(interval)), got=batch.interval
+            )
+        if batch.symbol != name:
+            text = f"bars of {batch.symbol} cannot be added to {name}"
+            raise ArgumentError(text, symbol=name, got=batch.symbol)
+        if on_invalid not in (None, "error", "skip"):
+            text = f"on_invalid is {on_invalid!r}; it must be 'error' or 'skip'"
+            raise ArgumentError(text, got=on_invalid)
+        if not kept:
+            self._register(name, Interval(batch.interval), [])
+        counts, skipped = self._add_batch(name, batch, on_invalid)
+        return IngestReport(name, IngestCounts(*counts), tuple(skipped))
+
+    def append_bar(self, symbol: str, interval: IntervalLike, bar: BarData) -> Outcome:
+        """Add a bar to a named series; the same as :meth:`add_bar` for the base series.
+
+        Raises
+        ------
+        SeriesConflictError
+            If ``interval`` is not the base interval of the symbol.
+        """
+        name = normalise_symbol(symbol)
+        self._register(name, Interval(interval), [])
+        return self.add_bar(name, bar)
+
+    def _add_bar(self, symbol: object, bar: object) -> Outcome:
+        """Resolve what the exact match of ``add_bar`` left open, then offer the bar again."""
+        name = normalise_symbol(symbol)
+        if not isinstance(bar, BarData):
+            text = f"bar is {type(bar).__name__}; it must be a BarData"
+            raise ArgumentTypeError(text)
+        if normalise_symbol(bar.symbol) != name:
+            text = f"a bar of {bar.symbol} cannot be added to {name}"
+            raise ArgumentError(text, symbol=name, got=bar.symbol)
+        ts = to_ns(bar.timestamp, self.timezone) if _is_naive(bar) else bar.ts
+        self._register(name, Interval(bar.interval), [])
+        resolved = BarData(
+            name,
+            ts,
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+            bar.interval,
+            bar.flags,
+            bar.constituents,
+        )
+        return self.add_bar(name, resolved)
+
+    def record(self, symbol: str | None = None, /, **values: Any) -> None:
+        """Keep a row of results, stamped with the clock of the session.
+
+        Parameters
+        ----------
+        symbol
+            Whom the row is about, if anybody.
+        **values
+            Numbers, texts or booleans by column name.
+
+        Raises
+        ------
+        StateError
+            Before the first bar or session, when there is no clock.
+        """
+        taken = {"time", "symbol"} & values.keys()
+        if taken:
+            text = f"record() names its own columns time and symbol; call the value {taken.pop()!r} something else"
+            raise ArgumentError(text)
+        name = None if symbol is None else normalise_symbol(symbol)
+        clock = self._clock
+        if clock is None:
+            text = "there is no clock before the first bar; record() stamps its rows with it"
+            raise StateError(text)
+        bounds = self._bounds()
+        # Before the first bar the clock stands at midnight; what is recorded then belongs to the open.
+        self._records.add(
+            clock if bounds is None else max(clock, bounds[0]), name, **values
+        )
+
+
+def _is_naive(bar: BarData) -> bool:
+    return getattr(bar.timestamp, "tzinfo", None) is None
