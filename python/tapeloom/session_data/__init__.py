@@ -5,14 +5,18 @@ The hot reads (`get_latest_bar`, `get_last_n_bars`, ...) are methods of `_core.S
 
 from __future__ import annotations
 
+from tapeloom.session_data.export import SessionExport
+from tapeloom.session_data.indicator_values import SessionIndicators
 from tapeloom.session_data.quality import SessionQuality
+from tapeloom.session_data.quotes import SessionQuotes
 from tapeloom.session_data.writing import SessionWriting
-from tapeloom.state_hash import state_hash
 
 __all__ = ["SessionData"]
 
 
-class SessionData(SessionWriting, SessionQuality):
+class SessionData(
+    SessionWriting, SessionQuality, SessionQuotes, SessionIndicators, SessionExport
+):
     """All bars of a session and its history, readable from any thread while one thread writes.
 
     Parameters
@@ -54,10 +58,6 @@ class SessionData(SessionWriting, SessionQuality):
     >>> session_data.get_last_n_bars("AAPL", 1).close
     array([10.5])
     """
-
-    def state_hash(self) -> str:
-        """Return a digest of the session's bars, equal wherever they are equal; see ``tapeloom.state_hash``."""
-        return state_hash(self)
 
     def __repr__(self) -> str:
         session = self.current_session_date or "no session"

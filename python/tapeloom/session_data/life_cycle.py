@@ -123,8 +123,12 @@ class SessionLife(Store):
         self._warned: set[tuple[str, str]] = set()
         self._parts: list[Part] = []
         self._records = Records(self._group.zone)
+        self._begin()
         if historical_bars_trailing_days is not None:
             self.keep_history(historical_bars_trailing_days)
+
+    def _begin(self) -> None:
+        """Make what is kept beside the bars; each room of the store adds its own."""
 
     @property
     def exchange_group(self) -> str:
