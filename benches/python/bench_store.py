@@ -15,6 +15,8 @@ from tapeloom import BarData, SessionData
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
 # Few enough to stay in the cache, as what is asked for again and again does.
 ASKED = 10
 APPENDED = 20
@@ -167,4 +169,74 @@ def test_latest_of_all_symbols(
             )
         ],
         targets=Targets(3, 4, 20),
+    )
+
+
+def test_last_of_all_symbols(
+    compare: Comparison, market: Market, session: SessionData, by_hand: DequeSession
+) -> None:
+    """All columns of the newest 20 minutes; the bytes alone, copied by numpy, say what it could cost."""
+    symbols = market.symbols
+    group = session.group(symbols)
+    ready = group.last(20)
+
+    def of_deques(_given: object) -> dict[str, NDArray[Any]]:
+        found = [by_hand.last(symbol, 20) for symbol in symbols]
+        columns = {
+            name: np.array([[getattr(bar, name) for bar in bars] for bars in found]).T
+            for name in FIELDS
+        }
+        return {"ts": np.array([bar.ts for bar in found[0]]), **columns}
+
+    def facts(found: dict[str, NDArray[Any]]) -> list[Any]:
+        return [found[name].tolist() for name in ("ts", *FIELDS)]
+
+    ours = Way("`Group.last`, columns", lambda _: group.last(20), [None], facts)
+    compare(
+        "last 20 of 500 symbols, all columns",
+        ours=[ours],
+        peers=[Way("deques behind an RLock, arrays", of_deques, [None], facts)],
+    )
+    compare(
+        "last 20 of 500 symbols, all columns, beside their bytes",
+        ours=[ours],
+        peers=[
+            Way(
+                "numpy copy of the answer",
+                lambda _: {name: column.copy("K") for name, column in ready.items()},
+                [None],
+                facts,
+            )
+        ],
+        targets=Targets(0.5),
+    )
+
+
+def test_append_with_derived_intervals(compare: Comparison, market: Market) -> None:
+    symbol = market.symbols[0]
+    bars = [(symbol, BarData(symbol, *row)) for row in rows_of(market.columns[symbol])]
+
+    def way(name: str, derived: tuple[str, ...]) -> Way:
+        session = SessionData()
+        session.start_new_session(market.dates[0])
+        session.register_symbol(symbol, derived=derived)
+
+        def every(questions: Sequence[tuple[str, BarData]]) -> None:
+            add = session.add_bar
+            for symbol, bar in questions:
+                add(symbol, bar)
+
+        return Way(
+            name,
+            lambda pair: session.add_bar(*pair),
+            bars,
+            before=lambda: session.start_new_session(market.dates[0]),
+            loop=every,
+        )
+
+    compare(
+        "append one bar with 5m, 15m, 1h and 1d bars, beside the bare append",
+        ours=[way("`add_bar`, 4 derived intervals", ("5m", "15m", "1h", "1d"))],
+        peers=[way("`add_bar`", ())],
+        targets=Targets(0.25),
     )

@@ -8,6 +8,9 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal, Self, final, overload
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
@@ -19,6 +22,7 @@ __all__ = [
     "BarData",
     "Bars",
     "Batch",
+    "Cursor",
     "Group",
     "Interval",
     "MarketHours",
@@ -305,8 +309,12 @@ class Bars:
         table: SessionTable | None = None,
         flags: NDArray[np.uint8] | None = None,
         constituents: NDArray[np.int32] | None = None,
+        anchor: str = "session",
     ) -> Bars:
-        """Copy columns of one length, in the order given; no values are checked."""
+        """Copy columns of one length, in the order given; no values are checked.
+
+        With ``constituents`` they are derived bars, which end with their bucket as ``anchor`` says.
+        """
     @staticmethod
     def concat(parts: Sequence[Bars]) -> Bars:
         """Put bars of one symbol and interval behind each other, in the order given."""
@@ -343,8 +351,40 @@ class Bars:
     @property
     def timestamps(self) -> list[datetime]:
         """Starts as aware datetimes, made on demand."""
-    def to_numpy(self) -> dict[str, NDArray[Any]]:
-        """Return the seven columns by name, without a copy."""
+    @property
+    def zone(self) -> tzinfo:
+        """Zone in which datetimes come out."""
+    @property
+    def table(self) -> SessionTable | None:
+        """Sessions the bars belong to, where they are known."""
+    @property
+    def anchor(self) -> str:
+        """From where buckets of derived bars are counted: ``"session"``, ``"segment"`` or ``"clock"``."""
+    @property
+    def is_derived(self) -> bool:
+        """Whether the bars are computed from a base series."""
+    @overload
+    def to_numpy(
+        self, *, structured: Literal[False] = False
+    ) -> dict[str, NDArray[Any]]: ...
+    @overload
+    def to_numpy(self, *, structured: Literal[True]) -> NDArray[np.void]:
+        """Return the seven columns by name, without a copy; ``structured``: one array with these fields, a copy."""
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a frame indexed by start in the exchange's zone; columns ``open high low close volume flags``.
+
+        pyarrow is not needed. The columns share memory with the bars where pandas allows it, read-only.
+        """
+    def to_polars(self) -> pl.DataFrame:
+        """Return a polars frame; ``ts`` is Datetime("ns", "UTC")."""
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table; ``ts`` is timestamp[ns, UTC]. The columns share memory with the bars."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def _repr_html_(self) -> str: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __copy__(self) -> Bars: ...
+    def __deepcopy__(self, _memo: object, /) -> Bars: ...
     def to_list(self) -> list[BarData]:
         """Return the bars one by one."""
     def is_sorted(self) -> bool:
@@ -400,6 +440,7 @@ class Store:
         allow_negative_prices: bool = False,
         completeness: str = "any",
         anchor: str = "session",
+        no_trade: str = "gap",
         max_symbols: int = 100_000,
     ) -> Self:
         """Make an empty store."""
@@ -492,6 +533,10 @@ class Store:
     def _fail(self) -> None: ...
     def _end_session(self) -> None: ...
     def _clear(self, what: str) -> None: ...
+    def _remove(self, symbol: str) -> None: ...
+    def _set_waker(self, waker: Callable[[], object] | None) -> None: ...
+    def _cursor(self, symbol: str, interval: IntervalLike) -> Cursor: ...
+    def _rows_since(self, symbol: str, interval: IntervalLike, epoch: int) -> Bars: ...
     def _add_batch(
         self, symbol: str, bars: Bars, on_invalid: str | None
     ) -> tuple[_Counts, list[tuple[int, str, float, str]]]: ...
@@ -508,7 +553,7 @@ class Store:
     def _history_sessions(self, symbol: str) -> list[int]: ...
     def _session_counts(self, symbol: str) -> tuple[int, int, int, int]: ...
     def _counts(self, symbol: str) -> _Counts: ...
-    def _revisions(self, symbol: str) -> list[tuple[BarData, BarData]]: ...
+    def _revisions(self, symbol: str) -> list[tuple[BarData, BarData, int]]: ...
     def _quarantine(self) -> list[tuple[BarData, str]]: ...
     def _version(self, symbol: str, interval: IntervalLike) -> tuple[int, int]: ...
 
@@ -524,7 +569,23 @@ class Group:
 
         ``ts`` int64 (0 where there is no bar), ``open high low close volume`` float64 (NaN), ``flags`` uint8 (0).
         """
+    def last(self, n: int, *, scope: str = "session") -> dict[str, NDArray[Any]]:
+        """Return the bars of the newest ``n`` times at which any of the symbols has one, all as of one epoch. O(n k), new arrays.
+
+        ``ts`` int64 of shape (m,), m <= n, rising; ``open high low close volume`` float64 and ``flags`` uint8 of shape
+        (m, k), NaN and 0 where a symbol has no bar. Each symbol's column lies in one piece of memory.
+        """
+    def _bars(self, scope: str) -> list[Bars | None]: ...
     def __len__(self) -> int: ...
+
+@final
+class Cursor:
+    """A place in the session of one series, which it follows to the end however late it looks."""
+
+    def take(self) -> tuple[Bars, bool]:
+        """Return the session's bars that are new or changed since the last call, and whether the session is over."""
+    def has_news(self) -> bool:
+        """Whether ``take`` would find anything."""
 
 @final
 class PiecewiseMerge:

@@ -21,6 +21,8 @@ pub enum Completeness {
     Any,
     /// Only with every expected base bar.
     Complete,
+    /// With at least one base bar, which makes it whole: where nobody trades, none is missing.
+    Present,
 }
 
 /// A bar of a derived series.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::bar::{Bar, Fault};
 use crate::error::{Error, Result};
+use crate::segment::Field;
 
 /// The bars of one symbol and interval as one vector per field.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +28,29 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// One column of floats.
+    pub fn floats(&self, field: Field) -> &[f64] {
+        match field {
+            Field::Open => &self.open,
+            Field::High => &self.high,
+            Field::Low => &self.low,
+            Field::Close => &self.close,
+            Field::Volume => &self.volume,
+        }
+    }
+
+    /// Forget all rows, but not their memory.
+    pub fn clear(&mut self) {
+        self.ts.clear();
+        self.open.clear();
+        self.high.clear();
+        self.low.clear();
+        self.close.clear();
+        self.volume.clear();
+        self.flags.clear();
+        self.constituents.clear();
+    }
+
     /// Empty columns with room for `rows` bars.
     pub fn with_capacity(rows: usize, derived: bool) -> Self {
         let floats = || Vec::with_capacity(rows);

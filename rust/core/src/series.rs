@@ -3,8 +3,10 @@
 //! Rows are numbered from the oldest: first the rows of `pieces`, then those of the live segment. The live segment
 //! repeats the newest rows of the pieces (`overlap`), so that the newest bars are one slice even just after the open.
 
+mod cursor;
 mod writer;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,6 +15,8 @@ use crate::columns::Columns;
 use crate::segment::Segment;
 use crate::sync::{ArcSwap, AtomicU64};
 use crate::time::Interval;
+use cursor::Tape;
+pub use cursor::{Cursor, News};
 pub(crate) use writer::SeriesWriter;
 
 /// Rows that a slice points into.
@@ -107,6 +111,7 @@ pub struct Series {
     interval: Interval,
     derived: bool,
     state: ArcSwap<State>,
+    tape: ArcSwap<Tape>,
     version: AtomicU64,
     revision: AtomicU64,
 }
@@ -158,6 +163,7 @@ impl Series {
             interval,
             derived,
             state: ArcSwap::from_pointee(state),
+            tape: ArcSwap::from_pointee(Tape::default()),
             version: AtomicU64::new(0),
             revision: AtomicU64::new(0),
         }
@@ -319,6 +325,14 @@ impl View<'_> {
             at = end;
         }
         last.min(at.max(first))
+    }
+
+    /// The segment and its rows that hold `[first, last)`, where the live segment holds them all.
+    #[inline]
+    pub fn live_rows(&self, first: usize, last: usize) -> Option<(&Segment, Range<usize>)> {
+        let live_first = self.state.live_first();
+        let rows = || first - live_first..last - live_first;
+        (first >= live_first).then(|| (&*self.state.live, rows()))
     }
 
     /// The rows `[first, last)` as one slice of memory, where the live segment holds them all.

@@ -4,6 +4,7 @@
 //! publishes an epoch, so that "all symbols as of t" is never half done.
 
 mod latest;
+pub mod newest;
 mod outcome;
 mod symbol;
 mod writer;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDateTime, PyInt, PyString, PyTzInfo, PyTzInfoAccess};
+use pyo3::types::{PyBool, PyDateTime, PyString, PyTzInfo, PyTzInfoAccess};
 use tapeloom_core::bar::Bar;
+use tapeloom_core::columns::Columns;
 use tapeloom_core::schedule::Anchor;
 use tapeloom_core::time::Interval;
 
+use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
@@ -288,6 +290,7 @@ impl PyBarData {
                     Some(zone) => Exchange {
                         zone: zone.unbind(),
                         table: None,
+                        python_table: None,
                         anchor: Anchor::Session,
                     }
                     .datetime(py, end)?,
@@ -404,10 +407,21 @@ impl PyBarData {
     ) -> BindResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
         let py = slf.py();
         let this = slf.get();
-        // A copy by value keeps the instant, as nanoseconds, and the zone of a datetime.
         let at = match this.origin() {
             Origin::User(given) => given.timestamp.bind(py).clone(),
-            Origin::Series(_) => PyInt::new(py, this.bar().ts).into_any(),
+            // With its series' zone and sessions, as the only bar of a snapshot.
+            Origin::Series(label) => {
+                let mut columns = Columns::with_capacity(1, label.get().is_derived);
+                columns.push(this.bar());
+                if label.get().is_derived {
+                    columns
+                        .constituents
+                        .push(this.constituents().unwrap_or_default());
+                }
+                let bars = PyBars::of_columns(label.clone_ref(py), Arc::new(columns));
+                let first = py.import("operator")?.getattr("getitem")?;
+                return Ok((first, (bars, 0).into_pyobject(py)?.into_any()));
+            }
         };
         let Bar {
             open,
@@ -447,6 +461,7 @@ fn utc(py: Python<'_>) -> PyResult<Exchange> {
     Ok(Exchange {
         zone: PyTzInfo::utc(py)?.to_owned().into_any().unbind(),
         table: None,
+        python_table: None,
         anchor: Anchor::Session,
     })
 }

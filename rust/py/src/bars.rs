@@ -231,14 +231,7 @@ impl PyBars {
                 export::view(slf, &segment.float_cells(field)[whole.from..whole.to])
             }
             Rows::Sealed(columns) => {
-                let column = match field {
-                    Field::Open => &columns.open,
-                    Field::High => &columns.high,
-                    Field::Low => &columns.low,
-                    Field::Close => &columns.close,
-                    Field::Volume => &columns.volume,
-                };
-                export::view(slf, &column[whole.from..whole.to])
+                export::view(slf, &columns.floats(field)[whole.from..whole.to])
             }
         }
     }
@@ -247,7 +240,7 @@ impl PyBars {
 #[pymethods]
 impl PyBars {
     #[staticmethod]
-    #[pyo3(signature = (symbol, interval, *, ts, open, high, low, close, volume, zone, table=None, flags=None, constituents=None))]
+    #[pyo3(signature = (symbol, interval, *, ts, open, high, low, close, volume, zone, table=None, flags=None, constituents=None, anchor="session"))]
     #[expect(clippy::too_many_arguments, reason = "one per column, all by keyword")]
     fn from_columns(
         symbol: &Bound<'_, PyString>,
@@ -262,6 +255,7 @@ impl PyBars {
         table: Option<&Bound<'_, PySessionTable>>,
         flags: Option<&Bound<'_, PyAny>>,
         constituents: Option<&Bound<'_, PyAny>>,
+        anchor: &str,
     ) -> BindResult<Self> {
         let columns = Columns {
             ts: convert::column(ts, "ts", "int64")?,
@@ -284,7 +278,8 @@ impl PyBars {
         let exchange = Exchange {
             zone,
             table: table.map(|table| table.get().table.clone()),
-            anchor: Anchor::Session,
+            python_table: table.map(|table| table.clone().unbind()),
+            anchor: convert::anchor(anchor)?,
         };
         let label = PyLabel::new(
             py,
@@ -415,8 +410,37 @@ impl PyBars {
         Ok(list)
     }
 
-    fn to_numpy<'py>(slf: &Bound<'py, Self>) -> BindResult<Bound<'py, PyDict>> {
+    #[getter]
+    fn zone<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.exchange().zone.bind(py).clone()
+    }
+
+    #[getter]
+    fn table<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PySessionTable>> {
+        let table = self.exchange().python_table.as_ref();
+        table.map(|table| table.bind(py).clone())
+    }
+
+    #[getter]
+    fn anchor(&self) -> &'static str {
+        match self.exchange().anchor {
+            Anchor::Session => "session",
+            Anchor::Segment => "segment",
+            Anchor::Clock => "clock",
+        }
+    }
+
+    #[getter]
+    fn is_derived(&self) -> bool {
+        self.label().is_derived
+    }
+
+    #[pyo3(signature = (*, structured=false))]
+    fn to_numpy<'py>(slf: &Bound<'py, Self>, structured: bool) -> BindResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        if structured {
+            return Ok(Self::as_table(slf, "to_structured")?);
+        }
         let columns = PyDict::new(py);
         columns.set_item(intern!(py, "ts"), Self::ts(slf)?)?;
         columns.set_item(intern!(py, "open"), Self::open(slf)?)?;
@@ -425,7 +449,47 @@ impl PyBars {
         columns.set_item(intern!(py, "close"), Self::close(slf)?)?;
         columns.set_item(intern!(py, "volume"), Self::volume(slf)?)?;
         columns.set_item(intern!(py, "flags"), Self::flags(slf)?)?;
-        Ok(columns)
+        Ok(columns.into_any())
+    }
+
+    fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "to_pandas")
+    }
+
+    fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "to_polars")
+    }
+
+    fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "to_arrow")
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        slf: &Bound<'py, Self>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        tables(slf.py())?.call_method1("arrow_stream", (slf, requested_schema))
+    }
+
+    fn __arrow_c_schema__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "arrow_schema")
+    }
+
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "as_html")
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "reduce")
+    }
+
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, Self> {
+        slf.clone()
+    }
+
+    fn __deepcopy__<'py>(slf: &Bound<'py, Self>, _memo: &Bound<'py, PyAny>) -> Bound<'py, Self> {
+        slf.clone()
     }
 
     fn to_list<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyList>> {
@@ -556,24 +620,19 @@ impl PyBars {
         }
     }
 
-    fn __repr__(&self, py: Python<'_>) -> BindResult<String> {
-        let head = format!(
-            "Bars('{}', '{}', {} bars",
-            self.label().symbol,
-            self.interval(),
-            self.rows()
-        );
-        if self.rows() == 0 {
-            return Ok(head + ")");
-        }
-        let show = |row: usize| -> PyResult<String> {
-            let at = self.exchange().datetime(py, self.whole().ts(row))?;
-            at.call_method1("isoformat", (" ", "minutes"))?.extract()
-        };
-        Ok(format!(
-            "{head}, {} to {})",
-            show(0)?,
-            show(self.rows() - 1)?
-        ))
+    fn __repr__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::as_table(slf, "as_text")
     }
+}
+
+impl PyBars {
+    /// What another tool knows as a table.
+    fn as_table<'py>(slf: &Bound<'py, Self>, function: &str) -> PyResult<Bound<'py, PyAny>> {
+        tables(slf.py())?.call_method1(function, (slf,))
+    }
+}
+
+/// Where bars become tables of other tools.
+fn tables(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("tapeloom.tables.bars")
 }

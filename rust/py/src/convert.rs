@@ -75,6 +75,8 @@ pub(crate) fn completeness(name: &str) -> BindResult<Completeness> {
     match name {
         "any" => Ok(Completeness::Any),
         "complete" => Ok(Completeness::Complete),
+        // The rule of `no_trade="expected"`, which no caller names.
+        "present" => Ok(Completeness::Present),
         _ => Err(BindError::argument(format!(
             "completeness is '{name}'; it must be 'any' or 'complete'"
         ))),

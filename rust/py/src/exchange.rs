@@ -10,12 +10,15 @@ use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
 use crate::error::{BindError, BindResult};
+use crate::session_table::PySessionTable;
 
 /// Zone and, where known, session table of one exchange.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) zone: Py<PyAny>,
     pub(crate) table: Option<Arc<SessionTable>>,
+    /// The table as Python knows it, where it came from there.
+    pub(crate) python_table: Option<Py<PySessionTable>>,
     /// From where buckets of derived bars are counted.
     pub(crate) anchor: Anchor,
 }

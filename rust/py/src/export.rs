@@ -70,6 +70,14 @@ pub(crate) fn view<'py, S: Sealed + ?Sized>(
     }
 }
 
+/// The cells of rows that are never written again, as plain values. The same holds for `rows` as for those of [`view`].
+pub(crate) fn plain<S: Sealed + ?Sized>(rows: &S) -> &[S::Item] {
+    let (first, len) = rows.cells();
+    // SAFETY: pointer and length come from a live slice that is borrowed for as long as the answer; an atomic has the
+    // size and bit validity of the plain type. No cell is written again: published rows never are.
+    unsafe { std::slice::from_raw_parts(first, len) }
+}
+
 /// What a frozen object holds, written again only through [`unshared`].
 pub(crate) struct Exclusive<T>(UnsafeCell<T>);
 

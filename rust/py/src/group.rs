@@ -3,22 +3,28 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use numpy::IntoPyArray;
+use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::bar::Bar;
-use tapeloom_core::series::{Scope, Series};
+use tapeloom_core::series::{Scope, Series, View};
 use tapeloom_core::store::{Directory, Entry, Store};
 use tapeloom_core::time::Interval;
 
-use crate::error::BindResult;
+use crate::bars::{Parts, PyBars};
+use crate::convert;
+use crate::error::{BindError, BindResult};
+use crate::exchange::Exchange;
+use crate::gather::newest_of;
+use crate::label::PyLabel;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "Group", module = "tapeloom._core")]
 #[derive(Debug)]
 pub(crate) struct PyGroup {
     store: Arc<Store>,
+    exchange: Arc<Exchange>,
     /// Upper-cased, in the order asked for.
     names: Vec<String>,
     found: ArcSwap<Found>,
@@ -33,21 +39,42 @@ struct Found {
     directory: Arc<Directory>,
     /// `None` for one that nobody keeps.
     entries: Vec<Option<Arc<Entry>>>,
+    /// The series of the interval asked for.
+    series: Vec<Option<Arc<Series>>>,
 }
 
 impl PyGroup {
     pub(crate) fn new(
         store: Arc<Store>,
+        exchange: Arc<Exchange>,
         names: Vec<String>,
         interval: Option<Interval>,
         symbols: Py<PyTuple>,
     ) -> Self {
         Self {
             store,
+            exchange,
             names,
             found: ArcSwap::default(),
             interval,
             symbols,
+        }
+    }
+
+    /// Look at all series as of one epoch. Writers that replace a series at each look are waited for, detached.
+    fn look_at_each<R>(
+        &self,
+        py: Python<'_>,
+        found: &Found,
+        look: impl Fn(View<'_>) -> R,
+    ) -> BindResult<Vec<Option<R>>> {
+        let series: Vec<Option<&Series>> = found.series.iter().map(Option::as_deref).collect();
+        loop {
+            self.store.check()?;
+            if let Some(seen) = self.store.look_at_all(&series, &look) {
+                return Ok(seen);
+            }
+            py.detach(|| self.store.wait_for_writer());
         }
     }
 
@@ -59,13 +86,28 @@ impl PyGroup {
             return found;
         }
         let entries = self.names.iter().map(|name| directory.get(name).cloned());
+        let entries: Vec<Option<Arc<Entry>>> = entries.collect();
+        let series = |entry: &Option<Arc<Entry>>| match self.interval {
+            Some(interval) => entry.as_ref()?.find(interval).cloned(),
+            None => Some(entry.as_ref()?.base().clone()),
+        };
         let found = Arc::new(Found {
-            entries: entries.collect(),
+            series: entries.iter().map(series).collect(),
+            entries,
             directory,
         });
         self.found.store(found.clone());
         found
     }
+}
+
+/// Cells of one series after the other, as an array of times x series.
+fn by_time<T: Element>(
+    cells: Bound<'_, PyArray1<T>>,
+    series: usize,
+    times: usize,
+) -> PyResult<Bound<'_, PyAny>> {
+    cells.reshape([series, times])?.getattr("T")
 }
 
 /// A bar and, of a derived series, the number of its base bars.
@@ -135,6 +177,59 @@ impl PyGroup {
         columns.set_item(intern!(py, "volume"), floats(|bar| bar.volume))?;
         columns.set_item(intern!(py, "flags"), flags.into_pyarray(py))?;
         Ok(columns)
+    }
+
+    #[pyo3(signature = (n, *, scope="session"))]
+    fn last<'py>(&self, py: Python<'py>, n: i64, scope: &str) -> BindResult<Bound<'py, PyDict>> {
+        let scope = convert::scope(scope)?;
+        let Ok(n) = usize::try_from(n) else {
+            return Err(BindError::argument(format!(
+                "n is {n}; it must be 0 or more"
+            )));
+        };
+        let found = self.found();
+        let newest = loop {
+            self.store.check()?;
+            if let Some(newest) = newest_of(&self.store, &found.series, n, scope) {
+                break newest;
+            }
+            py.detach(|| self.store.wait_for_writer());
+        };
+        let (times, series) = (newest.times.len(), self.names.len());
+        let floats = |cells: Vec<f64>| by_time(cells.into_pyarray(py), series, times);
+        let columns = PyDict::new(py);
+        columns.set_item(intern!(py, "ts"), newest.times.into_pyarray(py))?;
+        columns.set_item(intern!(py, "open"), floats(newest.columns.open)?)?;
+        columns.set_item(intern!(py, "high"), floats(newest.columns.high)?)?;
+        columns.set_item(intern!(py, "low"), floats(newest.columns.low)?)?;
+        columns.set_item(intern!(py, "close"), floats(newest.columns.close)?)?;
+        columns.set_item(intern!(py, "volume"), floats(newest.columns.volume)?)?;
+        let flags = by_time(newest.columns.flags.into_pyarray(py), series, times)?;
+        columns.set_item(intern!(py, "flags"), flags)?;
+        Ok(columns)
+    }
+
+    /// Snapshots of all series as of one epoch, `None` for one that nobody keeps.
+    #[pyo3(signature = (scope))]
+    fn _bars(&self, py: Python<'_>, scope: &str) -> BindResult<Vec<Option<PyBars>>> {
+        let scope = convert::scope(scope)?;
+        let found = self.found();
+        let seen = self.look_at_each(py, &found, |view| {
+            let (first, last) = view.scope(scope);
+            view.slices(first, last)
+        })?;
+        let mut bars = Vec::with_capacity(seen.len());
+        for ((entry, series), slices) in found.entries.iter().zip(&found.series).zip(seen) {
+            let (Some(entry), Some(series), Some(slices)) = (entry, series, slices) else {
+                bars.push(None);
+                continue;
+            };
+            let (interval, derived) = (series.interval(), series.is_derived());
+            let symbol = entry.symbol.clone();
+            let label = PyLabel::new(py, symbol, interval, derived, self.exchange.clone())?;
+            bars.push(Some(PyBars::new(label, Parts::Several(slices))));
+        }
+        Ok(bars)
     }
 
     fn __len__(&self) -> usize {

@@ -6,10 +6,12 @@
 mod bar;
 mod bars;
 mod convert;
+mod cursor;
 mod deliver;
 mod error;
 mod exchange;
 mod export;
+mod gather;
 mod group;
 mod indicator;
 mod interval;
@@ -40,6 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bars::PyBars>()?;
     module.add_class::<store::PyStore>()?;
     module.add_class::<group::PyGroup>()?;
+    module.add_class::<cursor::PyCursor>()?;
     module.add_class::<pieces::PyPiecewiseMerge>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<replay::PyBatch>()?;

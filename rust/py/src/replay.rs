@@ -109,7 +109,9 @@ impl PyReplay {
         };
         let mut replay = self.idle()?;
         let running: &mut Replay = &mut replay;
-        let stop = py.detach(|| running.run(&wake, most_bars, until))?;
+        let stop = py.detach(|| running.run(&wake, most_bars, until));
+        self.session.get().wake(py);
+        let stop = stop?;
         let progress = replay.progress();
         Ok(PyBatch {
             ts: stop.clock,

@@ -323,6 +323,7 @@ impl PySessionTable {
         Arc::new(Exchange {
             zone: slf.get().zone.clone_ref(slf.py()),
             table: Some(slf.get().table.clone()),
+            python_table: Some(slf.clone().unbind()),
             anchor,
         })
     }

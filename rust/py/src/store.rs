@@ -2,6 +2,7 @@
 
 mod answers;
 mod find;
+mod waker;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use arc_swap::ArcSwap;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use tapeloom_core::Error;
-use tapeloom_core::aggregate::Derived;
+use tapeloom_core::aggregate::{Completeness, Derived};
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::{Anchor, Stretch};
@@ -18,8 +19,9 @@ use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
-use crate::bars::PyBars;
+use crate::bars::{Parts, PyBars};
 use crate::convert;
+use crate::cursor::PyCursor;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::group::{PyGroup, newest_of_all};
@@ -29,7 +31,8 @@ use answers::{
     Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, policy, report, runs,
 };
 pub(crate) use find::label_all;
-use find::{Known, unknown};
+use find::{Known, series_of, unknown};
+use waker::Waker;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, subclass, name = "Store", module = "tapeloom._core")]
@@ -38,11 +41,17 @@ pub(crate) struct PyStore {
     pub(crate) store: Arc<Store>,
     known: ArcSwap<Known>,
     anchor: Anchor,
+    waker: Waker,
 }
+
+/// Old bar, new bar, clock at which it came.
+type Corrected<'py> = (Bound<'py, PyBarData>, Bound<'py, PyBarData>, i64);
+
 #[pymethods]
 impl PyStore {
     #[new]
-    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session", max_symbols=100_000))]
+    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session", no_trade="gap", max_symbols=100_000))]
+    #[expect(clippy::too_many_arguments, reason = "one per policy, all by keyword")]
     fn new(
         zone: Py<PyAny>,
         on_duplicate: &str,
@@ -50,6 +59,7 @@ impl PyStore {
         allow_negative_prices: bool,
         completeness: &str,
         anchor: &str,
+        no_trade: &str,
         max_symbols: usize,
     ) -> BindResult<Self> {
         if max_symbols == 0 {
@@ -69,19 +79,28 @@ impl PyStore {
             )?,
             on_invalid: policy("on_invalid", on_invalid, &ON_INVALID)?,
             allow_negative_prices,
-            completeness: convert::completeness(completeness)?,
+            completeness: match policy(
+                "no_trade",
+                no_trade,
+                &[("gap", None), ("expected", Some(Completeness::Present))],
+            )? {
+                Some(present) => convert::completeness(completeness).map(|_| present)?,
+                None => convert::completeness(completeness)?,
+            },
             anchor: convert::anchor(anchor)?,
             max_symbols,
         };
         let exchange = Arc::new(Exchange {
             zone,
             table: None,
+            python_table: None,
             anchor: policies.anchor,
         });
         Ok(Self {
             anchor: policies.anchor,
             store: Arc::new(Store::new(policies)),
             known: ArcSwap::from_pointee(Known::new(exchange)),
+            waker: Waker::default(),
         })
     }
 
@@ -90,10 +109,12 @@ impl PyStore {
             PySessionTable::know_midnights(table)?;
         }
         let zone = self.exchange().zone.clone_ref(py);
+        let python_table = Some(table.clone().unbind());
         let table = table.get().table.clone();
         self.forget(Arc::new(Exchange {
             zone,
             table: Some(table.clone()),
+            python_table,
             anchor: self.anchor,
         }));
         self.write(py, |writing| writing.set_table(table))?;
@@ -153,6 +174,49 @@ impl PyStore {
 
     fn _end_session(&self, py: Python<'_>) -> BindResult<()> {
         Ok(self.write(py, |writing| writing.end_session())??)
+    }
+
+    fn _remove(&self, py: Python<'_>, symbol: &str) -> BindResult<()> {
+        self.write_symbol(py, symbol, |writing, id| writing.remove(id))??;
+        self.forget(self.exchange());
+        Ok(())
+    }
+
+    #[pyo3(signature = (waker))]
+    fn _set_waker(&self, waker: Option<Py<PyAny>>) {
+        self.waker.set(waker);
+    }
+
+    /// Follow the session of one series from here on.
+    fn _cursor(
+        &self,
+        py: Python<'_>,
+        symbol: &str,
+        interval: &Bound<'_, PyAny>,
+    ) -> BindResult<PyCursor> {
+        let entry = self.entry(symbol)?;
+        let series = series_of(&entry, convert::interval(interval)?)?;
+        PyCursor::new(py, self, &entry, series)
+    }
+
+    fn _rows_since(
+        &self,
+        py: Python<'_>,
+        symbol: &str,
+        interval: &Bound<'_, PyAny>,
+        epoch: u64,
+    ) -> BindResult<PyBars> {
+        let entry = self.entry(symbol)?;
+        let series = series_of(&entry, convert::interval(interval)?)?;
+        let label = PyLabel::new(
+            py,
+            entry.symbol.clone(),
+            series.interval(),
+            series.is_derived(),
+            self.exchange(),
+        )?;
+        let rows = self.store.snapshot(series).view().changed_since(epoch);
+        Ok(PyBars::new(label, Parts::Several(rows)))
     }
 
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
@@ -233,7 +297,9 @@ impl PyStore {
             let mut writing = store.write();
             let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
             Ok::<_, BindError>(writing.offer_batch(id, &rows, on_invalid)?)
-        })?;
+        });
+        self.wake(py);
+        let done = done?;
         Ok(report(done))
     }
 
@@ -428,9 +494,8 @@ impl PyStore {
         };
         // The only row that changes is kept by the writer, so this read waits for one.
         let forming = slf.get().write(py, |writing| {
-            let kept = writing.keeps(&entry);
-            kept.then(|| writing.forming_bar(entry.id, wanted))
-                .flatten()
+            let id = writing.id_of(&entry.symbol)?;
+            writing.forming_bar(id, wanted)
         })?;
         let bar = |d: Derived| PyBarData::known(py, &label, d.bar, Some(d.constituents as i32));
         Ok(forming.map(bar).transpose()?)
@@ -483,6 +548,7 @@ impl PyStore {
         let tuple = PyTuple::new(slf.py(), &symbols)?.unbind();
         Ok(PyGroup::new(
             slf.get().store.clone(),
+            slf.get().exchange(),
             symbols,
             interval,
             tuple,
@@ -545,7 +611,7 @@ impl PyStore {
         &self,
         py: Python<'py>,
         symbol: &str,
-    ) -> BindResult<Vec<(Bound<'py, PyBarData>, Bound<'py, PyBarData>)>> {
+    ) -> BindResult<Vec<Corrected<'py>>> {
         let entry = self.entry(symbol)?;
         let revisions = self.write_symbol(py, symbol, |w, id| w.revisions(id).to_vec())?;
         let exchange = self.exchange();
@@ -555,7 +621,7 @@ impl PyStore {
         };
         let pairs = revisions
             .iter()
-            .map(|r| Ok((data(r.old, r.interval)?, data(r.new, r.interval)?)));
+            .map(|r| Ok((data(r.old, r.interval)?, data(r.new, r.interval)?, r.clock)));
         Ok(pairs.collect::<PyResult<_>>()?)
     }
 
@@ -576,12 +642,7 @@ impl PyStore {
     fn _version(&self, symbol: &str, interval: &Bound<'_, PyAny>) -> BindResult<(u64, u64)> {
         let entry = self.entry(symbol)?;
         let wanted = convert::interval(interval)?;
-        let series = entry.find(wanted).ok_or_else(|| {
-            BindError::Named(
-                "UnknownSeriesError",
-                format!("{symbol} has no {wanted} bars"),
-            )
-        })?;
+        let series = series_of(&entry, wanted)?;
         Ok((series.version(), series.revision()))
     }
 }

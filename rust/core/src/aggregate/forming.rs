@@ -38,7 +38,7 @@ impl Forming {
     }
 
     pub(super) fn finish(&self, completeness: Completeness) -> Option<Derived> {
-        let whole = self.count >= self.bucket.expected;
+        let whole = completeness == Completeness::Present || self.count >= self.bucket.expected;
         if completeness == Completeness::Complete && !whole {
             return None;
         }

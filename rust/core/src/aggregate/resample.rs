@@ -256,6 +256,7 @@ impl<'a> Running<'a> {
 
     /// Buckets of a coarser target from those of a finer one, of which none is absent and all volumes are exact.
     fn fold_fine(&mut self, target: usize, finer: &Finer, pieces: &[Piece], is_complete: bool) {
+        let may_be_partial = self.completeness != Completeness::Present;
         let (finer_done, coarser_done) = self.done.split_at_mut(target);
         let (fine, done) = (&finer_done[finer.target], &mut coarser_done[0]);
         let mut row = self.begun[finer.target];
@@ -288,7 +289,13 @@ impl<'a> Running<'a> {
                 let begun = done.constituents.len();
                 done.constituents
                     .extend(counts.map(|bucket| bucket.iter().sum::<i32>()));
-                let partial = |&count: &i32| if count < whole { PARTIAL } else { 0 };
+                let partial = |&count: &i32| {
+                    if may_be_partial && count < whole {
+                        PARTIAL
+                    } else {
+                        0
+                    }
+                };
                 let flags = done.constituents[begun..].iter().map(partial);
                 done.flags.extend(flags.map(|partial| DERIVED | partial));
             }

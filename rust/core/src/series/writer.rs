@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::segment::Segment;
-use crate::series::{Rows, Series, Slice, State, View};
+use crate::series::cursor::Tape;
+use crate::series::{Rows, Series, Slice, Snapshot, State, View};
 use crate::time::Interval;
 
 // Under the model checker each is tiny, so that few rows already roll.
@@ -33,6 +34,8 @@ pub(crate) struct SeriesWriter {
     /// Bars the session should have; 0 where nothing bounds it.
     expected: usize,
     dirty: bool,
+    /// Whether bars came or changed since the session of the cursors began.
+    has_news: bool,
     /// The bar written last, as long as it is the newest of the session.
     last: Option<Bar>,
 }
@@ -49,6 +52,7 @@ impl SeriesWriter {
             staged_history: BTreeMap::new(),
             expected: 0,
             dirty: false,
+            has_news: false,
             last: None,
         }
     }
@@ -166,6 +170,7 @@ impl SeriesWriter {
             .write(self.written, bar, constituents, epoch);
         self.written += 1;
         self.dirty = true;
+        self.has_news = true;
         self.last = Some(*bar);
     }
 
@@ -196,6 +201,7 @@ impl SeriesWriter {
         if self.staged.is_empty() {
             return false;
         }
+        self.has_news = true;
         let (first, last) = self.session_rows();
         let mut merged: Vec<(Bar, i32, u64)> = Vec::with_capacity(last - first + self.staged.len());
         let mut staged = std::mem::take(&mut self.staged).into_values().peekable();
@@ -276,6 +282,24 @@ impl SeriesWriter {
             .flat_map(|slice| (0..slice.len()).map(move |row| (slice, row)));
         rows.map(|(slice, row)| (slice.bar(row), slice.constituents(row).unwrap_or(0), 0))
             .collect()
+    }
+
+    /// The session is over for those who follow it: they get the rows as they are now. Where nothing came they follow on,
+    /// unless the session was running.
+    pub(crate) fn end_tape(&mut self, epoch: u64, is_running: bool) {
+        if !(is_running || self.has_news) {
+            return;
+        }
+        self.has_news = false;
+        let next = Arc::new(Tape::default());
+        // Who loads the tape before it is closed finds it closed at this epoch; who loads it after that finds the next.
+        let tape = self.series.tape.load_full();
+        let rows = Snapshot {
+            state: self.state.clone(),
+            live_rows: self.written,
+        };
+        tape.close(rows, epoch);
+        self.series.tape.store(next);
     }
 
     /// Begin a session that expects `expected` bars. With `roll` the ended session becomes history, which then keeps only

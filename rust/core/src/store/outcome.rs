@@ -122,8 +122,8 @@ pub struct Revision {
     pub old: Bar,
     /// The bar after.
     pub new: Bar,
-    /// Epoch from which the new bar counts.
-    pub epoch: u64,
+    /// Clock of the store when the new bar came, ns UTC; `i64::MIN` before there is one.
+    pub clock: i64,
 }
 
 /// A valid bar without a place.

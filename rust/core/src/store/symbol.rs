@@ -154,13 +154,18 @@ impl SymbolWriter {
             self.emit(at + 1, &ended, epoch);
         }
         self.series[at + 1].publish();
+        self.renumber(self.entry.id);
+        Ok(())
+    }
+
+    /// Make the entry anew, with all series and this position.
+    pub(super) fn renumber(&mut self, id: SymbolId) {
         self.entry = Arc::new(Entry {
-            id: self.entry.id,
+            id,
             symbol: self.entry.symbol.clone(),
             series: self.series.iter().map(|s| s.series().clone()).collect(),
             shared: self.shared.clone(),
         });
-        Ok(())
     }
 
     /// Intervals of all series: the base first, then derived ones, finest first.
@@ -211,6 +216,13 @@ impl SymbolWriter {
         self.dirty = true;
     }
 
+    /// The session is over for those who follow it bar by bar.
+    pub(super) fn end_tapes(&mut self, epoch: u64, is_running: bool) {
+        for series in &mut self.series {
+            series.end_tape(epoch, is_running);
+        }
+    }
+
     pub(super) fn set_presence(&mut self, presence: Option<Arc<Presence>>) {
         self.shared.presence.store(presence.clone());
         self.expected = presence.as_ref().and_then(|presence| {
@@ -258,7 +270,7 @@ impl SymbolWriter {
         mut bar: Bar,
         home: Home,
         policies: &Policies,
-        epoch: u64,
+        (clock, epoch): (i64, u64),
     ) -> Result<Outcome> {
         let newest = self.series[0].newest();
         if home != Home::History && newest.is_some_and(|newest| bar.ts < newest) {
@@ -271,7 +283,7 @@ impl SymbolWriter {
                 }
                 Outcome::Quarantined
             }
-            Home::History => self.place_in_history(bar, policies)?,
+            Home::History => self.place_in_history(bar, policies, clock)?,
             Home::Regular(_) | Home::Extended => {
                 if home == Home::Extended {
                     bar.flags |= EXTENDED;
@@ -284,7 +296,7 @@ impl SymbolWriter {
                     }
                     Outcome::Accepted
                 } else {
-                    self.place_among(bar, policies, epoch)?
+                    self.place_among(bar, policies, (clock, epoch))?
                 }
             }
         };
@@ -304,7 +316,12 @@ impl SymbolWriter {
     }
 
     /// A bar at or before the newest of the session.
-    fn place_among(&mut self, mut bar: Bar, policies: &Policies, epoch: u64) -> Result<Outcome> {
+    fn place_among(
+        &mut self,
+        mut bar: Bar,
+        policies: &Policies,
+        (clock, epoch): (i64, u64),
+    ) -> Result<Outcome> {
         let series = &mut self.series[0];
         let Some(found) = series.find(bar.ts) else {
             bar.flags |= LATE;
@@ -328,7 +345,7 @@ impl SymbolWriter {
             interval,
             old: found.bar,
             new: bar,
-            epoch,
+            clock,
         });
         if !series.replace_newest(&bar, 0, epoch) {
             series.stage(bar, 0);
@@ -340,7 +357,12 @@ impl SymbolWriter {
         Ok(Outcome::Correction)
     }
 
-    fn place_in_history(&mut self, mut bar: Bar, policies: &Policies) -> Result<Outcome> {
+    fn place_in_history(
+        &mut self,
+        mut bar: Bar,
+        policies: &Policies,
+        clock: i64,
+    ) -> Result<Outcome> {
         let series = &mut self.series[0];
         let outcome = match series.find_in_history(bar.ts) {
             None => {
@@ -370,7 +392,7 @@ impl SymbolWriter {
                     interval,
                     old: found.bar,
                     new: bar,
-                    epoch: 0,
+                    clock,
                 });
                 Outcome::Correction
             }

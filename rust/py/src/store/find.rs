@@ -100,6 +100,16 @@ pub(crate) fn label_all(
     entry.series.iter().map(label).collect()
 }
 
+/// The series of an interval.
+pub(super) fn series_of(entry: &Entry, interval: Interval) -> BindResult<&Arc<Series>> {
+    entry.find(interval).ok_or_else(|| {
+        BindError::Named(
+            "UnknownSeriesError",
+            format!("{} has no {interval} bars", entry.symbol),
+        )
+    })
+}
+
 impl PyStore {
     pub(crate) fn exchange(&self) -> Arc<Exchange> {
         self.known.load().exchange.clone()
@@ -117,10 +127,22 @@ impl PyStore {
         job: impl FnOnce(&mut Writing<'_>) -> T + Send,
     ) -> BindResult<T> {
         self.store.check()?;
-        if let Some(mut writing) = self.store.try_write() {
-            return Ok(job(&mut writing));
-        }
-        Ok(py.detach(|| job(&mut self.store.write())))
+        let done = match self.store.try_write() {
+            Some(mut writing) => {
+                let done = job(&mut writing);
+                drop(writing);
+                done
+            }
+            None => py.detach(|| job(&mut self.store.write())),
+        };
+        self.wake(py);
+        Ok(done)
+    }
+
+    /// Tell who waits that an epoch is out.
+    #[inline]
+    pub(crate) fn wake(&self, py: Python<'_>) {
+        self.waker.wake(py, self.store.epoch());
     }
 
     /// Write about one symbol, which is looked up while nobody else writes: the store may just have been emptied.

@@ -111,8 +111,8 @@ impl Writer {
     fn place_anywhere(&mut self, id: SymbolId, bar: Bar) -> Result<(Outcome, Home)> {
         let at = id.0 as usize;
         let home = self.home(at, bar.ts);
-        let (epoch, policies) = (self.epoch, self.policies);
-        let outcome = self.symbols[at].place(bar, home, &policies, epoch)?;
+        let policies = self.policies;
+        let outcome = self.symbols[at].place(bar, home, &policies, (self.clock, self.epoch))?;
         self.mark(id);
         match outcome {
             Outcome::Accepted if home != Home::History => self.accepted(id, bar, home)?,

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gap::Presence;
 use crate::schedule::Grid;
 use crate::store::writer::{Current, SessionStart, Writer};
-use crate::store::{SessionState, SymbolId};
+use crate::store::{Directory, SessionState, SymbolId};
 use crate::time::Interval;
 
 impl Writer {
@@ -43,6 +43,13 @@ impl Writer {
             .collect()
     }
 
+    /// The session is over for those who follow it bar by bar.
+    fn end_tapes(&mut self, is_running: bool) {
+        for symbol in &mut self.symbols {
+            symbol.end_tapes(self.epoch, is_running);
+        }
+    }
+
     /// A replay owns the session it plays.
     fn check_idle(&self) -> Result<()> {
         if self.coordinated {
@@ -60,6 +67,7 @@ impl Writer {
         let table = self.table.clone();
         let index = table.as_ref().and_then(|table| table.index_of(start.day));
         let ended = self.session.as_ref().and_then(|session| session.index);
+        self.end_tapes(self.session.is_some() && !self.session_state.ended);
         self.session = Some(Current {
             day: start.day,
             index,
@@ -142,6 +150,7 @@ impl Writer {
             .zip(self.table.as_ref())
             .map(|(index, table)| table.session(index).close);
         self.advance(self.clock.max(close.unwrap_or(i64::MIN)))?;
+        self.end_tapes(!self.session_state.ended);
         self.session_state.ended = true;
         self.session_changed = true;
         self.unpublished = true;
@@ -165,6 +174,7 @@ impl Writer {
                 self.session_state.ended = ended;
             }
             None => {
+                self.end_tapes(true);
                 for at in 0..self.symbols.len() {
                     let series = self.symbols[at].series.len();
                     self.symbols[at].start_session(
@@ -202,12 +212,44 @@ impl Writer {
         Ok(())
     }
 
+    /// Forget one symbol. Those behind it move up.
+    ///
+    /// # Errors
+    /// [`Error::ReplayRunning`].
+    pub fn remove(&mut self, id: SymbolId) -> Result<()> {
+        self.check_idle()?;
+        let at = id.0 as usize;
+        let mut gone = self.symbols.remove(at);
+        gone.end_tapes(self.epoch, true);
+        let mut directory = Directory::default();
+        for (at, symbol) in self.symbols.iter_mut().enumerate() {
+            symbol.renumber(SymbolId(at as u32));
+            let name = (*symbol.entry.symbol).into();
+            directory.by_symbol.insert(name, at);
+            directory.entries.push(symbol.entry.clone());
+        }
+        self.directory = directory;
+        self.directory_changed = true;
+        self.quarantine
+            .retain(|kept| kept.symbol != *gone.entry.symbol);
+        // What was marked by number has other numbers now.
+        self.dirty.clear();
+        self.unsettled.clear();
+        for at in 0..self.symbols.len() {
+            self.mark(SymbolId(at as u32));
+        }
+        self.unpublished = true;
+        self.refresh_next_end();
+        Ok(())
+    }
+
     /// Forget symbols, bars, counters and the session.
     ///
     /// # Errors
     /// [`Error::ReplayRunning`].
     pub fn clear_all(&mut self) -> Result<()> {
         self.check_idle()?;
+        self.end_tapes(true);
         let fresh = Self::new(self.policies);
         let (table, epoch) = (self.table.take(), self.epoch);
         let (days, default_days) = (
