@@ -11,7 +11,11 @@ CHAIN = [
     "timestamps",
     "bars",
     "ingest",
+    "quotes",
+    "tables",
+    "statuses",
     "gap",
+    "panel",
     "records",
     "columns",
     "json_file",
@@ -32,6 +36,7 @@ CHAIN = [
 ]
 HEAVY = {
     "pandas",
+    "polars",
     "pyarrow",
     "exchange_calendars",
     "pandas_market_calendars",

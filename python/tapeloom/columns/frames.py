@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeloom._core import Interval
-from tapeloom.bars import BarData, Bars, normalise_symbol
+from tapeloom.bars import Bars, normalise_symbol
+from tapeloom.columns.rows import FIELDS, is_bar_like, read_rows, rows_of
 from tapeloom.columns.spacing import common_interval
 from tapeloom.columns.values import codes, flag_bytes, floats, instants
 from tapeloom.errors import (
@@ -19,7 +20,6 @@ from tapeloom.errors import (
     SymbolError,
     did_you_mean,
 )
-from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
     from datetime import timedelta, tzinfo
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tapeloom._core import SessionTable
+    from tapeloom.columns.rows import SymbolRows
 
     Arrays = dict[str, npt.NDArray[Any]]
     Rows = slice | npt.NDArray[np.int64]
 
 __all__ = ["read_frame"]
 
-FIELDS = ("open", "high", "low", "close", "volume")
 TIME_NAMES = ("ts", "timestamp", "datetime", "time", "date")
 
 
@@ -53,8 +53,9 @@ def read_frame(
     ----------
     data
         A frame with a ``symbol`` column, or one symbol's frame with ``symbol=``: pandas, polars, pyarrow, anything
-        with ``__arrow_c_stream__``, or a dict of arrays. Or a dict from symbol to such a frame, a list of
-        ``BarData``, or ``Bars``. Columns ``ts open high low close volume`` are found without case;
+        with ``__arrow_c_stream__``, a dict of arrays or a structured array. Or a dict from symbol to such a frame,
+        ``Bars``, or a list (any sequence or iterator) of ``BarData`` or of objects with the attributes ``ts`` or
+        ``timestamp`` and ``open high low close volume``, with or without ``symbol``, ``interval`` and ``flags``. Columns ``ts open high low close volume`` are found without case;
         ``timestamp``, ``datetime``, ``time``, ``date`` or a pandas time index stand for ``ts``. ``flags`` is optional,
         other columns are left out.
     zone
@@ -134,8 +135,9 @@ class _Series:
                 )
                 raise ArgumentError(text, symbol=self.symbol)
             interval = next(iter(fallback))
+        columns: dict[str, Any] = self.columns
         return Bars.from_columns(
-            self.symbol, interval, **self.columns, zone=zone, table=table
+            self.symbol, interval, **columns, zone=zone, table=table
         )
 
 
@@ -157,7 +159,9 @@ def _parts(data: object, symbol: str | None) -> list[tuple[str | None, object]]:
 def _is_frame(value: object) -> bool:
     if isinstance(value, (Bars, Mapping)) or hasattr(value, "columns"):
         return True
-    return isinstance(value, Sequence) and bool(value) and isinstance(value[0], BarData)
+    if isinstance(value, np.ndarray):
+        return value.dtype.names is not None
+    return isinstance(value, Sequence) and bool(value) and is_bar_like(value[0])
 
 
 def _read_part(
@@ -171,8 +175,12 @@ def _read_part(
 ) -> list[_Series]:
     if isinstance(part, Bars):
         return [_from_bars(part, symbol, interval, source)]
-    if isinstance(part, (list, tuple)):
-        return _from_bar_list(part, symbol, zone, interval, source)
+    items = rows_of(part)
+    if items is not None:
+        found = read_rows(
+            items, symbol=symbol, zone=zone, interval=interval, source=source
+        )
+        return _rows_as_series(found, assume)
     columns = _named_columns(part, source)
     at = {n: f"{source}: column {n!r}" for n in (*FIELDS, "symbol", "flags")}
     time_name = _time_name(columns, source)
@@ -208,6 +216,12 @@ def _read_part(
     if interval is None:
         interval = common_interval((c["ts"] for c in cut.values()), assume=assume)
     return [_Series(s, c, interval) for s, c in cut.items()]
+
+
+def _rows_as_series(found: list[SymbolRows], assume: Interval | None) -> list[_Series]:
+    silent = [rows.columns["ts"] for rows in found if rows.interval is None]
+    told = common_interval(silent, assume=assume) if silent else None
+    return [_Series(rows.symbol, rows.columns, rows.interval or told) for rows in found]
 
 
 def _by_symbol(column: Any, rows: int, name: str) -> dict[str, Rows]:
@@ -249,6 +263,8 @@ def _named_columns(data: object, source: str) -> dict[str, Any]:
         pairs += [(n, v) for n, v in _index_levels(data.index) if n not in known]
     elif isinstance(data, Mapping):
         pairs = list(data.items())
+    elif isinstance(data, np.ndarray) and data.dtype.names is not None:
+        pairs = [(name, data[name]) for name in data.dtype.names]
     elif hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         import pyarrow as pa
 
@@ -258,7 +274,7 @@ def _named_columns(data: object, source: str) -> dict[str, Any]:
         hint = "; call .collect() first" if hasattr(data, "collect") else ""
         text = (
             f"{source} is {type(data).__name__}; give a pandas, polars or Arrow frame, a dict of arrays, "
-            f"a dict of frames, or a list of BarData{hint}"
+            f"a dict of frames, or a list of BarData or of objects with their attributes{hint}"
         )
         raise ArgumentTypeError(text)
     found: dict[str, Any] = {}
@@ -307,43 +323,3 @@ def _from_bars(
         text = f"{source}: the bars of {bars.symbol} are {bars.interval}, not {interval.text}"
         raise ArgumentError(text, symbol=bars.symbol)
     return _Series(bars.symbol, {}, own, bars)
-
-
-def _from_bar_list(
-    bars: Sequence[object],
-    symbol: str | None,
-    zone: tzinfo,
-    interval: Interval | None,
-    source: str,
-) -> list[_Series]:
-    by_symbol: dict[str, list[BarData]] = {}
-    for row, bar in enumerate(bars):
-        if not isinstance(bar, BarData):
-            text = f"{source}: item {row} is {type(bar).__name__}; a list must hold BarData only"
-            raise ArgumentTypeError(text, row=row)
-        if symbol is not None and bar.symbol != symbol:
-            text = f"{source}: bar {row} is of {bar.symbol}, not of {symbol!r}"
-            raise ArgumentError(text, symbol=symbol, row=row)
-        by_symbol.setdefault(bar.symbol, []).append(bar)
-    found = []
-    for name, group in by_symbol.items():
-        lengths = {Interval(bar.interval) for bar in group}
-        if len(lengths) > 1 or (interval is not None and lengths != {interval}):
-            said = ", ".join(i.text for i in sorted(lengths))
-            asked = (
-                ""
-                if interval is None
-                else f", but interval {interval.text!r} was given"
-            )
-            text = f"{source}: the bars of {name} are {said}{asked}; one symbol has one interval"
-            raise ArgumentError(text, symbol=name)
-        columns: Arrays = {
-            "ts": np.array([to_ns(bar.timestamp, zone) for bar in group], np.int64)
-        }
-        for field in FIELDS:
-            columns[field] = np.array(
-                [getattr(bar, field) for bar in group], np.float64
-            )
-        columns["flags"] = np.array([bar.flags for bar in group], np.uint8)
-        found.append(_Series(name, columns, lengths.pop()))
-    return found

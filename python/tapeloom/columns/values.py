@@ -188,7 +188,8 @@ def _flat(column: Any, name: str) -> npt.NDArray[Any]:
     if array.ndim != 1:
         text = f"{name} has {array.ndim} dimensions; a column has one"
         raise ArgumentError(text, got=array.ndim)
-    return array
+    # A field of a packed structured array lies between the places from which numbers can be read.
+    return array if array.flags.aligned else array.copy()
 
 
 def _datetime64_ns(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:

@@ -275,11 +275,15 @@ impl PyBars {
         }
         .checked()?;
         let py = symbol.py();
+        let anchor = convert::anchor(anchor)?;
+        if let Some(table) = table.filter(|_| anchor == Anchor::Clock) {
+            PySessionTable::know_midnights(table)?;
+        }
         let exchange = Exchange {
             zone,
             table: table.map(|table| table.get().table.clone()),
             python_table: table.map(|table| table.clone().unbind()),
-            anchor: convert::anchor(anchor)?,
+            anchor,
         };
         let label = PyLabel::new(
             py,

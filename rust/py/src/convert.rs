@@ -1,6 +1,6 @@
 //! Arguments from Python into the core's types. Exact forms only: whatever needs a rule of its own goes to Python.
 
-use numpy::{PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyInt, PyString, PyTimeAccess,
@@ -149,13 +149,24 @@ pub(crate) fn bound(
     value.map(|value| timestamp(value, zone, name)).transpose()
 }
 
+/// An array whose cells lie where the processor can read them: those of a packed structured array are copied.
+pub(crate) fn aligned<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let Ok(array) = value.cast::<PyUntypedArray>() else {
+        return Ok(value.clone());
+    };
+    if array.getattr("flags")?.getattr("aligned")?.is_truthy()? {
+        return Ok(value.clone());
+    }
+    value.call_method0("copy")
+}
+
 /// A one-dimensional column.
 pub(crate) fn array<'py, T: numpy::Element>(
     value: &Bound<'py, PyAny>,
     name: &str,
     dtype: &str,
 ) -> BindResult<PyReadonlyArray1<'py, T>> {
-    value
+    aligned(value)?
         .extract()
         .map_err(|_| other_array(value, &format!("column {name} must be a 1-d {dtype} array")))
 }
@@ -181,7 +192,7 @@ pub(crate) fn matrix<'py>(
     value: &Bound<'py, PyAny>,
     name: &str,
 ) -> BindResult<PyReadonlyArray2<'py, f64>> {
-    value
+    aligned(value)?
         .extract()
         .map_err(|_| other_array(value, &format!("{name} must be a 2-d float64 array")))
 }

@@ -607,11 +607,7 @@ impl PyStore {
         self.write_symbol(py, symbol, |writing, id| counts(&writing.counts(id)))
     }
 
-    fn _revisions<'py>(
-        &self,
-        py: Python<'py>,
-        symbol: &str,
-    ) -> BindResult<Vec<Corrected<'py>>> {
+    fn _revisions<'py>(&self, py: Python<'py>, symbol: &str) -> BindResult<Vec<Corrected<'py>>> {
         let entry = self.entry(symbol)?;
         let revisions = self.write_symbol(py, symbol, |w, id| w.revisions(id).to_vec())?;
         let exchange = self.exchange();

@@ -139,6 +139,7 @@ fn instants<'py>(
     if ts.is_exact_instance_of::<PyInt>() {
         return Ok(None);
     }
+    let ts = &convert::aligned(ts)?;
     let Ok(array) = ts.cast::<numpy::PyUntypedArray>() else {
         return Ok(None);
     };
