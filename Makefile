@@ -47,7 +47,8 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest tapeloom._core
+	$(BIN)/basedpyright
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml tapeloom._core
 
 bench: setup ## measure, with the peers in the same run
 	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only --benchmark-quiet $(BENCH_ARGS)

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.default_session import get_session_data, reset_session_data
     from tapeloom.errors import TapeloomError
-    from tapeloom.gap import Gap, QualityReport
+    from tapeloom.gap import (
+        Cause,
+        Explanation,
+        Gap,
+        Gaps,
+        GapSummary,
+        QualityReport,
+        QualityReports,
+    )
     from tapeloom.indicators import (
         HistoricalIndicator,
         trailing_average,
@@ -28,10 +36,14 @@ if TYPE_CHECKING:
     from tapeloom.ingest import IngestCounts, IngestReport, Outcome
     from tapeloom.intervals import Interval
     from tapeloom.merged import MergedBars, merge, merge_pieces
+    from tapeloom.panel import Panel
+    from tapeloom.quotes import Quote, TickData
     from tapeloom.records import Records
     from tapeloom.session.analysis_engine import Analysis, AnalysisEngine
     from tapeloom.session.result import RunResult
     from tapeloom.session_data import SessionData
+    from tapeloom.session_tracker import get_session_tracker
+    from tapeloom.statuses import ConnectionEvent, TradingStatus
     from tapeloom.storage.data_manager import DataManager
     from tapeloom.symbol_session_data import SymbolSessionData
 
@@ -41,16 +53,24 @@ __all__ = [
     "BarData",
     "Bars",
     "Batches",
+    "Cause",
+    "ConnectionEvent",
     "DataManager",
+    "Explanation",
     "Gap",
+    "GapSummary",
+    "Gaps",
     "HistoricalIndicator",
     "IngestCounts",
     "IngestReport",
     "Interval",
     "MergedBars",
     "Outcome",
+    "Panel",
     "Provenance",
     "QualityReport",
+    "QualityReports",
+    "Quote",
     "Records",
     "RunResult",
     "SessionConfig",
@@ -58,9 +78,12 @@ __all__ = [
     "StreamPlan",
     "SymbolSessionData",
     "TapeloomError",
+    "TickData",
     "TimeManager",
+    "TradingStatus",
     "__version__",
     "get_session_data",
+    "get_session_tracker",
     "merge",
     "merge_pieces",
     "replay",
@@ -77,16 +100,24 @@ _ROOMS = {
     "BarData": "bars",
     "Bars": "bars",
     "Batches": "backtest",
+    "Cause": "gap",
+    "ConnectionEvent": "statuses",
     "DataManager": "storage.data_manager",
+    "Explanation": "gap",
     "Gap": "gap",
+    "GapSummary": "gap",
+    "Gaps": "gap",
     "HistoricalIndicator": "indicators",
     "IngestCounts": "ingest",
     "IngestReport": "ingest",
     "Interval": "intervals",
     "MergedBars": "merged",
     "Outcome": "ingest",
+    "Panel": "panel",
     "Provenance": "bars",
     "QualityReport": "gap",
+    "QualityReports": "gap",
+    "Quote": "quotes",
     "Records": "records",
     "RunResult": "session.result",
     "SessionConfig": "config.session_config",
@@ -94,8 +125,11 @@ _ROOMS = {
     "StreamPlan": "config.stream_plan",
     "SymbolSessionData": "symbol_session_data",
     "TapeloomError": "errors",
+    "TickData": "quotes",
     "TimeManager": "calendars.time_manager",
+    "TradingStatus": "statuses",
     "get_session_data": "default_session",
+    "get_session_tracker": "session_tracker",
     "merge": "merged",
     "merge_pieces": "merged",
     "replay": "backtest",

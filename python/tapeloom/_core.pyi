@@ -294,6 +294,7 @@ class Bars:
     span several pieces of memory are joined once, when a column is first touched.
     """
 
+    @overload
     @staticmethod
     def from_columns(
         symbol: str,
@@ -309,7 +310,24 @@ class Bars:
         table: SessionTable | None = None,
         flags: NDArray[np.uint8] | None = None,
         constituents: NDArray[np.int32] | None = None,
-        anchor: str = "session",
+    ) -> Bars: ...
+    @overload
+    @staticmethod
+    def from_columns(
+        symbol: str,
+        interval: IntervalLike,
+        *,
+        ts: _Int64,
+        open: _Float64,
+        high: _Float64,
+        low: _Float64,
+        close: _Float64,
+        volume: _Float64,
+        zone: tzinfo,
+        table: SessionTable | None = None,
+        flags: NDArray[np.uint8] | None = None,
+        constituents: NDArray[np.int32] | None = None,
+        anchor: str,
     ) -> Bars:
         """Copy columns of one length, in the order given; no values are checked.
 

@@ -297,6 +297,7 @@ class _Backtest:
             allow_negative_prices=rules.allow_negative_prices,
             completeness=rules.completeness,
             anchor=rules.anchor,
+            no_trade=rules.no_trade,
             measure_history_quality=config.session_data_config.historical.enable_quality,
             measure_session_quality=config.session_data_config.gap_filler.enable_session_quality,
         )

@@ -239,7 +239,7 @@ def test_columns_of_another_form_are_named(
     )
     columns |= {"ts": np.arange(3), column: value}
     with pytest.raises((ArgumentError, ArgumentTypeError), match=text):
-        Bars.from_columns("AAA", "1m", zone=UTC, **columns)  # type: ignore[arg-type]
+        Bars.from_columns("AAA", "1m", zone=UTC, **columns)  # type: ignore[call-overload]
 
 
 def test_strided_columns_are_copied_row_by_row() -> None:

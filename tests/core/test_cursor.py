@@ -58,7 +58,9 @@ def test_every_change_is_handed_out_once_with_its_newest_values(
     assert not cursor.has_news()
 
 
-@pytest.mark.parametrize("how", ["end", "start", "roll", "clear", "clear all", "remove"])
+@pytest.mark.parametrize(
+    "how", ["end", "start", "roll", "clear", "clear all", "remove"]
+)
 def test_the_rest_of_a_session_that_is_over_is_still_handed_out(how: str) -> None:
     session_data = running()
     cursor = session_data._cursor("AAPL", "5m")

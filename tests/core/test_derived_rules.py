@@ -23,11 +23,15 @@ from tapeloom.errors import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tapeloom._core import SessionTable
+
 US = get_session_table("US_EQUITY")
 MONDAY = US.sessions_before((date(2025, 6, 30) - date(1970, 1, 1)).days)
 
 
-def bars_at(ts: NDArray[np.int64], interval: str = "1m", table: object = US) -> Bars:
+def bars_at(
+    ts: NDArray[np.int64], interval: str = "1m", table: SessionTable = US
+) -> Bars:
     price: NDArray[np.float64] = (np.arange(ts.size) % 7).astype(np.float64) + 100
     return Bars.from_columns(
         "AAA",
@@ -39,7 +43,7 @@ def bars_at(ts: NDArray[np.int64], interval: str = "1m", table: object = US) -> 
         close=price,
         volume=price,
         zone=US.zone,
-        table=table,  # type: ignore[arg-type]  # tables of any market
+        table=table,
     )
 
 

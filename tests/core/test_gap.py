@@ -166,3 +166,12 @@ def test_before_a_session_there_is_no_gap() -> None:
     session = SessionData()
     session.add_bar("AAA", bar_data("AAA", bar_at(FULL.open + 10 * MINUTE)))
     assert session.get_gaps("AAA") == []
+
+
+def test_a_gap_is_the_same_by_the_cores_presence_and_by_the_grid() -> None:
+    session = SessionData()
+    session.start_new_session(FULL.date)
+    for minute in (0, 1, 7, 8, 30, 99):
+        bar = bar_at(FULL.open + minute * MINUTE)
+        session.add_bar("AAA", bar_data("AAA", bar))
+        assert gap_runs(session, "AAA") == session._missing("AAA")

@@ -51,7 +51,10 @@ def newest_by_hand(session_data: SessionData, n: int, scope: str) -> dict[str, A
     times = times[len(times) - min(n, len(times)) :]
     rows = {
         field: [
-            [getattr(bars[s][ts], field) if ts in bars[s] else math.nan for s in SYMBOLS]
+            [
+                getattr(bars[s][ts], field) if ts in bars[s] else math.nan
+                for s in SYMBOLS
+            ]
             for ts in times
         ]
         for field in FIELDS

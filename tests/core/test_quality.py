@@ -171,3 +171,78 @@ def test_a_new_session_measures_afresh() -> None:
         report.out_of_session,
         report.duplicates,
     ) == (210, 0, 0, 0)
+
+
+def test_a_quality_that_is_set_replaces_what_is_measured_until_the_next_session() -> (
+    None
+):
+    session = session_of(FULL)
+    add(session, FULL.open, FULL.open + 2 * MINUTE)
+    session.set_quality("AAA", "1m", 97.5)
+    assert session.get_quality("AAA") == session.get_quality_metric("AAA") == 97.5
+    assert session.get_session_metrics("AAA")["bar_quality"] == 97.5
+    report = report_of(session, "AAA")
+    assert (report.source, report.quality) == ("set", 97.5)
+    assert (report.expected, report.present, report.missing) == (3, 2, 1)
+    session.start_new_session(HALF.date)
+    assert session.get_quality("AAA") is None
+
+
+def test_a_quality_that_is_set_to_none_is_measured_again() -> None:
+    session = session_of(FULL)
+    add(session, FULL.open, FULL.open + 2 * MINUTE)
+    session.set_quality_metric("AAA", None, 0)
+    assert session.get_quality("AAA") == 0.0
+    session.set_quality("AAA", None, None)
+    assert session.get_quality("AAA") == pytest.approx(200 / 3)
+    assert report_of(session, "AAA").source == "measured"
+
+
+def test_a_quality_set_for_the_base_holds_for_derived_series_without_their_own() -> (
+    None
+):
+    session = session_of(FULL)
+    add(session, FULL.open)
+    session.set_quality("AAA", "1m", 80)
+    assert session.get_quality("AAA", "5m") == 80.0
+    session.set_quality("AAA", "5m", 60)
+    assert session.get_quality("AAA", "5m") == 60.0
+    assert session.get_quality("AAA") == 80.0
+
+
+def test_a_quality_that_is_set_counts_among_other_days_by_the_bars_due() -> None:
+    session = session_of(HALF)
+    earlier = gaps.expected_starts(FULL, MINUTE)
+    session.add_bars_batch("AAA", columns([bar_at(ts) for ts in earlier]))
+    session.end_session()
+    session.set_quality("AAA", None, 50)
+    assert session.get_quality("AAA", scope="history") == 100.0
+    assert session.get_quality("AAA", scope="all") == 82.5
+
+
+def test_a_quality_may_be_set_before_anything_is_due() -> None:
+    session = session_of(FULL)
+    session.set_quality("AAA", None, 75)
+    assert session.get_quality("AAA") == 75.0
+    assert session.get_quality("AAA", scope="all") == 75.0
+
+
+def test_a_session_that_is_not_measured_has_no_quality_and_says_so() -> None:
+    session = SessionData(measure_session_quality=False)
+    session.register_symbol("AAA")
+    session.start_new_session(FULL.date)
+    add(session, FULL.open, FULL.open + 2 * MINUTE)
+    report = report_of(session, "AAA")
+    assert (report.source, report.quality) == ("assigned", None)
+    assert (report.expected, report.present, report.missing) == (3, 2, 1)
+    assert session.get_quality("AAA") is None
+    session.set_quality("AAA", None, 90)
+    assert session.get_quality("AAA") == 90.0
+
+
+def test_a_report_of_what_is_measured_agrees_with_the_quality() -> None:
+    session = session_of(FULL)
+    add(session, FULL.open, FULL.open + 2 * MINUTE)
+    report = report_of(session, "AAA")
+    assert (report.source, report.excused) == ("measured", 0)
+    assert report.quality == session.get_quality("AAA") == pytest.approx(200 / 3)

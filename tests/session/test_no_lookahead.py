@@ -118,6 +118,16 @@ def image_of_session(
         answers[f"latest of all, {interval}"] = {
             symbol: image_of_bar(bar) for symbol, bar in many.items()
         }
+        for scope in SCOPES:
+            last = session.group(symbols, interval).last(7, scope=scope)
+            answers[f"last of all, {interval}, {scope}"] = {
+                name: (column.shape, column.tobytes()) for name, column in last.items()
+            }
+            panel = session.matrix("close", symbols, interval, scope=scope)
+            answers[f"matrix, {interval}, {scope}"] = (
+                panel.ts.tobytes(),
+                panel.values.tobytes(),
+            )
         for symbol in symbols:
             for scope in SCOPES:
                 answers |= image_of_series(session, symbol, interval, scope, clock)
@@ -131,6 +141,13 @@ def image_of_session(
         answers[f"{symbol} quarantine"] = [
             repr(entry) for entry in session.get_quarantine(symbol)
         ]
+        answers[f"{symbol} gaps"] = [repr(gap) for gap in session.get_gaps(symbol)]
+        answers[f"{symbol} summary"] = session.get_gap_summary(symbol, scope="all")
+        answers[f"{symbol} explained"] = [
+            str(session.explain(symbol, ts))
+            for ts in range(clock - 10 * MINUTE, clock + 10 * MINUTE, MINUTE)
+        ]
+    answers["whole state"] = repr(session.to_dict())
     return answers
 
 

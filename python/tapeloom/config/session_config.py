@@ -138,7 +138,7 @@ class BarRules(Part):
     completeness: Literal["any", "complete"] = "any"
     anchor: Literal["session", "segment", "clock"] = "session"
     extended_hours: Annotated[Literal["off", "show", "full"], only("off")] = "off"
-    no_trade: Annotated[Literal["gap", "expected"], only("gap")] = "gap"
+    no_trade: Literal["gap", "expected"] = "gap"
     on_gap: Annotated[Literal["mark", "raise", "fill"], only("mark")] = "mark"
 
 

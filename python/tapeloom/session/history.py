@@ -81,7 +81,7 @@ def _read(
         bars = single.aggregate(
             need.interval,
             table=table,
-            completeness=policies["completeness"],
+            completeness=session_data._completeness,
             anchor=policies["anchor"],
         )
     return bars, found

@@ -83,8 +83,8 @@ class Tally:
         longest_symbol, longest_start = None, None
         counts = IngestCounts()
         for symbol, total in self._totals.items():
-            here, due = session_data._presence(symbol) or (0, 0)
-            runs = session_data._missing(symbol)
+            here, due, _ = session_data._session_presence(symbol)
+            runs = session_data._due_runs(symbol)
             outside = self._outside[symbol]
             bars = session_data.get_ingest_counts(symbol) - self._counts[symbol]
             counts += bars

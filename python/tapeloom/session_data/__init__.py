@@ -5,18 +5,18 @@ The hot reads (`get_latest_bar`, `get_last_n_bars`, ...) are methods of `_core.S
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tapeloom.session_data.export import SessionExport
-from tapeloom.session_data.indicator_values import SessionIndicators
-from tapeloom.session_data.quality import SessionQuality
-from tapeloom.session_data.quotes import SessionQuotes
 from tapeloom.session_data.writing import SessionWriting
+
+if TYPE_CHECKING:
+    from tapeloom.session_data.aio import AsyncSessionData
 
 __all__ = ["SessionData"]
 
 
-class SessionData(
-    SessionWriting, SessionQuality, SessionQuotes, SessionIndicators, SessionExport
-):
+class SessionData(SessionWriting, SessionExport):
     """All bars of a session and its history, readable from any thread while one thread writes.
 
     Parameters
@@ -35,6 +35,9 @@ class SessionData(
     anchor
         From where buckets of derived bars are counted: ``"session"`` (the open), ``"segment"`` (again after a break) or
         ``"clock"`` (wall-clock multiples; the first bucket of a session may be short).
+    no_trade
+        Missing bars between two others: ``"gap"`` counts each; ``"expected"`` takes them for minutes without a trade, unless
+        a recorded halt, outage or trade says otherwise. They are not due then, and a derived bar needs one base bar.
     historical_bars_trailing_days
         Sessions of history kept when a session rolls; ``None`` keeps all.
     max_symbols
@@ -58,6 +61,14 @@ class SessionData(
     >>> session_data.get_last_n_bars("AAPL", 1).close
     array([10.5])
     """
+
+    @property
+    def aio(self) -> AsyncSessionData:
+        """The methods as coroutines, and the bars of a series as they come, for asyncio."""
+        # Made from this class, and loaded by those who use it only.
+        from tapeloom.session_data.aio import AsyncSessionData
+
+        return AsyncSessionData(self)
 
     def __repr__(self) -> str:
         session = self.current_session_date or "no session"

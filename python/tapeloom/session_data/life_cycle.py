@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
 import numpy as np
 
-from tapeloom._core import Store
-from tapeloom.calendars.days import from_day, to_day
+from tapeloom._core import Interval, Store
+from tapeloom.bars import normalise_symbol
+from tapeloom.calendars.days import from_day, require_date, to_day
 from tapeloom.calendars.session_table import get_market_calendar
 from tapeloom.calendars.time_manager import group_for, unless_default
-from tapeloom.errors import ArgumentError, ArgumentTypeError, StateError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    StateError,
+    UnknownSymbolError,
+    did_you_mean,
+)
 from tapeloom.records import Records
 from tapeloom.symbol_session_data import SymbolSessionData
-from tapeloom.timestamps import from_ns, local_midnights
+from tapeloom.timestamps import from_ns, local_midnights, to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime, tzinfo
+    from datetime import date, tzinfo
 
     from tapeloom._core import SessionTable
     from tapeloom.calendars.market_calendar import MarketCalendar
@@ -35,6 +43,7 @@ _WORDS = {
     "on_invalid": "error",
     "completeness": "any",
     "anchor": "session",
+    "no_trade": "gap",
 }
 
 
@@ -63,6 +72,7 @@ class SessionLife(Store):
         allow_negative_prices: bool = False,
         completeness: str = "any",
         anchor: str = "session",
+        no_trade: str = "gap",
         max_symbols: int = 100_000,
         historical_bars_trailing_days: int | None = None,
         measure_session_quality: bool = True,
@@ -70,9 +80,8 @@ class SessionLife(Store):
         strict: bool = False,
         time_manager: TimeManager | None = None,
     ) -> Self:
-        words = (on_duplicate, on_invalid, completeness, anchor)
-        names = ("on_duplicate", "on_invalid", "completeness", "anchor")
-        for name, word in zip(names, words, strict=True):
+        words = (on_duplicate, on_invalid, completeness, anchor, no_trade)
+        for name, word in zip(_WORDS, words, strict=True):
             if not isinstance(word, str):
                 text = f"{name} is {type(word).__name__}; it must be a word such as {_WORDS[name]!r}"
                 raise ArgumentTypeError(text)
@@ -90,6 +99,7 @@ class SessionLife(Store):
             allow_negative_prices=allow_negative_prices,
             completeness=completeness,
             anchor=anchor,
+            no_trade=no_trade,
             max_symbols=max_symbols,
         )
 
@@ -109,6 +119,7 @@ class SessionLife(Store):
             "on_duplicate": "replace",
             "completeness": "any",
             "anchor": "session",
+            "no_trade": "gap",
         } | {name: str(value) for name, value in _policies.items()}
         self._group = group_for(unless_default(exchange_group), time_manager)
         self._time_manager = time_manager
@@ -129,6 +140,13 @@ class SessionLife(Store):
 
     def _begin(self) -> None:
         """Make what is kept beside the bars; each room of the store adds its own."""
+
+    @property
+    def _completeness(self) -> str:
+        """The rule for derived bars; where missing bars between others are taken for no trade, one bar is enough."""
+        if self.policies["no_trade"] == "expected":
+            return "present"
+        return self.policies["completeness"]
 
     @property
     def exchange_group(self) -> str:
@@ -213,25 +231,27 @@ class SessionLife(Store):
         Parameters
         ----------
         session_date
-            A date, in the exchange's terms. One without trading is allowed: nothing is due then.
+            A date, in the exchange's terms. One without trading is allowed: nothing is due then. A datetime stands for
+            the session that it belongs to.
         roll
             Whether the bars of the ended session become history instead of being dropped.
 
         Raises
         ------
+        ArgumentTypeError
+            If ``session_date`` is no date.
         OutOfCalendarError
             If the date lies outside the session table.
         """
-        day = to_day(session_date)
         calendar = self._market_calendar
-        calendar.require_covered(session_date, day, "session_date")
         table = calendar.table
+        wanted = self._date_of(session_date)
+        day = to_day(wanted)
+        calendar.require_covered(wanted, day, "session_date")
         index = table.index_of(day)
         if index is None:
             _log.warning(
-                "%s is no trading day of %s: nothing is due",
-                session_date,
-                table.calendar,
+                "%s is no trading day of %s: nothing is due", wanted, table.calendar
             )
             start, end = local_midnights(
                 np.array([day, day + 1]), self.timezone
@@ -242,6 +262,39 @@ class SessionLife(Store):
         self._start_session(day, span, roll)
         for part in self._parts:
             part.start_session()
+
+    def _date_of(self, session_date: object) -> date:
+        """The date that is meant, in the exchange's terms."""
+        if isinstance(session_date, datetime):
+            ts = to_ns(session_date, self.timezone, name="session_date")
+            # An overnight session belongs to the date it trades for.
+            index = self.session_table.session_of(ts)
+            if index is not None:
+                return from_day(int(self.session_table.dates[index]))
+            return from_ns(ts, self.timezone).date()
+        return require_date(session_date, "session_date")
+
+    def remove_symbol(self, symbol: str) -> None:
+        """Stop keeping a symbol: its bars, counts, quotes and values go.
+
+        What was read before stays as it is; handles on the symbol say that it was removed. Added again, it begins anew.
+
+        Raises
+        ------
+        UnknownSymbolError
+            If nobody keeps the symbol.
+        StateError
+            While a replay runs through this store.
+        """
+        name = normalise_symbol(symbol)
+        if not self._intervals(name):
+            hint = did_you_mean(name, self._symbols)
+            text = f"symbol {name} is not kept and cannot be removed{hint}"
+            raise UnknownSymbolError(text, symbol=name)
+        self._remove(name)
+        for part in self._parts:
+            part.remove(name)
+        self._warned -= {key for key in self._warned.copy() if key[0] == name}
 
     def end_session(self) -> None:
         """End the session: the clock goes to the close and the last buckets end.
@@ -295,11 +348,30 @@ class SessionLife(Store):
             For every interval without a number of its own, at least 0.
         by_interval
             Other numbers for some intervals.
+
+        Raises
+        ------
+        ArgumentError
+            For a number below 0; ``ArgumentTypeError`` for what is no integer. Nothing is changed then.
         """
-        if days < 0:
-            text = f"days is {days}; it must be 0 or more"
-            raise ArgumentError(text, got=days)
-        self._history_days = days
-        self._set_history_days(None, days)
-        for interval, kept in (by_interval or {}).items():
+        wanted = {
+            Interval(interval): _session_count(kept, f"by_interval[{interval!r}]")
+            for interval, kept in (by_interval or {}).items()
+        }
+        number = _session_count(days, "days")
+        self._history_days = number
+        self._set_history_days(None, number)
+        for interval, kept in wanted.items():
             self._set_history_days(interval, kept)
+
+
+def _session_count(days: object, name: str) -> int:
+    if isinstance(days, bool) or not isinstance(days, int | np.integer):
+        text = (
+            f"{name} is {days!r} ({type(days).__name__}); give an integer of 0 or more"
+        )
+        raise ArgumentTypeError(text, got=days)
+    if days < 0:
+        text = f"{name} is {days}; it must be 0 or more"
+        raise ArgumentError(text, got=days)
+    return int(days)

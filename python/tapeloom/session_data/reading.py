@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import (
+    ArgumentError,
     ArgumentTypeError,
     TapeloomWarning,
     UnknownSeriesError,
@@ -16,14 +21,20 @@ from tapeloom.errors import (
     did_you_mean,
 )
 from tapeloom.ingest import IngestCounts
+from tapeloom.panel import Panel, check_field, grid_times, place, times_met
 from tapeloom.session_data.life_cycle import SessionLife
+from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
-    from tapeloom._core import BarData, Group
+    from numpy.typing import NDArray
+
+    from tapeloom._core import BarData, Bars, Group
     from tapeloom.intervals import IntervalLike
     from tapeloom.symbol_session_data import SymbolSessionData
 
 __all__ = ["SessionReading"]
+
+_PACKAGE = str(Path(__file__).parent.parent)
 
 
 class SessionReading(SessionLife):
@@ -62,7 +73,9 @@ class SessionReading(SessionLife):
             raise error
         if key not in self._warned:
             self._warned.add(key)
-            warnings.warn(error.message, TapeloomWarning, stacklevel=3)
+            warnings.warn(
+                error.message, TapeloomWarning, stacklevel=_levels_to_caller()
+            )
 
     def get_symbol_data(self, symbol: str) -> SymbolSessionData | None:
         """Return a live handle on one symbol, ``None`` when it is not kept."""
@@ -80,6 +93,17 @@ class SessionReading(SessionLife):
     def get_active_symbols(self) -> set[str]:
         """Return a copy of the set of symbols that are kept."""
         return set(self._symbols)
+
+    @property
+    def historical_bars_types(self) -> list[str]:
+        """Intervals of which some symbol has history, finest first."""
+        kept = {
+            interval
+            for name in self._symbols
+            for interval in self._intervals(name)
+            if self.get_bar_count(name, interval, scope="history")
+        }
+        return sorted(kept, key=Interval)
 
     def get_ingest_counts(
         self, symbol: str | None = None, interval: IntervalLike | None = None
@@ -99,7 +123,9 @@ class SessionReading(SessionLife):
     ) -> list[tuple[BarData, BarData]]:
         """Return the corrections of a base series as (old bar, new bar), in order of arrival."""
         name = self._base_of(symbol, interval)
-        return [] if name is None else self._revisions(name)
+        if name is None:
+            return []
+        return [(old, new) for old, new, _ in self._revisions(name)]
 
     def _base_of(self, symbol: str, interval: IntervalLike | None) -> str | None:
         """The symbol if the interval is that of its base series."""
@@ -113,12 +139,13 @@ class SessionReading(SessionLife):
 
         The reason is ``off_grid`` (starts between two expected starts) or ``later_session``.
         """
-        name = None if symbol is None else normalise_symbol(symbol)
-        return [
-            (bar, reason)
-            for bar, reason in self._quarantine()
-            if name in (None, bar.symbol)
-        ]
+        if symbol is None:
+            return self._quarantine()
+        found = self._resolve(symbol, None)
+        if found is None:
+            return []
+        kept = self._quarantine()
+        return [(bar, reason) for bar, reason in kept if bar.symbol == found[0]]
 
     def group(
         self, symbols: Iterable[str], interval: IntervalLike | None = None
@@ -145,8 +172,122 @@ class SessionReading(SessionLife):
         >>> group.latest()["close"]
         array([nan, nan])
         """
-        if isinstance(symbols, str) or not isinstance(symbols, Iterable):
-            text = f"symbols is {symbols!r}; give a list such as ['AAPL']"
-            raise ArgumentTypeError(text)
-        names = [normalise_symbol(symbol) for symbol in symbols]
-        return self._group_of(names, interval)
+        return self._group_of(_names(symbols), interval)
+
+    def matrix(
+        self,
+        field: str,
+        symbols: Iterable[str] | None = None,
+        interval: IntervalLike | None = None,
+        *,
+        start: object | None = None,
+        end: object | None = None,
+        scope: str = "session",
+    ) -> Panel:
+        """Return one field of many symbols as an array of times x symbols, all as of one epoch.
+
+        Parameters
+        ----------
+        field
+            ``"open"``, ``"high"``, ``"low"``, ``"close"`` or ``"volume"``.
+        symbols
+            Columns in this order, each symbol once; all that are kept if not given.
+        interval
+            Of the bars. If not given, the base interval, which must be the same for all.
+        start, end
+            Bars that start in ``[start, end)``; a missing bound is open.
+        scope
+            ``"session"``, ``"history"`` (the sessions of which any of them has history) or ``"all"``.
+
+        Returns
+        -------
+        Panel
+            float64 of shape (times, symbols), a copy. The times are those at which a bar is due in regular hours and
+            known by the clock, whether it came or not; bars of other hours are left out. Before the first session, and
+            for intervals above a day, they are those of the bars.
+
+        Raises
+        ------
+        ArgumentError
+            For another field or scope, ``start`` after ``end``, and symbols of different base intervals.
+        """
+        check_field(field)
+        if scope not in ("session", "history", "all"):
+            text = f"scope is {scope!r}; it must be 'session', 'history' or 'all'"
+            raise ArgumentError(text, got=scope)
+        names = list(
+            dict.fromkeys(self._symbols if symbols is None else _names(symbols))
+        )
+        first, last = self._range(start, end)
+        wanted = self._common_interval(names, interval)
+        # The clock first: a bar that comes meanwhile is not on the grid of this moment.
+        clock = self._clock
+        bars = self._group_of(names, wanted)._bars(scope)
+        grid = self._grid(names, wanted, scope, clock, bars)
+        low, high = np.searchsorted(grid, [first, last])
+        ts = grid[low:high].copy()
+        values = place(bars, ts, field)
+        return Panel(values, ts, tuple(names), field, wanted, self.timezone)
+
+    def _range(self, start: object | None, end: object | None) -> tuple[int, int]:
+        zone, bounds = self.timezone, np.iinfo(np.int64)
+        first = bounds.min if start is None else to_ns(start, zone, name="start")
+        last = bounds.max if end is None else to_ns(end, zone, name="end")
+        if first > last:
+            text = f"start {start} is after end {end}; ranges are [start, end)"
+            raise ArgumentError(text, start=start, end=end)
+        return first, last
+
+    def _common_interval(self, names: list[str], interval: IntervalLike | None) -> str:
+        """The interval asked for, or the one base interval of all; says who is not kept."""
+        wanted = None if interval is None else str(Interval(interval))
+        found = [self._resolve(name, wanted) for name in names]
+        bases = {kept[1]: kept[0] for kept in found if kept is not None}
+        if wanted is not None:
+            return wanted
+        if len(bases) > 1:
+            some = ", ".join(f"{name} {base}" for base, name in bases.items())
+            text = f"symbols have different base intervals ({some}); name the interval"
+            raise ArgumentError(text, intervals=sorted(bases, key=Interval))
+        return next(iter(bases), "1m")
+
+    def _grid(
+        self,
+        names: list[str],
+        interval: str,
+        scope: str,
+        clock: int | None,
+        bars: list[Bars | None],
+    ) -> NDArray[np.int64]:
+        """Starts of the bars that are due in a scope by the clock."""
+        day, _ = self._session
+        if day is None or Interval(interval) > Interval("1d"):
+            return times_met(bars)
+        table = self.session_table
+        kept = [name for name in names if interval in self._intervals(name)]
+        sessions: set[int] = set()
+        if scope != "session":
+            for name in kept:
+                sessions.update(self._history_sessions(name))
+        current = None if scope == "history" else table.index_of(day)
+        indices = [*sorted(sessions), *([] if current is None else [current])]
+        base = self._intervals(kept[0])[0] if kept else interval
+        anchor = self.policies["anchor"]
+        return grid_times(
+            table, indices, interval, base=base, anchor=anchor, until=clock
+        )
+
+
+def _names(symbols: object) -> list[str]:
+    if isinstance(symbols, str) or not isinstance(symbols, Iterable):
+        text = f"symbols is {symbols!r}; give a list such as ['AAPL']"
+        raise ArgumentTypeError(text, got=symbols)
+    return [normalise_symbol(symbol) for symbol in symbols]
+
+
+def _levels_to_caller() -> int:
+    """How far up the user's code is, for a warning that names its line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tapeloom._core import BarData, Bars, Interval
@@ -12,8 +13,6 @@ from tapeloom.session_data.life_cycle import SessionLife
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tapeloom.ingest import Outcome
     from tapeloom.intervals import IntervalLike
     from tapeloom.symbol_session_data import SymbolSessionData
@@ -46,8 +45,13 @@ class SessionWriting(SessionLife):
             If another base interval stands, or a derived one equals it.
         IntervalError
             If the base cannot feed a derived interval.
+        ArgumentTypeError
+            If ``derived`` is no list of intervals.
         """
         name = normalise_symbol(symbol)
+        if isinstance(derived, str) or not isinstance(derived, Iterable):
+            text = f"derived is {derived!r}; give a list such as ['5m']"
+            raise ArgumentTypeError(text, got=derived)
         wanted = [Interval(interval) for interval in derived]
         if wanted:
             _ = self.session_table
@@ -133,20 +137,25 @@ class SessionWriting(SessionLife):
         ------
         SeriesConflictError
             If ``interval`` is not the base interval of the symbol.
+        ArgumentError
+            If the bar has another symbol or interval.
         """
-        name = normalise_symbol(symbol)
-        self._register(name, Interval(interval), [])
+        name, wanted = normalise_symbol(symbol), Interval(interval)
+        _check_bar(name, bar)
+        if self._intervals(name):
+            self._register(name, wanted, [])
+        if Interval(bar.interval) != wanted:
+            text = f"interval is {wanted} but the bar of {name} has {bar.interval}"
+            raise ArgumentError(
+                text, symbol=name, expected=str(wanted), got=bar.interval
+            )
+        self._register(name, wanted, [])
         return self.add_bar(name, bar)
 
     def _add_bar(self, symbol: object, bar: object) -> Outcome:
         """Resolve what the exact match of ``add_bar`` left open, then offer the bar again."""
         name = normalise_symbol(symbol)
-        if not isinstance(bar, BarData):
-            text = f"bar is {type(bar).__name__}; it must be a BarData"
-            raise ArgumentTypeError(text)
-        if normalise_symbol(bar.symbol) != name:
-            text = f"a bar of {bar.symbol} cannot be added to {name}"
-            raise ArgumentError(text, symbol=name, got=bar.symbol)
+        bar = _check_bar(name, bar)
         ts = to_ns(bar.timestamp, self.timezone) if _is_naive(bar) else bar.ts
         self._register(name, Interval(bar.interval), [])
         resolved = BarData(
@@ -192,6 +201,16 @@ class SessionWriting(SessionLife):
         self._records.add(
             clock if bounds is None else max(clock, bounds[0]), name, **values
         )
+
+
+def _check_bar(name: str, bar: object) -> BarData:
+    if not isinstance(bar, BarData):
+        text = f"bar is {type(bar).__name__}; it must be a BarData"
+        raise ArgumentTypeError(text)
+    if normalise_symbol(bar.symbol) != name:
+        text = f"a bar of {bar.symbol} cannot be added to {name}"
+        raise ArgumentError(text, symbol=name, got=bar.symbol)
+    return bar
 
 
 def _is_naive(bar: BarData) -> bool:

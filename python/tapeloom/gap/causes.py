@@ -1,0 +1,181 @@
+"""Why a run of bars is missing: the first cause whose evidence covers all of it, ``unknown`` rather than a guess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom.gap.gaps import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from tapeloom.gap.holes import Run
+    from tapeloom.gap.record import KnownCause, Span
+    from tapeloom.gap.times import Times
+
+__all__ = ["Known", "cause_of", "is_against_expected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known at the clock about one series in one session. Instants are ns UTC."""
+
+    times: Times
+    closures: Sequence[Span]
+    halts: Sequence[Span]
+    outages: Sequence[Span]
+    causes: Sequence[KnownCause]
+    """Causes that were set, in order of arrival."""
+    ticks: NDArray[np.int64]
+    """Times of the ticks that are kept, rising."""
+    ticks_since: int | None
+    """From when on no tick was dropped; ``None`` without one."""
+    tail: int | None
+    """Where the bars of a session that is over end before it does: the end of the last one."""
+    close: int
+    """Regular close of the session."""
+    has_trading: Callable[[int, int], bool]
+    """Whether ``[start, end)`` meets regular hours of the calendar as corrected by now."""
+    symbols_without: Callable[[int, int], int]
+    """How many symbols lack all bars of ``[start, end)``; 0 where one has a bar, or where they are too few to tell."""
+
+
+def cause_of(run: Run, known: Known) -> tuple[Cause, str]:
+    """Return the cause of a run and the evidence in one sentence, without a full stop."""
+    said = _set_cause(run, known)
+    if said is not None:
+        return said, f"set for {known.times.span(run.start, run.end)}"
+    if run.is_excused:
+        return Cause.NO_TRADE, _no_trade(run, known) or _between_bars(run, known)
+    for cause, rule in _RULES:
+        evidence = rule(run, known)
+        if evidence:
+            return cause, evidence
+    return Cause.UNKNOWN, _trade_seen(run, known)
+
+
+def is_against_expected(
+    starts: NDArray[np.int64], ends: NDArray[np.int64], known: Known
+) -> NDArray[np.bool_]:
+    """Return which bars something recorded speaks for: a halt, an outage, a trade, or a cause that was set."""
+    against = _touched(starts, ends, known.halts)
+    against |= _touched(starts, ends, known.outages)
+    at = known.ticks.searchsorted(starts)
+    against |= known.ticks.searchsorted(ends) > at
+    for start, end, cause in known.causes:
+        inside = (starts < end) & (start < ends)
+        # A later cause takes the place of an earlier one.
+        against[inside] = cause is not Cause.NO_TRADE
+    return against
+
+
+def _set_cause(run: Run, known: Known) -> Cause | None:
+    """The cause that was set for all bars of a run, the newest for each."""
+    causes = list(Cause)
+    newest = np.full(len(run), -1)
+    for start, end, cause in known.causes:
+        newest[(run.starts < end) & (start < run.ends)] = causes.index(cause)
+    first = int(newest[0])
+    return causes[first] if first >= 0 and (newest == first).all() else None
+
+
+def _closed(run: Run, known: Known) -> str:
+    if not known.has_trading(run.start, run.end):
+        return "the calendar as corrected has no trading then"
+    return _reported(run, known, known.closures, "closed")
+
+
+def _halt(run: Run, known: Known) -> str:
+    return _reported(run, known, known.halts, "halted")
+
+
+def _reported(run: Run, known: Known, spans: Sequence[Span], word: str) -> str:
+    if not _touched(run.starts, run.ends, spans).all():
+        return ""
+    span = _first(run, spans)
+    who = "market " if span.is_market else ""
+    why = f": {span.what}" if span.what else ""
+    bounds = known.times.span(run.start, run.end)
+    return f"{who}{word} {bounds} (status at {known.times.at(span.start)}{why})"
+
+
+def _outage(run: Run, known: Known) -> str:
+    if not _touched(run.starts, run.ends, known.outages).all():
+        return ""
+    span = _first(run, known.outages)
+    if span.is_open:
+        return f"{span.what} down since {known.times.at(span.start)}"
+    return f"{span.what} down {known.times.span(span.start, span.end)}"
+
+
+def _truncated(run: Run, known: Known) -> str:
+    if known.tail is None or run.start < known.tail:
+        return ""
+    at = known.times.at
+    return f"the last bar ends at {at(known.tail)}, none came up to the close at {at(known.close)}"
+
+
+def _no_trade(run: Run, known: Known) -> str:
+    ticks, since = known.ticks, known.ticks_since
+    if since is None or since > run.start:
+        return ""
+    before, after = (int(ticks.searchsorted(at)) for at in (run.start, run.end))
+    if not 0 < before == after < len(ticks):
+        return ""
+    last, following = (int(ticks[at]) for at in (before - 1, after))
+    return f"no trade between {known.times.at(last)} and {known.times.at(following)}"
+
+
+def _between_bars(run: Run, known: Known) -> str:
+    return (
+        f"nothing recorded speaks for a trade in {known.times.span(run.start, run.end)}"
+    )
+
+
+def _vendor_hole(run: Run, known: Known) -> str:
+    number = known.symbols_without(run.start, run.end)
+    if not number:
+        return ""
+    bounds = known.times.span(run.start, run.end)
+    seen = _trade_seen(run, known)
+    return f"all {number} symbols of the store lack {bounds}" + (
+        f"; {seen}" if seen else ""
+    )
+
+
+def _trade_seen(run: Run, known: Known) -> str:
+    at = int(known.ticks.searchsorted(run.start))
+    if at == len(known.ticks) or known.ticks[at] >= run.end:
+        return ""
+    return f"a trade was seen at {known.times.at(int(known.ticks[at]))}"
+
+
+_RULES = (
+    (Cause.CLOSED, _closed),
+    (Cause.HALT, _halt),
+    (Cause.OUTAGE, _outage),
+    (Cause.TRUNCATED, _truncated),
+    (Cause.NO_TRADE, _no_trade),
+    (Cause.VENDOR_HOLE, _vendor_hole),
+)
+
+
+def _touched(
+    starts: NDArray[np.int64], ends: NDArray[np.int64], spans: Sequence[Span]
+) -> NDArray[np.bool_]:
+    """Which bars share time with a span. A halt in the middle of a minute accounts for that minute."""
+    touched = np.zeros(len(starts), dtype=bool)
+    for span in spans:
+        touched |= (starts < span.end) & (span.start < ends)
+    return touched
+
+
+def _first(run: Run, spans: Sequence[Span]) -> Span:
+    return next(
+        span for span in spans if span.start < run.ends[0] and run.start < span.end
+    )
