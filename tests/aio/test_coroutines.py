@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tapeloom import BarData, SessionData
-from tapeloom.session_data.aio import AsyncSessionData
 from tapeloom.errors import ArgumentError
+from tapeloom.session_data.aio import AsyncSessionData
 from tests.aio.tape import DAY, morning, new_session, play
 
 METHODS = sorted(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tapeloom.session_data.aio import AsyncSessionData
 from tapeloom.errors import StateError
+from tapeloom.session_data.aio import AsyncSessionData
 from tapeloom.session_data.wake import Wakers
 from tests.aio.tape import SERIES, morning, new_session, play, row_of, told
 from tests.reference.news import Row, is_true_tale, newer_in_steps, records

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tapeloom import BarData, Provenance, SessionData
-from tapeloom.session_data.aio import AsyncSessionData
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -20,6 +19,7 @@ from tapeloom.errors import (
     UnknownSeriesError,
     UnknownSymbolError,
 )
+from tapeloom.session_data.aio import AsyncSessionData
 from tapeloom.session_data.wake import Wakers
 from tests.aio.tape import DAY, SERIES, morning, new_session, play, row_of, told
 from tests.reference.schedule import MINUTE
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tapeloom._core import Cursor
-    from tapeloom.session_data.aio import BarStream
     from tapeloom.intervals import IntervalLike
+    from tapeloom.session_data.aio import BarStream
 
 NEXT_DAY = date(2025, 7, 3)
 EARLIER_DAY = date(2025, 7, 1)

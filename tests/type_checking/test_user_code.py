@@ -1,6 +1,6 @@
 """What type checkers read also runs."""
 
-from tests.typing.user_code import main
+from tests.type_checking.user_code import main
 
 
 def test_the_code_that_type_checkers_read_runs() -> None:
