@@ -12,6 +12,7 @@ TapeloomError
 │   ├── InvalidBarError
 │   ├── DuplicateBarError
 │   ├── SeriesConflictError
+│   ├── AmbiguousIndicatorError
 │   └── ConfigError
 ├── UnknownNameError (KeyError)
 │   ├── UnknownSymbolError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "AmbiguousIndicatorError",
     "AmbiguousTimeError",
     "AnalysisError",
     "ArgumentError",
@@ -156,6 +158,10 @@ class DuplicateBarError(ArgumentError):
 
 class SeriesConflictError(ArgumentError):
     """A second base interval, or a write into a derived series."""
+
+
+class AmbiguousIndicatorError(ArgumentError):
+    """An indicator was named without a symbol, and several symbols have it."""
 
 
 class ConfigError(ArgumentError):

@@ -85,18 +85,8 @@ class Session(RuleBasedStateMachine):
     def _bar(self, place: tuple[int, int, int, str | None]) -> Bar:
         shift, offset, salt, fault = place
         day = US.days[min(self.at + shift, len(US.days) - 1)]
-        # Bars of earlier sessions are not held against the grid of theirs.
-        offset = offset if shift >= 0 else offset // MINUTE * MINUTE
         bar = bar_at(day.open + offset, salt)
         return bar if fault is None else Bar(**{**bar._asdict(), fault: FAULTS[fault]})
-
-    def _without_repeated_strays(self, bars: list[Bar]) -> list[Bar]:
-        # Whether "error" speaks of keys that have no place anyway is left open.
-        if self.store.on_duplicate != "error":
-            return bars
-        placed = [bar for bar in bars if not self.store._reason_to_quarantine(bar.ts)]
-        strays = {bar.ts: bar for bar in bars if bar not in placed}
-        return [*placed, *strays.values()]
 
     @rule(symbol=symbols, derive=st.booleans())
     def register(self, symbol: str, derive: bool) -> None:
@@ -114,7 +104,7 @@ class Session(RuleBasedStateMachine):
     def add_batch(
         self, symbol: str, batch: list[tuple[int, int, int, str | None]]
     ) -> None:
-        bars = self._without_repeated_strays([self._bar(place) for place in batch])
+        bars = [self._bar(place) for place in batch]
         before = self.session.get_ingest_counts()
         expected = self.store.offer_batch(symbol, bars)
         try:
@@ -155,7 +145,6 @@ class Session(RuleBasedStateMachine):
         self.session.end_session()
         self.store.end_session()
 
-    @precondition(lambda self: not self.store.ended)
     @rule()
     def clear_session_bars(self) -> None:
         self.session.clear_session_bars()

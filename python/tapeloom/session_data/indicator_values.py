@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from tapeloom.bars import normalise_symbol
-from tapeloom.errors import ArgumentError, ArgumentTypeError
+from tapeloom.errors import AmbiguousIndicatorError, ArgumentError, ArgumentTypeError
 from tapeloom.indicators import HistoricalIndicator
 from tapeloom.session_data.reading import SessionReading
 
@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["AmbiguousIndicatorError", "IndicatorInfo", "SessionIndicators"]
+__all__ = ["IndicatorInfo", "SessionIndicators"]
 
 _NOT_GIVEN: Any = object()
-
-
-class AmbiguousIndicatorError(ArgumentError):
-    """An indicator was named without a symbol, and several symbols have it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,6 +58,43 @@ fn not_an_interval(value: &Bound<'_, PyAny>) -> BindError {
     )
 }
 
+/// A number of rows, 0 or more; beyond what fits it means all.
+#[inline]
+pub(crate) fn rows(value: &Bound<'_, PyAny>, name: &str) -> BindResult<usize> {
+    if value.is_exact_instance_of::<PyInt>()
+        && let Ok(n) = value.extract()
+    {
+        return Ok(n);
+    }
+    odd_rows(value, name)
+}
+
+/// The same for what is no plain number of rows.
+#[cold]
+fn odd_rows(value: &Bound<'_, PyAny>, name: &str) -> BindResult<usize> {
+    let shown = || value.repr().map(|text| text.to_string());
+    if value.is_instance_of::<PyBool>() {
+        let got = shown()?;
+        return Err(BindError::argument_type(format!(
+            "{name} is {got}; it must be a whole number, such as 20"
+        )));
+    }
+    // Whatever Python takes for an index: NumPy's integers too.
+    let Ok(whole) = value.call_method0(pyo3::intern!(value.py(), "__index__")) else {
+        let (got, kind) = (shown()?, value.get_type().name()?);
+        return Err(BindError::argument_type(format!(
+            "{name} is {got} ({kind}); it must be a whole number, such as 20"
+        )));
+    };
+    if whole.lt(0)? {
+        let got = shown()?;
+        return Err(BindError::argument(format!(
+            "{name} is {got}; it must be 0 or more"
+        )));
+    }
+    Ok(whole.extract().unwrap_or(usize::MAX))
+}
+
 /// A scope by its name.
 pub(crate) fn scope(name: &str) -> BindResult<Scope> {
     match name {

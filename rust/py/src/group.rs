@@ -14,7 +14,7 @@ use tapeloom_core::time::Interval;
 
 use crate::bars::{Parts, PyBars};
 use crate::convert;
-use crate::error::{BindError, BindResult};
+use crate::error::BindResult;
 use crate::exchange::Exchange;
 use crate::gather::newest_of;
 use crate::label::PyLabel;
@@ -180,13 +180,14 @@ impl PyGroup {
     }
 
     #[pyo3(signature = (n, *, scope="session"))]
-    fn last<'py>(&self, py: Python<'py>, n: i64, scope: &str) -> BindResult<Bound<'py, PyDict>> {
+    fn last<'py>(
+        &self,
+        py: Python<'py>,
+        n: &Bound<'py, PyAny>,
+        scope: &str,
+    ) -> BindResult<Bound<'py, PyDict>> {
         let scope = convert::scope(scope)?;
-        let Ok(n) = usize::try_from(n) else {
-            return Err(BindError::argument(format!(
-                "n is {n}; it must be 0 or more"
-            )));
-        };
+        let n = convert::rows(n, "n")?;
         let found = self.found();
         let newest = loop {
             self.store.check()?;

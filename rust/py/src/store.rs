@@ -398,17 +398,12 @@ impl PyStore {
     fn get_last_n_bars<'py>(
         slf: &Bound<'py, Self>,
         symbol: &Bound<'py, PyAny>,
-        n: i64,
+        n: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
         scope: &str,
     ) -> BindResult<Bound<'py, PyBars>> {
         let scope = convert::scope(scope)?;
-        if n < 0 {
-            return Err(BindError::argument(format!(
-                "n is {n}; it must be 0 or more"
-            )));
-        }
-        let wanted = usize::try_from(n).unwrap_or(usize::MAX);
+        let wanted = convert::rows(n, "n")?;
         Self::rows(slf, symbol, interval, |view| {
             let (first, last) = view.scope(scope);
             (last.saturating_sub(wanted).max(first), last)
@@ -511,7 +506,14 @@ impl PyStore {
         let mut labels = Vec::new();
         let mut entries = Vec::new();
         let latest = PyDict::new(py);
-        for symbol in symbols.try_iter()? {
+        let all = symbols.try_iter().ok();
+        let Some(all) = all.filter(|_| !symbols.is_instance_of::<PyString>()) else {
+            return Err(BindError::argument_type(format!(
+                "symbols is {}; give a list such as ['AAPL']",
+                symbols.repr()?
+            )));
+        };
+        for symbol in all {
             let symbol = symbol?;
             let kept = Self::with_series(slf, &symbol, interval, |kept| {
                 (kept.entry.clone(), kept.label.clone_ref(py))

@@ -28,8 +28,17 @@ pub(super) enum Home {
     Extended,
     /// An earlier session date.
     History,
+    /// An earlier session date, between two expected starts.
+    OffGridInHistory,
     /// Nowhere, with the reason.
     Nowhere(&'static str),
+}
+
+impl Home {
+    /// Whether a bar can be kept there.
+    pub(super) fn is_place(self) -> bool {
+        !matches!(self, Self::Nowhere(_) | Self::OffGridInHistory)
+    }
 }
 
 /// A bar that came late or changed an earlier one, until its consequences are drawn.
@@ -277,6 +286,7 @@ impl SymbolWriter {
             add(&self.shared.counts.out_of_order, 1);
         }
         let outcome = match home {
+            Home::OffGridInHistory => Outcome::Quarantined,
             Home::Nowhere(_) => {
                 if home == Home::Nowhere("off_grid") {
                     add(&self.shared.counts.off_grid, 1);
@@ -415,7 +425,7 @@ impl SymbolWriter {
         let series = &self.series[0];
         let found = match home {
             Home::History => series.find_in_history(bar.ts),
-            Home::Nowhere(_) => None,
+            Home::Nowhere(_) | Home::OffGridInHistory => None,
             Home::Regular(_) | Home::Extended => series.find(bar.ts),
         };
         found.is_some_and(|found| !found.bar.same_values(bar))

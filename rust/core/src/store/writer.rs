@@ -4,6 +4,7 @@ mod arrival;
 mod batch;
 mod session;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -75,6 +76,14 @@ struct Current {
     span: Stretch,
 }
 
+/// The expected bars of one earlier session.
+#[derive(Debug)]
+struct HistoryGrid {
+    interval: Interval,
+    span: Stretch,
+    grid: Grid,
+}
+
 /// The writing side of a store.
 #[derive(Debug)]
 pub struct Writer {
@@ -87,6 +96,8 @@ pub struct Writer {
     session_state: SessionState,
     session_changed: bool,
     grids: HashMap<Interval, Arc<Grid>>,
+    /// The grid that was asked for last of an earlier session: as a rule the next bar belongs to it too.
+    history_grid: RefCell<Option<HistoryGrid>>,
     /// Sessions of history to keep per interval when a session rolls; all where nothing is said.
     history_days: HashMap<Interval, usize>,
     default_history_days: Option<usize>,
@@ -119,6 +130,7 @@ impl Writer {
             session_state: SessionState::default(),
             session_changed: false,
             grids: HashMap::new(),
+            history_grid: RefCell::new(None),
             history_days: HashMap::new(),
             default_history_days: None,
             clock: i64::MIN,

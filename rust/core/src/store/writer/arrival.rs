@@ -4,7 +4,7 @@ use crate::aggregate::Derived;
 use crate::bar::{Bar, EXTENDED};
 use crate::error::{Error, Result};
 use crate::store::symbol::Home;
-use crate::store::writer::{Change, ChangeKind, Writer};
+use crate::store::writer::{Change, ChangeKind, HistoryGrid, Writer};
 use crate::store::{Outcome, Quarantined, SymbolId};
 
 impl Writer {
@@ -13,7 +13,7 @@ impl Writer {
             return Home::Regular(None);
         };
         if ts < session.span.start {
-            return Home::History;
+            return self.home_in_history(symbol, ts);
         }
         if ts >= session.span.end {
             return Home::Nowhere("later_session");
@@ -30,6 +30,35 @@ impl Writer {
             Some(slot) => Home::Regular(Some(slot)),
             None if presence.grid().is_trading(ts) => Home::Nowhere("off_grid"),
             None => Home::Extended,
+        }
+    }
+
+    /// Where a bar of an earlier session date belongs.
+    fn home_in_history(&self, symbol: usize, ts: i64) -> Home {
+        let Some(table) = &self.table else {
+            return Home::History;
+        };
+        let mut known = self.history_grid.borrow_mut();
+        let base = self.symbols[symbol].base();
+        if !known.as_ref().is_some_and(|known| {
+            known.interval == base && (known.span.start..known.span.end).contains(&ts)
+        }) {
+            let grid = table.session_of(ts).and_then(|index| {
+                // Bars longer than a session have no grid in one.
+                let grid = table.grid(index, base).ok()?;
+                Some(HistoryGrid {
+                    interval: base,
+                    span: table.session(index).span,
+                    grid,
+                })
+            });
+            *known = grid;
+        }
+        match known.as_ref() {
+            Some(known) if known.grid.slot_of(ts).is_none() && known.grid.is_trading(ts) => {
+                Home::OffGridInHistory
+            }
+            _ => Home::History,
         }
     }
 
@@ -119,7 +148,12 @@ impl Writer {
             Outcome::Late | Outcome::Correction if home != Home::History => self.touched(id, home),
             Outcome::Late | Outcome::Correction | Outcome::Accepted => self.unsettled.push(id.0),
             Outcome::Quarantined => {
-                if let Home::Nowhere(reason) = home {
+                let reason = match home {
+                    Home::Nowhere(reason) => Some(reason),
+                    Home::OffGridInHistory => Some("off_grid"),
+                    Home::Regular(_) | Home::Extended | Home::History => None,
+                };
+                if let Some(reason) = reason {
                     let symbol = self.symbols[at].entry.symbol.to_string();
                     let interval = self.symbols[at].base();
                     self.quarantine.push(Quarantined {

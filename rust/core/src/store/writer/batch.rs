@@ -51,7 +51,7 @@ impl Writer {
         if self.policies.on_duplicate == OnDuplicate::Error {
             let repeats = rows.windows(2).find(|pair| {
                 let (a, b) = (columns.bar(pair[0]), columns.bar(pair[1]));
-                a.ts == b.ts && !a.same_values(&b)
+                a.ts == b.ts && !a.same_values(&b) && self.home(at, a.ts).is_place()
             });
             let stored = rows.iter().find(|&&row| {
                 let bar = columns.bar(row);

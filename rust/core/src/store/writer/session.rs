@@ -165,13 +165,15 @@ impl Writer {
         self.check_idle()?;
         match self.session.clone() {
             Some(Current { day, span, .. }) => {
-                let ended = self.session_state.ended;
+                let was_ended = self.session_state.ended;
                 self.start_session(SessionStart {
                     day,
                     span,
                     roll: false,
                 })?;
-                self.session_state.ended = ended;
+                if was_ended {
+                    self.end_session()?;
+                }
             }
             None => {
                 self.end_tapes(true);
