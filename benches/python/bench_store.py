@@ -30,7 +30,7 @@ def market(small: bool) -> Market:
 @pytest.fixture(scope="module")
 def session(market: Market) -> SessionData:
     """One whole session of all symbols."""
-    session = opened(market)
+    session = opened(market, market.symbols)
     for symbol, bars in market.bars.items():
         session.add_bars_batch(symbol, bars)
     return session
@@ -41,10 +41,10 @@ def by_hand(market: Market) -> DequeSession:
     return DequeSession.filled(market.columns)
 
 
-def opened(market: Market) -> SessionData:
+def opened(market: Market, symbols: Sequence[str]) -> SessionData:
     session = SessionData()
     session.start_new_session(market.dates[0])
-    for symbol in market.symbols:
+    for symbol in symbols:
         session.register_symbol(symbol, base_interval="1m")
     return session
 
@@ -64,7 +64,7 @@ def test_append(compare: Comparison, market: Market, many: int) -> None:
     The targets hold for one symbol, whose bars stay in the cache on both sides.
     """
     symbols = market.symbols[:many]
-    session, deques = opened(market), DequeSession(symbols)
+    session, deques = opened(market, symbols), DequeSession(symbols)
 
     def in_order(make: Callable[..., Any]) -> list[tuple[str, Any]]:
         minutes = zip(*(rows_of(market.columns[s]) for s in symbols), strict=True)

@@ -124,8 +124,11 @@ pub fn store(symbols: usize, derived: &[&str]) -> Arc<Store> {
 /// One session of all symbols through a store; returns the number of bars.
 pub fn replay(store: &Arc<Store>, all: &[Arc<Columns>]) -> u64 {
     let sources = sources(all).into_iter().enumerate();
-    let sources = sources.map(|(at, source)| (SymbolId(at as u32), source));
-    let mut replay = Replay::new(store.clone(), sources.collect(), CLOSE).unwrap();
+    let directory = store.directory();
+    let sources = sources.map(|(at, source)| (directory.entries()[at].clone(), source));
+    let mut replay = Replay::new(store.clone(), sources.collect(), CLOSE)
+        .unwrap()
+        .unwrap();
     while !replay.run(&Wake::Never, u64::MAX, None).unwrap().ended {}
     replay.progress().bars
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::bar::STREAMED;
 use crate::error::Result;
 use crate::merge::{Merge, Source};
-use crate::store::{Change, Store, SymbolId};
+use crate::store::{Change, Entry, Store, SymbolId};
 use crate::time::Interval;
 
 /// What to wake for.
@@ -64,10 +64,16 @@ pub struct Replay {
 impl Replay {
     /// Prepare to play the sources of one session, which ends at `close`.
     ///
+    /// `None` where a symbol was removed since it was looked up.
+    ///
     /// # Errors
     /// Those of [`Merge::new`].
-    pub fn new(store: Arc<Store>, sources: Vec<(SymbolId, Source)>, close: i64) -> Result<Self> {
-        let (symbols, mut lanes): (Vec<SymbolId>, Vec<Source>) = sources.into_iter().unzip();
+    pub fn new(
+        store: Arc<Store>,
+        sources: Vec<(Arc<Entry>, Source)>,
+        close: i64,
+    ) -> Result<Option<Self>> {
+        let (entries, mut lanes): (Vec<Arc<Entry>>, Vec<Source>) = sources.into_iter().unzip();
         let table = store.write().table();
         for lane in &mut lanes {
             let ts = &lane.columns.ts[lane.from..lane.to];
@@ -78,20 +84,28 @@ impl Replay {
                 lane.known_at = table.known_at(ts, lane.interval)?;
             }
         }
-        let rows = symbols
-            .into_iter()
+        let rows = entries
+            .iter()
+            .map(|entry| entry.id)
             .zip(lanes.iter().map(|lane| lane.columns.clone()))
             .collect();
         let merge = Merge::new(lanes)?;
-        store.write().set_coordinated(true);
-        Ok(Self {
+        {
+            // From here on nobody removes a symbol.
+            let mut writing = store.write();
+            if !entries.iter().all(|entry| writing.keeps(entry)) {
+                return Ok(None);
+            }
+            writing.set_coordinated(true);
+        }
+        Ok(Some(Self {
             store,
             merge,
             sources: rows,
             close,
             progress: Progress::default(),
             ended: false,
-        })
+        }))
     }
 
     /// How much was played so far.

@@ -76,6 +76,14 @@ impl Slice {
         }
     }
 
+    /// Epoch in which a row became known; 0 for what is sealed, which is older than any that somebody asks about.
+    pub(crate) fn epoch(&self, row: usize) -> u64 {
+        match &self.rows {
+            Rows::Live(segment) => segment.epoch(self.from + row),
+            Rows::Sealed(_) => 0,
+        }
+    }
+
     /// First row, counted from `from`, with `ts >= instant`.
     pub fn lower_bound(&self, instant: i64) -> usize {
         match &self.rows {

@@ -254,7 +254,10 @@ proptest! {
         let (streamed, id) = store(day, completeness);
         let source = Source { columns: columns(&regular), from: 0, to: regular.len(), interval: Interval::ONE_MINUTE, latest: i64::MAX, known_at: None };
         let close = table.session(day as usize).close;
-        let mut replay = Replay::new(streamed.clone(), vec![(id, source)], close).unwrap();
+        let entry = streamed.directory().entries()[id.0 as usize].clone();
+        let mut replay = Replay::new(streamed.clone(), vec![(entry, source)], close)
+            .unwrap()
+            .unwrap();
         let mut delivered = 0;
         let mut clock = i64::MIN;
         loop {

@@ -22,12 +22,13 @@ pub(crate) struct PyCursor {
 }
 
 impl PyCursor {
+    /// `None` while the writer ends or begins a session.
     pub(crate) fn new(
         py: Python<'_>,
         store: &PyStore,
         entry: &Entry,
         series: &Arc<Series>,
-    ) -> BindResult<Self> {
+    ) -> BindResult<Option<Self>> {
         let (interval, derived) = (series.interval(), series.is_derived());
         let label = PyLabel::new(
             py,
@@ -37,11 +38,11 @@ impl PyCursor {
             store.exchange(),
         )?;
         let cursor = Cursor::new(series.clone(), store.store.epoch());
-        Ok(Self {
+        Ok(cursor.map(|cursor| Self {
             store: store.store.clone(),
             label,
             cursor: Mutex::new(cursor),
-        })
+        }))
     }
 }
 
@@ -58,6 +59,7 @@ impl PyCursor {
     }
 
     fn has_news(&self) -> bool {
-        self.cursor.lock().has_news(self.store.epoch())
+        // After a failure there are no news ever: `take` says so.
+        self.store.check().is_err() || self.cursor.lock().has_news(self.store.epoch())
     }
 }

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tapeloom_core::merge::Source;
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::store::{Change, ChangeKind, Directory, Store};
+use tapeloom_core::store::{Change, ChangeKind, Directory, Entry, Store};
 
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
@@ -41,37 +41,15 @@ impl PyReplay {
         close: i64,
     ) -> BindResult<Self> {
         let store = session.get();
-        let directory = store.store.directory();
-        let mut lanes = Vec::with_capacity(sources.len());
-        for (symbol, bars) in &sources {
-            let entry = directory.get(symbol).ok_or_else(|| {
-                BindError::Named(
-                    "UnknownSymbolError",
-                    format!("source {symbol:?} is not registered in the store"),
-                )
-            })?;
-            let (columns, from, to) = bars.get().columns();
-            let interval = bars.get().interval();
-            if interval != entry.base().interval() {
-                return Err(BindError::argument(format!(
-                    "source {symbol:?} has {interval} bars; its base interval is {}",
-                    entry.base().interval()
-                )));
+        let py = session.py();
+        let replay = loop {
+            let lanes = lanes(&store.store.directory(), &sources, close)?;
+            let core = &store.store;
+            // A symbol that was removed meanwhile is looked up again, and not found.
+            if let Some(replay) = py.detach(|| Replay::new(core.clone(), lanes, close))? {
+                break replay;
             }
-            lanes.push((
-                entry.id,
-                Source {
-                    columns,
-                    from,
-                    to,
-                    interval,
-                    latest: close,
-                    known_at: None,
-                },
-            ));
-        }
-        drop(directory);
-        let replay = Replay::new(store.store.clone(), lanes, close)?;
+        };
         Ok(Self {
             replay: Mutex::new(replay),
             labels: Mutex::default(),
@@ -109,9 +87,10 @@ impl PyReplay {
         };
         let mut replay = self.idle()?;
         let running: &mut Replay = &mut replay;
-        let stop = py.detach(|| running.run(&wake, most_bars, until));
-        self.session.get().wake(py);
-        let stop = stop?;
+        let stop = self
+            .session
+            .get()
+            .told(py, || py.detach(|| running.run(&wake, most_bars, until)))??;
         let progress = replay.progress();
         Ok(PyBatch {
             ts: stop.clock,
@@ -129,6 +108,41 @@ impl PyReplay {
             session: self.session.clone_ref(py),
         })
     }
+}
+
+/// The sources with the symbols they belong to.
+fn lanes(
+    directory: &Directory,
+    sources: &[(String, Bound<'_, PyBars>)],
+    close: i64,
+) -> BindResult<Vec<(Arc<Entry>, Source)>> {
+    let mut lanes = Vec::with_capacity(sources.len());
+    for (symbol, bars) in sources {
+        let entry = directory.get(symbol).ok_or_else(|| {
+            BindError::Named(
+                "UnknownSymbolError",
+                format!("source {symbol:?} is not registered in the store"),
+            )
+        })?;
+        let (columns, from, to) = bars.get().columns();
+        let interval = bars.get().interval();
+        if interval != entry.base().interval() {
+            return Err(BindError::argument(format!(
+                "source {symbol:?} has {interval} bars; its base interval is {}",
+                entry.base().interval()
+            )));
+        }
+        let source = Source {
+            columns,
+            from,
+            to,
+            interval,
+            latest: close,
+            known_at: None,
+        };
+        lanes.push((entry.clone(), source));
+    }
+    Ok(lanes)
 }
 
 impl PyReplay {

@@ -194,9 +194,15 @@ impl PyStore {
         symbol: &str,
         interval: &Bound<'_, PyAny>,
     ) -> BindResult<PyCursor> {
-        let entry = self.entry(symbol)?;
-        let series = series_of(&entry, convert::interval(interval)?)?;
-        PyCursor::new(py, self, &entry, series)
+        loop {
+            let entry = self.entry(symbol)?;
+            let series = series_of(&entry, convert::interval(interval)?)?;
+            if let Some(cursor) = PyCursor::new(py, self, &entry, series)? {
+                return Ok(cursor);
+            }
+            // A session is ending or beginning: the cursor belongs to what comes out next.
+            self.let_writer_finish(py)?;
+        }
     }
 
     fn _rows_since(
@@ -215,8 +221,14 @@ impl PyStore {
             series.is_derived(),
             self.exchange(),
         )?;
-        let rows = self.store.snapshot(series).view().changed_since(epoch);
-        Ok(PyBars::new(label, Parts::Several(rows)))
+        loop {
+            self.store.check()?;
+            let rows = self.store.look(series, |view| view.changed_since(epoch));
+            if let Some(rows) = rows {
+                return Ok(PyBars::new(label, Parts::Several(rows)));
+            }
+            self.let_writer_finish(py)?;
+        }
     }
 
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
@@ -285,21 +297,21 @@ impl PyStore {
         let streamed = self.store.session().date.is_some();
         let symbol = symbol.to_owned();
         let store = self.store.clone();
-        let done = py.detach(move || {
-            let mut rows = columns.take(&(from..to).collect::<Vec<_>>());
-            if streamed {
-                rows.flags
-                    .iter_mut()
-                    .filter(|flags| **flags & IMPORTED == 0)
-                    .for_each(|flags| *flags |= STREAMED);
-            }
-            store.check()?;
-            let mut writing = store.write();
-            let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
-            Ok::<_, BindError>(writing.offer_batch(id, &rows, on_invalid)?)
-        });
-        self.wake(py);
-        let done = done?;
+        let done = self.told(py, || {
+            py.detach(move || {
+                let mut rows = columns.take(&(from..to).collect::<Vec<_>>());
+                if streamed {
+                    rows.flags
+                        .iter_mut()
+                        .filter(|flags| **flags & IMPORTED == 0)
+                        .for_each(|flags| *flags |= STREAMED);
+                }
+                store.check()?;
+                let mut writing = store.write();
+                let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
+                Ok::<_, BindError>(writing.offer_batch(id, &rows, on_invalid)?)
+            })
+        })??;
         Ok(report(done))
     }
 
@@ -314,13 +326,15 @@ impl PyStore {
         let (columns, from, to) = bars.get().columns();
         let symbol = symbol.to_owned();
         let store = self.store.clone();
-        let done = py.detach(move || {
-            let rows = columns.take(&(from..to).collect::<Vec<_>>());
-            store.check()?;
-            let mut writing = store.write();
-            let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
-            Ok::<_, BindError>(writing.load_history(id, interval, &sessions, &rows)?)
-        })?;
+        let done = self.told(py, || {
+            py.detach(move || {
+                let rows = columns.take(&(from..to).collect::<Vec<_>>());
+                store.check()?;
+                let mut writing = store.write();
+                let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
+                Ok::<_, BindError>(writing.load_history(id, interval, &sessions, &rows)?)
+            })
+        })??;
         Ok(report(done))
     }
 

@@ -8,6 +8,8 @@ use crate::series::{Rows, Scope, Series, Slice, Snapshot, View};
 /// The session that a series is in, for those who follow it: in the end it holds the session's last rows.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
+    /// Epoch from which it counts.
+    since: u64,
     last: OnceLock<Last>,
 }
 
@@ -16,17 +18,25 @@ pub(super) struct Tape {
 struct Last {
     rows: Snapshot,
     epoch: u64,
+    /// Where no session was running: what those who wait follow from then on.
+    next: Option<Arc<Tape>>,
 }
 
 impl Tape {
-    /// Say that the session is over. Only the writer may call this, once.
-    pub(super) fn close(&self, rows: Snapshot, epoch: u64) {
-        let _ = self.last.set(Last { rows, epoch });
+    pub(super) fn since(epoch: u64) -> Self {
+        Self {
+            since: epoch,
+            last: OnceLock::new(),
+        }
     }
 
-    fn closed_at(&self, epoch: u64) -> Option<&Snapshot> {
-        let last = self.last.get().filter(|last| last.epoch <= epoch)?;
-        Some(&last.rows)
+    /// Say that the session is over. Only the writer may call this; the first time counts.
+    pub(super) fn close(&self, rows: Snapshot, epoch: u64, next: Option<Arc<Self>>) {
+        let _ = self.last.set(Last { rows, epoch, next });
+    }
+
+    fn closed_at(&self, epoch: u64) -> Option<&Last> {
+        self.last.get().filter(|last| last.epoch <= epoch)
     }
 }
 
@@ -54,24 +64,29 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Begin behind everything that is known at an epoch.
-    pub fn new(series: Arc<Series>, epoch: u64) -> Self {
-        Self {
-            tape: series.tape.load_full(),
+    /// Begin behind everything that is known at an epoch; `None` while the writer ends or begins a session, which is out
+    /// with the next epoch.
+    pub fn new(series: Arc<Series>, epoch: u64) -> Option<Self> {
+        let tape = series.tape.load_full();
+        (tape.since <= epoch).then(|| Self {
+            tape,
             rows: series.snapshot(epoch),
             series,
             seen: epoch,
             ended: false,
-        }
+        })
     }
 
     /// Whether a look at this epoch would find something.
     pub fn has_news(&self, epoch: u64) -> bool {
-        if self.ended || epoch <= self.seen {
+        if self.ended {
             return false;
         }
         if self.tape.closed_at(epoch).is_some() {
             return true;
+        }
+        if epoch <= self.seen {
+            return false;
         }
         // Where the series is newer than the epoch, another epoch follows at once.
         self.series
@@ -81,39 +96,43 @@ impl Cursor {
 
     /// What is new or changed at an epoch, each bar once with its newest values.
     pub fn take(&mut self, epoch: u64) -> News {
-        if self.ended {
-            return News {
-                ended: true,
-                ..News::default()
-            };
-        }
-        // Closed before the epoch came out: who sees the epoch sees that.
-        if let Some(last) = self.tape.closed_at(epoch) {
-            let slices = rows_since(last.view(), self.rows.as_ref(), self.seen);
-            (self.ended, self.rows) = (true, None);
-            return News {
-                slices,
-                ended: true,
-            };
-        }
-        let Some(now) = self.series.snapshot(epoch) else {
-            return News::default();
+        let mut news = News {
+            ended: self.ended,
+            ..News::default()
         };
-        let slices = rows_since(now.view(), self.rows.as_ref(), self.seen);
-        self.seen = self.seen.max(epoch);
-        self.rows = Some(now);
-        News {
-            slices,
-            ended: false,
+        // Closed before the epoch came out: who sees the epoch sees that.
+        while let Some(last) = self.tape.closed_at(epoch).filter(|_| !self.ended) {
+            news.slices
+                .extend(rows_since(last.rows.view(), self.rows.as_ref(), self.seen));
+            self.seen = self.seen.max(last.epoch);
+            let next = last.next.clone();
+            self.rows = None;
+            match next {
+                Some(next) => self.tape = next,
+                None => self.ended = true,
+            }
         }
+        news.ended = self.ended;
+        if self.ended {
+            return news;
+        }
+        if let Some(now) = self.series.snapshot(epoch) {
+            news.slices
+                .extend(rows_since(now.view(), self.rows.as_ref(), self.seen));
+            self.seen = self.seen.max(epoch);
+            self.rows = Some(now);
+        }
+        news
     }
 }
 
 /// Rows of the session that became known after an epoch; `before` are the rows as they were then.
 fn rows_since(now: View<'_>, before: Option<&Snapshot>, epoch: u64) -> Vec<Slice> {
     let (first, last) = now.scope(Scope::Session);
-    if let Some(before) = before.filter(|before| std::ptr::eq(&raw const *before.state, now.state))
-    {
+    let Some(before) = before else {
+        return now.changed_since(epoch);
+    };
+    if std::ptr::eq(&raw const *before.state, now.state) {
         // Nothing but appended since.
         let known = before.view().scope(Scope::All).1.max(first);
         return if known < last {
@@ -122,33 +141,55 @@ fn rows_since(now: View<'_>, before: Option<&Snapshot>, epoch: u64) -> Vec<Slice
             Vec::new()
         };
     }
-    now.changed_since(epoch)
+    // What lies where it lay before is known: rows are never written again.
+    let (from, to) = before.view().scope(Scope::Session);
+    let known = before.view().slices(from, to);
+    let slices = now.slices(first, last);
+    slices
+        .iter()
+        .filter(|slice| !known.iter().any(|known| known.covers(slice)))
+        .flat_map(|slice| newer_rows(slice, epoch))
+        .collect()
+}
+
+/// The stretches of a slice whose rows became known after an epoch.
+fn newer_rows(slice: &Slice, epoch: u64) -> Vec<Slice> {
+    let mut found = Vec::new();
+    let mut row = 0;
+    while row < slice.len() {
+        let from = row;
+        while row < slice.len() && slice.epoch(row) > epoch {
+            row += 1;
+        }
+        if row > from {
+            found.push(slice.sub(from, row));
+        }
+        row += 1;
+    }
+    found
+}
+
+impl Slice {
+    /// Whether all rows of another slice are rows of this one, in the same memory.
+    fn covers(&self, other: &Self) -> bool {
+        let same = match (&self.rows, &other.rows) {
+            (Rows::Sealed(a), Rows::Sealed(b)) => Arc::ptr_eq(a, b),
+            (Rows::Live(a), Rows::Live(b)) => Arc::ptr_eq(a, b),
+            (Rows::Sealed(_), Rows::Live(_)) | (Rows::Live(_), Rows::Sealed(_)) => false,
+        };
+        same && self.from <= other.from && other.to <= self.to
+    }
 }
 
 impl View<'_> {
     /// Bars of the session that became known or changed after an epoch, oldest first.
     pub fn changed_since(&self, epoch: u64) -> Vec<Slice> {
         let (first, last) = self.scope(Scope::Session);
-        let mut found = Vec::new();
-        for slice in self.slices(first, last) {
-            // Rows of history are older than any epoch that somebody asks about.
-            let Rows::Live(segment) = &slice.rows else {
-                continue;
-            };
-            let is_new = |row: usize| segment.epoch(slice.from + row) > epoch;
-            let mut row = 0;
-            while row < slice.len() {
-                let from = row;
-                while row < slice.len() && is_new(row) {
-                    row += 1;
-                }
-                if row > from {
-                    found.push(slice.sub(from, row));
-                }
-                row += 1;
-            }
-        }
-        found
+        let slices = self.slices(first, last);
+        slices
+            .iter()
+            .flat_map(|slice| newer_rows(slice, epoch))
+            .collect()
     }
 }
 
@@ -198,7 +239,7 @@ mod tests {
         let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
         writer.append(&bar(0, 1.0), 0, 1);
         writer.publish();
-        let mut cursor = Cursor::new(writer.series().clone(), 1);
+        let mut cursor = Cursor::new(writer.series().clone(), 1).unwrap();
         assert_eq!(found(&mut cursor, 1), (vec![], false));
         for ts in [1, 3] {
             writer.append(&bar(ts, 1.0), 0, 2);
@@ -234,7 +275,7 @@ mod tests {
         writer.append(&bar(0, 1.0), 0, 1);
         writer.publish();
         writer.end_tape(2, true);
-        let mut cursor = Cursor::new(writer.series().clone(), 2);
+        let mut cursor = Cursor::new(writer.series().clone(), 2).unwrap();
         writer.end_tape(3, false);
         writer.start_session(false, i64::MIN, 8, 3);
         writer.append(&bar(9, 1.0), 0, 4);
@@ -245,7 +286,7 @@ mod tests {
     #[test]
     fn a_cursor_follows_a_series_through_its_rolls() {
         let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
-        let mut cursor = Cursor::new(writer.series().clone(), 0);
+        let mut cursor = Cursor::new(writer.series().clone(), 0).unwrap();
         let mut all = Vec::new();
         for ts in 0..20_000 {
             writer.append(&bar(ts, 1.0), 0, ts as u64 + 1);

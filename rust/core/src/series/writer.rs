@@ -34,8 +34,6 @@ pub(crate) struct SeriesWriter {
     /// Bars the session should have; 0 where nothing bounds it.
     expected: usize,
     dirty: bool,
-    /// Whether bars came or changed since the session of the cursors began.
-    has_news: bool,
     /// The bar written last, as long as it is the newest of the session.
     last: Option<Bar>,
 }
@@ -52,7 +50,6 @@ impl SeriesWriter {
             staged_history: BTreeMap::new(),
             expected: 0,
             dirty: false,
-            has_news: false,
             last: None,
         }
     }
@@ -170,7 +167,6 @@ impl SeriesWriter {
             .write(self.written, bar, constituents, epoch);
         self.written += 1;
         self.dirty = true;
-        self.has_news = true;
         self.last = Some(*bar);
     }
 
@@ -201,7 +197,6 @@ impl SeriesWriter {
         if self.staged.is_empty() {
             return false;
         }
-        self.has_news = true;
         let (first, last) = self.session_rows();
         let mut merged: Vec<(Bar, i32, u64)> = Vec::with_capacity(last - first + self.staged.len());
         let mut staged = std::mem::take(&mut self.staged).into_values().peekable();
@@ -214,11 +209,8 @@ impl SeriesWriter {
                 if let Some((changed, count)) = staged.next_if(|(s, _)| s.ts == bar.ts) {
                     merged.push((changed, count, epoch));
                 } else {
-                    let known = match &slice.rows {
-                        Rows::Live(segment) => segment.epoch(slice.from + row),
-                        Rows::Sealed(_) => 0,
-                    };
-                    merged.push((bar, slice.constituents(row).unwrap_or(0), known));
+                    let count = slice.constituents(row).unwrap_or(0);
+                    merged.push((bar, count, slice.epoch(row)));
                 }
             }
         }
@@ -275,31 +267,42 @@ impl SeriesWriter {
         self.rebuild(pieces, &kept, epoch);
     }
 
+    /// The rows of the session, each with the epoch in which it became known.
     fn session_copy(&self, (first, last): (usize, usize)) -> Vec<(Bar, i32, u64)> {
         let slices = self.slices(first, last);
         let rows = slices
             .iter()
             .flat_map(|slice| (0..slice.len()).map(move |row| (slice, row)));
-        rows.map(|(slice, row)| (slice.bar(row), slice.constituents(row).unwrap_or(0), 0))
-            .collect()
+        rows.map(|(slice, row)| {
+            let count = slice.constituents(row).unwrap_or(0);
+            (slice.bar(row), count, slice.epoch(row))
+        })
+        .collect()
     }
 
-    /// The session is over for those who follow it: they get the rows as they are now. Where nothing came they follow on,
-    /// unless the session was running.
-    pub(crate) fn end_tape(&mut self, epoch: u64, is_running: bool) {
-        if !(is_running || self.has_news) {
-            return;
-        }
-        self.has_news = false;
-        let next = Arc::new(Tape::default());
-        // Who loads the tape before it is closed finds it closed at this epoch; who loads it after that finds the next.
+    /// The session is over for those who follow it: they get the rows as they are now. Those that began while none was
+    /// running follow the next one.
+    pub(crate) fn end_tape(&mut self, epoch: u64, was_running: bool) {
+        let next = Arc::new(Tape::since(epoch));
         let tape = self.series.tape.load_full();
-        let rows = Snapshot {
+        tape.close(
+            self.last_rows(),
+            epoch,
+            (!was_running).then(|| next.clone()),
+        );
+        self.series.tape.store(next);
+    }
+
+    /// The series goes: whoever follows it, or finds it from now on, gets the rows as they are now, and no more.
+    pub(crate) fn end_for_ever(&mut self, epoch: u64) {
+        self.series.tape.load().close(self.last_rows(), epoch, None);
+    }
+
+    fn last_rows(&self) -> Snapshot {
+        Snapshot {
             state: self.state.clone(),
             live_rows: self.written,
-        };
-        tape.close(rows, epoch);
-        self.series.tape.store(next);
+        }
     }
 
     /// Begin a session that expects `expected` bars. With `roll` the ended session becomes history, which then keeps only

@@ -185,7 +185,8 @@ impl SymbolWriter {
     /// Begin a session at `start`: everything of the old one goes or becomes history.
     ///
     /// `history_starts` and `expected` have one entry per series: from when history is kept with `roll`, and how many
-    /// bars the session should have.
+    /// bars the session should have. `was_running` says whether a session was running until now.
+    #[expect(clippy::too_many_arguments, reason = "what a session begins with")]
     pub(super) fn start_session(
         &mut self,
         start: i64,
@@ -193,6 +194,7 @@ impl SymbolWriter {
         roll: bool,
         history_starts: &[i64],
         expected: &[usize],
+        was_running: bool,
         epoch: u64,
     ) {
         for at in 0..self.aggregators.len() {
@@ -207,6 +209,8 @@ impl SymbolWriter {
                 self.series[at + 1].rewrite_history(|_, _| false, [bar], epoch);
             }
         }
+        // With the bars of the buckets that have just ended.
+        self.end_tapes(epoch, was_running);
         for ((series, &start), &bars) in self.series.iter_mut().zip(history_starts).zip(expected) {
             series.start_session(roll, start, bars, epoch);
         }
@@ -226,9 +230,16 @@ impl SymbolWriter {
     }
 
     /// The session is over for those who follow it bar by bar.
-    pub(super) fn end_tapes(&mut self, epoch: u64, is_running: bool) {
+    pub(super) fn end_tapes(&mut self, epoch: u64, was_running: bool) {
         for series in &mut self.series {
-            series.end_tape(epoch, is_running);
+            series.end_tape(epoch, was_running);
+        }
+    }
+
+    /// The symbol goes.
+    pub(super) fn end_for_ever(&mut self, epoch: u64) {
+        for series in &mut self.series {
+            series.end_for_ever(epoch);
         }
     }
 

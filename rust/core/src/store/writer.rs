@@ -253,6 +253,7 @@ impl Writer {
                 false,
                 &[i64::MIN],
                 &[expected],
+                false,
                 self.epoch,
             );
             self.directory

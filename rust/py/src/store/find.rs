@@ -1,6 +1,7 @@
 //! Finds the series a caller means. Exact matches only; the rest is asked of Python.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -127,22 +128,30 @@ impl PyStore {
         job: impl FnOnce(&mut Writing<'_>) -> T + Send,
     ) -> BindResult<T> {
         self.store.check()?;
-        let done = match self.store.try_write() {
-            Some(mut writing) => {
-                let done = job(&mut writing);
-                drop(writing);
-                done
+        self.told(py, || {
+            if let Some(mut writing) = self.store.try_write() {
+                return job(&mut writing);
             }
-            None => py.detach(|| job(&mut self.store.write())),
-        };
-        self.wake(py);
-        Ok(done)
+            py.detach(|| job(&mut self.store.write()))
+        })
     }
 
-    /// Tell who waits that an epoch is out.
+    /// Do a job that may publish an epoch, then tell who waits, also where it fails half-way: they find out then.
+    ///
+    /// What stops a program, such as an interrupt, while they are told is raised after the write.
     #[inline]
-    pub(crate) fn wake(&self, py: Python<'_>) {
-        self.waker.wake(py, self.store.epoch());
+    pub(crate) fn told<T>(&self, py: Python<'_>, job: impl FnOnce() -> T) -> BindResult<T> {
+        match catch_unwind(AssertUnwindSafe(job)) {
+            Ok(done) => {
+                self.waker.wake(py, self.store.epoch())?;
+                Ok(done)
+            }
+            Err(panic) => {
+                // The panic is worth more than what comes of telling.
+                let _ = self.waker.wake(py, u64::MAX - 1);
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// Write about one symbol, which is looked up while nobody else writes: the store may just have been emptied.

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 /// No epoch ever: nobody waits.
@@ -36,24 +37,31 @@ impl Waker {
     }
 
     #[inline]
-    pub(super) fn wake(&self, py: Python<'_>, epoch: u64) {
+    pub(super) fn wake(&self, py: Python<'_>, epoch: u64) -> PyResult<()> {
         let told = self.told.load(Relaxed);
-        if told != NOBODY && told < epoch {
-            self.call(py, epoch);
+        if told == NOBODY || told >= epoch {
+            return Ok(());
         }
+        self.call(py, epoch)
     }
 
     #[cold]
-    fn call(&self, py: Python<'_>, epoch: u64) {
+    fn call(&self, py: Python<'_>, epoch: u64) -> PyResult<()> {
         let Some(call) = self.call.lock().as_ref().map(|call| call.clone_ref(py)) else {
-            return;
+            return Ok(());
         };
         // Nobody is passed over: who began to wait after this looks at the epoch first.
         let _ = self.told.fetch_update(Relaxed, Relaxed, |told| {
             (told != NOBODY).then_some(told.max(epoch))
         });
-        if let Err(error) = call.call0(py) {
-            error.write_unraisable(py, Some(call.bind(py)));
+        match call.call0(py) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                error.write_unraisable(py, Some(call.bind(py)));
+                Ok(())
+            }
+            // An interrupt is for the program, not for who waits.
+            Err(error) => Err(error),
         }
     }
 }

@@ -43,13 +43,6 @@ impl Writer {
             .collect()
     }
 
-    /// The session is over for those who follow it bar by bar.
-    fn end_tapes(&mut self, is_running: bool) {
-        for symbol in &mut self.symbols {
-            symbol.end_tapes(self.epoch, is_running);
-        }
-    }
-
     /// A replay owns the session it plays.
     fn check_idle(&self) -> Result<()> {
         if self.coordinated {
@@ -67,7 +60,7 @@ impl Writer {
         let table = self.table.clone();
         let index = table.as_ref().and_then(|table| table.index_of(start.day));
         let ended = self.session.as_ref().and_then(|session| session.index);
-        self.end_tapes(self.session.is_some() && !self.session_state.ended);
+        let was_running = self.session.is_some() && !self.session_state.ended;
         self.session = Some(Current {
             day: start.day,
             index,
@@ -110,6 +103,7 @@ impl Writer {
                 start.roll,
                 &starts,
                 &expected,
+                was_running,
                 self.epoch,
             );
             if start.roll {
@@ -150,7 +144,10 @@ impl Writer {
             .zip(self.table.as_ref())
             .map(|(index, table)| table.session(index).close);
         self.advance(self.clock.max(close.unwrap_or(i64::MIN)))?;
-        self.end_tapes(!self.session_state.ended);
+        let was_running = !self.session_state.ended;
+        for symbol in &mut self.symbols {
+            symbol.end_tapes(self.epoch, was_running);
+        }
         self.session_state.ended = true;
         self.session_changed = true;
         self.unpublished = true;
@@ -172,11 +169,12 @@ impl Writer {
                     roll: false,
                 })?;
                 if was_ended {
+                    // Nobody who follows the next session is told of an end.
+                    self.session_state.ended = true;
                     self.end_session()?;
                 }
             }
             None => {
-                self.end_tapes(true);
                 for at in 0..self.symbols.len() {
                     let series = self.symbols[at].series.len();
                     self.symbols[at].start_session(
@@ -185,6 +183,7 @@ impl Writer {
                         false,
                         &vec![i64::MIN; series],
                         &vec![0; series],
+                        true,
                         self.epoch,
                     );
                     self.mark(SymbolId(at as u32));
@@ -222,7 +221,7 @@ impl Writer {
         self.check_idle()?;
         let at = id.0 as usize;
         let mut gone = self.symbols.remove(at);
-        gone.end_tapes(self.epoch, true);
+        gone.end_for_ever(self.epoch);
         let mut directory = Directory::default();
         for (at, symbol) in self.symbols.iter_mut().enumerate() {
             symbol.renumber(SymbolId(at as u32));
@@ -251,7 +250,9 @@ impl Writer {
     /// [`Error::ReplayRunning`].
     pub fn clear_all(&mut self) -> Result<()> {
         self.check_idle()?;
-        self.end_tapes(true);
+        for symbol in &mut self.symbols {
+            symbol.end_for_ever(self.epoch);
+        }
         let fresh = Self::new(self.policies);
         let (table, epoch) = (self.table.take(), self.epoch);
         let (days, default_days) = (
