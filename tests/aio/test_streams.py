@@ -195,7 +195,8 @@ def test_a_stream_ends_and_a_wait_is_a_state_error_when_the_session_ends(
         end(session)
         assert minutes_of(await reading) == [0]
         # Where its bars are kept, the end of a session brings the 5m bar that was forming.
-        if session.get_bar_count("AAA", "5m", scope="all"):
+        handle = session.get_symbol_data("AAA")
+        if handle is not None and handle.get_bar_count("5m", scope="all"):
             assert minutes_of([await waiting]) == [0]
         else:
             with pytest.raises(StateError, match="the session ended and no bar came"):
