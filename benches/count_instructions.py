@@ -25,9 +25,17 @@ PATHS = (
     "merge_rows",
     "replay",
     "replay_derived",
+    "replay_read",
     "resample_5m",
     "resample_all",
 )
+#: What is counted of a path beside which other threads run.
+ONLY = {
+    "replay_read": (
+        "--collect-atstart=no",
+        "--toggle-collect=tapeloom_core::replay::Replay::run",
+    )
+}
 #: A path that takes this many times its kept instructions is named.
 LONGER = 1.05
 
@@ -46,6 +54,7 @@ def instructions(program: Path, path: str, times: int) -> tuple[int, int]:
             "valgrind",
             "--tool=callgrind",
             "--callgrind-out-file=/dev/null",
+            *(ONLY.get(path, ())),
             str(program),
             path,
             str(times),

@@ -52,6 +52,9 @@ fn main() -> ExitCode {
                     std::hint::black_box(paths::replay(store, &day));
                 };
             }
+            "replay_read" if time < 2 => {
+                std::hint::black_box(paths::replay_beside_readers(store, &day, 8));
+            }
             "append" if time < 2 => paths::append(store, &day[0]),
             _ => {
                 eprintln!("unknown path {path:?}, or too many times for it");
@@ -61,7 +64,9 @@ fn main() -> ExitCode {
     }
     let rows: usize = match path.as_str() {
         "append" => day[0].len(),
-        "replay" | "replay_derived" => day.iter().map(|columns| columns.len()).sum(),
+        "replay" | "replay_derived" | "replay_read" => {
+            day.iter().map(|columns| columns.len()).sum()
+        }
         _ => all.iter().map(|columns| columns.len()).sum(),
     };
     println!("{rows}");

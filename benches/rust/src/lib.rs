@@ -5,6 +5,8 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tapeloom_core::aggregate::Completeness;
 use tapeloom_core::aggregate::resample::{Request, resample};
@@ -17,6 +19,7 @@ use tapeloom_core::merge::window::{Lane, merge_part, split};
 use tapeloom_core::merge::{Merge, Source};
 use tapeloom_core::replay::{Replay, Wake};
 use tapeloom_core::schedule::{Anchor, Stretch};
+use tapeloom_core::series::Scope;
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::store::{Policies, SessionStart, Store, SymbolId};
 use tapeloom_core::time::{DAY, Interval, MINUTE};
@@ -131,6 +134,28 @@ pub fn replay(store: &Arc<Store>, all: &[Arc<Columns>]) -> u64 {
         .unwrap();
     while !replay.run(&Wake::Never, u64::MAX, None).unwrap().ended {}
     replay.progress().bars
+}
+
+/// The same while `readers` threads read whatever is newest.
+pub fn replay_beside_readers(store: &Arc<Store>, all: &[Arc<Columns>], readers: usize) -> u64 {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..readers {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    for entry in store.directory().entries() {
+                        std::hint::black_box(store.latest(entry));
+                        std::hint::black_box(
+                            store.look(entry.base(), |view| view.scope(Scope::Session)),
+                        );
+                    }
+                }
+            });
+        }
+        let bars = replay(store, all);
+        done.store(true, Relaxed);
+        bars
+    })
 }
 
 /// Append one bar after the other, each published at once.
