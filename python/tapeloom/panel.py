@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from tapeloom.errors import (
     UnknownSymbolError,
     did_you_mean,
 )
+from tapeloom.tables.layout import Layout, cells, edges
+from tapeloom.tables.libraries import frame_of_arrow, pandas, time_index
 from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ __all__ = ["FIELDS", "Panel", "check_field", "grid_times", "place", "times_met"]
 #: What a panel can hold of bars.
 FIELDS = ("open", "high", "low", "close", "volume")
 
-_MOST_ROWS, _MOST_COLUMNS = 10, 8
+# Beyond this many symbols the first are shown.
+_MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -82,28 +84,43 @@ class Panel:
         return [from_ns(ts, self.zone) for ts in self.ts.tolist()]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a frame: index of times in the exchange's zone, one column a symbol. No copy of the cells."""
-        import pandas as pd
+        """Return a frame: index of times in the exchange's zone, one column a symbol. No copy of the cells.
 
-        index = pd.DatetimeIndex(self.ts.view("M8[ns]"), tz="UTC", name="timestamp")
-        columns = pd.Index(self.symbols, name="symbol")
-        index = index.tz_convert(self.zone)
-        return pd.DataFrame(self.values, index=index, columns=columns, copy=False)
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed. pyarrow is not needed.
+        """
+        index = time_index(self.ts, self.zone, name="timestamp")
+        columns = pandas().Index(self.symbols, name="symbol")
+        frame: pd.DataFrame = pandas().DataFrame(
+            self.values, index=index, columns=columns, copy=False
+        )
+        return frame
 
     def to_arrow(self) -> pa.Table:
-        """Return a wide table: ``ts`` as timestamp[ns, UTC], then one float64 column a symbol. No copy of the cells."""
+        """Return a wide table: ``timestamp`` as timestamp[ns, UTC], then one float64 column a symbol. No copy of the cells.
+
+        The times are not called ``ts`` here, since that is a symbol to tools that take capitals for small letters.
+        """
         import pyarrow as pa
 
         arrays = [pa.array(self.ts, pa.timestamp("ns", "UTC"))]
         arrays += [pa.array(self.values[:, at]) for at in range(len(self.symbols))]
         about = {"field": self.field, "interval": self.interval}
-        return pa.Table.from_arrays(arrays, ["ts", *self.symbols], metadata=about)
+        names = ["timestamp", *self.symbols]
+        return pa.Table.from_arrays(arrays, names, metadata=about)
 
     def to_polars(self) -> pl.DataFrame:
-        """Return a wide frame: ``ts`` as Datetime[ns, UTC], then one column a symbol."""
-        import polars as pl
+        """Return a wide frame: ``timestamp`` as Datetime[ns, UTC], then one column a symbol.
 
-        return pl.DataFrame(self.to_arrow())
+        Raises
+        ------
+        MissingDependencyError
+            If polars is not installed.
+        """
+        frame: pl.DataFrame = frame_of_arrow(self.to_arrow())
+        return frame
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
@@ -142,33 +159,47 @@ class Panel:
         facts = (self.symbols, self.field, self.interval, self.zone)
         return Panel, (values, self.ts, *facts)
 
-    def __repr__(self) -> str:
-        rows, columns = self.shape
-        head = (
-            f"Panel({self.field!r}, {self.interval!r}, {rows} times x {columns} symbols"
+    def __eq__(self, other: object) -> bool:
+        """Whether all is the same: times, symbols, what is shown, and all cells, NaN where NaN is."""
+        if not isinstance(other, Panel):
+            return NotImplemented
+        mine, theirs = (
+            (panel.symbols, panel.field, panel.interval, panel.zone)
+            for panel in (self, other)
         )
         return (
-            f"{head}, {self.timestamps[0]} to {self.timestamps[-1]})"
-            if rows
-            else f"{head})"
+            mine == theirs
+            and np.array_equal(self.ts, other.ts)
+            and np.array_equal(self.values, other.values, equal_nan=True)
         )
 
+    __hash__ = None  # type: ignore[assignment]  # as of arrays: the cells are too many
+
+    def __repr__(self) -> str:
+        return self._layout().text()
+
     def _repr_html_(self) -> str:
-        """Return the first and last cells as a table that needs nothing else; texts are escaped."""
+        """Return the first and last times of the first symbols as a table that needs nothing else; texts are escaped."""
+        return self._layout().html()
+
+    def _layout(self) -> Layout:
         rows, columns = self.shape
-        shown = self.symbols[:_MOST_COLUMNS]
-        more = "<th>...</th>" if columns > len(shown) else ""
-        heads = "".join(f"<th>{escape(symbol)}</th>" for symbol in shown) + more
-        lines = []
-        for row in _ends(rows):
-            when = f"{from_ns(int(self.ts[row]), self.zone):%Y-%m-%d %H:%M:%S %Z}"
-            cells = "".join(
-                f"<td>{self.values[row, at]:g}</td>" for at in range(len(shown))
-            )
-            lines.append(f"<tr><th>{escape(when)}</th>{cells}</tr>")
-        caption = f"{escape(self.field)}, {escape(self.interval)}: {rows} times x {columns} symbols"
-        body = "".join(lines)
-        return f"<table><caption>{caption}</caption><tr><th>timestamp</th>{heads}</tr>{body}</table>"
+        first, last = edges(rows)
+        shown = [*range(first), *range(rows - last, rows)]
+        names = self.symbols[:_MOST_SHOWN]
+        times = [from_ns(self.ts[row], self.zone) for row in shown]
+        found = [cells(times)]
+        found += [cells(self.values[shown, at].tolist()) for at in range(len(names))]
+        more = columns > len(names)
+        if more:
+            found.append(["..."] * len(shown))
+        return Layout(
+            head=f"Panel({self.field!r}, {self.interval!r}, {rows} times x {columns} symbols)",
+            names=["timestamp", *names, *(["..."] if more else [])],
+            columns=found,
+            numeric=[False, *[True] * len(names), *([False] if more else [])],
+            left_out=rows - first - last,
+        )
 
 
 def check_field(field: object) -> str:
@@ -284,10 +315,3 @@ def _buckets(
     buckets = whole.aggregate(interval, table=table, anchor=anchor)
     ends = [to_ns(bar.end, table.zone) for bar in buckets]
     return buckets.ts, np.array(ends, dtype=np.int64)
-
-
-def _ends(rows: int) -> list[int]:
-    half = _MOST_ROWS // 2
-    if rows <= _MOST_ROWS:
-        return list(range(rows))
-    return [*range(half), *range(rows - half, rows)]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Self,
+    SupportsIndex,
+    TypeVar,
+    overload,
+)
 
 import numpy as np
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import ArgumentError, ArgumentTypeError, TimestampError
+from tapeloom.tables.layout import Layout, cells, edges
+from tapeloom.tables.libraries import frame_of_arrow, pandas, text_dtype, time_index
 from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
@@ -27,14 +38,35 @@ if TYPE_CHECKING:
 __all__ = ["Quote", "Quotes", "TickData", "Ticks"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """Something that happened to a symbol at an instant."""
+class _Moment(datetime):
+    """A datetime that also holds what lies below a microsecond, under the name that pandas gives it."""
 
-    symbol: str
-    timestamp: datetime = field(compare=False)
-    # Compared instead of the timestamp: the same instant may be written in several zones.
-    _instant: int | datetime = field(init=False, repr=False, default=0)
+    nanosecond: int = 0
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        plain = datetime.combine(self.date(), self.timetz())
+        return _moment, (plain, self.nanosecond)
+
+
+def _moment(at: datetime, nanosecond: int) -> datetime:
+    if not nanosecond:
+        return at
+    exact = _Moment.combine(at.date(), at.timetz())
+    exact.nanosecond = nanosecond
+    return exact
+
+
+class _Event:
+    """Something that happened to a symbol at an instant: what a tick and a quote have in common."""
+
+    # No field, so that it is no part of what ``dataclasses`` hands out.
+    __slots__ = ("_instant",)
+
+    if TYPE_CHECKING:
+        __match_args__: ClassVar[tuple[str, ...]]
+        symbol: str
+        timestamp: datetime
+        _instant: int | datetime
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbol", normalise_symbol(self.symbol))
@@ -45,7 +77,7 @@ class _Event:
         ts = to_ns(when, UTC)
         object.__setattr__(self, "_instant", ts)
         if not isinstance(when, datetime):
-            object.__setattr__(self, "timestamp", from_ns(ts, UTC))
+            object.__setattr__(self, "timestamp", _time_at(ts, UTC))
 
     @property
     def ts(self) -> int:
@@ -62,8 +94,24 @@ class _Event:
         for name in self.__match_args__:
             object.__setattr__(found, name, getattr(self, name))
         object.__setattr__(found, "_instant", ts)
-        object.__setattr__(found, "timestamp", from_ns(ts, zone))
+        object.__setattr__(found, "timestamp", _time_at(ts, zone))
         return found
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        # The instant instead of the timestamp: the same one may be written in several zones.
+        names = (name for name in self.__match_args__ if name != "timestamp")
+        return (self._instant, *(getattr(self, name) for name in names))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)
 
     def _check(self, name: str, *, above_zero: bool = False) -> None:
         """Make a field a float, or say why it cannot be one."""
@@ -74,7 +122,10 @@ class _Event:
         ):
             text = f"{where} {value!r} ({type(value).__name__}); it must be a number"
             raise ArgumentTypeError(text, symbol=self.symbol, field=name, got=value)
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
         if not math.isfinite(number) or number < 0 or (above_zero and number == 0):
             rule = "above 0" if above_zero else "0 or more"
             text = f"{where} {number}; it must be finite and {rule}"
@@ -82,7 +133,11 @@ class _Event:
         object.__setattr__(self, name, number)
 
 
-@dataclass(frozen=True, slots=True)
+def _time_at(ts: int, zone: tzinfo) -> datetime:
+    return _moment(from_ns(ts, zone), ts % 1_000)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TickData(_Event):
     """One trade. Frozen, comparable, hashable; known at its own time.
 
@@ -103,6 +158,8 @@ class TickData(_Event):
         For a price or size that breaks its rule; ``ArgumentTypeError`` if it is no number.
     """
 
+    symbol: str
+    timestamp: datetime
     price: float
     size: float
 
@@ -119,7 +176,7 @@ class TickData(_Event):
         self._check("size")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quote(_Event):
     """The best bid and ask at an instant. Frozen, comparable, hashable; known at its own time.
 
@@ -143,6 +200,8 @@ class Quote(_Event):
         For a value that breaks its rule; ``ArgumentTypeError`` if it has the wrong type.
     """
 
+    symbol: str
+    timestamp: datetime
     bid: float
     ask: float
     bid_size: float = 0.0
@@ -219,20 +278,31 @@ class _Rows(Generic[_Row]):
         return pa.table(columns).replace_schema_metadata({"symbol": self._symbol})
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a frame indexed by time in the exchange's zone, in nanoseconds; a copy."""
-        import pandas as pd
+        """Return a frame indexed by time in the exchange's zone, in nanoseconds; a copy.
 
-        index = pd.DatetimeIndex(self.ts.view("M8[ns]"), tz="UTC", name="timestamp")
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed. pyarrow is not needed.
+        """
+        index = time_index(self.ts, self._zone, name="timestamp")
         columns: dict[str, Any] = {name: self._column(name) for name in self._numbers}
         for name in self._texts:
-            columns[name] = [getattr(row, name) for row in self._rows]
-        return pd.DataFrame(columns, index=index.tz_convert(self._zone))
+            texts = [getattr(row, name) for row in self._rows]
+            columns[name] = pandas().Series(texts, index=index, dtype=text_dtype())
+        frame: pd.DataFrame = pandas().DataFrame(columns, index=index)
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
-        """Return a frame with ``ts`` as Datetime[ns, UTC] and the other columns; a copy."""
-        import polars as pl
+        """Return a frame with ``ts`` as Datetime[ns, UTC] and the other columns; a copy.
 
-        return pl.DataFrame(self.to_arrow())
+        Raises
+        ------
+        MissingDependencyError
+            If polars is not installed.
+        """
+        frame: pl.DataFrame = frame_of_arrow(self.to_arrow())
+        return frame
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -268,8 +338,24 @@ class _Rows(Generic[_Row]):
         return hash((self._symbol, self._rows))
 
     def __repr__(self) -> str:
-        newest = f", newest {self._rows[-1]}" if self._rows else ""
-        return f"{type(self).__name__}({self._symbol!r}, {len(self)} rows{newest})"
+        return self._layout().text()
+
+    def _repr_html_(self) -> str:
+        return self._layout().html()
+
+    def _layout(self) -> Layout:
+        rows = len(self)
+        first, last = edges(rows)
+        shown = self._rows[:first] + (self._rows[-last:] if last else ())
+        names = ("timestamp", *self._numbers, *self._texts)
+        noun = type(self).__name__.lower()
+        return Layout(
+            head=f"{type(self).__name__}({self._symbol!r}, {rows} {noun[:-1] if rows == 1 else noun})",
+            names=names,
+            columns=[cells([getattr(row, name) for row in shown]) for name in names],
+            numeric=[name in self._numbers for name in names],
+            left_out=rows - first - last,
+        )
 
 
 class Ticks(_Rows[TickData]):

@@ -111,9 +111,13 @@ class SessionTracker:
         if not session_data._measures["history"]:
             # History that is not measured counts as whole.
             return 100.0
-        base = session_data._intervals(name)[0]
-        if not session_data._excuses or Interval(base) > Interval("1d"):
+        series = session_data._series(name, None)
+        if (
+            series is None
+            or not session_data._excuses
+            or Interval(series.base) > Interval("1d")
+        ):
             return measured
         # What was recorded says which of the missing bars were due.
-        holes = session_data._holes_in(name, base, index, session_data._clock)
+        holes = session_data._holes_in(series, index, session_data._clock)
         return 100.0 * holes.present / holes.due if holes.due else None

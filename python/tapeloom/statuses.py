@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import ArgumentError, ArgumentTypeError, did_you_mean
+from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
     from tapeloom.timestamps import TimestampLike
@@ -31,7 +33,7 @@ class TradingStatus:
     Raises
     ------
     ArgumentError
-        If ``state`` is another word.
+        If ``state`` is another word; ``ArgumentTypeError`` if ``timestamp`` is no time.
     """
 
     timestamp: TimestampLike
@@ -39,6 +41,7 @@ class TradingStatus:
     reason: str = ""
 
     def __post_init__(self) -> None:
+        _require_time(self.timestamp)
         if self.state not in _STATES:
             near = did_you_mean(str(self.state), _STATES)
             text = f"state is {self.state!r}; it must be 'halted', 'trading' or 'closed'{near}"
@@ -62,7 +65,7 @@ class ConnectionEvent:
     Raises
     ------
     ArgumentTypeError
-        If ``is_up`` is no ``bool``.
+        If ``is_up`` is no ``bool`` or ``timestamp`` no time.
     """
 
     timestamp: TimestampLike
@@ -70,10 +73,16 @@ class ConnectionEvent:
     source: str = "feed"
 
     def __post_init__(self) -> None:
+        _require_time(self.timestamp)
         if not isinstance(self.is_up, bool):
             text = f"is_up is {self.is_up!r} ({type(self.is_up).__name__}); it must be True or False"
             raise ArgumentTypeError(text, got=self.is_up)
         _require_text("source", self.source)
+
+
+def _require_time(value: object) -> None:
+    # Whatever the zone of a time without one turns out to be: it is a time.
+    to_ns(value, UTC)
 
 
 def _require_text(name: str, value: object) -> None:

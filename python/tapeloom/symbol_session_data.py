@@ -9,7 +9,13 @@ import numpy as np
 
 from tapeloom._core import Interval
 from tapeloom.calendars.days import from_day, require_date
-from tapeloom.errors import UnknownSeriesError, UnknownSymbolError, did_you_mean
+from tapeloom.errors import (
+    ArgumentError,
+    TapeloomWarning,
+    UnknownSeriesError,
+    UnknownSymbolError,
+    did_you_mean,
+)
 from tapeloom.timestamps import from_ns, local_midnights
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SymbolSeries", "SymbolSessionData"]
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 # As many quotes and ticks as a store keeps, and more.
@@ -52,9 +59,24 @@ class SymbolSessionData:
         """Intervals that are kept: the base first, then derived ones, finest first."""
         found = self._session_data._intervals(self._symbol)
         if not found:
-            hint = did_you_mean(self._symbol, self._session_data._symbols)
-            text = f"symbol {self._symbol} was removed{hint}"
-            raise UnknownSymbolError(text, symbol=self._symbol)
+            raise self._removed()
+        return found
+
+    def _removed(self) -> UnknownSymbolError:
+        hint = did_you_mean(self._symbol, self._session_data._symbols)
+        text = f"symbol {self._symbol} was removed{hint}"
+        return UnknownSymbolError(text, symbol=self._symbol)
+
+    def _read(self, read: Callable[[SessionData], _T]) -> _T:
+        """Read while the symbol is kept; another thread may remove it before, in the middle or after."""
+        _ = self.intervals
+        try:
+            found = read(self._session_data)
+        except (UnknownSymbolError, TapeloomWarning):
+            # What the session says of a symbol that it never heard of.
+            _ = self.intervals
+            raise
+        _ = self.intervals
         return found
 
     @property
@@ -80,53 +102,53 @@ class SymbolSessionData:
     @property
     def quotes(self) -> Quotes:
         """Quotes that are kept, oldest first, a snapshot."""
-        _ = self.intervals
-        return self._session_data.get_quotes(self._symbol, _ALL)
+        return self._read(lambda session: session.get_quotes(self._symbol, _ALL))
 
     @property
     def ticks(self) -> Ticks:
         """Ticks that are kept, oldest first, a snapshot."""
-        _ = self.intervals
-        return self._session_data.get_ticks(self._symbol, _ALL)
+        return self._read(lambda session: session.get_ticks(self._symbol, _ALL))
 
     @property
     def bar_quality(self) -> float | None:
         """Present among the due base bars of the session, 0-100; ``None`` when nothing is due."""
-        _ = self.intervals
-        return self._session_data.get_quality(self._symbol)
+        return self._read(lambda session: session.get_quality(self._symbol))
 
     @property
     def session_volume(self) -> float:
         """Volume of the session in regular hours, 0.0 without a bar."""
-        return float(self._metric("session_volume"))
+        figures = self._figures()
+        return 0.0 if figures is None else figures[0]
 
     @property
     def session_high(self) -> float | None:
         """Highest price of the session in regular hours."""
-        found: float | None = self._metric("session_high")
-        return found
+        figures = self._figures()
+        return None if figures is None else figures[1]
 
     @property
     def session_low(self) -> float | None:
         """Lowest price of the session in regular hours."""
-        found: float | None = self._metric("session_low")
-        return found
+        figures = self._figures()
+        return None if figures is None else figures[2]
 
     @property
     def vwap(self) -> float | None:
         """Volume-weighted average of the typical prices of the session in regular hours."""
-        found: float | None = self._metric("vwap")
-        return found
+        figures = self._figures()
+        return None if figures is None else figures[3]
 
     @property
     def last_update(self) -> datetime | None:
         """Start of the newest base bar of the session in regular hours, aware."""
-        found: datetime | None = self._metric("last_update")
-        return found
+        figures = self._figures()
+        if figures is None:
+            return None
+        return from_ns(figures[5], self._session_data.timezone)
 
-    def _metric(self, name: str) -> Any:
-        _ = self.intervals
-        return self._session_data.get_session_metrics(self._symbol)[name]
+    def _figures(self) -> tuple[float, float, float, float | None, int, int] | None:
+        """Volume, high, low, average price, number and newest start of the session's bars; ``None`` without one."""
+        return self._read(lambda session: session._metrics(self._symbol))
 
     @property
     def version(self) -> int:
@@ -146,29 +168,31 @@ class SymbolSessionData:
     @property
     def quotes_updated(self) -> bool:
         """Whether the session has brought a quote."""
-        _ = self.intervals
-        return self._session_data.get_latest_quote(self._symbol) is not None
+        newest = self._read(lambda session: session.get_latest_quote(self._symbol))
+        return newest is not None
 
     @property
     def ticks_updated(self) -> bool:
         """Whether the session has brought a tick."""
-        _ = self.intervals
-        return len(self._session_data.get_ticks(self._symbol, 1)) > 0
+        newest = self._read(lambda session: session.get_ticks(self._symbol, 1))
+        return len(newest) > 0
 
     def get_latest_bar(
         self, interval: IntervalLike | None = None, *, scope: str = "session"
     ) -> BarData | None:
         """As ``SessionData.get_latest_bar``."""
-        _ = self.intervals
-        return self._session_data.get_latest_bar(self._symbol, interval, scope=scope)
+        return self._read(
+            lambda session: session.get_latest_bar(self._symbol, interval, scope=scope)
+        )
 
     def get_last_n_bars(
         self, n: int, interval: IntervalLike | None = None, *, scope: str = "session"
     ) -> Bars:
         """As ``SessionData.get_last_n_bars``."""
-        _ = self.intervals
-        return self._session_data.get_last_n_bars(
-            self._symbol, n, interval, scope=scope
+        return self._read(
+            lambda session: session.get_last_n_bars(
+                self._symbol, n, interval, scope=scope
+            )
         )
 
     def get_bars_since(
@@ -179,9 +203,10 @@ class SymbolSessionData:
         scope: str = "session",
     ) -> Bars:
         """As ``SessionData.get_bars_since``."""
-        _ = self.intervals
-        return self._session_data.get_bars_since(
-            self._symbol, timestamp, interval, scope=scope
+        return self._read(
+            lambda session: session.get_bars_since(
+                self._symbol, timestamp, interval, scope=scope
+            )
         )
 
     def get_bars(
@@ -193,17 +218,19 @@ class SymbolSessionData:
         scope: str = "session",
     ) -> Bars:
         """As ``SessionData.get_bars``."""
-        _ = self.intervals
-        return self._session_data.get_bars(
-            self._symbol, interval, start=start, end=end, scope=scope
+        return self._read(
+            lambda session: session.get_bars(
+                self._symbol, interval, start=start, end=end, scope=scope
+            )
         )
 
     def get_bar_count(
         self, interval: IntervalLike | None = None, *, scope: str = "session"
     ) -> int:
         """As ``SessionData.get_bar_count``."""
-        _ = self.intervals
-        return self._session_data.get_bar_count(self._symbol, interval, scope=scope)
+        return self._read(
+            lambda session: session.get_bar_count(self._symbol, interval, scope=scope)
+        )
 
     def __getitem__(self, interval: IntervalLike) -> SymbolSeries:
         """Return one series; ``UnknownSeriesError`` for an interval nobody keeps."""
@@ -218,7 +245,12 @@ class SymbolSessionData:
         return iter(self.intervals)
 
     def __contains__(self, interval: object) -> bool:
-        return str(Interval(interval)) in self.intervals  # type: ignore[arg-type]  # it says what it takes
+        """Whether an interval is kept; ``False`` for what cannot be one."""
+        kept = self.intervals
+        try:
+            return str(Interval(interval)) in kept  # type: ignore[arg-type]  # it says what it takes
+        except ArgumentError:
+            return False
 
     def __repr__(self) -> str:
         kept = self._session_data._intervals(self._symbol)
@@ -227,7 +259,11 @@ class SymbolSessionData:
 
 
 class SymbolSeries:
-    """A live, read-only handle on one series: the bars of a symbol at one interval."""
+    """A live, read-only handle on one series: the bars of a symbol at one interval.
+
+    Once the symbol has been removed, reading is ``UnknownSymbolError``; if it was added again without the interval,
+    ``UnknownSeriesError``.
+    """
 
     __slots__ = ("_handle", "_interval")
 
@@ -256,25 +292,31 @@ class SymbolSeries:
         return self._versions()[1]
 
     def _versions(self) -> tuple[int, int]:
-        _ = self._handle.intervals
-        return self._handle._session_data._version(self.symbol, self._interval)
+        return self._kept()._read(
+            lambda session: session._version(self.symbol, self._interval)
+        )
+
+    def _kept(self) -> SymbolSessionData:
+        """The handle, if it still has the series."""
+        _ = self._handle[self._interval]
+        return self._handle
 
     @property
     def bars(self) -> Bars:
         """Bars of the session, a snapshot."""
-        return self._handle.get_bars(self._interval)
+        return self._kept().get_bars(self._interval)
 
     def get_latest_bar(self, *, scope: str = "session") -> BarData | None:
         """As ``SessionData.get_latest_bar``."""
-        return self._handle.get_latest_bar(self._interval, scope=scope)
+        return self._kept().get_latest_bar(self._interval, scope=scope)
 
     def get_last_n_bars(self, n: int, *, scope: str = "session") -> Bars:
         """As ``SessionData.get_last_n_bars``."""
-        return self._handle.get_last_n_bars(n, self._interval, scope=scope)
+        return self._kept().get_last_n_bars(n, self._interval, scope=scope)
 
     def get_bars_since(self, timestamp: object, *, scope: str = "session") -> Bars:
         """As ``SessionData.get_bars_since``."""
-        return self._handle.get_bars_since(timestamp, self._interval, scope=scope)
+        return self._kept().get_bars_since(timestamp, self._interval, scope=scope)
 
     def get_bars(
         self,
@@ -284,16 +326,17 @@ class SymbolSeries:
         scope: str = "session",
     ) -> Bars:
         """As ``SessionData.get_bars``."""
-        return self._handle.get_bars(self._interval, start=start, end=end, scope=scope)
+        return self._kept().get_bars(self._interval, start=start, end=end, scope=scope)
 
     def get_bar_count(self, *, scope: str = "session") -> int:
         """As ``SessionData.get_bar_count``."""
-        return self._handle.get_bar_count(self._interval, scope=scope)
+        return self._kept().get_bar_count(self._interval, scope=scope)
 
     def get_forming_bar(self) -> BarData | None:
         """As ``SessionData.get_forming_bar``; ``None`` for the base series."""
-        _ = self._handle.intervals
-        return self._handle._session_data.get_forming_bar(self.symbol, self._interval)
+        return self._kept()._read(
+            lambda session: session.get_forming_bar(self.symbol, self._interval)
+        )
 
     def _by_date(self) -> Mapping[date, Bars]:
         bars = self.get_bars(scope="history")
@@ -306,7 +349,23 @@ class SymbolSeries:
         return f"SymbolSeries({self.symbol!r}, {self._interval!r})"
 
 
-class _BySeries(Mapping[str, _T]):
+class _Lookup(Mapping[_K, _T]):
+    """A mapping that does not have what cannot be one of its keys."""
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            return super().__contains__(key)
+        except ArgumentError:
+            return False
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        try:
+            return super().get(key, default)
+        except ArgumentError:
+            return default
+
+
+class _BySeries(_Lookup[str, _T]):
     """What each series of a symbol holds, found when it is looked up."""
 
     def __init__(
@@ -337,7 +396,7 @@ class _BySeries(Mapping[str, _T]):
         return f"{{{', '.join(self._intervals)}}} of {self._handle.symbol}"
 
 
-class _ByDate(Mapping[Any, "Bars"]):
+class _ByDate(_Lookup[Any, "Bars"]):
     """Bars of one series by session date."""
 
     def __init__(self, session_data: SessionData, bars: Bars) -> None:

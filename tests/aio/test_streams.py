@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tapeloom import BarData, Provenance, SessionData
@@ -26,7 +27,6 @@ from tests.reference.schedule import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from typing import Any
 
     from tapeloom._core import Cursor
     from tapeloom.intervals import IntervalLike
@@ -396,6 +396,7 @@ def test_a_series_that_nobody_keeps_cannot_be_followed(aio: AsyncSessionData) ->
         (float("nan"), ArgumentError, "timeout is nan; it must be 0 or more"),
         ("5", ArgumentTypeError, r"timeout is '5' \(str\); give seconds such as 2.5"),
         (True, ArgumentTypeError, "timeout is True"),
+        (10**400, ArgumentError, "timeout is too large for a number of seconds"),
     ],
 )
 def test_a_timeout_that_is_no_number_of_seconds_is_refused(
@@ -404,3 +405,38 @@ def test_a_timeout_that_is_no_number_of_seconds_is_refused(
     with pytest.raises(kind, match=text):
         _ = aio.wait_for_bar("AAA", timeout=timeout)
     assert len(Wakers.of(aio._session_data)) == 0
+
+
+def test_a_bar_that_is_there_is_returned_whatever_the_timeout(
+    session: SessionData, aio: AsyncSessionData
+) -> None:
+    async def main() -> None:
+        for minute in (0, 2):
+            coming = aio.wait_for_bar("AAA", timeout=0)
+            add(session, 0, close=11.0 + minute)
+            add(session, minute)
+            assert minutes_of([await coming]) == [minute]
+        # A late one is none that it waits for.
+        coming = aio.wait_for_bar("AAA", timeout=0)
+        add(session, 1)
+        with pytest.raises(TimeoutError):
+            await coming
+
+    run(main())
+
+
+@pytest.mark.parametrize("timeout", [np.int64(5), np.float32(0.5), 2**60])
+def test_every_number_of_seconds_is_a_timeout(
+    timeout: Any, session: SessionData, aio: AsyncSessionData
+) -> None:
+    async def main() -> None:
+        coming = aio.wait_for_bar("AAA", timeout=timeout)
+        add(session, 0)
+        assert minutes_of([await coming]) == [0]
+
+    run(main())
+
+
+def test_updates_are_wanted_or_not(aio: AsyncSessionData) -> None:
+    with pytest.raises(ArgumentTypeError, match=r"updates is 'no' \(str\)"):
+        aio.stream("AAA", updates="no")  # type: ignore[arg-type]

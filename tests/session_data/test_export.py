@@ -16,6 +16,7 @@ import pytest
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 from tapeloom.indicators import HistoricalIndicator
 from tapeloom.session_data import SessionData
+from tapeloom.statuses import TradingStatus
 from tests.session_data.made import (
     DAY,
     MINUTE,
@@ -79,30 +80,75 @@ def test_indicators_are_part_of_the_state_as_plain_values() -> None:
     assert values["realtime"] == {"ema": {"AAPL": 1.5}}
 
 
-def test_only_what_changed_after_an_epoch_is_told_again() -> None:
+def news_of(answer: dict[str, Any]) -> dict[str, dict[str, list[int]]]:
+    """Return the starts of the bars that an answer tells, by symbol and interval, where there are any."""
+    found = {
+        symbol: {i: bars["ts"] for i, bars in told["bars"].items() if bars["ts"]}
+        for symbol, told in answer["symbols"].items()
+    }
+    return {symbol: bars for symbol, bars in found.items() if bars}
+
+
+def test_only_bars_that_came_or_changed_after_an_epoch_are_told_again() -> None:
     session = session_of("AAPL", "MSFT", "IBM", derived=["5m"])
     for symbol in ("AAPL", "MSFT", "IBM"):
         fill(session, symbol, range(3))
     before = session.to_dict()["epoch"]
-    assert session.to_dict(before)["symbols"] == {}
+    assert news_of(session.to_dict(before)) == {}
     session.add_bar("AAPL", bar("AAPL", 3))
     session.add_bar("MSFT", bar("MSFT", 1, 50.0))
     changed = session.to_dict(before)
     assert changed["since_epoch"] == before
     assert changed["kept"] == ["AAPL", "MSFT", "IBM"]
-    assert list(changed["symbols"]) == ["AAPL", "MSFT"]
-    assert changed["symbols"]["AAPL"]["bars"]["1m"]["ts"] == [minute(3)]
+    assert news_of(changed) == {
+        "AAPL": {"1m": [minute(3)]},
+        "MSFT": {"1m": [minute(1)]},
+    }
     assert changed["symbols"]["MSFT"]["bars"]["1m"]["close"] == [50.0]
-    assert changed["symbols"]["AAPL"]["bars"]["5m"]["ts"] == []
-    assert session.to_dict(changed["epoch"])["symbols"] == {}
+    assert news_of(session.to_dict(changed["epoch"])) == {}
 
 
-def test_a_quote_makes_its_symbol_one_that_changed() -> None:
+def test_quality_and_gaps_of_all_symbols_are_told_each_time() -> None:
+    session = session_of("AAPL", "MSFT", no_trade="expected")
+    fill(session, "AAPL", [0, 2])
+    before = session.to_dict()["epoch"]
+    halt = TradingStatus(minute(1), "halted")
+    session.append_status("AAPL", halt)
+    session.append_status("AAPL", TradingStatus(minute(2), "trading"))
+    session.set_quality("MSFT", None, 50.0)
+    told = session.to_dict(before)["symbols"]
+    assert (told["AAPL"]["quality"], told["MSFT"]["quality"]) == (
+        pytest.approx(200 / 3),
+        50.0,
+    )
+    assert [gap["cause"] for gap in told["AAPL"]["gaps"]] == ["halt"]
+    assert told["AAPL"]["quality"] == session.get_quality("AAPL")
+
+
+def test_a_quote_is_told_where_it_came_and_nowhere_else() -> None:
     session = session_of("AAPL", "MSFT")
     fill(session, "AAPL", [0])
     before = session.to_dict()["epoch"]
     session.append_quote("MSFT", quote("MSFT", 0))
-    assert list(session.to_dict(before)["symbols"]) == ["MSFT"]
+    told = session.to_dict(before)["symbols"]
+    assert told["AAPL"]["quotes"] is told["AAPL"]["ticks"] is None
+    assert told["MSFT"]["quotes"]["ts"] == [minute(0)]
+    assert told["MSFT"]["ticks"]["ts"] == []
+    fill(session, "AAPL", [1])
+    after = session.to_dict(session.epoch)["symbols"]
+    assert after["MSFT"]["quotes"] is None
+
+
+def test_a_quote_that_the_clock_reaches_later_is_told_then() -> None:
+    session = session_of("AAPL", "MSFT")
+    fill(session, "AAPL", [0])
+    session.set_session_active(True)
+    session.append_quote("MSFT", quote("MSFT", 1.5))
+    before = session.to_dict()
+    assert before["symbols"]["MSFT"]["quotes"]["ts"] == []
+    fill(session, "AAPL", [1])
+    told = session.to_dict(before["epoch"])["symbols"]
+    assert told["MSFT"]["quotes"]["ts"] == [minute(1.5)]
 
 
 def test_answers_put_together_are_the_whole_state() -> None:
@@ -113,8 +159,7 @@ def test_answers_put_together_are_the_whole_state() -> None:
         session.add_bar("AAPL", bar("AAPL", number, 100.0 + number * 2))
         answer = session.to_dict(epoch)
         epoch = answer["epoch"]
-        bars = answer["symbols"].get("AAPL", {"bars": {}})["bars"]
-        for interval, columns in bars.items():
+        for interval, columns in answer["symbols"]["AAPL"]["bars"].items():
             rows = zip(columns["ts"], columns["close"], columns["volume"], strict=True)
             kept[interval].update({ts: [close, volume] for ts, close, volume in rows})
     for interval, found in kept.items():
@@ -145,8 +190,8 @@ def test_a_session_is_one_table_with_a_symbol_column() -> None:
     fill(session, "AAPL", range(6))
     fill(session, "MSFT", range(2))
     table = pa.table(session)
-    names = ["symbol", "ts", "open", "high", "low", "close", "volume", "flags"]
-    assert table.column_names == names
+    names = ["symbol", "interval", "ts", "open", "high", "low", "close", "volume"]
+    assert table.column_names == [*names, "flags"]
     assert table["symbol"].to_pylist() == ["MSFT"] * 2 + ["AAPL"] * 6
     assert table.equals(session.to_arrow())
     assert pa.schema(session) == table.schema

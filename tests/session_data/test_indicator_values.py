@@ -145,3 +145,41 @@ def test_a_malformed_symbol_of_a_value_always_raises() -> None:
         session.set_realtime_indicator("", "sma", 1)
     with pytest.raises(ArgumentTypeError, match="symbol is int"):
         session.set_realtime_indicator(5, "sma", 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[1.0], {"upper": 2.0}, ([1.0],), {1.0}, np.array([[1.0], None], object)],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_that_may_change_afterwards_is_refused(value: Any) -> None:
+    session = session_of("AAPL")
+    rests = HistoricalIndicator(value, 1, 1, (DAY,))
+    refused = pytest.raises(ArgumentTypeError, match="may change after it was set")
+    with refused:
+        session.set_historical_indicator("band", value)
+    with refused:
+        session.set_historical_indicator("AAPL", "band", rests)
+    with refused:
+        session.set_realtime_indicator("AAPL", "band", value)
+    assert session.to_dict()["indicators"] == {"historical": {}, "realtime": {}}
+
+
+def test_arrays_of_a_computed_indicator_are_kept_as_copies() -> None:
+    session = session_of("AAPL")
+    profile, counts = np.arange(3.0), np.arange(3, dtype=np.int32)
+    found = HistoricalIndicator(profile, 1, 1, (DAY,), counts)
+    session.set_historical_indicator("AAPL", "profile", found)
+    profile[0], counts[0] = 9.0, 9
+    info = session.get_historical_indicator_info("AAPL", "profile")
+    assert info is not None
+    assert info.counts is not None
+    assert (info.value.tolist(), info.counts.tolist()) == ([0, 1, 2], [0, 1, 2])
+    assert not info.value.flags.writeable
+
+
+@pytest.mark.parametrize("value", [1.5, None, "up", (1, "x"), DAY, frozenset({1})])
+def test_a_value_that_cannot_change_is_kept_as_it_is(value: Any) -> None:
+    session = session_of("AAPL")
+    session.set_realtime_indicator("AAPL", "kind", value)
+    assert session.get_realtime_indicator("AAPL", "kind") is value

@@ -233,7 +233,7 @@ def test_a_number_of_sessions_that_is_none_changes_nothing(
 
 
 def test_a_store_is_not_made_with_a_number_of_sessions_that_is_none() -> None:
-    with pytest.raises(ArgumentTypeError, match=r"days is 1\.5"):
+    with pytest.raises(ArgumentTypeError, match=r"trailing_days is 1\.5"):
         SessionData(historical_bars_trailing_days=1.5)  # type: ignore[arg-type]
 
 
@@ -307,3 +307,114 @@ def test_a_session_says_what_it_is() -> None:
     text = f"SessionData('US_EQUITY', 2025-07-02, 1 symbols, epoch {session.epoch})"
     assert repr(session) == text
     assert session["AAPL"].last_update == moment(0)
+
+
+@pytest.mark.parametrize("again", [DAY, date(2025, 7, 1)])
+def test_a_session_does_not_become_history_of_a_date_that_is_not_after_it(
+    again: date,
+) -> None:
+    session = session_of("AAPL")
+    fill(session, "AAPL", range(3))
+    session.append_tick("AAPL", tick("AAPL", 0))
+    epoch = session.epoch
+    message = f"session_date is {again}, not after the current session 2025-07-02"
+    with pytest.raises(StateError, match=message):
+        session.start_new_session(again, roll=True)
+    assert session.current_session_date == DAY
+    assert (session.get_bar_count("AAPL"), session.epoch) == (3, epoch)
+    assert len(session.get_ticks("AAPL", 1)) == 1
+    session.start_new_session(again)
+    assert session.get_bar_count("AAPL", scope="all") == 0
+
+
+def test_bars_that_came_before_any_session_do_not_become_history_of_an_earlier_one() -> (
+    None
+):
+    session = SessionData()
+    fill(session, "AAPL", range(3))
+    message = r"the session has bars to 2025-07-02 09:32:00-04:00"
+    for earlier in (DAY, date(2025, 7, 1)):
+        with pytest.raises(StateError, match=message):
+            session.start_new_session(earlier, roll=True)
+    assert session.current_session_date is None
+    session.start_new_session(NEXT_DAY, roll=True)
+    assert session.get_bar_count("AAPL", scope="history") == 3
+
+
+@pytest.mark.parametrize("back", [DAY, date(2025, 7, 1)])
+def test_who_goes_back_to_a_date_reads_no_history_from_it_on(
+    back: date, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = session_of("AAPL", derived=["5m"])
+    fill(session, "AAPL", range(10))
+    session.start_new_session(NEXT_DAY, roll=True)
+    assert session.get_bar_count("AAPL", scope="history") == 10
+    with caplog.at_level(logging.WARNING):
+        session.start_new_session(back)
+    assert session.get_bar_count("AAPL", scope="all") == 0
+    assert session.get_bar_count("AAPL", "5m", scope="all") == 0
+    assert f"history reached to {back} or beyond it" in caplog.text
+
+
+def test_who_begins_a_session_again_keeps_the_history_before_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session = session_of("AAPL")
+    fill(session, "AAPL", range(3))
+    session.start_new_session(NEXT_DAY, roll=True)
+    session.start_new_session(NEXT_DAY)
+    assert session.get_bar_count("AAPL", scope="history") == 3
+    assert caplog.text == ""
+
+
+def test_more_sessions_than_can_be_counted_change_nothing() -> None:
+    session = SessionData(historical_bars_trailing_days=7)
+    with pytest.raises(ArgumentError, match="days is too large; it must be at most"):
+        session.keep_history(2**80)
+    with pytest.raises(ArgumentError, match=r"by_interval\['5m'\] is too large"):
+        session.keep_history(3, by_interval={"5m": 10**400})
+    with pytest.raises(
+        ArgumentTypeError, match=r"by_interval is 3 \(int\); give a dict"
+    ):
+        session.keep_history(5, by_interval=3)  # type: ignore[arg-type]
+    assert session.historical_bars_trailing_days == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("max_symbols", "a", ArgumentTypeError, r"max_symbols is 'a' \(str\); give an"),
+        ("max_symbols", -1, ArgumentError, "max_symbols is -1; it must be 1 or more"),
+        ("max_symbols", 0, ArgumentError, "max_symbols is 0; it must be 1 or more"),
+        ("max_symbols", 2**80, ArgumentError, "max_symbols is too large"),
+        ("allow_negative_prices", "x", ArgumentTypeError, "must be True or False"),
+        ("strict", "no", ArgumentTypeError, r"strict is 'no' \(str\); it must be True"),
+        ("measure_session_quality", "x", ArgumentTypeError, "measure_session_quality"),
+        ("measure_history_quality", 1, ArgumentTypeError, "measure_history_quality is"),
+        ("historical_bars_trailing_days", -1, ArgumentError, "trailing_days is -1;"),
+    ],
+)
+def test_an_argument_of_a_session_that_breaks_its_rule_is_named(
+    name: str, value: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        SessionData(**{name: value})
+
+
+def test_what_is_neither_true_nor_false_is_refused() -> None:
+    session = session_of("AAPL")
+    with pytest.raises(
+        ArgumentTypeError, match=r"active is 5 \(int\); it must be True"
+    ):
+        session.set_session_active(5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match=r"roll is 5 \(int\); it must be True"):
+        session.start_new_session(NEXT_DAY, roll=5)  # type: ignore[arg-type]
+    assert not session.is_active
+    assert session.current_session_date == DAY
+
+
+def test_the_rules_of_a_session_cannot_be_changed() -> None:
+    session = SessionData(no_trade="expected")
+    assert session.policies["no_trade"] == "expected"
+    with pytest.raises(TypeError, match="item assignment"):
+        session.policies["no_trade"] = "gap"  # type: ignore[index]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -18,6 +20,7 @@ from tapeloom.bars import Bars
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
+    MissingDependencyError,
     TapeloomWarning,
     UnknownSymbolError,
 )
@@ -311,10 +314,10 @@ def test_other_tools_read_a_panel() -> None:
     assert frame.index[0] == panel.timestamps[0]
     assert np.shares_memory(frame.to_numpy(), panel.values)
     wide = pl.DataFrame(panel)
-    assert wide.columns == ["ts", "AAPL", "MSFT"]
+    assert wide.columns == ["timestamp", "AAPL", "MSFT"]
     assert wide.equals(panel.to_polars())
     assert pa.table(panel)["AAPL"].to_pylist() == [100.0, 101.0, 102.0]
-    assert pa.schema(panel).field("ts").type == pa.timestamp("ns", "UTC")
+    assert pa.schema(panel).field("timestamp").type == pa.timestamp("ns", "UTC")
     assert np.asarray(panel) is panel.values
     assert np.array(panel).flags.writeable
     assert np.nanmax(panel) == 102.0
@@ -331,13 +334,53 @@ def test_a_panel_survives_pickling_and_stays_read_only() -> None:
 
 
 def test_a_panel_says_what_it_is() -> None:
-    panel = filled()
-    assert repr(panel) == (
-        "Panel('close', '1m', 3 times x 2 symbols, 2025-07-02 09:30:00-04:00 to 2025-07-02 09:32:00-04:00)"
-    )
+    assert repr(filled()).splitlines() == [
+        "Panel('close', '1m', 3 times x 2 symbols)",
+        "timestamp               AAPL  MSFT",
+        "2025-07-02 09:30-04:00   100   nan",
+        "2025-07-02 09:31-04:00   101   101",
+        "2025-07-02 09:32-04:00   102   nan",
+    ]
     assert repr(SessionData().matrix("open")) == (
         "Panel('open', '1m', 0 times x 0 symbols)"
     )
+
+
+def test_panels_are_equal_where_their_cells_and_times_are() -> None:
+    panel, session = filled(), session_of("AAPL", "MSFT")
+    assert panel == filled() == pickle.loads(pickle.dumps(panel))
+    fill(session, "AAPL", range(3))
+    assert panel != session.matrix("close")
+    fill(session, "MSFT", [1])
+    assert panel == session.matrix("close")
+    assert panel != session.matrix("close", ["MSFT", "AAPL"])
+    assert panel != session.matrix("high")
+    assert panel != session.matrix("close", end=minute(2))
+    assert panel != panel.values.tolist()
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(panel)
+
+
+def test_a_symbol_that_is_called_as_a_column_of_bars_keeps_its_name_everywhere() -> (
+    None
+):
+    session = session_of("TS", "AAPL")
+    fill(session, "TS", range(3))
+    panel = session.matrix("close")
+    assert panel.symbols == ("TS", "AAPL")
+    relation = duckdb.sql("from panel")
+    assert relation is not None
+    assert relation.columns == ["timestamp", "TS", "AAPL"]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_panel_says_which_library_is_missing(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = filled()
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependencyError, match=rf"tapeloom\[{library}\]"):
+        getattr(panel, f"to_{library}")()
 
 
 def test_the_page_of_a_panel_is_escaped_and_short() -> None:
@@ -347,7 +390,8 @@ def test_the_page_of_a_panel_is_escaped_and_short() -> None:
     assert "<B>" not in page
     assert "&lt;B&gt;0" in page
     assert "100 times x 20 symbols" in page
-    assert page.count("<tr>") == 11
+    assert page.count("<tr>") == 12
+    assert "90 more" in page
 
 
 def test_a_bar_that_ends_with_its_session_is_due_at_the_close() -> None:

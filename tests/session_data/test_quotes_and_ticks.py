@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import pickle
+import sys
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
+    MissingDependencyError,
     NonexistentTimeError,
     SymbolError,
     TapeloomWarning,
@@ -27,7 +31,18 @@ from tapeloom.errors import (
 )
 from tapeloom.quotes import Quote, TickData
 from tapeloom.session_data import SessionData, quotes
-from tests.session_data.made import DAY, OPEN, minute, quote, session_of, tick
+from tapeloom.session_data.quotes import NewestQuotes
+from tapeloom.statuses import ConnectionEvent, TradingStatus
+from tests.session_data.made import (
+    DAY,
+    MINUTE,
+    OPEN,
+    fill,
+    minute,
+    quote,
+    session_of,
+    tick,
+)
 from tests.strategies import fewer
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -296,3 +311,158 @@ def test_ten_thousand_of_each_are_kept() -> None:
     read = session.get_ticks("AAPL", 1_000_000)
     assert (len(read), read[0].ts) == (10_000, OPEN + 15_000)
     assert session._newest.ticks_since("AAPL") == OPEN + 15_000
+
+
+@pytest.mark.parametrize("zone", [None, NEW_YORK])
+def test_nanoseconds_survive_a_replaced_field(zone: ZoneInfo | None) -> None:
+    made = TickData("AAPL", OPEN + 1, 100, 5)
+    if zone is not None:
+        made = made.resolved(zone)
+    dearer = dataclasses.replace(made, price=101)
+    assert (dearer.ts, dearer.price, dearer.size) == (OPEN + 1, 101.0, 5.0)
+    assert dearer != made
+    assert dataclasses.replace(dearer, price=100) == made
+    when: Any = OPEN + MINUTE
+    assert dataclasses.replace(made, timestamp=when).ts == when
+    for again in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        assert (again, again.ts) == (made, OPEN + 1)
+
+
+def test_fields_of_a_tick_and_a_quote_are_those_that_were_given() -> None:
+    made = TickData("AAPL", OPEN + 1, 100, 5)
+    assert list(dataclasses.asdict(made)) == ["symbol", "timestamp", "price", "size"]
+    assert len(dataclasses.astuple(made)) == 4
+    assert "_instant" not in dataclasses.asdict(quote("AAPL", 0))
+    assert TickData.__match_args__ == ("symbol", "timestamp", "price", "size")
+
+
+def test_a_tick_that_no_float_can_hold_is_refused() -> None:
+    with pytest.raises(
+        ArgumentError, match=r"price of A .* must be finite and above 0"
+    ):
+        TickData("A", OPEN, 10**400, 1)
+
+
+def test_no_quote_of_an_active_session_lies_after_its_clock() -> None:
+    session = session_of("AAPL")
+    handle = session["AAPL"]
+    fill(session, "AAPL", range(2))
+    session.set_session_active(True)
+    for number in (1, 2, 3):
+        session.append_quote("AAPL", quote("AAPL", number))
+        session.append_tick("AAPL", tick("AAPL", number))
+    for clock in (2, 3):
+        latest = session.get_latest_quote("AAPL")
+        assert latest is not None
+        assert latest.ts == minute(clock)
+        for read in (session.get_quotes("AAPL", 9), session.get_ticks("AAPL", 9)):
+            assert read.ts.tolist() == [minute(n) for n in range(1, clock + 1)]
+        assert handle.quotes.ts[-1] == handle.ticks.ts[-1] == minute(clock)
+        told = session.to_dict()["symbols"]["AAPL"]
+        assert told["quotes"]["ts"][-1] == told["ticks"]["ts"][-1] == minute(clock)
+        fill(session, "AAPL", [clock])
+
+
+def test_a_session_that_is_fed_by_hand_knows_a_quote_when_it_is_appended() -> None:
+    session = session_of("AAPL")
+    fill(session, "AAPL", range(2))
+    session.append_quote("AAPL", quote("AAPL", 2.5))
+    latest = session.get_latest_quote("AAPL")
+    assert latest is not None
+    assert latest.ts == minute(2.5)
+    assert session._clock == minute(2)
+
+
+@fewer(2)
+@given(
+    numbers=st.lists(st.integers(0, 40), max_size=80),
+    more=st.lists(st.integers(21, 40), max_size=60),
+    most=st.integers(1, 12),
+)
+def test_ticks_after_an_instant_do_not_change_what_is_known_up_to_it(
+    numbers: list[int], more: list[int], most: int
+) -> None:
+    clock = minute(20)
+    first, second = NewestQuotes(), NewestQuotes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quotes, "MOST_KEPT", most)
+        for number in numbers:
+            first.add(tick("AAPL", number), 0, clock, is_ahead=False)
+        for number in [n for n in numbers if n <= 20]:
+            second.add(tick("AAPL", number), 0, clock, is_ahead=False)
+        for number in more:
+            first.add(tick("AAPL", number), 0, clock, is_ahead=False)
+        found = [
+            (kept.tick_times("AAPL", clock).tolist(), kept.ticks_since("AAPL", clock))
+            for kept in (first, second)
+        ]
+        assert found[0] == found[1]
+        early = sorted(minute(n) for n in numbers if n <= 20)
+        assert found[0][0] == early[-most:]
+        # Once the clock has come so far, it says what was let go.
+        every = sorted(minute(n) for n in (*numbers, *more))
+        since, kept = first.ticks_since("AAPL"), first.tick_times("AAPL").tolist()
+        assert kept == every[-most:]
+        assert since == (
+            every[-most - 1] + 1 if len(every) > most else next(iter(every), None)
+        )
+
+
+def test_gaps_are_judged_without_the_ticks_after_the_clock() -> None:
+    session = session_of("AAPL")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quotes, "MOST_KEPT", 4)
+        for number in (0.5, 3.5):
+            session.append_tick("AAPL", tick("AAPL", number))
+        fill(session, "AAPL", [0, 3])
+        before = [gap.cause for gap in session.get_gaps("AAPL")]
+        for number in range(5, 30):
+            session.append_tick("AAPL", tick("AAPL", number))
+        assert [gap.cause for gap in session.get_gaps("AAPL")] == before
+        assert before == ["no_trade"]
+
+
+def test_quotes_of_nothing_keep_the_types_of_their_columns() -> None:
+    session = session_of("AAPL")
+    empty = session.get_quotes("AAPL", 0).to_pandas()
+    session.append_quote("AAPL", quote("AAPL", 0))
+    full = session.get_quotes("AAPL", 1).to_pandas()
+    assert empty.dtypes.equals(full.dtypes)
+    assert empty.index.dtype == full.index.dtype
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_quotes_say_which_library_is_missing(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = session_of("AAPL").get_quotes("AAPL", 1)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependencyError, match=rf"tapeloom\[{library}\]"):
+        getattr(read, f"to_{library}")()
+
+
+def test_ticks_and_quotes_show_themselves_as_a_table() -> None:
+    session = session_of("<B>")
+    for number in range(20):
+        session.append_tick("<B>", tick("<B>", number))
+    ticks = session.get_ticks("<B>", 20)
+    assert repr(ticks).splitlines()[:3] == [
+        "Ticks('<B>', 20 ticks)",
+        "timestamp               price  size",
+        "2025-07-02 09:30-04:00    100     5",
+    ]
+    assert len(repr(ticks).splitlines()) == 13
+    page = ticks._repr_html_()
+    assert "<B>" not in page
+    assert "10 more" in page
+    assert repr(session.get_quotes("<B>", 1)) == "Quotes('<B>', 0 quotes)"
+
+
+@pytest.mark.parametrize("when", ["x", None, 1.5, OPEN // 10**9])
+def test_a_status_at_what_is_no_time_is_refused(when: Any) -> None:
+    for make in (
+        lambda: TradingStatus(when, "halted"),
+        lambda: ConnectionEvent(when, is_up=True),
+    ):
+        with pytest.raises(ArgumentError, match="timestamp"):
+            make()

@@ -467,3 +467,26 @@ def test_datetimes_come_out_in_the_zone_of_the_exchange() -> None:
     assert read.timestamp.tzinfo == session.timezone
     assert read.timestamp == datetime(2025, 7, 2, 13, 30, tzinfo=UTC)
     assert session.current_session_date == DAY
+
+
+def test_counts_of_one_interval_are_those_of_the_symbols_whose_base_it_is() -> None:
+    session = session_of("AAPL", derived=["5m"])
+    session.register_symbol("SPY", base_interval="5m")
+    fill(session, "AAPL", range(3))
+    session.add_bar("SPY", bar("SPY", 0, interval="5m"))
+    assert session.get_ingest_counts(None, "1m").offered == 3
+    assert session.get_ingest_counts(None, "5m").offered == 1
+    assert session.get_ingest_counts().offered == 4
+    with pytest.raises(IntervalError):
+        session.get_ingest_counts(None, "5x")
+    with pytest.warns(TapeloomWarning, match="no symbol has 7m bars"):
+        assert session.get_ingest_counts(None, "7m").offered == 0
+
+
+def test_a_session_tells_which_symbols_it_keeps_as_a_container_does() -> None:
+    session = session_of("MSFT", "AAPL")
+    assert "AAPL" in session
+    assert " aapl" in session
+    for other in ("IBM", "", None, 5):
+        assert other not in session
+    assert list(session) == ["MSFT", "AAPL"]

@@ -266,3 +266,74 @@ def test_a_handle_reads_on_when_its_symbol_is_added_again() -> None:
     session.remove_symbol("AAPL")
     fill(session, "AAPL", [5])
     assert handle.get_bar_count() == 1
+
+
+class Hasty(SessionData):
+    """A session from which another thread removes a symbol right after it was found."""
+
+    is_hasty = False
+
+    def _intervals(self, symbol: str) -> list[str]:
+        found = super()._intervals(symbol)
+        if self.is_hasty:
+            self.is_hasty = False
+            self.remove_symbol(symbol)
+        return found
+
+
+# They hold what was there when they were looked up.
+FOUND_AT_ONCE = {"base_interval", "intervals", "bars_derived", "historical_bars"}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize(
+    "member", sorted(MEMBERS.keys() - FOUND_AT_ONCE - {"a series"})
+)
+def test_a_symbol_that_is_removed_in_the_middle_of_a_read_was_removed(
+    member: str, strict: bool
+) -> None:
+    session = Hasty(strict=strict)
+    session.register_symbol("AAPL")
+    fill(session, "AAPL", range(3))
+    handle = session["AAPL"]
+    session.is_hasty = True
+    with pytest.raises(UnknownSymbolError, match="symbol AAPL was removed"):
+        MEMBERS[member](handle)
+
+
+def test_a_series_that_is_not_kept_any_more_says_so_in_every_read() -> None:
+    session = session_of("AAPL", derived=["5m"])
+    five = session["AAPL"]["5m"]
+    session.remove_symbol("AAPL")
+    session.register_symbol("AAPL")
+    for read in (
+        lambda: five.version,
+        lambda: five.revision,
+        lambda: five.bars,
+        lambda: len(five),
+        five.get_latest_bar,
+        five.get_forming_bar,
+        five.get_bars,
+    ):
+        with pytest.raises(UnknownSeriesError, match="AAPL has no 5m bars; kept: 1m"):
+            read()
+
+
+def test_what_cannot_be_an_interval_or_a_date_is_in_no_handle() -> None:
+    session = session_of("AAPL", derived=["5m"])
+    fill(session, "AAPL", range(5))
+    session.start_new_session(NEXT_DAY, roll=True)
+    handle = session["AAPL"]
+    assert "x" not in handle
+    assert None not in handle
+    for lookup in (handle.bars_derived, handle.historical_bars):
+        assert "5m" in lookup
+        assert "x" not in lookup
+        assert lookup.get("x") is None
+        assert lookup.get("7m") is None
+    days = handle.historical_bars["1m"]
+    assert DAY in days
+    assert "2025-07-02" not in days
+    assert days.get("2025-07-02") is None  # type: ignore[call-overload]
+    with pytest.raises(IntervalError):
+        _ = handle.bars_derived["x"]

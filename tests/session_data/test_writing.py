@@ -265,3 +265,22 @@ def test_a_policy_that_does_not_exist_is_refused() -> None:
             SessionData(**{name: "none"})  # type: ignore[arg-type]
         with pytest.raises(ArgumentTypeError, match=f"{name} is int"):
             SessionData(**{name: 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nothing", [[], (), iter(())])
+def test_a_batch_of_nothing_registers_its_symbol(nothing: Any) -> None:
+    session = SessionData()
+    report = session.add_bars_batch("NEW", nothing, "5m")
+    assert report.counts == IngestCounts()
+    assert session["NEW"].base_interval == "5m"
+    session.add_bars_batch("OTHER", [])
+    assert session["OTHER"].base_interval == "1m"
+
+
+def test_a_word_for_invalid_rows_is_checked_first() -> None:
+    session = SessionData()
+    with pytest.raises(ArgumentError, match="on_invalid is 'bogus'"):
+        session.add_bars_batch("NEW", [], on_invalid="bogus")
+    with pytest.raises(ArgumentError, match="on_invalid is 'bogus'"):
+        session.add_bars_batch("NEW", 5, on_invalid="bogus")
+    assert session.get_active_symbols() == set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from html import escape
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -12,10 +14,9 @@ import pyarrow as pa
 import pytest
 
 from tapeloom import SessionData
-from tapeloom.tables import session as tables
 from tests.tables.markets import FIELDS, minutes, session_of
 
-NAMES = ["symbol", "ts", *FIELDS, "flags"]
+NAMES = ["symbol", "interval", "ts", *FIELDS, "flags"]
 
 
 def test_rows_are_in_the_order_of_symbols_then_of_time() -> None:
@@ -98,23 +99,34 @@ def test_prices_share_memory_with_the_session() -> None:
     assert np.shares_memory(column.to_numpy(), session.get_bars("AAPL").close)
 
 
+def test_bars_of_several_base_intervals_are_told_apart() -> None:
+    session = session_of("AAPL")
+    session.register_symbol("SPY", base_interval="5m")
+    session.add_bars_batch("SPY", minutes("SPY", interval="5m")[:2])
+    expected = ["1m"] * 100 + ["5m"] * 2
+
+    assert pa.table(session)["interval"].to_pylist() == expected
+    assert pl.DataFrame(session)["interval"].to_list() == expected
+    assert session.to_pandas()["interval"].tolist() == expected
+    assert set(session.to_arrow("5m")["interval"].to_pylist()) == {"5m"}
+
+
+def rows_of(session: SessionData) -> list[list[str]]:
+    """Return the texts of the table that a notebook shows, row by row."""
+    page = session._repr_html_()
+    rows = re.findall(r"<tr>(.*?)</tr>", page)
+    return [re.findall(r">([^<]+)</t[dh]>", row) for row in rows]
+
+
 def test_a_session_shows_how_far_each_symbol_has_come() -> None:
     session = session_of("MSFT", "AAPL")
     session.register_symbol("IBM")
 
-    lines = tables.as_text(session).splitlines()
-    assert lines[0] == repr(session)
-    assert lines[1].split() == ["symbol", "interval", "bars", "newest", "close"]
-    assert lines[2].split() == [
-        "MSFT",
-        "1m",
-        "100",
-        "2025-07-02",
-        "11:09-04:00",
-        "112.375",
-    ]
-    assert lines[4].split() == ["IBM", "1m", "0", "-", "-"]
-    assert "<td" in session._repr_html_()
+    assert escape(repr(session)) in session._repr_html_()
+    rows = rows_of(session)
+    assert rows[0] == ["symbol", "interval", "bars", "newest", "close"]
+    assert rows[1] == ["MSFT", "1m", "100", "2025-07-02 11:09-04:00", "112.375"]
+    assert rows[3] == ["IBM", "1m", "0", "-", "-"]
 
 
 def test_a_large_session_shows_its_first_and_last_symbols() -> None:
@@ -122,5 +134,5 @@ def test_a_large_session_shows_its_first_and_last_symbols() -> None:
     for n in range(500):
         session.register_symbol(f"S{n:03}")
 
-    assert len(tables.as_text(session).splitlines()) == 13
+    assert len(rows_of(session)) == 12
     assert "490 more" in session._repr_html_()

@@ -50,6 +50,9 @@ def instants(column: Any, *, zone: tzinfo, name: str) -> npt.NDArray[np.int64]:
         if getattr(column, "hasnans", False) and column.dtype.kind in "iu":
             column = column.to_numpy(dtype=object, na_value=None)
     array = _flat(column, name)
+    if not array.size and array.dtype == np.float64:
+        # What NumPy takes an empty list for.
+        return np.empty(0, np.int64)
     if array.dtype.kind == "M":
         ns = _datetime64_ns(array, name)
     elif array.dtype.kind in "iu":
@@ -105,8 +108,8 @@ def flag_bytes(column: Any, *, name: str) -> npt.NDArray[np.uint8]:
     """
     arrow = _arrow(column)
     array = _flat(column if arrow is None else arrow.to_numpy(), name)
-    if array.dtype.kind not in "iu" or (
-        array.size and not 0 <= array.min() <= array.max() <= 255
+    if array.size and (
+        array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() <= 255
     ):
         text = f"{name} is {array.dtype}; it must hold integers from 0 to 255 (uint8)"
         raise ArgumentTypeError(text)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+import numpy as np
+
 from tapeloom.bars import Provenance
 from tapeloom.errors import (
     ArgumentError,
@@ -15,6 +17,7 @@ from tapeloom.errors import (
     StateError,
 )
 from tapeloom.session_data import SessionData
+from tapeloom.session_data.life_cycle import require_flag
 from tapeloom.session_data.wake import Wakers
 
 if TYPE_CHECKING:
@@ -140,7 +143,7 @@ class AsyncSessionData:
             Interval of the series, the base if not given.
         updates
             Whether late and corrected bars are among them, marked by their flags. ``False``: only bars that start after
-            the newest one handed out before, or known at the call.
+            the newest one handed out before, or known at the call. ``ArgumentTypeError`` if it is no ``bool``.
 
         Returns
         -------
@@ -153,9 +156,8 @@ class AsyncSessionData:
         UnknownSymbolError, UnknownSeriesError
             If nobody keeps the series: waiting for it would never end.
         """
-        return BarStream(
-            self._wakers, *self._place(symbol, interval), updates=bool(updates)
-        )
+        wanted = require_flag(updates, "updates")
+        return BarStream(self._wakers, *self._place(symbol, interval), updates=wanted)
 
     def wait_for_bar(
         self,
@@ -171,7 +173,8 @@ class AsyncSessionData:
         interval
             Interval of the series, the base if not given.
         timeout
-            Seconds to wait at most, from when the result is awaited; ``None`` waits for ever.
+            Seconds to wait at most, from when the result is awaited; ``None`` waits for ever. A bar that is there by then
+            is returned whatever the timeout.
 
         Returns
         -------
@@ -190,13 +193,13 @@ class AsyncSessionData:
         ArgumentError
             If ``timeout`` is no number of seconds from 0 on.
         """
-        _check_timeout(timeout)
+        seconds = _checked_timeout(timeout)
         # Before the coroutine first runs, so that no bar after the call is missed.
         coming = self.stream(symbol, interval, updates=False)
         # After the stream was made: one that was made before the end hears of it.
         if self._session_data.session_ended:
             raise StateError(_ENDED)
-        return _first(coming, timeout)
+        return _first(coming, seconds)
 
     def _place(
         self, symbol: str, interval: IntervalLike | None
@@ -239,17 +242,24 @@ class BarStream:
 
     async def __anext__(self) -> BarData:
         while True:
-            while self._bars:
-                bar = self._bars.popleft()
-                if self._updates:
-                    return bar
-                if not self._is_update(bar):
-                    self._newest = bar.ts
-                    return bar
+            bar = self._next()
+            if bar is not None:
+                return bar
             if self._cursor is None:
                 raise StopAsyncIteration
             await self._wakers.wait(self._has_news)
             self._take()
+
+    def _next(self) -> BarData | None:
+        """The next bar of those that were taken."""
+        while self._bars:
+            bar = self._bars.popleft()
+            if self._updates:
+                return bar
+            if not self._is_update(bar):
+                self._newest = bar.ts
+                return bar
+        return None
 
     async def aclose(self) -> None:
         """End the stream: what was not read is dropped, and a task that waits for it goes on."""
@@ -290,6 +300,14 @@ class BarStream:
 
 
 async def _first(stream: BarStream, timeout: float | None) -> BarData:
+    # Before the clock of the timeout runs: what is there needs no waiting.
+    if stream._has_news():
+        # A task that finds a bar each time leaves the loop to others all the same.
+        await asyncio.sleep(0)
+        stream._take()
+        bar = stream._next()
+        if bar is not None:
+            return bar
     try:
         async with asyncio.timeout(timeout):
             return await anext(stream)
@@ -297,12 +315,21 @@ async def _first(stream: BarStream, timeout: float | None) -> BarData:
         raise StateError(_ENDED) from None
 
 
-def _check_timeout(timeout: object) -> None:
+def _checked_timeout(timeout: object) -> float | None:
     if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        return None
+    if isinstance(timeout, bool) or not isinstance(
+        timeout, int | float | np.integer | np.floating
+    ):
         text = f"timeout is {timeout!r} ({type(timeout).__name__}); give seconds such as 2.5, or None"
         raise ArgumentTypeError(text, got=timeout)
     if not timeout >= 0:
         text = f"timeout is {timeout}; it must be 0 or more seconds, or None to wait for ever"
         raise ArgumentError(text, got=timeout)
+    try:
+        return float(timeout)
+    except OverflowError:
+        text = (
+            "timeout is too large for a number of seconds; give None to wait for ever"
+        )
+        raise ArgumentError(text, got=timeout) from None

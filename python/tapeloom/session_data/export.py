@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tapeloom.errors import ArgumentError, ArgumentTypeError
+from tapeloom.errors import ArgumentError, ArgumentTypeError, UnknownSymbolError
 from tapeloom.session_data.indicator_values import SessionIndicators
 from tapeloom.session_data.plain import plain, plain_columns
 from tapeloom.session_data.quality import SessionQuality
@@ -37,8 +37,9 @@ class SessionExport(SessionQuality, SessionQuotes, SessionIndicators):
         Parameters
         ----------
         since_epoch
-            The ``epoch`` of an earlier answer: only symbols of which bars, quotes or ticks came or changed after it are
-            there, with only the bars that did. All else is whole.
+            The ``epoch`` of an earlier answer. Bars are then those that came or changed after it; quotes and ticks are
+            ``None`` for a symbol to which none came. All else is whole: qualities, gaps and figures of all symbols,
+            since they follow the clock and evidence as well.
 
         Returns
         -------
@@ -47,7 +48,8 @@ class SessionExport(SessionQuality, SessionQuotes, SessionIndicators):
             symbols), ``symbols`` and ``indicators`` (``historical`` and ``realtime`` by name, then by symbol; ``""`` for
             all symbols). Each symbol has ``base_interval``, ``bars`` (columns as lists by interval), ``metrics``,
             ``quality``, ``gaps``, ``counts``, ``quotes`` and ``ticks``. Instants are ns UTC in ``ts`` and ``clock``, ISO
-            texts elsewhere. Bars that went (``clear_session_bars``, a new session) are not told of: where
+            texts elsewhere. Quotes and ticks begin no epoch: those that came in the epoch asked for are told again
+            rather than not at all. Bars that went (``clear_session_bars``, a new session) are not told of: where
             ``session_date`` or ``kept`` differ from before, take the whole state.
 
         Raises
@@ -79,17 +81,26 @@ class SessionExport(SessionQuality, SessionQuotes, SessionIndicators):
         }
 
     def _symbol_dict(self, name: str, since: int | None) -> dict[str, Any] | None:
-        """What is known of a symbol; ``None`` if nothing of it changed, or if it was removed meanwhile."""
+        """What is known of a symbol; ``None`` if it was removed meanwhile."""
         intervals = self._intervals(name)
         if not intervals:
             return None
+        try:
+            return self._told_of(name, intervals, since)
+        except UnknownSymbolError:
+            return None
+
+    def _told_of(
+        self, name: str, intervals: list[str], since: int | None
+    ) -> dict[str, Any]:
         if since is None:
             bars = {interval: self.get_bars(name, interval) for interval in intervals}
         else:
             bars = {i: self._rows_since(name, i, since) for i in intervals}
-            changed = any(len(rows) for rows in bars.values())
-            if not changed and not self._newest.arrived_since(name, since):
-                return None
+        quotes = ticks = None
+        if since is None or self._newest.may_have_come_since(name, since):
+            quotes = plain_columns(self.get_quotes(name, MOST_KEPT))
+            ticks = plain_columns(self.get_ticks(name, MOST_KEPT))
         return {
             "base_interval": intervals[0],
             "bars": {interval: plain_columns(rows) for interval, rows in bars.items()},
@@ -97,8 +108,8 @@ class SessionExport(SessionQuality, SessionQuotes, SessionIndicators):
             "quality": self.get_quality(name),
             "gaps": plain(list(self.get_gaps(name))),
             "counts": plain(self.get_ingest_counts(name)),
-            "quotes": plain_columns(self.get_quotes(name, MOST_KEPT)),
-            "ticks": plain_columns(self.get_ticks(name, MOST_KEPT)),
+            "quotes": quotes,
+            "ticks": ticks,
         }
 
     def to_arrow(self, interval: IntervalLike | None = None) -> pa.Table:
@@ -112,7 +123,7 @@ class SessionExport(SessionQuality, SessionQuotes, SessionIndicators):
         Returns
         -------
         pyarrow.Table
-            ``symbol, ts, open, high, low, close, volume, flags`` in the order in which symbols were registered, then of
+            ``symbol, interval, ts, open, high, low, close, volume, flags`` in the order in which symbols were registered, then of
             ``ts``, all as of one epoch.
         """
         from tapeloom.tables import session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -91,13 +91,14 @@ class SessionIndicators(SessionReading):
         name
             Any printable text, stripped; capitals count.
         value
-            A number, an array (a read-only copy is kept) or a ``HistoricalIndicator``, whose counts are then told by
-            :meth:`get_historical_indicator_info`.
+            A number, text, tuple or any other value that cannot change; an array, of which a read-only copy is kept; or a
+            ``HistoricalIndicator``, whose counts are then told by :meth:`get_historical_indicator_info`.
 
         Raises
         ------
         ArgumentError
-            For a blank or unprintable name; ``ArgumentTypeError`` if it is no text.
+            For a blank or unprintable name; ``ArgumentTypeError`` if it is no text, and for a value that can change,
+            such as a list, a dict or a frame.
         """
         if third is _NOT_GIVEN:
             symbol, name, value = None, _checked(first), second
@@ -187,12 +188,21 @@ def _checked(name: object) -> str:
     return found
 
 
-def _kept(value: object) -> object:
-    if not isinstance(value, np.ndarray):
-        return value
-    own = value.copy()
-    own.flags.writeable = False
-    return own
+def _kept(value: Any) -> Any:
+    """Return what is kept of a value: nothing that anybody could change afterwards."""
+    if isinstance(value, HistoricalIndicator):
+        return replace(value, value=_kept(value.value), counts=_kept(value.counts))
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        own = value.copy()
+        own.flags.writeable = False
+        return own
+    try:
+        # What may change cannot be hashed, nor can a tuple that holds it.
+        hash(value)
+    except TypeError:
+        text = f"value is a {type(value).__name__}, which may change after it was set; give a number, a tuple or an array"
+        raise ArgumentTypeError(text, got=value) from None
+    return value
 
 
 def _value(found: Any) -> Any:

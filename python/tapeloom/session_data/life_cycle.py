@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
 import numpy as np
@@ -25,7 +27,6 @@ from tapeloom.symbol_session_data import SymbolSessionData
 from tapeloom.timestamps import from_ns, local_midnights, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import date, tzinfo
 
     from tapeloom._core import SessionTable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.session_data import SessionData
 
-__all__ = ["Part", "SessionLife"]
+__all__ = ["Part", "SessionLife", "require_flag"]
 
 _log = logging.getLogger("tapeloom.session_data")
 
@@ -45,6 +46,9 @@ _WORDS = {
     "anchor": "session",
     "no_trade": "gap",
 }
+# What the core can count to.
+_MOST = 2**32 - 1
+_BEFORE_ALL = np.iinfo(np.int64).min
 
 
 class Part(Protocol):
@@ -85,22 +89,25 @@ class SessionLife(Store):
             if not isinstance(word, str):
                 text = f"{name} is {type(word).__name__}; it must be a word such as {_WORDS[name]!r}"
                 raise ArgumentTypeError(text)
-        del (
-            historical_bars_trailing_days,
-            measure_session_quality,
-            measure_history_quality,
-            strict,
-        )
+        if historical_bars_trailing_days is not None:
+            _require_count(
+                historical_bars_trailing_days, "historical_bars_trailing_days"
+            )
+        require_flag(measure_session_quality, "measure_session_quality")
+        require_flag(measure_history_quality, "measure_history_quality")
+        require_flag(strict, "strict")
         return super().__new__(
             cls,
             zone=group_for(unless_default(exchange_group), time_manager).zone,
             on_duplicate=on_duplicate,
             on_invalid=on_invalid,
-            allow_negative_prices=allow_negative_prices,
+            allow_negative_prices=require_flag(
+                allow_negative_prices, "allow_negative_prices"
+            ),
             completeness=completeness,
             anchor=anchor,
             no_trade=no_trade,
-            max_symbols=max_symbols,
+            max_symbols=_require_count(max_symbols, "max_symbols", least=1),
         )
 
     def __init__(
@@ -114,13 +121,17 @@ class SessionLife(Store):
         time_manager: TimeManager | None = None,
         **_policies: object,
     ) -> None:
-        #: The rules for arriving bars, as given.
-        self.policies = {
-            "on_duplicate": "replace",
-            "completeness": "any",
-            "anchor": "session",
-            "no_trade": "gap",
-        } | {name: str(value) for name, value in _policies.items()}
+        given = {name: str(value) for name, value in _policies.items()}
+        #: The rules for arriving bars, as given; they cannot be changed.
+        self.policies: Mapping[str, str] = MappingProxyType(
+            {
+                "on_duplicate": "replace",
+                "completeness": "any",
+                "anchor": "session",
+                "no_trade": "gap",
+            }
+            | given
+        )
         self._group = group_for(unless_default(exchange_group), time_manager)
         self._time_manager = time_manager
         self._calendar: MarketCalendar | None = None
@@ -129,7 +140,7 @@ class SessionLife(Store):
             "session": measure_session_quality,
             "history": measure_history_quality,
         }
-        self._history_days = historical_bars_trailing_days
+        self._history_days: int | None = None
         self._active = False
         self._warned: set[tuple[str, str]] = set()
         self._parts: list[Part] = []
@@ -228,6 +239,9 @@ class SessionLife(Store):
     def start_new_session(self, session_date: date, *, roll: bool = False) -> None:
         """Begin a session: its date is set, the bars of the one before go.
 
+        Dates may be gone through again, from any of them on. History never reaches beyond the session: if some of it lies
+        on or after ``session_date``, all of it goes, with a warning in the log.
+
         Parameters
         ----------
         session_date
@@ -239,10 +253,14 @@ class SessionLife(Store):
         Raises
         ------
         ArgumentTypeError
-            If ``session_date`` is no date.
+            If ``session_date`` is no date or ``roll`` no ``bool``.
+        StateError
+            With ``roll``, if ``session_date`` is not after the current one, or if the session has bars that start on
+            or after it: as history they would be read ahead of their time. Nothing is changed then.
         OutOfCalendarError
             If the date lies outside the session table.
         """
+        require_flag(roll, "roll")
         calendar = self._market_calendar
         table = calendar.table
         wanted = self._date_of(session_date)
@@ -250,18 +268,45 @@ class SessionLife(Store):
         calendar.require_covered(wanted, day, "session_date")
         index = table.index_of(day)
         if index is None:
-            _log.warning(
-                "%s is no trading day of %s: nothing is due", wanted, table.calendar
-            )
             start, end = local_midnights(
                 np.array([day, day + 1]), self.timezone
             ).tolist()
         else:
             start, end = int(table.span_starts[index]), int(table.span_ends[index])
-        span = (start, end)
-        self._start_session(day, span, roll)
+        if roll:
+            self._require_earlier(wanted, start)
+        if index is None:
+            _log.warning(
+                "%s is no trading day of %s: nothing is due", wanted, table.calendar
+            )
+        if self._newest_start("history") >= start:
+            _log.warning(
+                "history reached to %s or beyond it: all of it is dropped", wanted
+            )
+            self._clear("history")
+        self._start_session(day, (start, end), roll)
         for part in self._parts:
             part.start_session()
+
+    def _require_earlier(self, wanted: date, start: int) -> None:
+        """Refuse to make history of what is not before a session that begins."""
+        current = self.current_session_date
+        if current is not None and wanted <= current:
+            text = f"session_date is {wanted}, not after the current session {current}, which cannot become its history"
+            text += "; go back with roll=False"
+            raise StateError(text, got=wanted)
+        newest = self._newest_start("session")
+        if newest >= start:
+            at = from_ns(newest, self.timezone)
+            text = f"session_date is {wanted}, but the session has bars to {at}, which cannot become its history"
+            text += "; begin with roll=False"
+            raise StateError(text, got=wanted)
+
+    def _newest_start(self, scope: str) -> int:
+        """The start of the newest base bar of a scope, ns; that of a bar before all others without one."""
+        bars = self._group_of(self._symbols)._bars(scope)
+        starts = [rows[-1].ts for rows in bars if rows is not None and len(rows)]
+        return max(starts, default=_BEFORE_ALL)
 
     def _date_of(self, session_date: object) -> date:
         """The date that is meant, in the exchange's terms."""
@@ -307,8 +352,8 @@ class SessionLife(Store):
         self._end_session()
 
     def set_session_active(self, active: bool) -> None:
-        """Set ``is_active``; reading is always allowed."""
-        self._active = bool(active)
+        """Set ``is_active``; reading is always allowed. While it is set, no quote or tick after the clock is read."""
+        self._active = require_flag(active, "active")
 
     def clear_session_bars(self) -> None:
         """Empty the session's bars of all symbols."""
@@ -352,26 +397,40 @@ class SessionLife(Store):
         Raises
         ------
         ArgumentError
-            For a number below 0; ``ArgumentTypeError`` for what is no integer. Nothing is changed then.
+            For a number below 0 or above 4,294,967,295; ``ArgumentTypeError`` for what is no integer or no mapping.
+            Nothing is changed then.
         """
+        if by_interval is not None and not isinstance(by_interval, Mapping):
+            text = f"by_interval is {by_interval!r} ({type(by_interval).__name__}); give a dict such as {{'1d': 250}}"
+            raise ArgumentTypeError(text, got=by_interval)
         wanted = {
-            Interval(interval): _session_count(kept, f"by_interval[{interval!r}]")
+            Interval(interval): _require_count(kept, f"by_interval[{interval!r}]")
             for interval, kept in (by_interval or {}).items()
         }
-        number = _session_count(days, "days")
-        self._history_days = number
+        number = _require_count(days, "days")
         self._set_history_days(None, number)
+        self._history_days = number
         for interval, kept in wanted.items():
             self._set_history_days(interval, kept)
 
 
-def _session_count(days: object, name: str) -> int:
-    if isinstance(days, bool) or not isinstance(days, int | np.integer):
-        text = (
-            f"{name} is {days!r} ({type(days).__name__}); give an integer of 0 or more"
-        )
-        raise ArgumentTypeError(text, got=days)
-    if days < 0:
-        text = f"{name} is {days}; it must be 0 or more"
-        raise ArgumentError(text, got=days)
-    return int(days)
+def require_flag(value: object, name: str) -> bool:
+    """Return the value if it is a truth value, else raise ``ArgumentTypeError`` naming the argument."""
+    if not isinstance(value, bool | np.bool_):
+        text = f"{name} is {value!r} ({type(value).__name__}); it must be True or False"
+        raise ArgumentTypeError(text, got=value)
+    return bool(value)
+
+
+def _require_count(value: object, name: str, *, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        text = f"{name} is {value!r} ({type(value).__name__}); give an integer of {least} or more"
+        raise ArgumentTypeError(text, got=value)
+    if value < least:
+        text = f"{name} is {value}; it must be {least} or more"
+        raise ArgumentError(text, got=value)
+    if value > _MOST:
+        # Too many digits to show.
+        text = f"{name} is too large; it must be at most {_MOST:,}"
+        raise ArgumentError(text, got=value)
+    return int(value)

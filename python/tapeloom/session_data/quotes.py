@@ -25,53 +25,102 @@ _Row = TypeVar("_Row", TickData, Quote)
 
 
 class _Tail(Generic[_Row]):
-    """The newest rows of one symbol in order of time; equal times in order of arrival."""
+    """The newest rows of one symbol in order of time; equal times in order of arrival.
 
-    __slots__ = ("_dropped", "_lock", "_rows", "epoch")
+    Rows later than the clock are kept apart: until the clock has reached them, they push out no earlier ones.
+    """
+
+    __slots__ = (
+        "_ahead_dropped",
+        "_dropped",
+        "_lock",
+        "_rows",
+        "_times",
+        "epoch",
+        "is_ahead",
+    )
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Up to twice as many as are shown, so that the old ones go many at a time.
+        # Up to twice as many as are shown of either kind, so that the old ones go many at a time.
         self._rows: list[_Row] = []
+        self._times: NDArray[np.int64] | None = None
+        # The newest row that went, and the oldest and newest of those that went before the clock had reached them.
         self._dropped: int | None = None
+        self._ahead_dropped: tuple[int, int] | None = None
         #: The store's epoch when the last one arrived.
         self.epoch = 0
+        #: Whether one arrived that could not be read yet.
+        self.is_ahead = False
 
-    def add(self, row: _Row, epoch: int) -> None:
+    def add(self, row: _Row, epoch: int, clock: int | None, *, is_ahead: bool) -> None:
         """Put a row in its place."""
         with self._lock:
             rows = self._rows
             if not rows or row.ts >= rows[-1].ts:
                 rows.append(row)
             else:
-                rows.insert(bisect_right(rows, row.ts, key=lambda kept: kept.ts), row)
+                rows.insert(self._end(row.ts), row)
             if len(rows) > 2 * MOST_KEPT:
-                self._dropped = self._newest_dropped()
-                del rows[:-MOST_KEPT]
+                self._drop(0 if clock is None else self._end(clock))
+            self._times = None
             self.epoch = epoch
+            self.is_ahead |= is_ahead
 
-    def newest(self, n: int) -> list[_Row]:
-        """Return the newest n rows, oldest first; one step, so that readers take no lock."""
-        return self._rows[-n:] if n else []
+    def _drop(self, known: int) -> None:
+        """Let the oldest go where there are too many: of the first rows, which are known, or of the others."""
+        rows, ahead = self._rows, len(self._rows) - known
+        if ahead > 2 * MOST_KEPT:
+            first, last = rows[known].ts, rows[-MOST_KEPT - 1].ts
+            low, high = self._ahead_dropped or (first, last)
+            self._ahead_dropped = min(low, first), max(high, last)
+            del rows[known:-MOST_KEPT]
+        if known > 2 * MOST_KEPT:
+            newest = rows[known - MOST_KEPT - 1].ts
+            dropped = self._dropped
+            # A late row may be older than those that went before it.
+            self._dropped = newest if dropped is None else max(dropped, newest)
+            del rows[: known - MOST_KEPT]
 
-    def whole_since(self) -> int | None:
-        """Return the instant from which on no row was dropped, ns; ``None`` without a row."""
+    def newest(self, n: int, until: int | None = None) -> list[_Row]:
+        """Return the newest n rows up to an instant, oldest first."""
         with self._lock:
-            dropped = self._newest_dropped()
-            if dropped is not None:
-                return dropped + 1
-            return self._rows[0].ts if self._rows else None
+            end = self._end(until)
+            return self._rows[max(0, end - n) : end]
 
-    def _newest_dropped(self) -> int | None:
-        """The newest row that is not shown any more; a late one may be older than those that went before."""
-        if len(self._rows) <= MOST_KEPT:
-            return self._dropped
-        hidden = self._rows[-MOST_KEPT - 1].ts
-        return hidden if self._dropped is None else max(hidden, self._dropped)
+    def times(self, until: int | None = None) -> NDArray[np.int64]:
+        """Return the instants of the newest rows up to an instant, rising, int64 ns."""
+        with self._lock:
+            if self._times is None:
+                self._times = np.array([row.ts for row in self._rows], np.int64)
+                self._times.flags.writeable = False
+            end = self._end(until)
+            return self._times[max(0, end - MOST_KEPT) : end]
+
+    def whole_since(self, until: int | None = None) -> int | None:
+        """Return the instant from which on every row up to another is kept, ns; ``None`` without a row."""
+        with self._lock:
+            end = self._end(until)
+            gone = [] if self._dropped is None else [self._dropped]
+            if end > MOST_KEPT:
+                gone.append(self._rows[end - MOST_KEPT - 1].ts)
+            if self._ahead_dropped is not None:
+                first, last = self._ahead_dropped
+                if until is None or first <= until:
+                    gone.append(last if until is None else min(last, until))
+            if gone:
+                return max(gone) + 1
+            return self._rows[0].ts if end else None
+
+    def _end(self, until: int | None) -> int:
+        """How many rows lie at or before an instant."""
+        if until is None:
+            return len(self._rows)
+        return bisect_right(self._rows, until, key=lambda row: row.ts)
 
 
 class NewestQuotes:
-    """What a store keeps of quotes and ticks, by canonical symbol."""
+    """What a store keeps of quotes and ticks, by canonical symbol; ``until`` leaves out what is later than an instant, ns."""
 
     def __init__(self) -> None:
         self._ticks: dict[str, _Tail[TickData]] = {}
@@ -88,49 +137,49 @@ class NewestQuotes:
         self._ticks.pop(symbol, None)
         self._quotes.pop(symbol, None)
 
-    def add_tick(self, tick: TickData, epoch: int) -> None:
-        """Keep a resolved tick."""
-        self._ticks.setdefault(tick.symbol, _Tail()).add(tick, epoch)
+    def add(
+        self, row: TickData | Quote, epoch: int, clock: int | None, *, is_ahead: bool
+    ) -> None:
+        """Keep a resolved tick or quote; ``is_ahead`` says that it cannot be read yet."""
+        if isinstance(row, Quote):
+            quotes = self._quotes.setdefault(row.symbol, _Tail())
+            quotes.add(row, epoch, clock, is_ahead=is_ahead)
+        else:
+            ticks = self._ticks.setdefault(row.symbol, _Tail())
+            ticks.add(row, epoch, clock, is_ahead=is_ahead)
 
-    def add_quote(self, quote: Quote, epoch: int) -> None:
-        """Keep a resolved quote."""
-        self._quotes.setdefault(quote.symbol, _Tail()).add(quote, epoch)
-
-    def ticks(self, symbol: str, n: int) -> list[TickData]:
+    def ticks(self, symbol: str, n: int, until: int | None = None) -> list[TickData]:
         """Return the newest n ticks, oldest first."""
         tail = self._ticks.get(symbol)
-        return [] if tail is None else tail.newest(min(n, MOST_KEPT))
+        return [] if tail is None else tail.newest(min(n, MOST_KEPT), until)
 
-    def quotes(self, symbol: str, n: int) -> list[Quote]:
+    def quotes(self, symbol: str, n: int, until: int | None = None) -> list[Quote]:
         """Return the newest n quotes, oldest first."""
         tail = self._quotes.get(symbol)
-        return [] if tail is None else tail.newest(min(n, MOST_KEPT))
+        return [] if tail is None else tail.newest(min(n, MOST_KEPT), until)
 
-    def tick_times(self, symbol: str) -> NDArray[np.int64]:
-        """Return the instants of the ticks that are kept, rising, int64 ns."""
-        times = [tick.ts for tick in self.ticks(symbol, MOST_KEPT)]
-        return np.array(times, dtype=np.int64)
-
-    def quote_times(self, symbol: str) -> NDArray[np.int64]:
-        """Return the instants of the quotes that are kept, rising, int64 ns."""
-        times = [quote.ts for quote in self.quotes(symbol, MOST_KEPT)]
-        return np.array(times, dtype=np.int64)
-
-    def ticks_since(self, symbol: str) -> int | None:
-        """Return the instant from which on every tick is kept, ns; ``None`` without a tick."""
+    def tick_times(self, symbol: str, until: int | None = None) -> NDArray[np.int64]:
+        """Return the instants of the ticks that are kept, rising, int64 ns; made once for all reads between two ticks."""
         tail = self._ticks.get(symbol)
-        return None if tail is None else tail.whole_since()
+        return np.empty(0, np.int64) if tail is None else tail.times(until)
 
-    def arrived_since(self, symbol: str, epoch: int) -> bool:
-        """Return whether a quote or tick came at an epoch or after it."""
+    def ticks_since(self, symbol: str, until: int | None = None) -> int | None:
+        """Return the instant from which on every tick is kept, ns; ``None`` without a tick. Later ones change nothing."""
+        tail = self._ticks.get(symbol)
+        return None if tail is None else tail.whole_since(until)
+
+    def may_have_come_since(self, symbol: str, epoch: int) -> bool:
+        """Return whether a quote or tick came, or became known, at an epoch or after it; in doubt it did."""
         tails = (self._ticks.get(symbol), self._quotes.get(symbol))
-        return any(tail is not None and tail.epoch >= epoch for tail in tails)
+        return any(t is not None and (t.is_ahead or t.epoch >= epoch) for t in tails)
 
 
 class SessionQuotes(SessionReading):
     """What keeps and reads quotes and ticks.
 
-    They are known when they are appended: feed them in step with the clock. A new session begins without any.
+    They move no clock. While the session is active (``is_active``), its clock is that of a replay, and no read shows a
+    quote or tick later than it. A session that is fed by hand has no other time than what it was fed: there they are known
+    when they are appended. A new session begins without any.
     """
 
     _newest: NewestQuotes
@@ -143,7 +192,8 @@ class SessionQuotes(SessionReading):
     def append_quote(self, symbol: str, quote: Quote) -> None:
         """Keep a quote of a symbol, which is registered if need be; the newest 10,000 by time stay.
 
-        A late one is put in its place, and never becomes the latest. A naive time is wall time of the exchange.
+        A late one is put in its place, and never becomes the latest. Of those later than the clock the newest 10,000 stay
+        beside them. A naive time is wall time of the exchange.
 
         Raises
         ------
@@ -152,15 +202,15 @@ class SessionQuotes(SessionReading):
         """
         if not isinstance(quote, Quote):
             raise _wrong_type("quote", quote, "Quote")
-        self._newest.add_quote(self._admitted(symbol, quote), self.epoch)
+        self._keep(symbol, quote)
 
     def append_tick(self, symbol: str, tick: TickData) -> None:
         """Keep a tick of a symbol; rules and errors are those of :meth:`append_quote`."""
         if not isinstance(tick, TickData):
             raise _wrong_type("tick", tick, "TickData")
-        self._newest.add_tick(self._admitted(symbol, tick), self.epoch)
+        self._keep(symbol, tick)
 
-    def _admitted(self, symbol: str, row: _Row) -> _Row:
+    def _keep(self, symbol: str, row: TickData | Quote) -> None:
         name = normalise_symbol(symbol)
         if row.symbol != name:
             what = "quote" if isinstance(row, Quote) else "tick"
@@ -169,32 +219,45 @@ class SessionQuotes(SessionReading):
         resolved = row.resolved(self.timezone)
         if not self._intervals(name):
             self._register(name, None, [])
-        return resolved
+        until = self._quotes_until
+        is_ahead = until is not None and resolved.ts > until
+        self._newest.add(resolved, self.epoch, self._clock, is_ahead=is_ahead)
+
+    @property
+    def _quotes_until(self) -> int | None:
+        """The instant after which quotes and ticks are not known yet, ``None`` where each is known at once."""
+        return self._clock if self.is_active else None
 
     def get_latest_quote(self, symbol: str) -> Quote | None:
-        """Return the quote with the greatest time, ``None`` without one. O(1)."""
+        """Return the quote with the greatest time, ``None`` without one; in an active session none after its clock.
+
+        O(1), while active O(log n).
+        """
         found = self._resolve(symbol, None)
-        newest = [] if found is None else self._newest.quotes(found[0], 1)
+        until = self._quotes_until
+        newest = [] if found is None else self._newest.quotes(found[0], 1, until)
         return newest[0] if newest else None
 
     def get_quotes(self, symbol: str, n: int) -> Quotes:
         """Return the newest n quotes, oldest first; fewer if fewer are kept. O(n), a snapshot.
+
+        In an active session they end at its clock.
 
         Raises
         ------
         ArgumentError
             If ``n`` is below 0; ``ArgumentTypeError`` if it is no integer.
         """
-        wanted = _count(n)
+        wanted, until = _count(n), self._quotes_until
         found = self._resolve(symbol, None)
-        rows = [] if found is None else self._newest.quotes(found[0], wanted)
+        rows = [] if found is None else self._newest.quotes(found[0], wanted, until)
         return Quotes(normalise_symbol(symbol), rows, self.timezone)
 
     def get_ticks(self, symbol: str, n: int) -> Ticks:
         """Return the newest n ticks, oldest first; as :meth:`get_quotes`."""
-        wanted = _count(n)
+        wanted, until = _count(n), self._quotes_until
         found = self._resolve(symbol, None)
-        rows = [] if found is None else self._newest.ticks(found[0], wanted)
+        rows = [] if found is None else self._newest.ticks(found[0], wanted, until)
         return Ticks(normalise_symbol(symbol), rows, self.timezone)
 
 

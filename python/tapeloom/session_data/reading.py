@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from tapeloom.session_data.life_cycle import SessionLife
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from tapeloom._core import BarData, Bars, Group
@@ -90,6 +93,17 @@ class SessionReading(SessionLife):
             raise UnknownSymbolError(text, symbol=symbol)
         return found
 
+    def __contains__(self, symbol: object) -> bool:
+        """Whether a symbol is kept; ``False`` for what cannot be one."""
+        try:
+            return bool(self._intervals(normalise_symbol(symbol)))
+        except ArgumentError:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the symbols that are kept, in the order in which they were registered."""
+        return iter(self._symbols)
+
     def get_active_symbols(self) -> set[str]:
         """Return a copy of the set of symbols that are kept."""
         return set(self._symbols)
@@ -110,13 +124,30 @@ class SessionReading(SessionLife):
     ) -> IngestCounts:
         """Return how many bars were offered and what became of them, for one symbol or all.
 
-        Derived series are not offered anything: their counts are zero.
+        Derived series are not offered anything: their counts are zero. An interval with all symbols counts those whose
+        base it is.
         """
-        if symbol is None:
-            counts = (IngestCounts(*self._counts(name)) for name in self._symbols)
-            return sum(counts, IngestCounts())
-        name = self._base_of(symbol, interval)
-        return IngestCounts() if name is None else IngestCounts(*self._counts(name))
+        if symbol is not None:
+            name = self._base_of(symbol, interval)
+            return IngestCounts() if name is None else self._counts_of(name)
+        wanted = None if interval is None else str(Interval(interval))
+        kept = [(name, self._intervals(name)) for name in self._symbols]
+        if kept and wanted is not None and not any(wanted in each for _, each in kept):
+            text = f"no symbol has {wanted} bars"
+            self._miss(UnknownSeriesError(text, interval=wanted), ("", wanted))
+        counts = (
+            self._counts_of(name)
+            for name, each in kept
+            if each and wanted in (None, each[0])
+        )
+        return sum(counts, IngestCounts())
+
+    def _counts_of(self, name: str) -> IngestCounts:
+        try:
+            return IngestCounts(*self._counts(name))
+        except UnknownSymbolError:
+            # Removed meanwhile.
+            return IngestCounts()
 
     def get_revisions(
         self, symbol: str, interval: IntervalLike | None = None
@@ -130,7 +161,7 @@ class SessionReading(SessionLife):
     def _base_of(self, symbol: str, interval: IntervalLike | None) -> str | None:
         """The symbol if the interval is that of its base series."""
         found = self._resolve(symbol, interval)
-        if found is None or found[1] != self._intervals(found[0])[0]:
+        if found is None or found[1] not in self._intervals(found[0])[:1]:
             return None
         return found[0]
 
@@ -264,14 +295,17 @@ class SessionReading(SessionLife):
         if day is None or Interval(interval) > Interval("1d"):
             return times_met(bars)
         table = self.session_table
-        kept = [name for name in names if interval in self._intervals(name)]
+        # Looked up once: another thread may remove a symbol at any time.
+        found = {name: self._intervals(name) for name in names}
+        kept = {name: each for name, each in found.items() if interval in each}
         sessions: set[int] = set()
         if scope != "session":
             for name in kept:
-                sessions.update(self._history_sessions(name))
+                with suppress(UnknownSymbolError):
+                    sessions.update(self._history_sessions(name))
         current = None if scope == "history" else table.index_of(day)
         indices = [*sorted(sessions), *([] if current is None else [current])]
-        base = self._intervals(kept[0])[0] if kept else interval
+        base = next((each[0] for each in kept.values()), interval)
         anchor = self.policies["anchor"]
         return grid_times(
             table, indices, interval, base=base, anchor=anchor, until=clock

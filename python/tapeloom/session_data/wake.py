@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,9 @@ class Wakers:
             self._bells[loop] = bell
             if not self._is_set:
                 self._is_set = True
-                self._store._set_waker(self.wake)
+                # Weakly: the store would keep itself alive through what it calls.
+                wake = WeakMethod(self.wake)
+                self._store._set_waker(lambda: _call(wake))
 
     def _remove(self, loop: asyncio.AbstractEventLoop, waiter: _Waiter) -> None:
         with self._lock:
@@ -120,11 +123,26 @@ class _Bell:
             except RuntimeError:
                 # Closed in between.
                 return False
+            except BaseException:
+                # An interrupt: the loop may not have been told, so the next epoch tells it.
+                self._fall_silent()
+                raise
         return True
+
+    def _fall_silent(self) -> None:
+        # Rung or not: after an interrupt nobody knows.
+        self._is_rung.acquire(blocking=False)
+        self._is_rung.release()
 
     def _look(self) -> None:
         # Before looking: what comes out from here on rings again.
-        self._is_rung.release()
+        self._fall_silent()
         for waiter in list(self.waiters):
             if not waiter.woken.done() and waiter.is_due():
                 waiter.woken.set_result(None)
+
+
+def _call(wake: WeakMethod[Callable[[], None]]) -> None:
+    call = wake()
+    if call is not None:
+        call()

@@ -73,7 +73,8 @@ class SessionWriting(SessionLife):
         Parameters
         ----------
         bars
-            ``Bars``, a list of ``BarData``, a dict of arrays, a pandas or polars frame or any Arrow object.
+            ``Bars``, a list of ``BarData`` or of objects with their attributes, a dict of arrays, a structured array, a
+            pandas or polars frame or any Arrow object. None at all registers the symbol.
         interval
             Interval of the bars where they do not carry it; the base interval otherwise.
         on_invalid
@@ -93,6 +94,9 @@ class SessionWriting(SessionLife):
         SeriesConflictError
             If the bars have another interval than the base series.
         """
+        if on_invalid not in (None, "error", "skip"):
+            text = f"on_invalid is {on_invalid!r}; it must be 'error' or 'skip'"
+            raise ArgumentError(text, got=on_invalid)
         name = normalise_symbol(symbol)
         table = None if self._calendar is None else self._calendar.table
         kept = self._intervals(name)
@@ -112,6 +116,9 @@ class SessionWriting(SessionLife):
                 assume="1m",
             )
             if not found:
+                if not kept:
+                    base = None if interval is None else Interval(interval)
+                    self._register(name, base, [])
                 return IngestReport(name, IngestCounts())
             batch = found[name]
         if interval is not None and Interval(interval) != Interval(batch.interval):
@@ -122,9 +129,6 @@ class SessionWriting(SessionLife):
         if batch.symbol != name:
             text = f"bars of {batch.symbol} cannot be added to {name}"
             raise ArgumentError(text, symbol=name, got=batch.symbol)
-        if on_invalid not in (None, "error", "skip"):
-            text = f"on_invalid is {on_invalid!r}; it must be 'error' or 'skip'"
-            raise ArgumentError(text, got=on_invalid)
         if not kept:
             self._register(name, Interval(batch.interval), [])
         counts, skipped = self._add_batch(name, batch, on_invalid)

@@ -21,11 +21,12 @@ __all__ = [
     "arrow_schema",
     "arrow_stream",
     "as_html",
-    "as_text",
     "to_arrow",
     "to_pandas",
     "to_polars",
 ]
+
+_TEXTS = ("symbol", "interval")
 
 
 def to_arrow(
@@ -41,8 +42,8 @@ def to_arrow(
     Returns
     -------
     pyarrow.Table
-        ``symbol`` text, ``ts`` timestamp[ns, UTC], ``open high low close volume`` float64, ``flags`` uint8. Rows are in
-        the order in which symbols were registered, then of ``ts``, all of one epoch. All columns but ``symbol`` share
+        ``symbol`` and ``interval`` text, ``ts`` timestamp[ns, UTC], ``open high low close volume`` float64, ``flags`` uint8. Rows are in
+        the order in which symbols were registered, then of ``ts``, all of one epoch. All columns but the texts share
         memory with the session, one chunk for each symbol; later bars do not change them.
     """
     import pyarrow as pa
@@ -82,7 +83,7 @@ def to_pandas(session_data: SessionData, interval: IntervalLike | None = None) -
     -------
     pandas.DataFrame
         The index ``timestamp`` has nanoseconds in the exchange's zone; it repeats and does not rise, since a symbol
-        comes after the other. Columns: ``symbol``, ``open high low close volume``, ``flags``.
+        comes after the other. Columns: ``symbol``, ``interval``, ``open high low close volume``, ``flags``.
 
     Raises
     ------
@@ -90,26 +91,22 @@ def to_pandas(session_data: SessionData, interval: IntervalLike | None = None) -
         If pandas is not installed. pyarrow is not needed.
     """
     parts = _bars(session_data, interval)
-    symbols = np.repeat(
-        np.array([bars.symbol for bars in parts], object),
-        [len(bars) for bars in parts],
-    )
+    lengths = [len(bars) for bars in parts]
     ts = _joined([bars.ts for bars in parts], np.int64)
     index = time_index(ts, session_data.timezone, name="timestamp")
-    columns = {"symbol": pandas().Series(symbols, index=index, dtype=text_dtype())}
+    columns: dict[str, Any] = {}
+    for name in _TEXTS:
+        texts = np.array([getattr(bars, name) for bars in parts], object)
+        repeated = np.repeat(texts, lengths)
+        columns[name] = pandas().Series(repeated, index=index, dtype=text_dtype())
     for name in PRICES:
         columns[name] = _joined([getattr(bars, name) for bars in parts], np.float64)
     columns["flags"] = _joined([bars.flags for bars in parts], np.uint8)
     return pandas().DataFrame(columns, index=index, copy=False)
 
 
-def as_text(session_data: SessionData) -> str:
-    """Return one line about the session and a small table: how far each symbol's base series has come."""
-    return _layout(session_data).text()
-
-
 def as_html(session_data: SessionData) -> str:
-    """Return the same as HTML."""
+    """Return one line about the session and a small table as HTML: how far each symbol's base series has come."""
     return _layout(session_data).html()
 
 
@@ -122,8 +119,8 @@ def _bars(session_data: SessionData, interval: IntervalLike | None) -> list[Bars
 def _part(bars: Bars) -> pa.RecordBatch:
     import pyarrow as pa
 
-    columns = {"symbol": pa.repeat(bars.symbol, len(bars)), **arrow_columns(bars)}
-    return pa.RecordBatch.from_pydict(columns, schema=_schema())
+    texts = {name: pa.repeat(getattr(bars, name), len(bars)) for name in _TEXTS}
+    return pa.RecordBatch.from_pydict(texts | arrow_columns(bars), schema=_schema())
 
 
 def _schema() -> pa.Schema:
@@ -131,7 +128,7 @@ def _schema() -> pa.Schema:
 
     return pa.schema(
         {
-            "symbol": pa.string(),
+            **dict.fromkeys(_TEXTS, pa.string()),
             "ts": pa.timestamp("ns", "UTC"),
             **dict.fromkeys(PRICES, pa.float64()),
             "flags": pa.uint8(),

@@ -14,6 +14,7 @@ from tapeloom.tables.libraries import frame_of_arrow, pandas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import tzinfo
     from typing import Self
 
     import pyarrow as pa
@@ -43,6 +44,8 @@ class Table(_Rows[Row]):
     ----------
     rows
         Rows of the dataclass, in order.
+    zone
+        In which pandas shows times; that of the first time by default, UTC where there is none.
 
     Examples
     --------
@@ -62,7 +65,7 @@ class Table(_Rows[Row]):
     (10.25, ['AAPL', 'MSFT'])
     """
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_rows", "_zone")
 
     _row_type: type
     _also: tuple[str, ...] = ()
@@ -75,8 +78,9 @@ class Table(_Rows[Row]):
                     cls._row_type = row_type
         cls._also = (*cls._also, *also)
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, rows: Iterable[Row] = (), *, zone: tzinfo | None = None) -> None:
         self._rows = tuple(rows)
+        self._zone = zone
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -87,7 +91,7 @@ class Table(_Rows[Row]):
     def __getitem__(self, at: slice, /) -> Self: ...
     def __getitem__(self, at: int | slice, /) -> Row | Self:
         if isinstance(at, slice):
-            return type(self)(self._rows[at])
+            return type(self)(self._rows[at], zone=self._zone)
         return self._rows[at]
 
     def __iter__(self) -> Iterator[Row]:
@@ -186,7 +190,8 @@ class Table(_Rows[Row]):
         times = (
             at for name, kind in kinds.items() if kind == "time" for at in values[name]
         )
-        zone = next((at.tzinfo for at in times if at is not None), UTC)
+        met = next((at.tzinfo for at in times if at is not None), None)
+        zone = self._zone or met or UTC
         return {n: Column(kind, values[n], zone) for n, kind in kinds.items()}
 
     def _kinds(self) -> dict[str, str]:
