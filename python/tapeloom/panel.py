@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval
+from tapeloom._core import Bars
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
     UnknownSymbolError,
     did_you_mean,
 )
+from tapeloom.gap.grid import expected_bars
 from tapeloom.tables.layout import Layout, cells, edges
 from tapeloom.tables.libraries import frame_of_arrow, pandas, time_index
-from tapeloom.timestamps import from_ns, to_ns
+from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -282,36 +283,7 @@ def grid_times(
         int64 ns, rising.
     """
     found = [np.empty(0, np.int64)]
-    is_plain = anchor == "session" or Interval(base) == Interval(interval)
     for index in sessions:
-        if is_plain:
-            starts = table.grid(index, interval)
-            ends = table.known_at(starts, interval)
-        else:
-            starts, ends = _buckets(table, index, interval, base, anchor)
+        starts, ends = expected_bars(table, index, interval, base=base, anchor=anchor)
         found.append(starts if until is None else starts[ends <= until])
     return np.concatenate(found)
-
-
-def _buckets(
-    table: SessionTable, index: int, interval: str, base: str, anchor: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and ends of the buckets of another anchor: those that a session without holes has."""
-    ts = table.grid(index, base)
-    ones = np.ones(len(ts))
-    whole = Bars.from_columns(
-        "X",
-        base,
-        ts=ts,
-        open=ones,
-        high=ones,
-        low=ones,
-        close=ones,
-        volume=ones,
-        zone=table.zone,
-        table=table,
-        anchor=anchor,
-    )
-    buckets = whole.aggregate(interval, table=table, anchor=anchor)
-    ends = [to_ns(bar.end, table.zone) for bar in buckets]
-    return buckets.ts, np.array(ends, dtype=np.int64)

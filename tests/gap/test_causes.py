@@ -8,9 +8,10 @@ from tapeloom.calendars.time_manager import TimeManager
 from tapeloom.gap import Cause, Gap
 from tapeloom.session_data import SessionData
 from tapeloom.statuses import ConnectionEvent, TradingStatus
-from tests.compare import bar_data
+from tests.compare import bar_data, columns
 from tests.days import TOKYO
-from tests.gap.sessions import FULL, HALF, Feed, at, session_with
+from tests.gap.sessions import FULL, HALF, NEXT, Feed, at, session_with
+from tests.reference.bars import Bar
 from tests.reference.schedule import MINUTE, SECOND
 from tests.strategies import bar_at
 
@@ -191,6 +192,36 @@ def test_ticks_on_one_side_prove_nothing(feed: Feed, only: str) -> None:
     assert feed.gap().cause is Cause.UNKNOWN
 
 
+def traded_minutes(feed: Feed, *texts: str, volume: float = 100.0) -> None:
+    """Add minutes with a volume that is chosen."""
+    bars = [Bar(feed.ns(text), 10.0, 11.0, 9.0, 10.5, volume) for text in texts]
+    feed.session.add_bars_batch(feed.symbol, columns(bars))
+
+
+def test_ticks_prove_nothing_beside_bars_that_traded_without_a_tick(feed: Feed) -> None:
+    traded_minutes(feed, "09:30", "09:31", "09:33", "09:34")
+    feed.ticks("09:30:00", "09:34:00")
+    assert feed.gap().cause is Cause.UNKNOWN
+    feed.ticks("09:31:30")
+    assert feed.gap().cause is Cause.UNKNOWN
+    feed.ticks("09:33:30")
+    assert why(feed.gap()) == ("no_trade", "no trade between 09:31:30 and 09:33:30")
+
+
+def test_bars_without_volume_need_no_ticks(feed: Feed) -> None:
+    traded_minutes(feed, "09:30", "09:31", "09:33", "09:34", volume=0.0)
+    feed.ticks("09:30:00", "09:34:00")
+    assert feed.gap().cause is Cause.NO_TRADE
+
+
+def test_silence_proves_nothing_while_our_own_connection_was_down(feed: Feed) -> None:
+    feed.minutes("09:30-14:30", "14:33-14:40")
+    feed.ticks("14:29:58", "14:33:02")
+    feed.session.append_connection(ConnectionEvent(at("14:31:10"), False))
+    feed.session.append_connection(ConnectionEvent(at("14:31:50"), True))
+    assert feed.gap().cause is Cause.UNKNOWN
+
+
 def test_a_trade_in_a_missing_minute_is_told_and_no_guess_is_made(feed: Feed) -> None:
     feed.minutes("09:30-14:30", "14:33-14:40")
     feed.ticks("14:29:58", "14:31:05", "14:33:02")
@@ -202,7 +233,7 @@ def test_ticks_prove_nothing_of_a_time_from_which_some_were_dropped(feed: Feed) 
     feed.ticks("09:30:10")
     first = feed.ns("14:00")
     feed.tick_instants(first + number * SECOND // 10 for number in range(10_000))
-    feed.tick_instants([feed.ns("14:36")])
+    feed.ticks("14:29:58", "14:33:02", "14:36")
     early, later = feed.session.get_gaps("AAPL")
     assert early.cause is Cause.UNKNOWN
     assert later.cause is Cause.NO_TRADE
@@ -213,7 +244,7 @@ def test_a_hole_of_all_three_symbols_is_the_vendors() -> None:
     for symbol in ("AAPL", "MSFT", "SPY"):
         Feed(session, symbol).minutes("09:30-14:30", "14:33-14:40")
     assert [why(gap) for gap in session.get_gaps()] == [
-        ("vendor_hole", "all 3 symbols of the store lack 14:30-14:33")
+        ("vendor_hole", "all 3 symbols with bars that day lack 14:30-14:33")
     ] * 3
 
 
@@ -224,7 +255,7 @@ def test_a_trade_in_a_hole_of_all_symbols_is_told() -> None:
     feed = Feed(session)
     feed.ticks("14:31:05")
     assert feed.gap().evidence == (
-        "all 3 symbols of the store lack 14:30-14:33; a trade was seen at 14:31:05"
+        "all 3 symbols with bars that day lack 14:30-14:33; a trade was seen at 14:31:05"
     )
 
 
@@ -233,6 +264,35 @@ def test_two_symbols_are_too_few_for_a_hole_of_the_vendor() -> None:
     for symbol in ("AAPL", "MSFT"):
         Feed(session, symbol).minutes("09:30-14:30", "14:33-14:40")
     assert {gap.cause for gap in session.get_gaps()} == {Cause.UNKNOWN}
+
+
+def test_symbols_without_a_bar_of_the_session_do_not_speak_for_a_hole() -> None:
+    session = session_with("AAPL", "MSFT", "SPY", "QQQ")
+    Feed(session).minutes("09:30-14:30", "14:33-14:40")
+    assert Feed(session).gap().cause is Cause.UNKNOWN
+    Feed(session, "MSFT").minutes("09:30-14:30", "14:33-14:40")
+    assert Feed(session).gap().cause is Cause.UNKNOWN
+    Feed(session, "SPY").minutes("09:30-14:30")
+    assert why(Feed(session).gap()) == (
+        "vendor_hole",
+        "all 3 symbols with bars that day lack 14:30-14:33",
+    )
+
+
+def test_a_session_of_history_that_nobody_has_is_unknown() -> None:
+    symbols = ("AAPL", "MSFT", "SPY")
+    session = session_with(*symbols)
+    for symbol in symbols:
+        Feed(session, symbol).minutes("09:30-09:40")
+    session.start_new_session(HALF.date, roll=True)
+    session.start_new_session(NEXT.date, roll=True)
+    gaps = session.get_gaps(scope="history")
+    assert {str(gap.cause) for gap in gaps if gap.start.date() == HALF.date} <= {
+        "unknown"
+    }
+    assert {str(gap.cause) for gap in gaps if gap.start.date() == FULL.date} == {
+        "truncated"
+    }
 
 
 def test_one_bar_of_one_symbol_takes_the_hole_of_the_vendor_away() -> None:
@@ -284,12 +344,14 @@ def test_the_latest_known_cause_of_a_minute_counts_and_unknown_takes_it_back(
 
 
 def test_what_is_reported_of_later_times_is_not_used(feed: Feed) -> None:
-    feed.minutes("09:30-10:02", "10:05-10:10")
+    feed.session.register_symbol("MSFT")
+    feed.minutes("09:30-10:02")
+    Feed(feed.session, "MSFT").minutes("09:30-10:05")
     feed.status("10:11", "halted")
     feed.session.append_connection(ConnectionEvent(at("10:11"), False))
-    feed.ticks("10:01", "10:11")
+    feed.ticks("10:01", "10:05:30")
     assert feed.gap().cause is Cause.UNKNOWN
-    feed.minutes("10:10-10:12")
+    feed.minutes("10:05-10:06")
     assert feed.gap().cause is Cause.NO_TRADE
 
 
@@ -334,15 +396,6 @@ def test_gaps_of_history_keep_their_causes(feed: Feed) -> None:
             "the last bar ends at 2025-07-02 14:58, none came up to the close at 2025-07-02 16:00",
         ),
     ]
-
-
-def test_a_session_of_history_that_nobody_has_is_the_vendors() -> None:
-    session = session_with("AAPL", "MSFT", "SPY")
-    session.end_session()
-    session.start_new_session(HALF.date, roll=True)
-    for symbol in ("AAPL", "MSFT", "SPY"):
-        gaps = session.get_gaps(symbol, scope="history")
-        assert {str(gap.cause) for gap in gaps} <= {"vendor_hole"}
 
 
 def test_asking_twice_changes_nothing(feed: Feed) -> None:

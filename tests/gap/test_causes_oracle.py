@@ -32,6 +32,16 @@ def instants(draw: st.DrawFn, day: TradingDay) -> int:
 
 
 @st.composite
+def ticks(draw: st.DrawFn, day: TradingDay, starts: set[int]) -> list[int]:
+    """Some trades; or one in each bar, now and then but for one, and perhaps more."""
+    some = draw(st.lists(instants(day), max_size=3))
+    if not starts or draw(st.booleans()):
+        return some
+    silent = draw(st.sampled_from([None, *sorted(starts)]))
+    return sorted([*some, *(ts + 20 * SECOND for ts in starts if ts != silent)])
+
+
+@st.composite
 def tapes(draw: st.DrawFn, day: TradingDay, symbols: Sequence[str]) -> Tape:
     """A session in which some minutes are missing for one symbol, and some for all of them."""
     lost: set[int] = set()
@@ -61,7 +71,8 @@ def tapes(draw: st.DrawFn, day: TradingDay, symbols: Sequence[str]) -> Tape:
                 max_size=4,
             )
         ),
-        ticks={s: draw(st.lists(times, max_size=8)) for s in symbols},
+        ticks={s: draw(ticks(day, starts[s])) for s in symbols},
+        volume=lambda ts: bar_at(ts).volume,
         known={
             s: [
                 (start, start + length * MINUTE, cause)

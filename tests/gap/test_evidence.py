@@ -73,8 +73,10 @@ def test_what_is_no_report_is_refused(feed: Feed) -> None:
 
 
 def test_times_of_reports_are_read_as_everywhere(feed: Feed) -> None:
-    status = TradingStatus(1_751_463_000, "halted")
-    text = message(TimestampUnitError, feed.session.append_status, "AAPL", status)
+    def report(timestamp: int) -> None:
+        feed.session.append_status("AAPL", TradingStatus(timestamp, "halted"))
+
+    text = message(TimestampUnitError, lambda: report(1_751_463_000))
     assert "looks like seconds" in text
     status = TradingStatus(datetime(2025, 7, 2, 14, 2, tzinfo=UTC), "halted")
     feed.session.append_status(" aapl ", status)
@@ -184,6 +186,16 @@ def test_gaps_of_all_symbols_come_in_configured_order() -> None:
     assert isinstance(reports, QualityReports)
     assert [report.symbol for report in reports] == ["MSFT", "AAPL", "SPY"]
     assert [report.missing for report in reports] == [1, 5, 0]
+
+
+def test_gaps_have_the_zone_of_the_exchange_with_and_without_a_row(feed: Feed) -> None:
+    for gaps in (feed.session.get_gaps(), feed.session.get_gaps()[:0]):
+        frame = gaps.to_pandas()
+        assert str(frame["start"].dt.tz) == str(frame["end"].dt.tz)
+        assert str(frame["start"].dt.tz) == "America/New_York"
+    nothing = session_with("SPY").get_gaps()
+    assert nothing == []
+    assert str(nothing.to_pandas()["start"].dt.tz) == "America/New_York"
 
 
 def test_the_summary_tells_number_size_largest_and_mean(feed: Feed) -> None:

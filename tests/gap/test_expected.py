@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tapeloom.calendars.time_manager import TimeManager
 from tapeloom.gap import Cause
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tests.compare import bar_data
@@ -71,6 +72,29 @@ def test_minutes_of_a_halt_are_due(feed: Feed) -> None:
     report = feed.session.get_quality_report("AAPL")
     assert (report.expected, report.missing, report.excused) == (42, 2, 8)
     assert feed.session.get_quality("AAPL") == pytest.approx(100 * 40 / 42)
+
+
+def test_minutes_in_which_a_status_closes_the_market_are_closed(feed: Feed) -> None:
+    feed.minutes("09:30-09:34", "09:50-09:55")
+    feed.status("09:36", "closed")
+    feed.status("09:46", "trading")
+    assert causes(feed) == [
+        ("09:34", 2, "no_trade"),
+        ("09:36", 10, "closed"),
+        ("09:46", 4, "no_trade"),
+    ]
+    assert feed.session.get_quality_report("AAPL").excused == 6
+
+
+def test_hours_that_a_correction_takes_away_are_closed_between_two_bars_too() -> None:
+    manager = TimeManager("US_EQUITY")
+    session = session_with("AAPL", no_trade="expected", time_manager=manager)
+    feed = Feed(session)
+    feed.minutes("09:30-12:00", "13:00-13:10")
+    assert causes(feed) == [("12:00", 60, "no_trade")]
+    hours = ["09:30", "12:00", "13:00", "16:00"]
+    manager.register_market_hours(FULL.date, regular=hours)
+    assert causes(feed) == [("12:00", 60, "closed")]
 
 
 def test_minutes_of_an_outage_are_due(feed: Feed) -> None:

@@ -317,6 +317,28 @@ def test_of_a_session_that_is_not_kept_nothing_is_due(feed: Feed) -> None:
     )
 
 
+def test_of_weeks_that_are_not_kept_nothing_is_due() -> None:
+    session = SessionData()
+    session.register_symbol("AAPL", derived=["1w"])
+    session.start_new_session(FULL.date)
+    Feed(session).minutes("09:30-09:40")
+    found = session.explain("AAPL", datetime.combine(date(2025, 6, 25), time(10)), "1w")
+    assert str(found) == (
+        "AAPL 2025-06-25 10:00 1w: nothing is kept of those sessions, so nothing is due"
+    )
+    assert (found.status, found.cause) == ("not_due", None)
+
+
+def test_a_week_of_which_a_session_is_kept_is_due() -> None:
+    session = SessionData()
+    session.register_symbol("AAPL", derived=["1w"])
+    session.start_new_session(HALF.date)
+    session.end_session()
+    found = session.explain("AAPL", at("10:00"), "1w")
+    assert str(found) == ("AAPL 2025-07-02 10:00 1w: due 13:00, no bar; cause unknown")
+    assert found.status == "missing"
+
+
 def test_history_is_explained_with_its_dates(feed: Feed) -> None:
     feed.session.end_session()
     feed.session.start_new_session(HALF.date, roll=True)
@@ -338,7 +360,9 @@ def test_a_time_of_day_may_be_given_in_several_ways(feed: Feed) -> None:
         feed.ns("14:31"),
     ]
     assert all(feed.session.explain("aapl", when) == whole for when in instants)
-    assert str(feed.session.explain("AAPL", "9:30")) == "AAPL 09:30 1m: streamed"
+    for text in ("9:30", "9:30:15", "09:30:15", " 9:30 "):
+        found = feed.session.explain("AAPL", text)
+        assert str(found) == "AAPL 09:30 1m: streamed"
 
 
 def test_a_time_of_day_of_an_overnight_session_may_lie_on_the_evening_before() -> None:

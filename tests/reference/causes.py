@@ -9,7 +9,7 @@ from tests.reference.gaps import due_starts, expected_starts
 from tests.reference.schedule import MINUTE, clipped_end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.reference.schedule import TradingDay
 
@@ -45,6 +45,8 @@ class Tape:
     ticks: dict[str, list[int]] = field(default_factory=dict)
     known: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
     expects_no_trade: bool = False
+    volume: Callable[[int], float] = lambda ts: 1.0
+    """Volume of the bar of a start."""
 
     def gaps(self, symbol: str, clock: int, *, ended: bool) -> list[Explained]:
         """Runs of missing minutes as of the clock."""
@@ -88,7 +90,8 @@ class Tape:
         if said is not None:
             return said != "no_trade"
         return (
-            self._was(symbol, "halted", ts, clock)
+            self._was(symbol, "closed", ts, clock)
+            or self._was(symbol, "halted", ts, clock)
             or self._was_down(ts, clock)
             or any(ts <= tick < self._end(ts) for tick in self._ticks(symbol, clock))
         )
@@ -111,8 +114,9 @@ class Tape:
             return "truncated"
         if self._nobody_traded(symbol, run, clock):
             return "no_trade"
-        if len(self.starts) >= 3 and not any(
-            ts in came for came in self.starts.values() for ts in run
+        witnesses = [came for came in self.starts.values() if came]
+        if len(witnesses) >= 3 and not any(
+            ts in came for came in witnesses for ts in run
         ):
             return "vendor_hole"
         return "unknown"
@@ -124,10 +128,20 @@ class Tape:
     def _nobody_traded(self, symbol: str, run: list[int], clock: int) -> bool:
         start, end = run[0], self._end(run[-1])
         ticks = self._ticks(symbol, clock)
+        if any(self._was_down(ts, clock) for ts in run):
+            return False
+        came = self.starts[symbol]
+        beside = [max((ts for ts in came if ts < start), default=None)]
+        beside.append(min((ts for ts in came if ts >= end), default=None))
         return (
             any(tick < start for tick in ticks)
             and any(tick >= end for tick in ticks)
             and not any(start <= tick < end for tick in ticks)
+            and all(
+                any(ts <= tick < self._end(ts) for tick in ticks)
+                for ts in beside
+                if ts is not None and self.volume(ts) > 0
+            )
         )
 
     def _known_cause(self, symbol: str, ts: int) -> str | None:

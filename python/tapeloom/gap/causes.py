@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tapeloom._core import Bars
     from tapeloom.gap.holes import Run
     from tapeloom.gap.record import KnownCause, Span
     from tapeloom.gap.times import Times
 
-__all__ = ["Known", "cause_of", "is_against_expected"]
+__all__ = ["Known", "cause_of", "is_against_expected", "shared_cause"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,25 @@ class Known:
     """Times of the ticks that are kept, rising."""
     ticks_since: int | None
     """From when on no tick was dropped; ``None`` without one."""
-    tail: int | None
-    """Where the bars of a session that is over end before it does: the end of the last one."""
+    bars: Bars
+    """The stored base bars of the session."""
+    bar_end: Callable[[int], int]
+    """Where a base bar ends, by its start."""
+    is_over: bool
+    """Whether the session is over."""
     close: int
     """Regular close of the session."""
-    has_trading: Callable[[int, int], bool]
-    """Whether ``[start, end)`` meets regular hours of the calendar as corrected by now."""
+    has_trading: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+    """Which of ``[starts, ends)`` meet regular hours of the calendar as corrected by now."""
     symbols_without: Callable[[int, int], int]
     """How many symbols lack all bars of ``[start, end)``; 0 where one has a bar, or where they are too few to tell."""
+
+    @property
+    def tail(self) -> int | None:
+        """Where the bars of a session that is over end; ``None`` while it is not, and without a bar."""
+        if not self.is_over or not len(self.bars):
+            return None
+        return self.bar_end(int(self.bars.ts[-1]))
 
 
 def cause_of(run: Run, known: Known) -> tuple[Cause, str]:
@@ -59,11 +71,27 @@ def cause_of(run: Run, known: Known) -> tuple[Cause, str]:
     return Cause.UNKNOWN, _trade_seen(run, known)
 
 
+def shared_cause(runs: Sequence[Run], known: Known) -> tuple[Cause, str]:
+    """Return the cause that all of some runs have and its evidence; ``unknown`` where they differ, or without a run."""
+    found = [cause_of(run, known) for run in runs]
+    if len({cause for cause, _ in found}) != 1:
+        return Cause.UNKNOWN, ""
+    cause, _ = found[0]
+    said = list(dict.fromkeys(evidence for _, evidence in found if evidence))
+    more = f"; {len(said) - 1} more like it" if len(said) > 1 else ""
+    return cause, f"{said[0]}{more}" if said else ""
+
+
 def is_against_expected(
     starts: NDArray[np.int64], ends: NDArray[np.int64], known: Known
 ) -> NDArray[np.bool_]:
-    """Return which bars something recorded speaks for: a halt, an outage, a trade, or a cause that was set."""
-    against = _touched(starts, ends, known.halts)
+    """Return which bars have a reason on record that is not the want of a trade, or a trade.
+
+    Reasons are a closed market, a halt, an outage or a cause that was set.
+    """
+    against = ~known.has_trading(starts, ends)
+    against |= _touched(starts, ends, known.closures)
+    against |= _touched(starts, ends, known.halts)
     against |= _touched(starts, ends, known.outages)
     at = known.ticks.searchsorted(starts)
     against |= known.ticks.searchsorted(ends) > at
@@ -85,7 +113,7 @@ def _set_cause(run: Run, known: Known) -> Cause | None:
 
 
 def _closed(run: Run, known: Known) -> str:
-    if not known.has_trading(run.start, run.end):
+    if not known.has_trading(run.starts, run.ends).any():
         return "the calendar as corrected has no trading then"
     return _reported(run, known, known.closures, "closed")
 
@@ -125,10 +153,27 @@ def _no_trade(run: Run, known: Known) -> str:
     if since is None or since > run.start:
         return ""
     before, after = (int(ticks.searchsorted(at)) for at in (run.start, run.end))
-    if not 0 < before == after < len(ticks):
+    if not 0 < before == after < len(ticks) or not _hears_trades(run, known):
         return ""
     last, following = (int(ticks[at]) for at in (before - 1, after))
     return f"no trade between {known.times.at(last)} and {known.times.at(following)}"
+
+
+def _hears_trades(run: Run, known: Known) -> bool:
+    """Whether silence means something: our own line was up, and the bars beside the run have their trades kept."""
+    if _touched(run.starts, run.ends, known.outages).any():
+        return False
+    bars, ticks = known.bars, known.ticks
+    before = int(bars.ts.searchsorted(run.start)) - 1
+    after = int(bars.ts.searchsorted(run.end))
+    for at in (before, after):
+        if 0 <= at < len(bars) and bars.volume[at] > 0:
+            start = int(bars.ts[at])
+            first, last = ticks.searchsorted([start, known.bar_end(start)])
+            if first == last:
+                # Bars that traded without a kept tick: the ticks are a sample, or of another source.
+                return False
+    return True
 
 
 def _between_bars(run: Run, known: Known) -> str:
@@ -143,7 +188,7 @@ def _vendor_hole(run: Run, known: Known) -> str:
         return ""
     bounds = known.times.span(run.start, run.end)
     seen = _trade_seen(run, known)
-    return f"all {number} symbols of the store lack {bounds}" + (
+    return f"all {number} symbols with bars that day lack {bounds}" + (
         f"; {seen}" if seen else ""
     )
 

@@ -27,9 +27,9 @@ class Cause(StrEnum):
     TRUNCATED = "truncated"
     """The session is over, and the series ends before it: a download that was cut off."""
     NO_TRADE = "no_trade"
-    """Stored ticks on both sides, and none within."""
+    """Stored ticks on both sides and in the bars beside it, none within, and our own connection was up."""
     VENDOR_HOLE = "vendor_hole"
-    """All symbols, three or more, lack the same bars."""
+    """All symbols with bars in the session, three or more, lack the same bars."""
     UNKNOWN = "unknown"
     """None of these; never a guess."""
 

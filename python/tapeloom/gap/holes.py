@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapeloom.gap.grid import expected_bars
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -54,15 +56,13 @@ class Holes:
     @classmethod
     def find(
         cls,
-        table: SessionTable,
         session: int,
-        interval: str,
+        expected: tuple[NDArray[np.int64], NDArray[np.int64]],
         stamps: NDArray[np.int64],
         until: int | None,
     ) -> Holes:
-        """Return what is missing among ``stamps`` (rising, ns UTC); ``until`` leaves out bars that end later."""
-        starts = table.grid(session, interval)
-        ends = table.known_at(starts, interval)
+        """Return which of the expected starts and ends are not among ``stamps`` (rising); ``until`` leaves out later ends."""
+        starts, ends = expected
         if until is not None:
             known = ends <= until
             starts, ends = starts[known], ends[known]
@@ -79,6 +79,26 @@ class Holes:
         if len(present):
             inside[present[0] : present[-1]] = True
         return inside & self.missing
+
+    def excused_as(self, base: Holes) -> NDArray[np.bool_]:
+        """Return which of these bars are missing because none of the base bars in their time was due."""
+        excused = np.concatenate([[0], np.cumsum(base.excused)])
+        first = base.starts.searchsorted(self.starts)
+        last = base.starts.searchsorted(self.ends)
+        parts = last - first
+        none_due: NDArray[np.bool_] = excused[last] - excused[first] == parts
+        return self.missing & none_due & (parts > 0)
+
+    def within(self, start: int, end: int) -> list[Run]:
+        """Return what is missing among the bars that start in ``[start, end)``, as runs."""
+        part = slice(*self.starts.searchsorted([start, end]))
+        return Holes(
+            self.session,
+            self.starts[part],
+            self.ends[part],
+            self.missing[part],
+            self.excused[part],
+        ).runs()
 
     @property
     def present(self) -> int:
@@ -114,5 +134,6 @@ def missing_runs(
 
     Instants are ns UTC. ``until`` leaves out bars that end later; ``None`` leaves out none.
     """
-    holes = Holes.find(table, index, interval, stamps, until)
+    expected = expected_bars(table, index, interval, base=interval)
+    holes = Holes.find(index, expected, stamps, until)
     return [(run.start, run.end, len(run)) for run in holes.runs()]

@@ -64,7 +64,8 @@ class EvidenceRecord:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._number = 0
+        #: Rises with every change of what causes are judged by.
+        self.number = 0
         self._statuses: dict[str | None, tuple[_Event, ...]] = {}
         self._connections: dict[str, tuple[_Event, ...]] = {}
         self._causes: dict[str, tuple[KnownCause, ...]] = {}
@@ -81,12 +82,14 @@ class EvidenceRecord:
         with self._lock:
             self._statuses, self._connections, self._causes = {}, {}, {}
             self._quality = {}
+            self.number += 1
 
     def remove(self, symbol: str) -> None:
         """Forget what is about a symbol."""
         with self._lock:
             self._statuses.pop(symbol, None)
             self._causes.pop(symbol, None)
+            self.number += 1
             for key in [key for key in self._quality if key[0] == symbol]:
                 del self._quality[key]
 
@@ -107,6 +110,7 @@ class EvidenceRecord:
         with self._lock:
             kept = self._causes.get(symbol, ())
             self._causes[symbol] = _newest((*kept, KnownCause(start, end, cause)))
+            self.number += 1
 
     def set_quality(self, symbol: str, interval: str, percent: float | None) -> None:
         """Keep a quality until the next session, or forget it."""
@@ -125,9 +129,10 @@ class EvidenceRecord:
         what: str,
     ) -> None:
         events = list(kept.get(name, ()))
-        self._number += 1
-        insort(events, _Event(ts, self._number, state, what))
+        insort(events, _Event(ts, self.number, state, what))
         kept[name] = _newest(tuple(events))
+        # Last: who reads the number first never takes the old for the new.
+        self.number += 1
 
     # Reading
 

@@ -37,7 +37,7 @@ class SessionData(SessionWriting, SessionExport):
         ``"clock"`` (wall-clock multiples; the first bucket of a session may be short).
     no_trade
         Missing bars between two others: ``"gap"`` counts each; ``"expected"`` takes them for minutes without a trade, unless
-        a recorded halt, outage or trade says otherwise. They are not due then, and a derived bar needs one base bar.
+        a recorded closure, halt, outage or trade says otherwise. They are not due then, and a derived bar needs one base bar.
     historical_bars_trailing_days
         Sessions of history kept when a session rolls; ``None`` keeps all.
     max_symbols

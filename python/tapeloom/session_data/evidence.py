@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import (
@@ -21,6 +23,8 @@ from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tapeloom._core import SessionTable
     from tapeloom.intervals import IntervalLike
     from tapeloom.timestamps import TimestampLike
@@ -101,7 +105,8 @@ class SessionEvidence(SessionReading):
             raise ArgumentError(text, symbol=name, start=start, end=end)
         if first == last:
             return
-        if not has_trading(self.session_table, first, last):
+        span = np.array([first]), np.array([last])
+        if not has_trading(self.session_table, *span).any():
             text = f"no regular hours of {self.exchange_group} lie between {self._shown(first)} and {self._shown(last)}"
             text += "; bars are missing only in those"
             raise ArgumentError(text, symbol=name, start=start, end=end)
@@ -129,7 +134,9 @@ class SessionEvidence(SessionReading):
             If ``pct`` lies outside 0-100.
         """
         if pct is not None:
-            if isinstance(pct, bool) or not isinstance(pct, int | float):
+            if isinstance(pct, bool) or not isinstance(
+                pct, int | float | np.integer | np.floating
+            ):
                 text = f"pct is {pct!r} ({type(pct).__name__}); it must be a number from 0 to 100, or None"
                 raise ArgumentTypeError(text, got=pct)
             if not 0 <= pct <= 100:
@@ -163,7 +170,11 @@ class SessionEvidence(SessionReading):
         return from_ns(ns, self.timezone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def has_trading(table: SessionTable, start: int, end: int) -> bool:
-    """Whether ``[start, end)`` (ns UTC) meets regular hours."""
-    at = int(table.segment_ends.searchsorted(start, side="right"))
-    return at < len(table.segment_ends) and int(table.segment_starts[at]) < end
+def has_trading(
+    table: SessionTable, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which of ``[starts, ends)`` (ns UTC) meet regular hours."""
+    at = table.segment_ends.searchsorted(starts, side="right")
+    following = np.append(table.segment_starts, np.iinfo(np.int64).max)
+    met: NDArray[np.bool_] = following[at] < ends
+    return met

@@ -7,16 +7,19 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapeloom._core import Interval
 from tapeloom.bars import Provenance, normalise_symbol
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import ArgumentError, StateError, did_you_mean
-from tapeloom.gap.causes import cause_of
+from tapeloom.errors import ArgumentError, StateError, UnknownSymbolError, did_you_mean
+from tapeloom.gap.causes import cause_of, shared_cause
 from tapeloom.gap.explanation import Explanation
 from tapeloom.gap.gaps import Cause
 from tapeloom.gap.sentences import bars_named, how_it_came, neighbours, parts_missing
 from tapeloom.session_data.closed import no_trading_on, outside_hours
-from tapeloom.session_data.gaps import SessionGaps, is_longer_than_a_day
+from tapeloom.session_data.gaps import SessionGaps
+from tapeloom.session_data.holes import Series, is_longer_than_a_day
 from tapeloom.timestamps import NS_PER_DAY, from_ns, to_ns
 
 if TYPE_CHECKING:
@@ -72,21 +75,30 @@ class SessionExplaining(SessionGaps):
             text = f"{name} has no {wanted} bars; kept: {', '.join(kept)}"
             text += f"; did you mean {_nearest(asked.interval, kept)!r}?"
             return replace(asked, status="unknown_series", text=text)
-        asked = self._in_calendar(asked)
+        try:
+            return self._answer(self._in_calendar(asked), kept[0])
+        except UnknownSymbolError:
+            # Another thread removed it since.
+            text = f"{name} is not kept{did_you_mean(name, self._symbols)}"
+            return replace(asked, status="unknown_symbol", text=text)
+
+    def _answer(self, asked: Explanation, base: str) -> Explanation:
         bar = self._bar_at(asked)
         if bar is None:
-            return self._absent(asked)
+            return self._absent(asked, base)
         if bar.flags & Provenance.PARTIAL:
-            return self._in_part(asked, bar)
-        return self._present(asked, bar)
+            return self._in_part(asked, bar, base)
+        return self._present(asked, bar, base)
 
     def _instant(self, timestamp: TimestampLike | time | str) -> int:
         if isinstance(timestamp, str):
             if not _TIME_OF_DAY.fullmatch(timestamp.strip()):
                 text = f"timestamp is {timestamp!r}; text must be a time of day such as '14:37', or give a datetime"
                 raise ArgumentError(text, got=timestamp)
+            text = timestamp.strip()
             try:
-                timestamp = time.fromisoformat(timestamp.strip().zfill(5))
+                # The standard library wants two digits of the hour.
+                timestamp = time.fromisoformat(f"0{text}" if text[1] == ":" else text)
             except ValueError:
                 text = f"timestamp is {timestamp!r}, which is no time of day; give one from '00:00' to '23:59:59'"
                 raise ArgumentError(text, got=timestamp) from None
@@ -130,17 +142,15 @@ class SessionExplaining(SessionGaps):
 
     def _bar_at(self, asked: Explanation) -> BarData | None:
         """The stored bar in whose time the instant lies."""
-        found = self.get_bars(
-            asked.symbol, asked.interval, end=asked.ts + 1, scope="all"
-        )
+        kept = self._kept_bars(asked.symbol, asked.interval, "all")
+        found = kept.between(None, asked.ts + 1)
         if not len(found):
             return None
         bar = found[-1]
         return bar if asked.ts < to_ns(bar.end, self.timezone) else None
 
-    def _present(self, asked: Explanation, bar: BarData) -> Explanation:
+    def _present(self, asked: Explanation, bar: BarData, base: str) -> Explanation:
         flags = Provenance(bar.flags)
-        base = self._intervals(asked.symbol)[0]
         at: list[int | None] = []
         if asked.interval == base:
             # Each is the old bar, the new one and, where it is known, when it came.
@@ -154,15 +164,15 @@ class SessionExplaining(SessionGaps):
         text = f"{self._head(answer)}: {came}"
         return replace(answer, flags=flags, revisions=len(at), text=text)
 
-    def _in_part(self, asked: Explanation, bar: BarData) -> Explanation:
+    def _in_part(self, asked: Explanation, bar: BarData, base: str) -> Explanation:
         flags = Provenance(bar.flags)
         answer = self._about(asked, "missing", bar.ts, to_ns(bar.end, self.timezone))
         answer = replace(answer, flags=flags)
         if is_longer_than_a_day(asked.interval):
-            base = bars_named(self._intervals(asked.symbol)[0])
-            text = f"{self._head(answer)}: only {bar.constituents} {base}, others are missing"
+            parts = f"{bar.constituents} {bars_named(base)}"
+            text = f"{self._head(answer)}: only {parts}, others are missing"
             return replace(answer, cause=Cause.UNKNOWN, text=text)
-        return self._with_parts(answer)
+        return self._with_parts(answer, base)
 
     def _about(
         self, asked: Explanation, status: str, start: int, end: int
@@ -172,7 +182,7 @@ class SessionExplaining(SessionGaps):
 
     # A bar that is not there
 
-    def _absent(self, asked: Explanation) -> Explanation:
+    def _absent(self, asked: Explanation, base: str) -> Explanation:
         table = self.session_table
         market = self._market_calendar
         session = None if asked.segment is None else table.session_of(asked.ts)
@@ -181,50 +191,50 @@ class SessionExplaining(SessionGaps):
             return replace(asked, status="closed", text=no_trading_on(market, day))
         if is_longer_than_a_day(asked.interval):
             return self._long_absent(asked)
-        starts = table.grid(session, asked.interval)
-        ends = table.known_at(starts, asked.interval)
+        series = Series(asked.symbol, asked.interval, base)
+        starts, ends = self._expected(series, session)
         at = int(starts.searchsorted(asked.ts, side="right")) - 1
         if at < 0 or asked.ts >= ends[at]:
             where = outside_hours(market, session, asked.ts, self._times())
             return replace(asked, status="closed", text=f"{self._head(asked)}: {where}")
         answer = self._about(asked, "missing", int(starts[at]), int(ends[at]))
         answer = replace(answer, segment="regular")
-        waiting = self._not_due(answer, session, int(ends[at]))
+        waiting = self._not_due(answer, [session], int(ends[at]))
         if waiting is not None:
             return waiting
-        if answer.interval != self._intervals(answer.symbol)[0]:
-            return self._with_parts(answer)
+        if series.interval != base:
+            return self._with_parts(answer, base)
         following = int(starts[at + 1]) if at + 1 < len(starts) else None
         return self._hole(answer, session, following)
 
     def _not_due(
-        self, answer: Explanation, session: int, end: int
+        self, answer: Explanation, sessions: list[int], end: int
     ) -> Explanation | None:
-        """The answer for a bar that need not be there yet, or whose session is not kept."""
+        """The answer for a bar that need not be there yet, or of whose sessions none is kept."""
         day, _ = self._session
         clock = self._clock
         head = self._head(answer)
+        kept = {self._current_session(), *self._history_sessions(answer.symbol)}
         if day is None or clock is None:
             text = f"{head}: no session has begun, so nothing is due"
-        elif int(self.session_table.dates[session]) >= day:
-            if end <= clock:
-                return None
+        elif end > clock:
             text = f"{head}: becomes due at {self._times().at(end)}"
-        elif session in self._history_sessions(answer.symbol):
-            return None
+        elif kept.isdisjoint(sessions):
+            which = "that session" if len(sessions) == 1 else "those sessions"
+            text = f"{head}: nothing is kept of {which}, so nothing is due"
         else:
-            text = f"{head}: nothing is kept of that session, so nothing is due"
+            return None
         return replace(answer, status="not_due", text=text)
 
     def _long_absent(self, asked: Explanation) -> Explanation:
         table = self.session_table
         end = table.bar_end(asked.ts, asked.interval)
-        due_at = self._times().at(end)
         answer = replace(asked, due_at=from_ns(end, self.timezone))
-        clock = self._clock
-        if clock is None or end > clock:
-            text = f"{self._head(asked)}: becomes due at {due_at}"
-            return replace(answer, status="not_due", text=text)
+        ends = table.known_at(table.opens, asked.interval)
+        waiting = self._not_due(answer, np.flatnonzero(ends == end).tolist(), end)
+        if waiting is not None:
+            return waiting
+        due_at = self._times().at(end)
         text = f"{self._head(asked)}: due {due_at}, no bar; cause unknown"
         return replace(answer, status="missing", cause=Cause.UNKNOWN, text=text)
 
@@ -233,9 +243,13 @@ class SessionExplaining(SessionGaps):
     ) -> Explanation:
         """The answer for a missing base bar."""
         clock, times = self._clock, self._times()
-        holes = self._holes_in(answer.symbol, answer.interval, session, clock)
+        series = Series(answer.symbol, answer.interval, answer.interval)
+        holes = self._holes_in(series, session, clock)
         run = _run_at(holes, answer.ts)
-        known = self._known(answer.symbol, session, clock)
+        if run is None:
+            # The bar came since it was looked for.
+            return self._answer(answer, series.base)
+        known = self._known(series, session, clock)
         cause, evidence = cause_of(run, known)
         assert answer.due_at is not None
         due_at = times.at(to_ns(answer.due_at, self.timezone))
@@ -243,34 +257,32 @@ class SessionExplaining(SessionGaps):
         said = [due, f"cause {cause}" + (f": {evidence}" if evidence else "")]
         if len(run) > 1:
             said.append(f"one of {len(run)} missing {times.span(run.start, run.end)}")
-            following = self._following(session, answer.interval, run)
+            following = self._following(series, session, run)
         said.append(neighbours(holes, run, following, times))
         text = f"{self._head(answer)}: {'; '.join(said)}"
         return replace(answer, cause=cause, text=text)
 
-    def _following(self, session: int, interval: str, run: Run) -> int | None:
-        starts = self.session_table.grid(session, interval)
+    def _following(self, series: Series, session: int, run: Run) -> int | None:
+        starts, _ = self._expected(series, session)
         at = int(starts.searchsorted(run.end))
         return int(starts[at]) if at < len(starts) else None
 
-    def _with_parts(self, answer: Explanation) -> Explanation:
+    def _with_parts(self, answer: Explanation, base: str) -> Explanation:
         """The answer for a derived bar that lacks base bars."""
-        table, clock, times = self.session_table, self._clock, self._times()
-        session = table.session_of(answer.ts)
+        clock, times = self._clock, self._times()
+        session = self.session_table.session_of(answer.ts)
         assert session is not None
         assert answer.due_at is not None
-        base = self._intervals(answer.symbol)[0]
-        holes = self._holes_in(answer.symbol, base, session, clock)
-        end = to_ns(answer.due_at, self.timezone)
-        inside = (holes.starts >= answer.ts) & (holes.starts < end)
+        series = Series(answer.symbol, answer.interval, base)
+        holes = self._holes_in(series.of_base, session, clock)
+        start, end = answer.ts, to_ns(answer.due_at, self.timezone)
+        inside = (holes.starts >= start) & (holes.starts < end)
         absent = inside & holes.missing
-        known = self._known(answer.symbol, session, clock)
-        causes = {
-            cause_of(run, known)
-            for run in holes.runs()
-            if run.start < end and answer.ts < run.end
-        }
-        cause, evidence = causes.pop() if len(causes) == 1 else (Cause.UNKNOWN, "")
+        # A bar of a longer gap has the cause of the gap; one that came in part is in none.
+        run = _run_at(self._holes_in(series, session, clock), start)
+        span = (start, end) if run is None else (run.start, run.end)
+        known = self._known(series, session, clock)
+        cause, evidence = shared_cause(holes.within(*span), known)
         starts, ends = holes.starts[absent].tolist(), holes.ends[absent].tolist()
         text = parts_missing(starts, ends, int(inside.sum()), base, times)
         if cause is not Cause.UNKNOWN:
@@ -280,8 +292,9 @@ class SessionExplaining(SessionGaps):
         )
 
 
-def _run_at(holes: Holes, ts: int) -> Run:
-    return next(run for run in holes.runs() if run.start <= ts < run.end)
+def _run_at(holes: Holes, ts: int) -> Run | None:
+    runs = (run for run in holes.runs() if run.start <= ts < run.end)
+    return next(runs, None)
 
 
 def _came_at(revision: tuple[object, ...]) -> int | None:

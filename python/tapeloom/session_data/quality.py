@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from tapeloom.bars import normalise_symbol
+from tapeloom.errors import UnknownSymbolError
 from tapeloom.gap import QualityReport, QualityReports
 from tapeloom.session_data.explaining import SessionExplaining
-from tapeloom.session_data.gaps import is_longer_than_a_day, require_scope
+from tapeloom.session_data.gaps import require_scope
+from tapeloom.session_data.holes import Series, is_longer_than_a_day
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tapeloom.intervals import IntervalLike
 
 __all__ = ["SessionQuality"]
 
+# Present, due and excused.
+_Presence: TypeAlias = tuple[int, int, int]
+
+
+class _Presences(dict[str, tuple[object, "NDArray[np.int64]", _Presence]]):
+    """By symbol: what an answer depended on, the ticks beside it, and the answer."""
+
+    def start_session(self) -> None:
+        self.clear()
+
+    def remove(self, symbol: str) -> None:
+        self.pop(symbol, None)
+
 
 class SessionQuality(SessionExplaining):
     """What a session lacks."""
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._presences = _Presences()
+        self._parts.append(self._presences)
 
     def get_session_metrics(self, symbol: str) -> dict[str, Any]:
         """Return figures of the current session over the base bars of regular hours.
@@ -29,27 +53,25 @@ class SessionQuality(SessionExplaining):
             ``last_update`` is the start of the newest bar, aware. Empty for a symbol that is not kept; without a bar
             the figures are ``None`` and the volume 0.0.
         """
-        found = self._resolve(symbol, None)
-        if found is None:
+        series = self._series(symbol, None)
+        if series is None:
             return {}
-        name, _ = found
-        metrics = self._metrics(name)
-        volume, high, low, vwap, count, last = metrics or (
-            0.0,
-            None,
-            None,
-            None,
-            0,
-            None,
-        )
+        quality = self._quality_of(series, "session")
+        try:
+            # After the quality, which is None for a symbol that is removed meanwhile.
+            metrics = self._metrics(series.symbol)
+        except UnknownSymbolError:
+            return {}
+        nothing = (0.0, None, None, None, 0, None)
+        volume, high, low, vwap, count, last = metrics or nothing
         return {
-            "symbol": name,
+            "symbol": series.symbol,
             "session_volume": volume,
             "session_high": high,
             "session_low": low,
             "vwap": vwap,
             "last_update": None if last is None else from_ns(last, self.timezone),
-            "bar_quality": self.get_quality(name),
+            "bar_quality": quality,
             "bar_count": count,
         }
 
@@ -70,44 +92,32 @@ class SessionQuality(SessionExplaining):
         bars due in this one.
         """
         require_scope(scope)
-        found = self._resolve(symbol, interval)
-        if found is None:
-            return None
-        name, wanted = found
-        assigned = None if scope == "history" else self._set_quality_of(name, wanted)
-        if scope == "session" and assigned is not None:
-            return assigned
-        present, due = 0.0, 0
-        if scope != "history" and (self._measures["session"] or assigned is not None):
-            here, expected, _ = self._session_presence(name)
-            present += here if assigned is None else assigned / 100.0 * expected
-            due += expected
-        if scope != "session":
-            here, expected = self._history_presence(name)
-            present += here
-            due += expected
-        return 100.0 * present / due if due else assigned
+        series = self._series(symbol, interval)
+        return None if series is None else self._quality_of(series, scope)
 
     get_quality_metric = get_quality
 
     def get_quality_report(self, symbol: str) -> QualityReport:
         """Return the quality of a symbol's session with its counters; zeros for a symbol that is not kept."""
-        found = self._resolve(symbol, None)
-        if found is None:
-            return QualityReport(normalise_symbol(symbol), "1m")
-        return self._report_of(*found)
+        series = self._series(symbol, None)
+        found = None if series is None else self._report_of(series)
+        return found or QualityReport(normalise_symbol(symbol), "1m")
 
     def get_quality_reports(self) -> QualityReports:
         """Return the reports of all symbols, in configured order."""
-        series = [(name, self._intervals(name)) for name in self._symbols]
-        return QualityReports(
-            [self._report_of(name, kept[0]) for name, kept in series if kept]
-        )
+        found = [self._report_of(series) for series in self._series_of(None, None)]
+        return QualityReports([report for report in found if report is not None])
 
-    def _report_of(self, name: str, interval: str) -> QualityReport:
-        present, due, excused = self._session_presence(name)
+    def _report_of(self, series: Series) -> QualityReport | None:
+        name, interval, base = series
+        try:
+            present, due, excused = self._presence_of(name, base)
+            counts = self._session_counts(name)
+        except UnknownSymbolError:
+            # Another thread removed it.
+            return None
         measured = 100.0 * present / due if due and self._measures["session"] else None
-        assigned = self._set_quality_of(name, interval)
+        assigned = self._set_quality_of(series)
         source = "measured" if self._measures["session"] else "assigned"
         return QualityReport(
             name,
@@ -116,47 +126,95 @@ class SessionQuality(SessionExplaining):
             due,
             present,
             due - present,
-            *self._session_counts(name),
+            *counts,
             source if assigned is None else "set",
             excused,
         )
 
-    def _set_quality_of(self, name: str, interval: str) -> float | None:
-        said = self._evidence.quality(name, interval)
+    def _quality_of(self, series: Series, scope: str) -> float | None:
+        name, _, base = series
+        assigned = None if scope == "history" else self._set_quality_of(series)
+        if scope == "session" and assigned is not None:
+            return assigned
+        present, due = 0.0, 0
+        try:
+            if scope != "history" and (
+                self._measures["session"] or assigned is not None
+            ):
+                here, expected, _ = self._presence_of(name, base)
+                present += here if assigned is None else assigned / 100.0 * expected
+                due += expected
+            if scope != "session":
+                here, expected = self._history_presence(name, base)
+                present += here
+                due += expected
+        except UnknownSymbolError:
+            # Another thread removed it.
+            return None
+        return 100.0 * present / due if due else assigned
+
+    def _set_quality_of(self, series: Series) -> float | None:
+        said = self._evidence.quality(series.symbol, series.interval)
         if said is None:
-            said = self._evidence.quality(name, self._intervals(name)[0])
+            said = self._evidence.quality(series.symbol, series.base)
         return said
 
-    def _session_presence(self, name: str) -> tuple[int, int, int]:
-        """Present, due and excused bars of the session's base series."""
-        base = self._intervals(name)[0]
+    def _session_presence(self, name: str) -> _Presence:
+        """Present, due and excused bars of the session's base series; zeros for a symbol that is not kept."""
+        kept = self._intervals(name)
+        return self._presence_of(name, kept[0]) if kept else (0, 0, 0)
+
+    def _presence_of(self, name: str, base: str) -> _Presence:
         if not self._excuses or is_longer_than_a_day(base):
             present, due = self._presence(name) or (0, 0)
             return present, due, 0
-        found = self._holes(name, base, "session", self._clock)
+        clock = self._clock
+        # What the answer depends on, read before it: what comes meanwhile makes the next one anew.
+        ticks, since = self._ticks(name, 0 if clock is None else clock)
+        depends = (
+            self.epoch,
+            self._session,
+            clock,
+            self._evidence.number,
+            since,
+        )
+        before = self._presences.get(name)
+        if before and before[0] == depends and np.array_equal(before[1], ticks):
+            return before[2]
+        found = self._excused_presence(Series(name, base, base), "session", clock)
+        self._presences[name] = depends, ticks, found
+        return found
+
+    def _excused_presence(
+        self, series: Series, scope: str, clock: int | None
+    ) -> _Presence:
+        """Present, due and excused bars where bars without a trade are not due."""
+        sessions = self._sessions_of(series, scope)
+        found = [self._holes_in(series, session, clock) for session in sessions]
         excused = sum(int(holes.excused.sum()) for holes in found)
         return sum(h.present for h in found), sum(h.due for h in found), excused
 
     def _due_runs(self, name: str) -> list[tuple[int, int, int]]:
         """Start, end and number of the runs of the session's base bars that were due and did not come."""
-        base = self._intervals(name)[0]
-        if not self._excuses or is_longer_than_a_day(base):
+        series = self._series(name, None)
+        if series is None:
+            return []
+        if not self._excuses or is_longer_than_a_day(series.base):
             return self._missing(name)
+        clock = self._clock
         return [
             (run.start, run.end, len(run))
-            for holes in self._holes(name, base, "session", self._clock)
-            for run in holes.runs()
+            for session in self._sessions_of(series, "session")
+            for run in self._holes_in(series, session, clock).runs()
             if not run.is_excused
         ]
 
-    def _history_presence(self, name: str) -> tuple[int, int]:
+    def _history_presence(self, name: str, base: str) -> tuple[int, int]:
         """Present and due bars of the history's base series."""
-        base = self._intervals(name)[0]
         if not self._excuses or is_longer_than_a_day(base):
             present, due, _ = self._history(name)
         else:
-            found = self._holes(name, base, "history", self._clock)
-            present = sum(holes.present for holes in found)
-            due = sum(holes.due for holes in found)
+            series = Series(name, base, base)
+            present, due, _ = self._excused_presence(series, "history", self._clock)
         # History that is not measured counts as whole.
         return (present if self._measures["history"] else due), due
