@@ -47,7 +47,7 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --project pyproject.toml
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml tapeloom._core
 
 bench: setup ## measure, with the peers in the same run
