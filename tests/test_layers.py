@@ -21,6 +21,7 @@ CHAIN = [
     "json_file",
     "calendars",
     "indicators",
+    "actions",
     "config",
     "state_hash",
     "symbol_session_data",

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from tapeloom._core import Interval
-from tapeloom.calendars.days import from_day, require_date, to_day
+from tapeloom.actions import Actions
+from tapeloom.calendars.days import from_day, require_date
 from tapeloom.calendars.time_manager import TimeManager, time_manager_for
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.config.window import window_sessions
 from tapeloom.default_session import install_session_data
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
     ConfigError,
     MissingDataError,
-    OutOfCalendarError,
     StateError,
 )
 from tapeloom.report.progress import ProgressLine
@@ -52,6 +53,7 @@ def run(
     data: str | Path = "data",
     progress: Progress = None,
     time_manager: TimeManager | None = None,
+    actions: object | None = None,
 ) -> RunResult:
     """Run a backtest over stored bars.
 
@@ -69,6 +71,9 @@ def run(
     time_manager
         Calendar and clock to use, for corrections of the calendar and for alerts; one of the configuration's exchange
         group. Its clock is reset and then follows the run.
+    actions
+        Splits, by which history is restated in the shares of each session: ``tapeloom.actions.Actions``, a table or its
+        path. If not given, ``actions.csv`` or ``actions.parquet`` in the folder ``data``, where there is one.
 
     Returns
     -------
@@ -105,6 +110,7 @@ def run(
         time_manager=manager,
         progress=progress,
         started=started,
+        actions=Actions.beside(data) if actions is None else Actions.of(actions),
     )
     return backtest.run()
 
@@ -271,6 +277,7 @@ class _Backtest:
         time_manager: TimeManager,
         progress: Progress,
         started: float,
+        actions: Actions | None = None,
     ) -> None:
         self._config = config
         self._source = source
@@ -281,7 +288,9 @@ class _Backtest:
             raise ConfigError(text)
         self.time_manager = time_manager
         table = time_manager.session_table
-        sessions = _sessions(self.time_manager, window.start_date, window.end_date)
+        sessions = window_sessions(
+            self.time_manager, window.start_date, window.end_date
+        )
         self.plan = StreamPlan.build(
             config,
             source,
@@ -318,22 +327,36 @@ class _Backtest:
             engine=self._engine,
             sessions=sessions,
             prefetch_sessions=window.prefetch_days,
+            indicators=config.session_data_config.historical.indicators,
+            actions=actions,
+            universe=config.universe,
             progress=progress if callable(progress) else None,
         )
 
     def _register(self) -> None:
+        # Every series has a number of its own, so that none grows beyond what is asked for.
         days: dict[str, int] = {}
         for symbol in self.plan.symbols:
-            extra = [
-                need.interval for need in symbol.history if need.interval != symbol.base
-            ]
+            kept = symbol.kept_days
+            coarse = [interval for interval in kept if interval != symbol.base]
             self.session_data.register_symbol(
                 symbol.symbol,
                 base_interval=symbol.base,
-                derived=[*symbol.derived, *extra],
+                derived=[*symbol.derived, *coarse],
             )
-            for need in symbol.history:
-                days[need.interval] = max(days.get(need.interval, 0), need.days)
+            for interval in (symbol.base, *symbol.derived, *coarse):
+                # What is derived reaches as far back as its base.
+                asked = kept.get(interval, kept.get(symbol.base, 0))
+                days[interval] = max(days.get(interval, 0), asked)
+        config = self._config
+        for name, spans in config.universe.spans.items():
+            self.session_data.set_membership(name, spans)
+        self.session_data.make_quotes_from_bars(
+            plan.symbol
+            for plan in self.plan.symbols
+            for stream in plan.streams
+            if (stream.stream, stream.action) == ("quotes", "GENERATED")
+        )
         self.session_data.keep_history(max(days.values(), default=0), by_interval=days)
 
     def run(self) -> RunResult:
@@ -378,24 +401,6 @@ def _config(given: SessionConfig | Mapping[str, object] | str | Path) -> Session
     if isinstance(given, Mapping):
         return SessionConfig.from_dict(given)
     return SessionConfig.load(given)
-
-
-def _sessions(time_manager: TimeManager, start: date, end: date) -> range:
-    """Positions of the sessions from the first trading day at or after start to the last one at or before end."""
-    table = time_manager.session_table
-    try:
-        first = table.index_of(to_day(time_manager.get_first_trading_date(start)))
-        last = table.index_of(to_day(time_manager.get_last_trading_date(end)))
-    except OutOfCalendarError as error:
-        text = f"backtest_config: {error}"
-        raise ConfigError(text) from error
-    if first is None or last is None or first > last:
-        text = (
-            f"backtest_config: {start} to {end} holds no session of {table.calendar}; "
-            f"the next one is {time_manager.get_first_trading_date(start)}"
-        )
-        raise ConfigError(text, start=start, end=end)
-    return range(first, last + 1)
 
 
 def _source(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
-from tapeloom.config import SessionConfig
+from tapeloom.config import SessionConfig, packaged_schema
+from tapeloom.config.schema_file import generated_schema
 from tapeloom.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+KINDS = ("trailing_average", "trailing_max", "trailing_min")
 SMALL: dict[str, Any] = {
     "session_name": "small",
     "mode": "backtest",
@@ -46,7 +49,16 @@ WHOLE: dict[str, Any] = {
                 {"trailing_days": 3, "intervals": ["1m"], "apply_to": "all"},
                 {"trailing_days": 10, "intervals": ["1d"], "apply_to": ["AAPL"]},
             ],
-            "indicators": {},
+            "indicators": {
+                "avg_volume": {
+                    "type": "trailing_average",
+                    "period": "10d",
+                    "granularity": "daily",
+                    "field": "volume",
+                    "skip_early_close": True,
+                },
+                "high_52w": {"type": "trailing_max", "period": "52w"},
+            },
         },
         "indicators": {},
         "gap_filler": {
@@ -155,10 +167,118 @@ def test_a_config_does_not_change() -> None:
         config.session_data_config.bars.on_invalid = "skip"
 
 
-def test_the_schema_names_every_key() -> None:
+def test_what_is_inside_a_config_does_not_change_either() -> None:
+    config = SessionConfig.from_dict(WHOLE)
+    indicators = config.session_data_config.historical.indicators
+
+    with pytest.raises(TypeError, match="does not change"):
+        indicators["other"] = indicators["high_52w"]
+    with pytest.raises(TypeError, match="does not change"):
+        indicators.clear()
+    assert config.metadata is not None
+    with pytest.raises(TypeError, match="does not change"):
+        config.metadata.own["keys"] = []  # type: ignore[attr-defined]
+    assert config.metadata.own["keys"] == (1, None)  # type: ignore[attr-defined]
+
+
+def test_a_config_can_be_copied_pickled_and_hashed() -> None:
+    config = SessionConfig.from_dict(WHOLE)
+
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert copy.deepcopy(config) == config
+    assert hash(config) == hash(SessionConfig.from_dict(WHOLE))
+
+
+def test_the_field_of_an_indicator_follows_from_its_type() -> None:
+    specs = {kind: {"type": kind, "period": "10d"} for kind in KINDS}
+    given = copy.deepcopy(SMALL)
+    given["session_data_config"]["historical"] = {"indicators": specs}
+
+    found = SessionConfig.from_dict(given).session_data_config.historical.indicators
+
+    assert [found[kind].field for kind in KINDS] == ["volume", "high", "low"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\n", " a"])
+def test_a_name_of_an_indicator_must_be_readable(name: str) -> None:
+    spec = {"type": "trailing_max", "period": "10d"}
+    given = changed("session_data_config.historical.indicators", {name: spec})
+
+    ((path, message),) = errors_of(given).items()
+
+    assert path.startswith("session_data_config.historical.indicators")
+    assert "blanks at its ends" in message or "is no name" in message
+
+
+def test_an_indicator_without_a_period_is_told_so() -> None:
+    given = changed(
+        "session_data_config.historical.indicators.a", {}, copy.deepcopy(WHOLE)
+    )
+
+    assert errors_of(given) == {
+        "session_data_config.historical.indicators.a.type": "missing; it is required",
+        "session_data_config.historical.indicators.a.period": "missing; it is required",
+    }
+
+
+def test_what_a_live_session_uses_is_kept() -> None:
+    given = copy.deepcopy(WHOLE)
+    given["session_data_config"]["streaming"]["catchup_check_interval"] = 20
+    given["session_data_config"]["gap_filler"]["max_retries"] = 3
+
+    data = SessionConfig.from_dict(given).session_data_config
+
+    assert (data.streaming.catchup_check_interval, data.gap_filler.max_retries) == (
+        20,
+        3,
+    )
+
+
+def test_the_schema_of_the_package_is_that_of_the_models() -> None:
+    assert packaged_schema() == generated_schema()
+
+
+def test_the_schema_names_every_key_and_no_other() -> None:
     schema = json.dumps(SessionConfig.json_schema())
 
-    assert all(f'"{key}"' in schema for key in ("$schema", "streams", "trailing_days"))
+    assert all(f'"{path.split(".")[-1]}"' in schema for path in key_paths(WHOLE))
+    assert '"additionalProperties": false' in schema
+
+
+def nested(depth: int) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    place = given
+    for _ in range(depth):
+        place["a"] = {}
+        place = place["a"]
+    return given
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "nan is not a finite number"),
+        (float("inf"), "inf is not a finite number"),
+        (object(), "object is nothing that JSON can hold"),
+        ({1: 2}, "key 1 is no text"),
+        ("\ud800", "holds half a character"),
+        (nested(70), "nested more than 64 levels deep"),
+        (nested(100_000), "nested more than 64 levels deep"),
+        ([[0] * 1000] * 1001, "holds more than 1,000,000 values"),
+    ],
+    ids=["nan", "inf", "object", "key", "surrogate", "deep", "deeper", "many"],
+)
+def test_a_dict_holds_nothing_that_json_cannot(value: object, message: str) -> None:
+    given = changed("metadata", {"own": value}, SMALL | {"metadata": {}})
+
+    assert message in " ".join(errors_of(given).values())
+
+
+def test_a_file_that_nests_deeply_is_refused(tmp_path: Path) -> None:
+    text = json.dumps(SMALL)[:-1] + ', "metadata": ' + json.dumps(nested(100)) + "}"
+
+    with pytest.raises(ConfigError, match="nested more than 64 levels deep"):
+        load_text(tmp_path, text)
 
 
 def test_all_errors_come_at_once_with_path_and_suggestion(tmp_path: Path) -> None:
@@ -186,7 +306,9 @@ def key_paths(given: object, path: str = "") -> list[str]:
     if not isinstance(given, dict) or path == "metadata.":
         return []
     below = [p for k, v in given.items() for p in key_paths(v, f"{path}{k}.")]
-    return [path + key for key in given] + below
+    # Names of indicators are the user's own.
+    known = () if path.endswith("historical.indicators.") else given
+    return [path + key for key in known] + below
 
 
 @pytest.mark.parametrize("path", key_paths(WHOLE))
@@ -210,14 +332,9 @@ def test_each_misspelt_key_is_found_and_suggested(path: str) -> None:
         ("mode", "live", "'live' is not supported by this version; use 'backtest'"),
         ("mode", "backtst", "'backtst' must be 'backtest'; did you mean 'backtest'?"),
         ("backtest_config.speed_multiplier", 60, "60 is not supported by this version; use 0"),
-        ("session_data_config.streaming.catchup_check_interval", 11, "11 is not supported by this version; use 10"),
-        ("session_data_config.gap_filler.max_retries", 3, "3 is not supported by this version; use 5"),
         ("session_data_config.bars.extended_hours", "full", "'full' is not supported by this version; use 'off'"),
-        ("session_data_config.bars.no_trade", "expected", "'expected' is not supported by this version; use 'gap'"),
         ("session_data_config.bars.on_gap", "fill", "'fill' is not supported by this version; use 'mark'"),
         ("session_data_config.indicators", {"a": {}}, "indicators are not supported by this version; leave out 'a'"),
-        ("session_data_config.historical.indicators", {"b": 1}, "indicators are not supported by this version; leave out 'b'"),
-        ("session_data_config.symbols", {"file": "x"}, "a file or table of symbols is not supported by this version; give a list, or 'all'"),
         ("api_config.data_api", "alpaca", "'alpaca' is not supported by this version; use 'local'"),
     ],
 )  # fmt: skip
@@ -261,6 +378,19 @@ def test_what_this_version_does_not_act_on_is_refused_plainly(
         ("trading_config.max_per_symbol", 0, "must be above 0"),
         ("trading_config.max_open_positions", 0, "must be above 0"),
         ("api_config.data_api", "lcal", "did you mean 'local'?"),
+        ("session_data_config.streaming.catchup_threshold_seconds", 0, "must be at least 1"),
+        ("session_data_config.streaming.catchup_check_interval", 101, "must be at most 100"),
+        ("session_data_config.gap_filler.max_retries", 21, "must be at most 20"),
+        ("session_data_config.gap_filler.retry_interval_seconds", 0, "must be at least 1"),
+        ("session_data_config.bars.no_trade", "expectd", "did you mean 'expected'?"),
+        ("session_data_config.historical.indicators", [], "a list where an object"),
+        ("session_data_config.historical.indicators.high_52w.type", "trailing_mx", "did you mean 'trailing_max'?"),
+        ("session_data_config.historical.indicators.high_52w.period", "52x", "the nearest is '52d'"),
+        ("session_data_config.historical.indicators.high_52w.period", 52, "52 where a period such as '10d'"),
+        ("session_data_config.historical.indicators.high_52w.field", "hgh", "did you mean 'high'?"),
+        ("session_data_config.historical.indicators.high_52w.granularity", "minute", "'minute' is for 'trailing_average'"),
+        ("session_data_config.historical.indicators.high_52w.skip_early_close", True, "true is for 'trailing_average'"),
+        ("session_data_config.historical.indicators.avg_volume.granularity", "minutes", "did you mean 'minute'?"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_named_at_its_path(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pytest
 
+from tapeloom.calendars import TimeManager
+from tapeloom.calendars.days import to_day
 from tapeloom.config import HistoryNeed, SessionConfig, StreamPlan
-from tapeloom.errors import PlanError
+from tapeloom.errors import ConfigError, PlanError
 
 
 @dataclass
@@ -84,20 +87,30 @@ def test_an_interval_that_does_not_divide_is_an_error_that_says_what_would() -> 
     )
 
 
-def test_quotes_and_ticks_are_ignored_with_one_warning_each() -> None:
+def test_ticks_are_ignored_with_one_warning() -> None:
     source = Stored({"AAPL": ["1m"], "RIVN": ["1m"]})
-    plan = StreamPlan.build(
-        config(["1m", "quotes", "ticks"], symbols=["AAPL", "RIVN"]), source
-    )
+    plan = StreamPlan.build(config(["1m", "ticks"], symbols=["AAPL", "RIVN"]), source)
 
-    assert [(w.kind, w.symbols) for w in plan.warnings] == [
-        ("stream_ignored", ("AAPL", "RIVN"))
-    ] * 2
-    assert [w.text for w in plan.warnings] == [
-        "quotes are not delivered by this version",
-        "ticks are not delivered",
-    ]
+    (warning,) = plan.warnings
+    assert (warning.kind, warning.symbols) == ("stream_ignored", ("AAPL", "RIVN"))
+    assert warning.text == "ticks are not delivered"
     assert plan.symbols[1].streams[-1].action == "IGNORED"
+
+
+def test_quotes_are_streamed_where_they_are_stored_and_made_from_bars_elsewhere() -> (
+    None
+):
+    class WithQuotes(Stored):
+        def has_quotes(self, symbol: str) -> bool:
+            return symbol == "AAPL"
+
+    source = WithQuotes({"AAPL": ["1m"], "RIVN": ["1m"]})
+    plan = StreamPlan.build(config(["quotes", "1m"], symbols=["AAPL", "RIVN"]), source)
+
+    found = {p.symbol: p.streams[-1] for p in plan.symbols}
+    assert plan.warnings == ()
+    assert (found["AAPL"].action, found["RIVN"].action) == ("STREAMED", "GENERATED")
+    assert found["RIVN"].reason == "from the newest bar: bid = ask = close"
 
 
 def test_a_symbol_without_data_is_dropped_with_a_warning_that_names_the_need() -> None:
@@ -199,8 +212,8 @@ def test_history_is_the_union_of_what_is_asked_for() -> None:
     plan = StreamPlan.build(asked, Stored({"AAPL": ["1m"], "RIVN": ["1m"]}))
 
     assert [p.history for p in plan.symbols] == [
-        (HistoryNeed("1m", 3), HistoryNeed("1d", 3)),
-        (HistoryNeed("1m", 3), HistoryNeed("5m", 2), HistoryNeed("1d", 10)),
+        (HistoryNeed("1m", "3d"), HistoryNeed("1d", "3d")),
+        (HistoryNeed("1m", "3d"), HistoryNeed("5m", "2d"), HistoryNeed("1d", "10d")),
     ]
 
 
@@ -211,10 +224,105 @@ def test_history_that_cannot_be_made_is_left_out_with_a_warning() -> None:
         config(["1m"], historical={"data": data}), Stored({"AAPL": ["1m"]})
     )
 
-    assert plan.symbols[0].history == (HistoryNeed("1m", 3),)
+    assert plan.symbols[0].history == (HistoryNeed("1m", "3d"),)
     assert [(w.kind, w.symbols) for w in plan.warnings] == [
         ("history_dropped", ("AAPL",))
     ]
+
+
+INDICATORS = {
+    "avg_volume": {"type": "trailing_average", "period": "10d", "skip_early_close": True},
+    "avg_short": {"type": "trailing_average", "period": "2d"},
+    "avg_intraday": {"type": "trailing_average", "period": "10d", "granularity": "minute"},
+    "high_52w": {"type": "trailing_max", "period": "52w"},
+    "low_52w": {"type": "trailing_min", "period": "52w"},
+    "low_1y": {"type": "trailing_min", "period": "1y"},
+}  # fmt: skip
+
+
+def test_history_is_listed_with_what_indicators_add_and_why() -> None:
+    data = [
+        {"trailing_days": 3, "intervals": ["1m"]},
+        {"trailing_days": 3, "intervals": ["1d"], "apply_to": ["RIVN"]},
+    ]
+    asked = config(
+        ["1m"],
+        symbols=["AAPL", "RIVN", "ACME"],
+        historical={"data": data, "indicators": INDICATORS},
+    )
+    source = Stored({"AAPL": ["1m", "1d"], "RIVN": ["1m", "1d"], "ACME": ["1m"]})
+
+    plans = StreamPlan.build(asked, source).symbols
+
+    assert [", ".join(map(str, p.history)) for p in plans] == [
+        "1m 3 days (configured), 1m 10 days (avg_intraday), 1d 10 full days (avg_volume), "
+        "1d 2 days (avg_short), 1d 52 weeks (high_52w, low_52w), 1d 1 year (low_1y)",
+        "1m 3 days (configured), 1m 10 days (avg_intraday), 1d 3 days (configured, avg_short), "
+        "1d 10 full days (avg_volume), 1d 52 weeks (high_52w, low_52w), 1d 1 year (low_1y)",
+        "1m 3 days (configured, avg_short), 1m 10 full days (avg_volume), 1m 10 days (avg_intraday), "
+        "1m 52 weeks (high_52w, low_52w), 1m 1 year (low_1y)",
+    ]
+    assert [p.kept_days for p in plans] == [{"1m": 3}, {"1m": 3, "1d": 3}, {"1m": 3}]
+    assert dict(plans[0].indicators)["high_52w"] == "1d"
+    assert dict(plans[2].indicators)["high_52w"] == "1m"
+
+
+def test_an_indicator_that_nothing_stored_serves_is_warned_of() -> None:
+    asked = config(["5m"], historical={"indicators": INDICATORS})
+
+    plan = StreamPlan.build(asked, Stored({"AAPL": ["5m"]}))
+
+    (warning,) = plan.warnings
+    assert (warning.kind, warning.symbols) == ("indicator_empty", ("AAPL",))
+    assert warning.text.startswith("indicator 'avg_intraday' is NaN: it needs 1m bars")
+
+
+def test_a_plan_prints_as_in_its_description() -> None:
+    data = [{"trailing_days": 3, "intervals": ["1m"]}]
+    weeks = {name: INDICATORS[name] for name in ("high_52w", "low_52w")}
+    asked = config(
+        ["1m", "5m", "ticks"], historical={"data": data, "indicators": weeks}
+    )
+
+    plan = StreamPlan.build(asked, Stored({"AAPL": ["1m", "1d"]}))
+
+    assert str(plan).splitlines()[:4] == [
+        "AAPL  1m     STREAMED   coarsest stored interval dividing 1m, 5m",
+        "      5m     GENERATED  5 x 1m",
+        "      ticks  IGNORED    ticks are not delivered",
+        "      history 1m 3 days (configured), 1d 52 weeks (high_52w, low_52w)",
+    ]
+
+
+def test_the_window_comes_from_the_dates_and_the_calendar() -> None:
+    table = TimeManager().session_table
+    index = table.index_of(to_day(date(2025, 7, 7)))
+    assert index is not None
+    last = (int(table.opens[index]), int(table.closes[index]))
+    after = (last[1] + 86_400 * 10**9, last[1] + 2 * 86_400 * 10**9)
+    source = Stored(
+        {"AAPL": ["1m"], "RIVN": ["1m"]},
+        {("AAPL", "1m"): last, ("RIVN", "1m"): after},
+    )
+
+    plan = StreamPlan.build(
+        config(["1m"], symbols=["AAPL", "RIVN"]), source, TimeManager()
+    )
+
+    assert [p.symbol for p in plan.symbols] == ["AAPL"]
+    assert plan.warnings[0].symbols == ("RIVN",)
+
+
+def test_a_window_without_a_session_is_an_error() -> None:
+    asked = config(["1m"]).model_dump()
+    asked["backtest_config"] = {"start_date": "2025-07-04", "end_date": "2025-07-06"}
+
+    with pytest.raises(
+        ConfigError, match="holds no session of XNYS; the next one is 2025-07-07"
+    ):
+        StreamPlan.build(
+            SessionConfig.from_dict(asked), Stored({"AAPL": ["1m"]}), TimeManager()
+        )
 
 
 def a_plan() -> StreamPlan:
@@ -246,8 +354,14 @@ def test_a_plan_becomes_json() -> None:
     found = json.loads(json.dumps(a_plan().to_dict()))
 
     assert found["symbols"][0]["history"] == [
-        {"interval": "1m", "days": 3},
-        {"interval": "1d", "days": 1},
+        {
+            "interval": interval,
+            "period": f"{days}d",
+            "reasons": ["configured"],
+            "full_days": False,
+            "days": days,
+        }
+        for interval, days in (("1m", 3), ("1d", 1))
     ]
     assert found["symbols"][0]["streams"][0] == {
         "stream": "1m",

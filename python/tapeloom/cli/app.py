@@ -8,7 +8,10 @@ import typer
 
 from tapeloom.cli.calendar import calendar
 from tapeloom.cli.demo import demo
+from tapeloom.cli.plan import plan
 from tapeloom.cli.run import run
+from tapeloom.cli.schema import schema
+from tapeloom.cli.validate import validate
 
 __all__ = ["app"]
 
@@ -47,4 +50,7 @@ def _options(
 
 app.command()(run)
 app.command()(demo)
+app.command()(plan)
+app.command()(validate)
+app.command()(schema)
 app.add_typer(calendar, name="calendar")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tapeloom.errors import ConfigError, did_you_mean
 from tapeloom.json_file import Fault, listed
@@ -17,8 +17,12 @@ __all__ = ["Fault", "config_error", "faults_of", "kind_of"]
 
 Path = tuple[str | int, ...]
 
+# Stands in a path for a name that the user chooses, such as that of an indicator.
+ANY = "*"
 # Keys that other versions of a configuration had.
 REMOVED = {"quality_update_frequency": "removed; quality follows every bar"}
+# What stands in pydantic's paths beside keys: our branches of a union, and its own mark of a key.
+NO_KEYS = ("<all>", "<list>", "<file>", "<table>", "[key]")
 EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -48,7 +52,12 @@ def config_error(name: str, faults: Iterable[Fault]) -> ConfigError:
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Return pydantic's errors as faults in our words."""
-    return [_fault(details, model) for details in error.errors(include_url=False)]
+    return [
+        _fault(details, model)
+        for details in error.errors(include_url=False)
+        # A default that was not made because of another error is none of its own.
+        if details["type"] != "default_factory_not_called"
+    ]
 
 
 def kind_of(value: object) -> str:
@@ -66,10 +75,7 @@ def kind_of(value: object) -> str:
 
 
 def _fault(details: ErrorDetails, model: type[BaseModel]) -> Fault:
-    # Names of union branches are not part of the path; ours are put in angle brackets.
-    path = tuple(
-        p for p in details["loc"] if not (isinstance(p, str) and p.startswith("<"))
-    )
+    path = tuple(p for p in details["loc"] if p not in NO_KEYS)
     return Fault(path, _message(details, path, model))
 
 
@@ -104,14 +110,27 @@ def _message(details: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
 def _unknown_key(key: str, parent: Path, model: type[BaseModel]) -> str:
     if key in REMOVED:
         return REMOVED[key]
-    here = dict(_models(model)).get(tuple(p for p in parent if isinstance(p, str)))
-    near = did_you_mean(key, _keys(here)) if here is not None else ""
+    keys = [p for p in parent if isinstance(p, str)]
+    here = {
+        name
+        for path, other in _models(model)
+        if _leads_to(path, keys)
+        for name in _keys(other)
+    }
+    near = did_you_mean(key, sorted(here))
     if near:
         return f"unknown key{near}"
     for path, other in _models(model):
         if path and key in _keys(other):
             return f"unknown key; it belongs in {'.'.join(path)}"
     return "unknown key"
+
+
+def _leads_to(path: tuple[str, ...], keys: list[str]) -> bool:
+    """Whether keys follow a path, in which a name that the user chose is ``ANY``."""
+    return len(path) == len(keys) and all(
+        p in (ANY, k) for p, k in zip(path, keys, strict=True)
+    )
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
@@ -124,13 +143,18 @@ def _models(
     """Yield every model below one, with the keys that lead to it."""
     yield path, model
     for name, field in model.model_fields.items():
-        for inner in _inner_models(field.annotation):
-            yield from _models(inner, (*path, name))
+        for below, inner in _inner_models(field.annotation):
+            yield from _models(inner, (*path, name, *below))
 
 
-def _inner_models(annotation: Any) -> list[type[BaseModel]]:
+def _inner_models(annotation: Any) -> list[tuple[tuple[str, ...], type[BaseModel]]]:
     from pydantic import BaseModel
 
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for part in get_args(annotation) for m in _inner_models(part)]
+        return [((), annotation)]
+    named = (ANY,) if get_origin(annotation) is dict else ()
+    return [
+        ((*named, *below), inner)
+        for part in get_args(annotation)
+        for below, inner in _inner_models(part)
+    ]

@@ -21,21 +21,31 @@ from pydantic_core import PydanticCustomError
 from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.config.faults import kind_of
+from tapeloom.config.frozen import frozen
 from tapeloom.errors import ArgumentError, did_you_mean
+from tapeloom.periods import Period
 
 __all__ = [
     "QUOTES",
     "TICKS",
+    "All",
     "AllOrSymbols",
     "BarInterval",
+    "HistoryPeriod",
+    "IndicatorName",
     "Listed",
     "NoIndicators",
+    "NotBlank",
     "Part",
     "PositiveLimit",
     "Stream",
+    "Symbol",
+    "SymbolList",
     "TradingDate",
     "fault",
+    "frozen_dict",
     "only",
+    "which_universe",
 ]
 
 QUOTES, TICKS = "quotes", "ticks"
@@ -128,6 +138,34 @@ def _to_symbol(value: object) -> str:
         raise fault(str(error)) from error
 
 
+def _to_period(value: object) -> str:
+    if not isinstance(value, str):
+        text = f"{kind_of(value)} where a period such as '10d' is required"
+        raise fault(text)
+    try:
+        return str(Period.parse(value))
+    except ArgumentError as error:
+        # The path in front of the message names the parameter already.
+        raise fault(str(error).removeprefix("period is ")) from error
+
+
+def _to_name(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value.strip():
+        text = f"{kind_of(value)} is no name; it must hold printable characters, such as 'avg_volume'"
+        raise fault(text)
+    if value != value.strip():
+        text = f"{value!r} has blanks at its ends; write {value.strip()!r}"
+        raise fault(text)
+    return value
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        message = "must not be blank"
+        raise fault(message)
+    return text
+
+
 def _to_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -141,11 +179,17 @@ def _to_all(value: object) -> object:
         return value
     if isinstance(value, str):
         text = f"{value!r} must be 'all' or a list of symbols{did_you_mean(value, ['all'])}"
-    elif isinstance(value, dict):
-        text = "a file or table of symbols is not supported by this version; give a list, or 'all'"
     else:
         text = f"{kind_of(value)} where a list of symbols, or 'all', is required"
     raise fault(text)
+
+
+def which_universe(value: object) -> str:
+    """Return the branch of ``symbols`` that a value belongs to."""
+    if isinstance(value, dict):
+        return "<table>" if "table" in value and "file" not in value else "<file>"
+    name = type(value).__name__
+    return {"SymbolFile": "<file>", "Membership": "<table>"}.get(name, _which(value))
 
 
 TradingDate = Annotated[date, BeforeValidator(_to_date)]
@@ -164,10 +208,21 @@ Symbol = Annotated[
 ]
 # JSON has lists; a frozen model keeps tuples.
 Listed = BeforeValidator(_to_tuple)
-AllOrSymbols = Annotated[
-    Annotated[Literal["all"], BeforeValidator(_to_all), Tag("<all>")]
-    | Annotated[tuple[Symbol, ...], Listed, Field(min_length=1), Tag("<list>")],
-    Discriminator(_which),
+All = Annotated[Literal["all"], BeforeValidator(_to_all), Tag("<all>")]
+SymbolList = Annotated[tuple[Symbol, ...], Listed, Field(min_length=1), Tag("<list>")]
+AllOrSymbols = Annotated[All | SymbolList, Discriminator(_which)]
+# A frozen model keeps dicts that refuse to change.
+frozen_dict = AfterValidator(frozen)
+HistoryPeriod = Annotated[
+    str,
+    BeforeValidator(_to_period),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[1-9][0-9]{0,8}[dwmy]$", "examples": ["10d"]}
+    ),
 ]
-NoIndicators = Annotated[dict[str, Any], AfterValidator(_none_yet)]
+IndicatorName = Annotated[
+    str, BeforeValidator(_to_name), WithJsonSchema({"type": "string", "minLength": 1})
+]
+NotBlank = Annotated[str, AfterValidator(_not_blank)]
+NoIndicators = Annotated[dict[str, Any], AfterValidator(_none_yet), frozen_dict]
 PositiveLimit = Annotated[float, Field(gt=0)]

@@ -10,27 +10,34 @@ from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.config.faults import Fault
 from tapeloom.config.fields import QUOTES, TICKS
+from tapeloom.config.universe import Universe
 from tapeloom.errors import ArgumentError, did_you_mean
 
 __all__ = ["broken_rules"]
 
 DATA = "session_data_config"
+EXTREMES = ("trailing_max", "trailing_min")
 
 
-def broken_rules(given: Mapping[str, Any]) -> list[Fault]:
+def broken_rules(
+    given: Mapping[str, Any], universe: Universe | None = None
+) -> list[Fault]:
     """Return what breaks a rule between keys; values that break a rule of their own are passed over.
 
     Parameters
     ----------
     given
         The configuration as read from JSON, valid or not.
+    universe
+        The symbols it means, where they could be read.
     """
     return [
         *_window(given),
         *_limits(given),
         *_symbols(given),
         *_streams(given),
-        *_history(given),
+        *_history(given, universe),
+        *_indicators(given),
     ]
 
 
@@ -115,7 +122,7 @@ def _streams(given: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _repeats(streams, read, (DATA, "streams"))
     if streams and all(s in (QUOTES, TICKS) for s in streams):
         said = " and ".join(dict.fromkeys(streams))
-        text = f"{said} are not delivered by this version, and nothing else is asked for; add a bar interval such as '1m'"
+        text = f"{said} alone leave no bars to stream; add a bar interval such as '1m'"
         yield Fault((DATA, "streams"), text)
     base = _interval(_at(given, DATA, "bars", "base_interval"))
     read_streams = [i for i in map(_interval, streams) if i is not None]
@@ -126,8 +133,8 @@ def _streams(given: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault((DATA, "bars", "base_interval"), text)
 
 
-def _history(given: Mapping[str, Any]) -> Iterator[Fault]:
-    known = [_symbol(s) for s in _items(_at(given, DATA, "symbols"))]
+def _history(given: Mapping[str, Any], universe: Universe | None) -> Iterator[Fault]:
+    known = () if universe is None or universe.symbols == "all" else universe.symbols
     for i, entry in enumerate(_items(_at(given, DATA, "historical", "data"))):
         path = (DATA, "historical", "data", i)
         yield from _repeats(
@@ -138,7 +145,23 @@ def _history(given: Mapping[str, Any]) -> Iterator[Fault]:
         for j, value in enumerate(wanted):
             symbol = _symbol(value)
             if known and symbol is not None and symbol not in known:
-                near = did_you_mean(symbol, [k for k in known if k])
+                near = did_you_mean(symbol, known)
                 yield Fault(
                     (*path, "apply_to", j), f"{value!r} is not among symbols{near}"
                 )
+
+
+def _indicators(given: Mapping[str, Any]) -> Iterator[Fault]:
+    """Keys that only averages have, given to another kind."""
+    asked = _at(given, DATA, "historical", "indicators")
+    for name, spec in asked.items() if isinstance(asked, Mapping) else ():
+        kind = _at(spec, "type")
+        if kind not in EXTREMES:
+            continue
+        for key, default in (("granularity", "daily"), ("skip_early_close", False)):
+            value = spec.get(key, default)
+            if value != default:
+                text = f"{value!r} is for 'trailing_average'; leave it out for {kind!r}"
+                if isinstance(value, bool):
+                    text = f"true is for 'trailing_average'; leave it out for {kind!r}"
+                yield Fault((DATA, "historical", "indicators", name, key), text)

@@ -14,40 +14,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
 
 from tapeloom.config.faults import Fault, config_error, faults_of, kind_of
 from tapeloom.config.fields import (
-    AllOrSymbols,
-    BarInterval,
-    Listed,
-    NoIndicators,
+    NotBlank,
     Part,
     PositiveLimit,
-    Stream,
     TradingDate,
     fault,
     only,
 )
-from tapeloom.config.rules import broken_rules
+from tapeloom.config.frozen import frozen
+from tapeloom.config.json_values import broken_values
+from tapeloom.config.rules import DATA, broken_rules
+from tapeloom.config.session_data_config import SessionDataConfig
+from tapeloom.config.universe import Universe, read_universe
 from tapeloom.errors import StorageError, UnknownExchangeError, did_you_mean
 from tapeloom.json_file import read_object
 
-__all__ = [
-    "ApiConfig",
-    "BacktestConfig",
-    "BarRules",
-    "GapFiller",
-    "Historical",
-    "HistoricalData",
-    "Metadata",
-    "SessionConfig",
-    "SessionDataConfig",
-    "Streaming",
-    "TradingConfig",
-]
+__all__ = ["ApiConfig", "BacktestConfig", "Metadata", "SessionConfig", "TradingConfig"]
 
 DATA_SOURCES = ("local", "replay", "alpaca")
 
@@ -81,13 +70,6 @@ def _only_local(name: str) -> str:
     raise fault(text)
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        message = "must not be blank"
-        raise fault(message)
-    return text
-
-
 class BacktestConfig(Part):
     """The window of a backtest. Both dates are included; a day without trading is moved inwards."""
 
@@ -95,66 +77,6 @@ class BacktestConfig(Part):
     end_date: TradingDate
     speed_multiplier: Annotated[float, Field(ge=0), only(0.0)] = 0.0
     prefetch_days: Annotated[int, Field(ge=1)] | None = None
-
-
-class Streaming(Part):
-    """How a live session catches up; this version replays only, so the defaults are the only values."""
-
-    catchup_threshold_seconds: Annotated[float, Field(ge=1), only(60.0)] = 60.0
-    catchup_check_interval: Annotated[int, Field(ge=1, le=100), only(10)] = 10
-
-
-class HistoricalData(Part):
-    """Bars of trading dates before each session: how many dates, which intervals, for which symbols."""
-
-    trailing_days: Annotated[int, Field(ge=1)]
-    intervals: Annotated[tuple[BarInterval, ...], Listed, Field(min_length=1)]
-    apply_to: AllOrSymbols = "all"
-
-
-class Historical(Part):
-    """What is loaded before each session."""
-
-    enable_quality: bool = True
-    data: Annotated[tuple[HistoricalData, ...], Listed] = ()
-    indicators: NoIndicators = Field(default_factory=dict)
-
-
-class GapFiller(Part):
-    """Quality during the session, and the filling of gaps, which needs a history source."""
-
-    enable_session_quality: bool = True
-    max_retries: Annotated[int, Field(ge=1, le=20), only(5)] = 5
-    retry_interval_seconds: Annotated[float, Field(ge=1), only(60.0)] = 60.0
-
-
-class BarRules(Part):
-    """How bars are taken in and derived."""
-
-    base_interval: BarInterval | None = None
-    on_duplicate: Literal["replace", "ignore", "error"] = "replace"
-    on_invalid: Literal["error", "skip"] = "error"
-    allow_negative_prices: bool = False
-    completeness: Literal["any", "complete"] = "any"
-    anchor: Literal["session", "segment", "clock"] = "session"
-    extended_hours: Annotated[Literal["off", "show", "full"], only("off")] = "off"
-    no_trade: Literal["gap", "expected"] = "gap"
-    on_gap: Annotated[Literal["mark", "raise", "fill"], only("mark")] = "mark"
-
-
-class SessionDataConfig(Part):
-    """Which symbols and streams a session holds, with what history and under which rules.
-
-    ``symbols`` are normalised; ``streams`` hold canonical intervals, ``"quotes"`` and ``"ticks"``.
-    """
-
-    symbols: AllOrSymbols
-    streams: Annotated[tuple[Stream, ...], Listed, Field(min_length=1)]
-    streaming: Streaming = Streaming()
-    historical: Historical = Historical()
-    indicators: NoIndicators = Field(default_factory=dict)
-    gap_filler: GapFiller = GapFiller()
-    bars: BarRules = BarRules()
 
 
 class TradingConfig(Part):
@@ -184,12 +106,22 @@ class Metadata(Part):
     strategy: str | None = None
     version: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _freeze(cls, given: object) -> object:
+        # The keys of the user hold values of any form.
+        return (
+            {key: frozen(value) for key, value in given.items()}
+            if isinstance(given, dict)
+            else given
+        )
+
 
 class SessionConfig(Part):
     """The whole configuration, frozen. ``load`` and ``from_dict`` report every fault at once."""
 
     schema_uri: str | None = Field(default=None, alias="$schema")
-    session_name: Annotated[str, AfterValidator(_not_blank)]
+    session_name: NotBlank
     exchange_group: Annotated[str, AfterValidator(_known_group)] = "US_EQUITY"
     asset_class: Literal["EQUITY", "OPTIONS", "FUTURES", "CRYPTO", "FX", "INDEX"] = (
         "EQUITY"
@@ -201,12 +133,39 @@ class SessionConfig(Part):
     api_config: ApiConfig | None = None
     metadata: Metadata | None = None
 
+    _universe: Universe | None = PrivateAttr(default=None)
+
     @model_validator(mode="after")
     def _rules_between_keys(self) -> SessionConfig:
-        broken = broken_rules(self.model_dump())
+        given = self.model_dump()
+        _, broken = _with_universe(given, None)
         if broken:
             raise fault("; ".join(f"{f.where}: {f.message}" for f in broken))
         return self
+
+    def __eq__(self, other: object) -> bool:
+        # What was read from the file of symbols is no part of the configuration.
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    @property
+    def universe(self) -> Universe:
+        """The symbols that are meant, as they were when the configuration was loaded.
+
+        Raises
+        ------
+        ConfigError
+            If the configuration was not made by ``load`` or ``from_dict`` and its file of symbols cannot be read.
+        """
+        if self._universe is None:
+            given = self.model_dump(include={DATA})
+            universe, faults = _with_universe(given, Path())
+            if faults or universe is None:
+                raise config_error("config", faults)
+            self._universe = universe
+        return self._universe
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SessionConfig:
@@ -215,7 +174,7 @@ class SessionConfig(Part):
         Parameters
         ----------
         path
-            A JSON file in UTF-8, at most 1 MiB.
+            A JSON file in UTF-8, at most 1 MiB. A relative path of a file of symbols begins in its folder.
 
         Raises
         ------
@@ -225,7 +184,7 @@ class SessionConfig(Part):
         """
         file = Path(path)
         given, faults = read_object(file, config_error)
-        return cls._checked(given, file.name, faults)
+        return cls._checked(given, file.name, faults, file.parent)
 
     @classmethod
     def from_dict(
@@ -236,7 +195,7 @@ class SessionConfig(Part):
         Parameters
         ----------
         given
-            Keys and values as in the file.
+            Keys and values as in the file. A relative path of a file of symbols begins in the working directory.
         name
             What to call it in an error.
 
@@ -248,13 +207,17 @@ class SessionConfig(Part):
         if not isinstance(given, Mapping):
             text = f"{kind_of(given)} where an object is required"
             raise config_error(name, [Fault((), text)])
-        return cls._checked(dict(given), name, [])
+        return cls._checked(dict(given), name, [], Path())
 
     @classmethod
     def _checked(
-        cls, given: dict[str, Any], name: str, faults: list[Fault]
+        cls, given: dict[str, Any], name: str, faults: list[Fault], folder: Path
     ) -> SessionConfig:
         config = None
+        broken, is_small = broken_values(given)
+        faults = faults + broken
+        if not is_small:
+            raise config_error(name, faults)
         try:
             config = cls.model_validate(given)
         except ValidationError as error:
@@ -262,9 +225,11 @@ class SessionConfig(Part):
             # The rules between keys are reported below, each with its path, whatever else is wrong.
             found = [f for f in faults_of(error, cls) if f.path]
             faults = faults + [f for f in found if f.path not in known]
-        faults = faults + broken_rules(given)
+        universe, broken = _with_universe(given, folder)
+        faults = faults + broken
         if config is None or faults:
             raise config_error(name, faults)
+        config._universe = universe
         return config
 
     def model_dump(self, **options: Any) -> dict[str, Any]:
@@ -298,4 +263,17 @@ class SessionConfig(Part):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """Return the JSON Schema of the configuration, for editors and other programs."""
-        return cls.model_json_schema(by_alias=True)
+        schema = cls.model_json_schema(by_alias=True)
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _with_universe(
+    given: Mapping[str, Any], folder: Path | None
+) -> tuple[Universe | None, list[Fault]]:
+    """Return the symbols that are meant and what breaks a rule between keys; without a folder no file is read."""
+    data = given.get(DATA)
+    symbols = data.get("symbols") if isinstance(data, Mapping) else None
+    if folder is None and isinstance(symbols, Mapping) and "file" in symbols:
+        return None, broken_rules(given)
+    universe, faults = read_universe(symbols, folder or Path(), (DATA, "symbols"))
+    return universe, [*faults, *broken_rules(given, universe)]

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
-from tapeloom.errors import PlanError, did_you_mean
+from tapeloom.config.history_need import (
+    HistoryNeed,
+    IndicatorRead,
+    history_needs,
+    reads_of,
+)
+from tapeloom.config.window import window_sessions
+from tapeloom.errors import ConfigError, PlanError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_config import SessionConfig
 
 __all__ = [
@@ -25,10 +33,10 @@ __all__ = [
 
 Action = Literal["STREAMED", "GENERATED", "IGNORED"]
 
-IGNORED = {
-    "quotes": "quotes are not delivered by this version",
-    "ticks": "ticks are not delivered",
-}
+TICKS_IGNORED = "ticks are not delivered"
+QUOTES_STREAMED = "stored quotes"
+QUOTES_GENERATED = "from the newest bar: bid = ask = close"
+NO_BARS = ("quotes", "ticks")
 # What a user could store instead, coarsest first.
 USUAL = tuple(map(Interval, ("1d", "1h", "30m", "15m", "5m", "1m", "1s")))
 ONE_DAY = Interval("1d")
@@ -47,13 +55,6 @@ class BarCatalog(Protocol):
         """Return the first and last bar start of each stored piece, ns UTC; asked only if the plan has a window."""
 
 
-class HistoryNeed(NamedTuple):
-    """Bars of one interval on the ``days`` trading dates before each session."""
-
-    interval: str
-    days: int
-
-
 @dataclass(frozen=True, slots=True)
 class StreamDecision:
     """What becomes of one stream of one symbol, and why."""
@@ -67,7 +68,8 @@ class StreamDecision:
 class SymbolPlan:
     """One symbol: the base interval, what is computed from it, and the history to load.
 
-    ``base`` and ``derived`` are canonical intervals, ``derived`` finest first.
+    ``base`` and ``derived`` are canonical intervals, ``derived`` finest first. ``history`` is the union of what is
+    configured and what the indicators need, ``indicators`` says which stored bars each of them is computed from.
     """
 
     symbol: str
@@ -75,6 +77,16 @@ class SymbolPlan:
     derived: tuple[str, ...]
     streams: tuple[StreamDecision, ...]
     history: tuple[HistoryNeed, ...] = ()
+    indicators: tuple[IndicatorRead, ...] = ()
+
+    @property
+    def kept_days(self) -> dict[str, int]:
+        """Trading days of history that the session keeps, by interval, finest first."""
+        return {
+            need.interval: need.days
+            for need in self.history
+            if need.is_kept and need.days is not None
+        }
 
     def __str__(self) -> str:
         return "\n".join(self._lines(len(self.symbol)))
@@ -85,10 +97,7 @@ class SymbolPlan:
             f"{d.stream:<{column}}  {d.action:<9}  {d.reason}" for d in self.streams
         ]
         if self.history:
-            needs = ", ".join(
-                f"{n.interval} {_days(n.days)} (configured)" for n in self.history
-            )
-            lines.append(f"history {needs}")
+            lines.append(f"history {', '.join(map(str, self.history))}")
         names = [self.symbol] + [""] * (len(lines) - 1)
         return [
             f"{name:<{width}}  {line}" for name, line in zip(names, lines, strict=True)
@@ -121,6 +130,7 @@ class StreamPlan:
         cls,
         config: SessionConfig,
         source: BarCatalog,
+        time_manager: TimeManager | None = None,
         *,
         start: int | None = None,
         end: int | None = None,
@@ -132,18 +142,23 @@ class StreamPlan:
         config
             The configuration; ``symbols="all"`` means every symbol of ``source``.
         source
-            What is stored.
+            What is stored. One with a method ``has_quotes(symbol)`` says whether quotes are too.
+        time_manager
+            Whose sessions the dates of the configuration mean: a stored interval without a bar in their window is not
+            used.
         start, end
-            Window of the run, ``[start, end)`` in nanoseconds UTC. A stored interval without a bar in it is not
-            used. Open where not given.
+            The window itself, ``[start, end)`` in nanoseconds UTC, in place of a time manager. Open where not given.
 
         Raises
         ------
         PlanError
-            If no symbol has usable data, ``base_interval`` is not stored, or a stream would have to be computed that
-            this version does not compute.
+            If no symbol has usable data, or ``base_interval`` is not stored or does not divide a stream.
+        ConfigError
+            If the window of the configuration holds no session.
         """
-        wanted = config.session_data_config.symbols
+        if time_manager is not None:
+            start, end = _window(config, time_manager)
+        wanted = config.universe.symbols
         known = source.get_symbols()
         symbols = [normalise_symbol(s) for s in (known if wanted == "all" else wanted)]
         if not symbols:
@@ -159,12 +174,12 @@ class StreamPlan:
             if lack:
                 notes.add("symbol_dropped", f"dropped: {lack}", symbol)
             else:
-                plans.append(request.plan(symbol, stored, usable, notes))
+                plans.append(request.plan(source, symbol, stored, usable, notes))
         if not plans:
             raise PlanError(_nothing_left(notes), symbols=tuple(symbols))
-        for stream in request.ignored:
+        if "ticks" in request.others:
             for plan in plans:
-                notes.add("stream_ignored", IGNORED[stream], plan.symbol)
+                notes.add("stream_ignored", TICKS_IGNORED, plan.symbol)
         return cls(tuple(plans), notes.warnings())
 
     def to_dict(self) -> dict[str, Any]:
@@ -176,7 +191,8 @@ class StreamPlan:
                     "base": p.base,
                     "derived": list(p.derived),
                     "streams": [asdict(d) for d in p.streams],
-                    "history": [n._asdict() for n in p.history],
+                    "history": [asdict(n) | {"days": n.days} for n in p.history],
+                    "indicators": [r._asdict() for r in p.indicators],
                 }
                 for p in self.symbols
             ],
@@ -210,7 +226,7 @@ class _Request:
     """What the configuration asks for, the same for every symbol but for its history."""
 
     intervals: tuple[Interval, ...]
-    ignored: tuple[str, ...]
+    others: tuple[str, ...]
     base: Interval | None
     config: SessionConfig
 
@@ -219,8 +235,8 @@ class _Request:
         streams = config.session_data_config.streams
         base = config.session_data_config.bars.base_interval
         return cls(
-            tuple(sorted({Interval(s) for s in streams if s not in IGNORED})),
-            tuple(s for s in streams if s in IGNORED),
+            tuple(sorted({Interval(s) for s in streams if s not in NO_BARS})),
+            tuple(s for s in streams if s in NO_BARS),
             None if base is None else Interval(base),
             config,
         )
@@ -259,6 +275,7 @@ class _Request:
 
     def plan(
         self,
+        source: BarCatalog,
         symbol: str,
         stored: Sequence[Interval],
         usable: Sequence[Interval],
@@ -276,35 +293,70 @@ class _Request:
         streams += [
             StreamDecision(i.text, "GENERATED", _made_of(i, base)) for i in derived
         ]
-        streams += [StreamDecision(s, "IGNORED", IGNORED[s]) for s in self.ignored]
-        history = self.history(symbol, stored, notes)
+        streams += [_without_bars(s, source, symbol) for s in self.others]
+        indicators = self.config.session_data_config.historical.indicators
+        reads = reads_of(indicators, base, stored)
+        for read in reads:
+            if read.interval is None:
+                minutes = indicators[read.name].granularity == "minute"
+                need = (
+                    "1m bars, or finer ones that divide them,"
+                    if minutes
+                    else "bars of a day or less"
+                )
+                text = f"indicator {read.name!r} is NaN: it needs {need}, which are not stored"
+                notes.add("indicator_empty", text, symbol)
         return SymbolPlan(
-            symbol, base.text, tuple(i.text for i in derived), tuple(streams), history
+            symbol,
+            base.text,
+            tuple(i.text for i in derived),
+            tuple(streams),
+            self.history(symbol, stored, reads, notes),
+            reads,
         )
 
     def history(
-        self, symbol: str, stored: Sequence[Interval], notes: _Notes
+        self,
+        symbol: str,
+        stored: Sequence[Interval],
+        reads: Sequence[IndicatorRead],
+        notes: _Notes,
     ) -> tuple[HistoryNeed, ...]:
-        days: dict[Interval, int] = {}
-        for entry in self.config.session_data_config.historical.data:
-            if entry.apply_to == "all" or symbol in entry.apply_to:
-                for text in entry.intervals:
-                    interval = Interval(text)
-                    days[interval] = max(entry.trailing_days, days.get(interval, 0))
-        needs = []
-        for interval in sorted(days):
+        historical = self.config.session_data_config.historical
+        needs = history_needs(symbol, historical.data, historical.indicators, reads)
+        found = []
+        for need in needs:
+            interval = Interval(need.interval)
             if interval in stored or (
                 interval <= ONE_DAY and any(i.divides(interval) for i in stored)
             ):
-                needs.append(HistoryNeed(interval.text, days[interval]))
-            else:
-                text = (
-                    f"history of {interval.text} bars is left out: they are not stored"
-                )
-                if interval > ONE_DAY:
-                    text += "; a stream of them follows from the history of its base"
-                notes.add("history_dropped", text, symbol)
-        return tuple(needs)
+                found.append(need)
+                continue
+            text = f"history of {interval.text} bars is left out: they are not stored"
+            if interval > ONE_DAY:
+                text += "; a stream of them follows from the history of its base"
+            notes.add("history_dropped", text, symbol)
+        return tuple(found)
+
+
+def _window(config: SessionConfig, time_manager: TimeManager) -> tuple[int, int]:
+    window = config.backtest_config
+    if window is None:
+        text = "backtest_config is missing; give start_date and end_date"
+        raise ConfigError(text)
+    sessions = window_sessions(time_manager, window.start_date, window.end_date)
+    table = time_manager.session_table
+    return int(table.span_starts[sessions[0]]), int(table.span_ends[sessions[-1]])
+
+
+def _without_bars(stream: str, source: BarCatalog, symbol: str) -> StreamDecision:
+    if stream == "ticks":
+        return StreamDecision(stream, "IGNORED", TICKS_IGNORED)
+    # Most sources hold nothing but bars.
+    has_quotes = getattr(source, "has_quotes", None)
+    if has_quotes is not None and has_quotes(symbol):
+        return StreamDecision(stream, "STREAMED", QUOTES_STREAMED)
+    return StreamDecision(stream, "GENERATED", QUOTES_GENERATED)
 
 
 def _reaches(
@@ -348,7 +400,3 @@ def _list(intervals: Sequence[Interval], word: str) -> str:
     return (
         texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {word} {texts[-1]}"
     )
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"

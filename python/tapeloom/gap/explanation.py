@@ -21,7 +21,8 @@ _NONE = Provenance(0)
 class Explanation:
     """Why a bar is there or is not. ``str()`` gives the sentence.
 
-    ``status`` is ``"present"``, ``"missing"``, ``"not_due"``, ``"closed"``, ``"unknown_symbol"`` or ``"unknown_series"``.
+    ``status`` is ``"present"``, ``"missing"``, ``"not_due"``, ``"closed"``, ``"not_listed"``,
+    ``"unknown_symbol"`` or ``"unknown_series"``.
     ``ts`` is the start of the bar that was asked about, ns UTC, or the instant itself where there is no such bar.
     ``cause`` is ``None`` unless bars are missing, ``session`` the session date, ``segment`` what the market does at that
     time (``"regular"``, ``"pre_market"``, ``"break"``, ``"post_market"``, ``"closed"``), ``due_at`` when the bar becomes

@@ -10,22 +10,25 @@ import time
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Replay
+from tapeloom.actions import Actions
 from tapeloom.calendars.days import from_day
+from tapeloom.config.universe import Universe
 from tapeloom.errors import AnalysisError
-from tapeloom.session.history import load_history
-from tapeloom.session.queues import SessionQueues
+from tapeloom.session.history import SessionHistory
+from tapeloom.session.indicators import SessionIndicators
+from tapeloom.session.queues import SessionQueue, SessionQueues
 from tapeloom.session.result import ProgressEvent, RunWarning
 from tapeloom.session.tally import Tally
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from tapeloom._core import Batch
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.session_data_config import IndicatorSpec
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.session.analysis_engine import AnalysisEngine
-    from tapeloom.session.queues import SessionQueue
     from tapeloom.session_data import SessionData
     from tapeloom.storage.bar_source import BarSource, DataNote
 
@@ -57,6 +60,12 @@ class SessionCoordinator:
         Positions of the window's sessions in the session table, rising.
     prefetch_sessions
         Sessions loaded at once; ``None`` means as many as fit 256 MiB.
+    indicators
+        The indicators of history by name.
+    actions
+        Splits, by which history is restated.
+    universe
+        On which dates a symbol belongs to the run; always if not given.
     progress
         Called about ten times a second.
     """
@@ -71,6 +80,9 @@ class SessionCoordinator:
         engine: AnalysisEngine,
         sessions: Sequence[int],
         prefetch_sessions: int | None = None,
+        indicators: Mapping[str, IndicatorSpec] | None = None,
+        actions: Actions | None = None,
+        universe: Universe | None = None,
         progress: Callable[[ProgressEvent], object] | None = None,
     ) -> None:
         self._session_data = session_data
@@ -97,6 +109,25 @@ class SessionCoordinator:
         self._next_progress = 0.0
         self._began = 0.0
         self.tally = Tally(bases)
+        self._universe = Universe("all") if universe is None else universe
+        actions = Actions() if actions is None else actions
+        self._history = SessionHistory(
+            session_data,
+            source,
+            plan,
+            self._table,
+            actions=actions,
+            tally=self.tally,
+        )
+        self._indicators = SessionIndicators(
+            session_data,
+            source,
+            plan,
+            {} if indicators is None else indicators,
+            time_manager=time_manager,
+            sessions=sessions,
+            actions=actions,
+        )
 
     def batches(self) -> Generator[Batch]:
         """Run the window and yield every batch after the analyses have seen it.
@@ -149,8 +180,7 @@ class SessionCoordinator:
         index = self._sessions[at]
         session_date = from_day(int(self._table.dates[index]))
         self._initialize(at)
-        if at == 0:
-            self._load_history(index)
+        self._load_history(index)
         queues = self._load_queues(at)
         self.tally.start_session(self._session_data, queues)
         self._activate(index)
@@ -205,14 +235,8 @@ class SessionCoordinator:
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_1: Complete - session %s", session_date)
 
     def _load_history(self, index: int) -> None:
-        short = load_history(
-            self._session_data, self._source, self._plan, self._table, index
-        )
-        for (interval, days), symbols in short.items():
-            text = (
-                f"history {interval}: fewer than the {days} days asked for are stored"
-            )
-            self.tally.warn("history", text, count=len(symbols), symbols=symbols)
+        self._history.prepare(index)
+        self._indicators.prepare(index)
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_2: Complete - history loaded")
 
     def _load_queues(self, at: int) -> list[SessionQueue]:
@@ -224,8 +248,11 @@ class SessionCoordinator:
             )
             self.tally.warn("no session", text, count=bars, symbols=[symbol])
         self._queues.between_sessions = {}
-        for queue in queues:
-            if not len(queue.bars):
+        day = from_day(int(self._table.dates[self._sessions[at]]))
+        for k, queue in enumerate(queues):
+            if not self._universe.is_listed(queue.symbol, day):
+                queues[k] = SessionQueue(queue.symbol, queue.bars[:0], 0)
+            elif not len(queue.bars):
                 text = "no bar in a session of the window; it ran with quality 0"
                 self.tally.warn("no data", text, symbols=[queue.symbol])
         _flow.info("[SESSION_FLOW] 3.b.2.PHASE_3: Complete - %d queues", len(queues))
@@ -271,6 +298,7 @@ class SessionCoordinator:
     ) -> None:
         self._session_data.end_session()
         self._session_data.set_session_active(False)
+        self._history.finish()
         self._engine.end_session()
         seconds = time.perf_counter() - started - waiting
         self._done, self._bars = at + 1, self._bars + last.base_bars

@@ -79,6 +79,8 @@ class AsyncSessionData:
     set_quality = _coroutine(SessionData.set_quality)
     set_quality_metric = _coroutine(SessionData.set_quality_metric)
     set_gap_cause = _coroutine(SessionData.set_gap_cause)
+    set_membership = _coroutine(SessionData.set_membership)
+    make_quotes_from_bars = _coroutine(SessionData.make_quotes_from_bars)
     set_historical_indicator = _coroutine(SessionData.set_historical_indicator)
     set_realtime_indicator = _coroutine(SessionData.set_realtime_indicator)
 

@@ -189,6 +189,9 @@ class SessionExplaining(SessionGaps):
         if session is None:
             day = from_ns(asked.ts, self.timezone).date()
             return replace(asked, status="closed", text=no_trading_on(market, day))
+        if not self._is_listed(asked.symbol, session):
+            text = f"{self._head(asked)}: {asked.symbol} is not listed on {asked.session}, so nothing is due"
+            return replace(asked, status="not_listed", text=text)
         if is_longer_than_a_day(asked.interval):
             return self._long_absent(asked)
         series = Series(asked.symbol, asked.interval, base)

@@ -14,7 +14,8 @@ from tapeloom.gap.causes import Known, is_against_expected
 from tapeloom.gap.grid import expected_bars
 from tapeloom.gap.holes import Holes
 from tapeloom.gap.times import Times
-from tapeloom.session_data.evidence import SessionEvidence, has_trading
+from tapeloom.session_data.evidence import has_trading
+from tapeloom.session_data.membership import SessionMembership
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class _NewestTicks(Protocol):
     def ticks_since(self, name: str, until: int) -> int | None: ...
 
 
-class SessionHoles(SessionEvidence):
+class SessionHoles(SessionMembership):
     """What finds the bars that are missing."""
 
     def _series(self, symbol: object, interval: IntervalLike | None) -> Series | None:
@@ -94,7 +95,7 @@ class SessionHoles(SessionEvidence):
         current = self._current_session()
         if scope != "history" and current is not None:
             sessions.append(current)
-        return sessions
+        return [at for at in sessions if self._is_listed(series.symbol, at)]
 
     def _expected(
         self, series: Series, session: int

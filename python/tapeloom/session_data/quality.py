@@ -35,11 +35,24 @@ class _Presences(dict[str, tuple[object, "NDArray[np.int64]", _Presence]]):
         self.pop(symbol, None)
 
 
+class _MadeHistory(dict[tuple[str, str], tuple[int, int]]):
+    """Present and due bars behind history that was made from finer bars, by symbol and interval; kept over sessions."""
+
+    def start_session(self) -> None:
+        pass
+
+    def remove(self, symbol: str) -> None:
+        for key in [key for key in self if key[0] == symbol]:
+            self.pop(key, None)
+
+
 class SessionQuality(SessionExplaining):
     """What a session lacks."""
 
     def _begin(self) -> None:
         super()._begin()
+        self._made_history = _MadeHistory()
+        self._parts.append(self._made_history)
         self._presences = _Presences()
         self._parts.append(self._presences)
 
@@ -88,6 +101,8 @@ class SessionQuality(SessionExplaining):
         of its base. Due are the expected bars of regular hours whose end the clock has reached; with
         ``no_trade="expected"`` not those between two bars that nothing recorded speaks for.
 
+        History that is not measured has 100, whatever of it is loaded.
+
         What ``set_quality`` said of the session goes before what is measured; over several sessions it counts for the
         bars due in this one.
         """
@@ -133,6 +148,8 @@ class SessionQuality(SessionExplaining):
 
     def _quality_of(self, series: Series, scope: str) -> float | None:
         name, _, base = series
+        if scope == "history" and not self._measures["history"]:
+            return 100.0
         assigned = None if scope == "history" else self._set_quality_of(series)
         if scope == "session" and assigned is not None:
             return assigned
@@ -145,7 +162,7 @@ class SessionQuality(SessionExplaining):
                 present += here if assigned is None else assigned / 100.0 * expected
                 due += expected
             if scope != "session":
-                here, expected = self._history_presence(name, base)
+                here, expected = self._history_presence(series)
                 present += here
                 due += expected
         except UnknownSymbolError:
@@ -164,8 +181,13 @@ class SessionQuality(SessionExplaining):
         kept = self._intervals(name)
         return self._presence_of(name, kept[0]) if kept else (0, 0, 0)
 
+    def _is_counted_here(self, name: str, base: str) -> bool:
+        """Whether the core, which knows neither excuses nor memberships, cannot count what is due."""
+        special = self._excuses or name in self._memberships
+        return special and not is_longer_than_a_day(base)
+
     def _presence_of(self, name: str, base: str) -> _Presence:
-        if not self._excuses or is_longer_than_a_day(base):
+        if not self._is_counted_here(name, base):
             present, due = self._presence(name) or (0, 0)
             return present, due, 0
         clock = self._clock
@@ -177,6 +199,7 @@ class SessionQuality(SessionExplaining):
             clock,
             self._evidence.number,
             since,
+            self._memberships.get(name),
         )
         before = self._presences.get(name)
         if before and before[0] == depends and np.array_equal(before[1], ticks):
@@ -199,7 +222,7 @@ class SessionQuality(SessionExplaining):
         series = self._series(name, None)
         if series is None:
             return []
-        if not self._excuses or is_longer_than_a_day(series.base):
+        if not self._is_counted_here(name, series.base):
             return self._missing(name)
         clock = self._clock
         return [
@@ -209,12 +232,26 @@ class SessionQuality(SessionExplaining):
             if not run.is_excused
         ]
 
-    def _history_presence(self, name: str, base: str) -> tuple[int, int]:
-        """Present and due bars of the history's base series."""
-        if not self._excuses or is_longer_than_a_day(base):
+    def _set_history_presence(
+        self, name: str, interval: str, presence: tuple[int, int] | None
+    ) -> None:
+        """Say what is present and due behind the history of an interval whose base bars are not kept."""
+        if presence is None:
+            self._made_history.pop((name, interval), None)
+        else:
+            self._made_history[name, interval] = presence
+
+    def _history_presence(self, series: Series) -> tuple[int, int]:
+        """Present and due bars of the history's base series, or of what its bars were made from."""
+        name, interval, base = series
+        made = self._made_history.get((name, interval))
+        if made is not None:
+            present, due = made
+        elif not self._is_counted_here(name, base):
             present, due, _ = self._history(name)
         else:
-            series = Series(name, base, base)
-            present, due, _ = self._excused_presence(series, "history", self._clock)
+            present, due, _ = self._excused_presence(
+                series.of_base, "history", self._clock
+            )
         # History that is not measured counts as whole.
         return (present if self._measures["history"] else due), due

@@ -14,6 +14,8 @@ from tapeloom.quotes import Quote, Quotes, TickData, Ticks
 from tapeloom.session_data.reading import SessionReading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 __all__ = ["MOST_KEPT", "NewestQuotes", "SessionQuotes"]
@@ -188,6 +190,7 @@ class SessionQuotes(SessionReading):
         super()._begin()
         self._newest = NewestQuotes()
         self._parts.append(self._newest)
+        self._quoted_by_bars: frozenset[str] = frozenset()
 
     def append_quote(self, symbol: str, quote: Quote) -> None:
         """Keep a quote of a symbol, which is registered if need be; the newest 10,000 by time stay.
@@ -223,6 +226,20 @@ class SessionQuotes(SessionReading):
         is_ahead = until is not None and resolved.ts > until
         self._newest.add(resolved, self.epoch, self._clock, is_ahead=is_ahead)
 
+    def make_quotes_from_bars(self, symbols: Iterable[str]) -> None:
+        """Answer :meth:`get_latest_quote` of these symbols from the newest bar of the session while no quote is kept.
+
+        Bid and ask are its close, the time is its end, the source ``"bar"``.
+        """
+        self._quoted_by_bars = frozenset(map(normalise_symbol, symbols))
+
+    def _quote_from_bar(self, name: str) -> Quote | None:
+        bar = self.get_latest_bar(name) if name in self._quoted_by_bars else None
+        # Nobody quotes a price below zero.
+        if bar is None or bar.close < 0:
+            return None
+        return Quote(name, bar.end, bar.close, bar.close, source="bar")
+
     @property
     def _quotes_until(self) -> int | None:
         """The instant after which quotes and ticks are not known yet, ``None`` where each is known at once."""
@@ -235,8 +252,10 @@ class SessionQuotes(SessionReading):
         """
         found = self._resolve(symbol, None)
         until = self._quotes_until
-        newest = [] if found is None else self._newest.quotes(found[0], 1, until)
-        return newest[0] if newest else None
+        if found is None:
+            return None
+        newest = self._newest.quotes(found[0], 1, until)
+        return newest[0] if newest else self._quote_from_bar(found[0])
 
     def get_quotes(self, symbol: str, n: int) -> Quotes:
         """Return the newest n quotes, oldest first; fewer if fewer are kept. O(n), a snapshot.

@@ -1,0 +1,55 @@
+"""``tapeloom plan``: what a run would stream, compute and load, without running it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapeloom.cli.outcome import reported
+
+__all__ = ["plan"]
+
+
+def plan(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="The session config, a JSON file.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Folder with the bars, or a pattern such as 'bars/*.parquet'.",
+        ),
+    ] = "data",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Show what a run would do: per symbol what is streamed, computed or left out and why, and the history to load."""
+    with reported(debug=debug):
+        from tapeloom.calendars import TimeManager
+        from tapeloom.config import SessionConfig, StreamPlan
+        from tapeloom.storage import DataManager
+
+        settings = SessionConfig.load(config)
+        rules = settings.session_data_config.bars
+        manager = TimeManager(settings.exchange_group)
+        source = DataManager(
+            data,
+            time_manager=manager,
+            exchange_group=settings.exchange_group,
+            on_invalid=rules.on_invalid,
+            allow_negative_prices=rules.allow_negative_prices,
+        )
+        found = StreamPlan.build(settings, source, manager)
+        if as_json:
+            document = {"session_name": settings.session_name, **found.to_dict()}
+            typer.echo(json.dumps(document, indent=2))
+        else:
+            typer.echo(str(found))
