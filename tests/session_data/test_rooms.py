@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from types import FunctionType
 
+import pytest
+
+from tapeloom.errors import ArgumentError
 from tapeloom.session_data import SessionData
 
 #: Methods that a room adds to on purpose, by calling its neighbour's.
@@ -24,3 +27,8 @@ def test_no_two_rooms_have_a_method_of_the_same_name() -> None:
         if isinstance(value, FunctionType | property) and name not in SHARED
     )
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_the_cores_own_word_for_completeness_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="it must be 'any' or 'complete'"):
+        SessionData(completeness="present")

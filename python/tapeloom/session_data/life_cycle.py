@@ -89,6 +89,10 @@ class SessionLife(Store):
             if not isinstance(word, str):
                 text = f"{name} is {type(word).__name__}; it must be a word such as {_WORDS[name]!r}"
                 raise ArgumentTypeError(text)
+        if completeness == "present":
+            # The core's own word for what no_trade="expected" asks for.
+            text = "completeness is 'present'; it must be 'any' or 'complete'"
+            raise ArgumentError(text, got=completeness)
         if historical_bars_trailing_days is not None:
             _require_count(
                 historical_bars_trailing_days, "historical_bars_trailing_days"
