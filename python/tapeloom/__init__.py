@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tapeloom.backtest import Batches, replay, run
     from tapeloom.bars import BarData, Bars, Provenance
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.checking import CheckReport
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.default_session import get_session_data, reset_session_data
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tapeloom.session.result import RunResult
     from tapeloom.session_data import SessionData
     from tapeloom.session_tracker import get_session_tracker
+    from tapeloom.standalone import ResampledBars, check, gaps, resample
     from tapeloom.statuses import ConnectionEvent, TradingStatus
     from tapeloom.storage.data_manager import DataManager
     from tapeloom.symbol_session_data import SymbolSessionData
@@ -54,6 +56,7 @@ __all__ = [
     "Bars",
     "Batches",
     "Cause",
+    "CheckReport",
     "ConnectionEvent",
     "DataManager",
     "Explanation",
@@ -72,6 +75,7 @@ __all__ = [
     "QualityReports",
     "Quote",
     "Records",
+    "ResampledBars",
     "RunResult",
     "SessionConfig",
     "SessionData",
@@ -82,11 +86,14 @@ __all__ = [
     "TimeManager",
     "TradingStatus",
     "__version__",
+    "check",
+    "gaps",
     "get_session_data",
     "get_session_tracker",
     "merge",
     "merge_pieces",
     "replay",
+    "resample",
     "reset_session_data",
     "run",
     "trailing_average",
@@ -101,6 +108,7 @@ _ROOMS = {
     "Bars": "bars",
     "Batches": "backtest",
     "Cause": "gap",
+    "CheckReport": "checking",
     "ConnectionEvent": "statuses",
     "DataManager": "storage.data_manager",
     "Explanation": "gap",
@@ -119,6 +127,7 @@ _ROOMS = {
     "QualityReports": "gap",
     "Quote": "quotes",
     "Records": "records",
+    "ResampledBars": "standalone",
     "RunResult": "session.result",
     "SessionConfig": "config.session_config",
     "SessionData": "session_data",
@@ -128,11 +137,14 @@ _ROOMS = {
     "TickData": "quotes",
     "TimeManager": "calendars.time_manager",
     "TradingStatus": "statuses",
+    "check": "standalone",
+    "gaps": "standalone",
     "get_session_data": "default_session",
     "get_session_tracker": "session_tracker",
     "merge": "merged",
     "merge_pieces": "merged",
     "replay": "backtest",
+    "resample": "standalone",
     "reset_session_data": "default_session",
     "run": "backtest",
     "trailing_average": "indicators",

@@ -15,6 +15,7 @@ from tapeloom.storage.layout import (
     decode_symbol,
     encode_symbol,
     file_name,
+    is_shortened,
     part_of,
     series_folder,
 )
@@ -79,7 +80,21 @@ def test_names_are_readable_where_they_can_be(symbol: str, name: str) -> None:
     assert encode_symbol(symbol) == name
 
 
-@pytest.mark.parametrize("symbol", ["", "€" * 70, "\ud800"])
+@given(symbol=st.text(st.characters(exclude_categories=["Cs"]), min_size=40, max_size=400))
+def test_a_long_symbol_has_a_name_that_fits_and_is_its_own(symbol: str) -> None:
+    name, other = encode_symbol(symbol), encode_symbol(symbol + "X")
+
+    assert max(len(name), len(other)) <= 200
+    assert name.casefold() != other.casefold()
+    assert is_shortened(name) or decode_symbol(name) == symbol
+
+
+def test_a_shortened_name_is_not_decoded() -> None:
+    with pytest.raises(SymbolError, match="shortened"):
+        decode_symbol(encode_symbol("€" * 1_400))
+
+
+@pytest.mark.parametrize("symbol", ["", "\ud800"])
 def test_a_symbol_that_fits_no_folder_name_is_refused(symbol: str) -> None:
     with pytest.raises(SymbolError):
         encode_symbol(symbol)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -276,32 +275,6 @@ def one_file(tmp_path: Path, columns: dict[str, Any]) -> Path:
     return path
 
 
-def test_a_flipped_bit_in_our_own_files_is_found(
-    tmp_path: Path, columns: Columns, minutes: Stamps
-) -> None:
-    path = one_file(tmp_path, columns(minutes))
-    raw = bytearray(path.read_bytes())
-    found = []
-    # Behind the magic number the pages begin; a few flips each page is as good as all of them.
-    for at in range(60, len(raw) // 3, 23):
-        damaged = raw.copy()
-        damaged[at] ^= 1
-        path.write_bytes(damaged)
-        try:
-            found.append(
-                ParquetStore().read(path, "AAPL", None, None, of_folder=True).columns
-            )
-        except (CorruptFileError, StorageError):
-            continue
-
-    expected = columns(minutes)
-    assert all(
-        c[n].tolist() == np.asarray(expected[n], float).tolist()
-        for c in found
-        for n in FIELDS
-    )
-
-
 def test_a_file_shorter_than_it_says_is_damaged(
     tmp_path: Path, columns: Columns, minutes: Stamps
 ) -> None:
@@ -333,39 +306,15 @@ def test_a_written_file_has_a_row_group_per_session_and_says_what_it_is(
         two_days[0],
         two_days[-1],
     )
-    assert (said["schema_version"], said["interval"], said["zone"]) == (
-        1,
+    assert (said["schema_version"], said["symbol"], said["interval"], said["zone"]) == (
+        2,
+        "AAPL",
         "1m",
         "America/New_York",
     )
+    assert len(said["table_fingerprint"]) >= 16
     assert pq.read_schema(path).types[:3] == [
         pa.string(),
         pa.timestamp("ns", "UTC"),
         pa.float64(),
     ]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_an_interrupted_write_leaves_the_old_file(
-    tmp_path: Path,
-    columns: Columns,
-    minutes: Stamps,
-    step: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    path = one_file(tmp_path, columns(minutes))
-    before = path.read_bytes()
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        target: object = os if step == "fsync" else type(path)
-        patch.setattr(target, step, fail)
-        with pytest.raises(
-            StorageError, match="cannot be written: no space left on device"
-        ):
-            one_file(tmp_path, columns(minutes + MINUTE))
-
-    assert path.read_bytes() == before
-    assert [p.name for p in path.parent.iterdir()] == [path.name]

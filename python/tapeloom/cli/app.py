@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from tapeloom.cli.calendar import calendar
+from tapeloom.cli.check import check
 from tapeloom.cli.demo import demo
+from tapeloom.cli.gaps import gaps
 from tapeloom.cli.plan import plan
 from tapeloom.cli.run import run
 from tapeloom.cli.schema import schema
@@ -50,6 +52,8 @@ def _options(
 
 app.command()(run)
 app.command()(demo)
+app.command()(check)
+app.command()(gaps)
 app.command()(plan)
 app.command()(validate)
 app.command()(schema)

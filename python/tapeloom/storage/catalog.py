@@ -19,11 +19,13 @@ from tapeloom.errors import (
     SymbolError,
     did_you_mean,
 )
-from tapeloom.storage.layout import BARS, decode_symbol, part_of
+from tapeloom.storage.files import check_inside
+from tapeloom.storage.layout import BARS, decode_symbol, is_shortened, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tapeloom.storage.files import Files
     from tapeloom.storage.parquet_store import ParquetStore
 
 __all__ = ["Catalog", "StoredSeries", "find_series", "folder_of_group"]
@@ -89,7 +91,10 @@ def find_series(
     """
     found = [
         file
-        for file in map(_read_path, _files(root, group_names))
+        for file in (
+            _read_path(path, store.files)
+            for path in _files(os.fspath(root), group_names, store.files)
+        )
         # A file whose path says nothing and that holds nothing is nobody's.
         if None not in (file.symbol, file.interval) or store.footer(file.path).rows
     ]
@@ -118,76 +123,85 @@ def find_series(
     }
 
 
-def folder_of_group(root: Path, group_names: Sequence[str]) -> Path | None:
-    """Return the folder that holds the bars of a group, or ``None`` if there is none."""
+def folder_of_group(
+    root: Path, group_names: Sequence[str], *, files: Files, kind: str = BARS
+) -> Path | None:
+    """Return the folder that holds the bars of a group, or ``None`` if there is none.
+
+    Raises
+    ------
+    StorageError
+        If it is a symbolic link that leads out of the root.
+    """
     names = {name.casefold() for name in group_names}
-    for parent in (root / BARS, root):
-        for folder in _folders(parent):
-            if folder.name.casefold() in names and _has_intervals(folder):
+    for parent in (root / kind, root) if kind == BARS else (root / kind,):
+        for folder in files.folders(parent):
+            if folder.name.casefold() in names and _has_series(folder, files, kind):
+                if files.is_local:
+                    check_inside(folder, root)
                 return folder
     return None
 
 
-def _files(root: Root, group_names: Sequence[str]) -> list[Path]:
-    text = os.fspath(root)
-    path = Path(text)
-    if path.is_file():
+def _files(root: str, group_names: Sequence[str], files: Files) -> list[Path]:
+    path = Path(root)
+    if files.is_file(path):
         return [path]
-    if path.is_dir():
-        folder = folder_of_group(path, group_names)
+    if files.is_folder(path):
+        folder = folder_of_group(path, group_names, files=files)
         if folder is None:
-            _check_one_market(path, group_names)
-        found = _below(folder or path)
-    elif glob.has_magic(text):
-        matches = sorted(Path(m) for m in glob.glob(text, recursive=True))  # noqa: PTH207, a pattern may be absolute
-        found = [file for m in matches for file in (_below(m) if m.is_dir() else [m])]
+            _check_one_market(path, group_names, files)
+        found = files.parquet_below(folder or path)
+    elif glob.has_magic(root):
+        matches = files.matches(root)
+        found = [
+            file
+            for match in matches
+            for file in (
+                files.parquet_below(match) if files.is_folder(match) else [match]
+            )
+        ]
         if not matches:
-            message = f"no file matches {text!r}"
-            raise MissingDataError(message, path=text)
+            message = f"no file matches {root!r}"
+            raise MissingDataError(message, path=root)
     else:
         message = (
-            f"{text!r} does not exist; name a folder, a Parquet file or a glob pattern"
+            f"{root!r} does not exist; name a folder, a Parquet file or a glob pattern"
         )
-        raise MissingDataError(message, path=text)
+        raise MissingDataError(message, path=root)
     if not found:
         where = f"{BARS}/{group_names[0].lower()}/interval=1m/symbol=AAPL/*.parquet"
-        message = f"no Parquet files in {text!r}; looked for {where} and for *.parquet at any depth"
-        raise MissingDataError(message, path=text)
+        message = f"no Parquet files in {root!r}; looked for {where} and for *.parquet at any depth"
+        raise MissingDataError(message, path=root)
     # By name first: a file named by its date goes before a later one, whatever folder it is in.
     return sorted(dict.fromkeys(found), key=lambda p: (p.name, str(p)))
 
 
-def _below(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.rglob("*.parquet")
-        # Names with a dot or underscore in front are temporary files and the side files of other writers.
-        if not path.name.startswith((".", "_")) and path.is_file()
-    ]
+def _has_series(folder: Path, files: Files, kind: str) -> bool:
+    key = "interval=" if kind == BARS else "symbol="
+    return any(child.name.startswith(key) for child in files.folders(folder))
 
 
-def _folders(parent: Path) -> list[Path]:
-    return sorted(p for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else []
-
-
-def _has_intervals(folder: Path) -> bool:
-    return any(child.name.startswith("interval=") for child in _folders(folder))
-
-
-def _check_one_market(root: Path, group_names: Sequence[str]) -> None:
+def _check_one_market(root: Path, group_names: Sequence[str], files: Files) -> None:
     """Refuse to mix the markets of a root that holds several, none of them asked for."""
     for parent in (root / BARS, root):
-        groups = [folder.name for folder in _folders(parent) if _has_intervals(folder)]
+        groups = [
+            folder.name
+            for folder in files.folders(parent)
+            if _has_series(folder, files, BARS)
+        ]
         if groups:
             near = did_you_mean(group_names[0], groups)
             text = f"{str(root)!r} holds no bars of {group_names[0]!r}; it holds {', '.join(groups)}{near}"
             raise MissingDataError(text, path=str(root), expected=group_names[0])
 
 
-def _read_path(path: Path) -> _Found:
+def _read_path(path: Path, files: Files) -> _Found:
     # Made absolute, so that what stands in front of a relative root counts too.
-    full = path.absolute()
+    full = path.absolute() if files.is_local else path
     symbol, interval = part_of(full, "symbol"), part_of(full, "interval")
+    if symbol is not None and is_shortened(symbol):
+        symbol = None
     try:
         return _Found(
             path,

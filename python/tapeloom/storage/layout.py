@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -15,16 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BARS",
+    "QUOTES",
+    "TRADES",
     "decode_symbol",
     "encode_symbol",
     "file_name",
+    "is_shortened",
     "part_of",
     "series_folder",
 ]
 
-BARS = "bars"
+BARS, QUOTES, TRADES = "bars", "quotes", "trades"
 # Most file systems allow 255 bytes for a name; "symbol=" and some room are taken off.
 LONGEST = 200
+# What stands in for the end of a longer name. No other name holds a "~".
+SHORTENED = re.compile(r"~[0-9a-f]{32}$")
 # Windows opens a device where a file of one of these names is meant, whatever follows the first dot.
 DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\.|$)")
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -44,12 +50,13 @@ def encode_symbol(symbol: str) -> str:
     Returns
     -------
     str
-        A name from which ``decode_symbol`` gives the symbol back. No two symbols share one, on any disk.
+        A name from which ``decode_symbol`` gives the symbol back. No two symbols share one, on any disk. One of more
+        than 200 characters is cut and ends in ``~`` and a digest of the symbol: the files below it say whose they are.
 
     Raises
     ------
     SymbolError
-        If the symbol is empty, no Unicode text, or its name would be longer than 200 characters.
+        If the symbol is empty or no Unicode text.
     """
     if not symbol:
         text = "symbol is empty; it must be text such as 'AAPL'"
@@ -65,9 +72,14 @@ def encode_symbol(symbol: str) -> str:
     kept = name.rstrip(".")
     name = kept + "%2E" * (len(name) - len(kept))
     if len(name) > LONGEST:
-        text = f"symbol {symbol[:40]!r}... needs a folder name of {len(name)} characters; at most {LONGEST} fit"
-        raise SymbolError(text, symbol=symbol)
+        digest = "~" + blake2b(symbol.encode("utf-8"), digest_size=16).hexdigest()
+        name = name[: LONGEST - len(digest)] + digest
     return name
+
+
+def is_shortened(name: str) -> bool:
+    """Whether a folder name stands for a symbol too long for one, so that only the files below it tell the symbol."""
+    return SHORTENED.search(name) is not None
 
 
 def decode_symbol(name: str) -> str:
@@ -76,8 +88,13 @@ def decode_symbol(name: str) -> str:
     Raises
     ------
     SymbolError
-        If a ``%`` is not followed by two hexadecimal digits, or the bytes are no UTF-8.
+        If a ``%`` is not followed by two hexadecimal digits, the bytes are no UTF-8, or the name was shortened.
     """
+    if is_shortened(name):
+        text = (
+            f"folder name {name!r} was shortened; the files below it say whose they are"
+        )
+        raise SymbolError(text, symbol=name)
     if re.search(r"%(?![0-9A-Fa-f]{2})", name):
         text = f"folder name {name!r} has a '%' without two hexadecimal digits; write '%' as '%25'"
         raise SymbolError(text, symbol=name)
@@ -108,5 +125,4 @@ def part_of(path: Path, key: str) -> str | None:
 
 
 def _percent(text: str) -> str:
-
     return "".join(f"%{byte:02X}" for byte in text.encode("utf-8"))

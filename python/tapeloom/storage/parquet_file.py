@@ -17,6 +17,9 @@ from tapeloom.errors import (
     StorageError,
     did_you_mean,
 )
+from tapeloom.storage.files import Files
+from tapeloom.storage.plausible import check_ends, check_sizes
+from tapeloom.storage.seal import TAIL_BYTES, BrokenSeal, Seal, find_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,11 +29,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["FIELDS", "METADATA_KEY", "BarFile", "Rows", "open_bar_file", "read_rows"]
+__all__ = [
+    "FIELDS",
+    "METADATA_KEY",
+    "SEALED_SINCE",
+    "BarFile",
+    "Rows",
+    "check_stamps",
+    "corrupt",
+    "errors_named",
+    "open_bar_file",
+    "parquet",
+    "read_rows",
+    "ts_bounds",
+]
 
 FIELDS = ("open", "high", "low", "close", "volume")
 # Where our own files keep what they were when they were written.
 METADATA_KEY = b"tapeloom"
+#: Version of our files from which on they are sealed.
+SEALED_SINCE = 2
+MOST_SEALED_BYTES = 2**31
+LOCAL = Files()
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
@@ -53,6 +73,10 @@ class BarFile:
     symbols
         The one symbol of each row group as it is stored; ``None`` where a group may hold several, ``""`` in all of them
         if the file has no symbol column.
+    seal
+        Checksums of all bytes, in files of ours.
+    files
+        Where it lies.
     """
 
     path: Path
@@ -64,6 +88,8 @@ class BarFile:
     last: npt.NDArray[np.int64]
     newest_before: npt.NDArray[np.int64]
     symbols: tuple[str | None, ...]
+    seal: Seal | None = None
+    files: Files = LOCAL
 
     @property
     def rows(self) -> int:
@@ -94,8 +120,15 @@ class Rows:
     texts: tuple[str, ...] = ()
 
 
-def open_bar_file(path: Path) -> BarFile:
+def open_bar_file(path: Path, files: Files = LOCAL) -> BarFile:
     """Read and check the footer of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    files
+        Where it lies; the local disk if not given.
 
     Raises
     ------
@@ -104,26 +137,60 @@ def open_bar_file(path: Path) -> BarFile:
     CorruptFileError
         If it is no Parquet file, or damaged.
     """
-    with _errors_named(path), _opened(path) as file:
-        schema, footer = file.schema_arrow, file.metadata
-        _check_schema(path, schema)
-        counts = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
-        offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        _check_promise(path, schema, int(offsets[-1]))
-        first, last = _ts_bounds(file)
-        has_symbol = "symbol" in schema.names
-        symbols = _group_symbols(file) if has_symbol else ("",) * len(counts)
-        return BarFile(
-            path=path,
-            footer=footer,
-            has_symbol=has_symbol,
-            has_flags="flags" in schema.names,
-            offsets=offsets,
-            first=first,
-            last=last,
-            newest_before=_newest_before(last, symbols),
-            symbols=symbols,
-        )
+    with errors_named(path), files.opened(path) as raw:
+        size, seal = _ends(path, raw)
+        with parquet(raw) as file:
+            schema, footer = file.schema_arrow, file.metadata
+            _check_schema(path, schema)
+            about = _about(path, schema)
+            if seal is None:
+                return _unsealed(path, file, about, size, files)
+            groups = seal.groups
+            counts = groups["rows"].astype(np.int64)
+            symbol = about.get("symbol")
+            if len(groups) != footer.num_row_groups or not isinstance(symbol, str):
+                raise BrokenSeal("its seal is that of another file")
+            return BarFile(
+                path=path,
+                footer=footer,
+                has_symbol="symbol" in schema.names,
+                has_flags="flags" in schema.names,
+                offsets=np.concatenate(([0], np.cumsum(counts))),
+                first=groups["first"].astype(np.int64),
+                last=groups["last"].astype(np.int64),
+                newest_before=_newest_before(groups["last"], (symbol,) * len(groups)),
+                symbols=(symbol,) * len(groups),
+                seal=seal,
+                files=files,
+            )
+
+
+def _unsealed(
+    path: Path, file: pq.ParquetFile, about: dict[str, Any], size: int, files: Files
+) -> BarFile:
+    """Return what the footer of a file says that nobody vouches for."""
+    footer, schema = file.metadata, file.schema_arrow
+    reason = check_sizes(footer, size)
+    if reason is not None:
+        raise corrupt(path, reason)
+    counts = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    _check_promise(path, about, int(offsets[-1]))
+    first, last = ts_bounds(file)
+    has_symbol = "symbol" in schema.names
+    symbols = _group_symbols(file) if has_symbol else ("",) * len(counts)
+    return BarFile(
+        path=path,
+        footer=footer,
+        has_symbol=has_symbol,
+        has_flags="flags" in schema.names,
+        offsets=offsets,
+        first=first,
+        last=last,
+        newest_before=_newest_before(last, symbols),
+        symbols=symbols,
+        files=files,
+    )
 
 
 def read_rows(
@@ -154,10 +221,12 @@ def read_rows(
         If it cannot be read, or values do not fit our columns.
     """
     chosen = [*names, "symbol"] if with_symbol else list(names)
-    with _errors_named(file.path), _opened(file.path, file.footer) as opened:
-        table = opened.read_row_groups(list(groups), columns=chosen, use_threads=False)
-        numbers = [np.arange(file.offsets[g], file.offsets[g + 1]) for g in groups]
+    with errors_named(file.path), file.files.opened(file.path) as raw:
+        source = _checked(file, groups, raw)
+        with parquet(source, file.footer) as opened:
+            table = opened.read_row_groups(list(groups), columns=chosen)
         columns = {n: _column(table, n, file.path) for n in names}
+        numbers = [np.arange(file.offsets[g], file.offsets[g + 1]) for g in groups]
         rows = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
         if not with_symbol:
             return Rows(rows, columns)
@@ -171,6 +240,79 @@ def read_rows(
     return Rows(rows, columns, codes, tuple(texts))
 
 
+def _ends(path: Path, raw: pa.NativeFile) -> tuple[int, Seal | None]:
+    """Return the length of a file and its seal."""
+    size: int = raw.size()
+    tail = _read(raw, max(0, size - TAIL_BYTES), size)
+    reason = check_ends(tail, size)
+    if reason is not None:
+        raise corrupt(path, reason)
+    seal = find_seal(tail, size)
+    if isinstance(seal, int):
+        seal = find_seal(_read(raw, size - seal, size), size)
+    if isinstance(seal, int):
+        seal = find_seal(_read(raw, size - seal, size), size)
+    return size, seal if isinstance(seal, Seal) else None
+
+
+def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
+    """Return what to decode: of a sealed file the bytes of the wanted groups, compared with their checksums."""
+    if file.seal is None or not len(groups):
+        return raw
+    import pyarrow as pa
+
+    start, end = file.seal.span(groups[0], groups[-1])
+    if end > MOST_SEALED_BYTES:
+        # Page checksums have to do.
+        return raw
+    content = _read(raw, start, end)
+    file.seal.check(memoryview(content), groups[0], groups[-1])
+    if not start:
+        return pa.BufferReader(content)
+    # As long as the file, so that all lies where the footer says; memory is taken for what is filled only.
+    whole = np.empty(end, np.uint8)
+    whole[start:] = np.frombuffer(content, np.uint8)
+    return pa.BufferReader(pa.py_buffer(whole))
+
+
+def _read(raw: pa.NativeFile, start: int, end: int) -> bytes:
+    content: bytes = raw.read_at(end - start, start)
+    if len(content) != end - start:
+        text = "it is shorter than when it was opened"
+        raise BrokenSeal(text)
+    return content
+
+
+def corrupt(path: Path, reason: str, **facts: object) -> CorruptFileError:
+    """Return the error for a file that is damaged."""
+    text = f"{path}: damaged, or no Parquet file: {reason}"
+    return CorruptFileError(text, path=str(path), **facts)
+
+
+def _about(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    """Return what a file of ours says about itself; nothing for one of others."""
+    said = (schema.metadata or {}).get(METADATA_KEY)
+    if said is None:
+        return {}
+    try:
+        about = json.loads(said)
+        int(about["rows"]), int(about["schema_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise corrupt(path, "its own description cannot be read") from error
+    return dict(about)
+
+
+def _check_promise(path: Path, about: dict[str, Any], rows: int) -> None:
+    """Compare what a file of ours says about itself with what it holds."""
+    if not about:
+        return
+    if about["rows"] != rows:
+        text = f"it was written with {about['rows']} rows and holds {rows}"
+        raise corrupt(path, text, expected=about["rows"], got=rows)
+    if about["schema_version"] >= SEALED_SINCE:
+        raise corrupt(path, "its seal is missing")
+
+
 def _column(table: pa.Table, name: str, path: Path) -> npt.NDArray[Any]:
     label = f"{path}: column {name!r}"
     if name == "ts":
@@ -181,18 +323,15 @@ def _column(table: pa.Table, name: str, path: Path) -> npt.NDArray[Any]:
     return arrow_floats(table[name], name=label)
 
 
-@contextmanager
-def _opened(
-    path: Path, footer: pq.FileMetaData | None = None
-) -> Iterator[pq.ParquetFile]:
+def parquet(source: Any, footer: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    """Open a file whose pages are compared with their checksums, if they have some."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
-        yield file
+    return pq.ParquetFile(source, metadata=footer, page_checksum_verification=True)
 
 
 @contextmanager
-def _errors_named(path: Path) -> Iterator[None]:
+def errors_named(path: Path) -> Iterator[None]:
     """Give what pyarrow raises our types and the path."""
     import pyarrow as pa
 
@@ -203,6 +342,8 @@ def _errors_named(path: Path) -> Iterator[None]:
     except ArgumentError as error:
         # The columns' own errors name file and column already.
         raise StorageError(str(error), path=str(path)) from error
+    except BrokenSeal as error:
+        raise corrupt(path, str(error)) from error
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
         raise StorageError(text, path=str(path)) from error
@@ -212,8 +353,8 @@ def _errors_named(path: Path) -> Iterator[None]:
             if str(error).strip()
             else type(error).__name__
         )
-        text = f"{path}: not a readable Parquet file, or damaged: {reason[:1].lower()}{reason[1:].rstrip('.')}"
-        raise CorruptFileError(text, path=str(path)) from error
+        reason = f"{reason[:1].lower()}{reason[1:].rstrip('.')}"
+        raise corrupt(path, reason) from error
 
 
 def _check_schema(path: Path, schema: pa.Schema) -> None:
@@ -230,16 +371,7 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
                 f"{path}: column {name!r} is there {found} times; it must be there once"
             )
             raise StorageError(text, path=str(path), got=name)
-    stamp = schema.field("ts").type
-    if not pa.types.is_timestamp(stamp):
-        text = f"{path}: column 'ts' is {stamp}; it must be a timestamp with a zone, such as timestamp[ns, UTC]"
-        raise StorageError(text, path=str(path), got=str(stamp))
-    if stamp.tz is None:
-        text = (
-            f"{path}: column 'ts' is {stamp} without a zone; stamps must carry one, such as timestamp[ns, UTC], "
-            "or it is unknown which instants they mean"
-        )
-        raise StorageError(text, path=str(path), got=str(stamp))
+    check_stamps(path, schema)
     for name in FIELDS:
         kind = schema.field(name).type
         if not (
@@ -256,19 +388,20 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
         raise StorageError(text, path=str(path))
 
 
-def _check_promise(path: Path, schema: pa.Schema, rows: int) -> None:
-    """Compare what a file of ours says about itself with what it holds."""
-    said = (schema.metadata or {}).get(METADATA_KEY)
-    if said is None:
-        return
-    try:
-        promised = json.loads(said)["rows"]
-    except (ValueError, KeyError, TypeError) as error:
-        text = f"{path}: damaged: its own description cannot be read"
-        raise CorruptFileError(text, path=str(path)) from error
-    if promised != rows:
-        text = f"{path}: damaged: it was written with {promised} rows and holds {rows}"
-        raise CorruptFileError(text, path=str(path), expected=promised, got=rows)
+def check_stamps(path: Path, schema: pa.Schema) -> None:
+    """Raise StorageError unless ``ts`` is a timestamp with a zone."""
+    import pyarrow as pa
+
+    stamp = schema.field("ts").type
+    if not pa.types.is_timestamp(stamp):
+        text = f"{path}: column 'ts' is {stamp}; it must be a timestamp with a zone, such as timestamp[ns, UTC]"
+        raise StorageError(text, path=str(path), got=str(stamp))
+    if stamp.tz is None:
+        text = (
+            f"{path}: column 'ts' is {stamp} without a zone; stamps must carry one, such as timestamp[ns, UTC], "
+            "or it is unknown which instants they mean"
+        )
+        raise StorageError(text, path=str(path), got=str(stamp))
 
 
 def _statistics(file: pq.ParquetFile, name: str) -> list[Any]:
@@ -280,9 +413,10 @@ def _statistics(file: pq.ParquetFile, name: str) -> list[Any]:
     ]
 
 
-def _ts_bounds(
+def ts_bounds(
     file: pq.ParquetFile,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the smallest and largest ``ts`` of each row group, the ends of int64 where the file does not say."""
     found = _statistics(file, "ts")
     first = np.full(len(found), SMALLEST, np.int64)
     last = np.full(len(found), LARGEST, np.int64)

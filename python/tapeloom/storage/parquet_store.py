@@ -11,6 +11,7 @@ import numpy as np
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import StorageError, SymbolError
+from tapeloom.storage.files import Files
 from tapeloom.storage.parquet_file import (
     FIELDS,
     LARGEST,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from tapeloom.storage.files import Mark
     from tapeloom.storage.parquet_file import BarFile
 
 __all__ = ["FileRows", "ParquetStore"]
@@ -44,13 +46,29 @@ class FileRows:
     columns: dict[str, npt.NDArray[Any]]
     late: npt.NDArray[np.int64]
 
+    def kept(self, wanted: npt.NDArray[np.bool_]) -> FileRows:
+        """Return the wanted rows; bool of shape (n,)."""
+        if wanted.all():
+            return self
+        columns = {name: column[wanted] for name, column in self.columns.items()}
+        numbers = self.numbers[wanted]
+        return FileRows(self.path, numbers, columns, np.intersect1d(self.late, numbers))
+
 
 class ParquetStore:
-    """Files of bars. Safe to use from several threads."""
+    """Files of bars. Safe to use from several threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    files
+        Where they lie; the local disk if not given.
+    """
+
+    def __init__(self, files: Files | None = None) -> None:
+        #: Where the files lie.
+        self.files = Files() if files is None else files
         self._lock = Lock()
-        self._footers: dict[Path, tuple[tuple[int, int, int], BarFile]] = {}
+        self._footers: dict[Path, tuple[Mark, BarFile]] = {}
         self._shared: OrderedDict[tuple[Path, bytes], _Shared] = OrderedDict()
 
     def footer(self, path: Path) -> BarFile:
@@ -63,15 +81,10 @@ class ParquetStore:
         CorruptFileError
             If it is damaged.
         """
-        try:
-            status = path.stat()
-        except OSError as error:
-            text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
-            raise StorageError(text, path=str(path)) from error
-        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+        mark = self.files.mark(path)
         known = self._footers.get(path)
         if known is None or known[0] != mark:
-            known = (mark, open_bar_file(path))
+            known = (mark, open_bar_file(path, self.files))
             with self._lock:
                 self._footers[path] = known
         return known[1]

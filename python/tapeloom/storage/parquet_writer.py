@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import ArgumentError, DuplicateBarError, StorageError, did_you_mean
+from tapeloom.errors import ArgumentError, DuplicateBarError, did_you_mean
 from tapeloom.storage.layout import file_name
-from tapeloom.storage.parquet_file import FIELDS, METADATA_KEY
+from tapeloom.storage.parquet_file import FIELDS, METADATA_KEY, SEALED_SINCE
+from tapeloom.storage.replacing import replacing
+from tapeloom.storage.seal import sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import numpy.typing as npt
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from tapeloom._core import Bars, Interval, SessionTable
     from tapeloom.storage.parquet_store import ParquetStore
+    from tapeloom.storage.replacing import Replacing
 
     Columns = dict[str, npt.NDArray[Any]]
 
-__all__ = ["write_series"]
+__all__ = ["delete_series", "encoded", "write_series"]
 
 POLICIES = ("replace", "ignore", "error")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = SEALED_SINCE
 
 
 def write_series(
@@ -68,7 +72,7 @@ def write_series(
     DuplicateBarError
         Under ``"error"``; nothing is written then.
     StorageError
-        If a file cannot be written; what was there stays.
+        If another writer is at one of the files, or one cannot be written; what was there stays.
     """
     if on_duplicate not in POLICIES:
         text = f"on_duplicate is {on_duplicate!r}; it must be one of {', '.join(map(repr, POLICIES))}"
@@ -84,18 +88,71 @@ def write_series(
     names = {
         int(day): file_name(from_day(int(day)), interval) for day in np.unique(days)
     }
-    contents: dict[Path, Columns] = {}
-    for name in dict.fromkeys(names.values()):
-        chosen = np.isin(days, [day for day, of_day in names.items() if of_day == name])
-        new = {n: c[chosen] for n, c in columns.items()}
-        path = folder / name
-        old = _stored(path, bars.symbol, store)
-        contents[path] = _merged(
-            old, new, on_duplicate=on_duplicate, symbol=bars.symbol
-        )
-    for path, merged in contents.items():
-        _replace(path, bars.symbol, interval, merged, table)
-    return list(contents)
+    wanted = list(dict.fromkeys(names.values()))
+    with _claimed(store, folder, wanted) as target:
+        contents: dict[str, bytes] = {}
+        for name in wanted:
+            of_file = [day for day, of_day in names.items() if of_day == name]
+            chosen = np.isin(days, of_file)
+            new = {n: c[chosen] for n, c in columns.items()}
+            old = _stored(folder / name, bars.symbol, store)
+            merged = _merged(old, new, on_duplicate=on_duplicate, symbol=bars.symbol)
+            contents[name] = encoded(bars.symbol, interval, merged, table)
+        for name, content in contents.items():
+            target.put(name, content)
+    return [folder / name for name in wanted]
+
+
+def delete_series(
+    series: Sequence[Path],
+    symbol: str,
+    interval: Interval,
+    start: int | None,
+    end: int | None,
+    *,
+    table: SessionTable,
+    store: ParquetStore,
+) -> int:
+    """Delete the bars of one symbol that start in ``[start, end)`` from files that hold it alone.
+
+    Returns
+    -------
+    int
+        How many were deleted. A file without a bar left is removed; each is replaced as a whole.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written; what was there stays in it.
+    """
+    deleted = 0
+    for path in series:
+        # Most files of a long series lie outside the range.
+        if not store.footer(path).groups(start, end).size:
+            continue
+        with _claimed(store, path.parent, [path.name]) as target:
+            rows = _stored(path, symbol, store)
+            if rows is None:
+                continue
+            gone = np.ones(len(rows["ts"]), np.bool_)
+            if start is not None:
+                gone &= rows["ts"] >= start
+            if end is not None:
+                gone &= rows["ts"] < end
+            if gone.all():
+                target.remove(path.name)
+            elif gone.any():
+                left = {n: c[~gone] for n, c in rows.items()}
+                target.put(path.name, encoded(symbol, interval, left, table))
+            deleted += int(gone.sum())
+    return deleted
+
+
+def _claimed(
+    store: ParquetStore, folder: Path, names: Sequence[str]
+) -> AbstractContextManager[Replacing]:
+    # Folders of a series lie below interval=... in the folder of their group.
+    return replacing(store.files, folder, names, anchor=folder.parent.parent)
 
 
 def _sessions(ts: npt.NDArray[np.int64], table: SessionTable) -> npt.NDArray[np.int64]:
@@ -105,7 +162,7 @@ def _sessions(ts: npt.NDArray[np.int64], table: SessionTable) -> npt.NDArray[np.
 
 
 def _stored(path: Path, symbol: str, store: ParquetStore) -> Columns | None:
-    if not path.exists():
+    if not store.files.is_file(path):
         return None
     found = store.read(path, symbol, None, None, of_folder=True).columns
     flags = np.zeros(len(found["ts"]), np.uint8)
@@ -138,48 +195,48 @@ def _merged(
     return {n: c[kept] for n, c in rows.items()}
 
 
-def _replace(
-    path: Path, symbol: str, interval: Interval, columns: Columns, table: SessionTable
-) -> None:
-    """Put a whole new file in the place of the old one, or leave the old one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as out:
-                _write_table(out, symbol, interval, columns, table)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-    except OSError as error:
-        text = f"{path}: cannot be written: {(error.strerror or str(error)).lower()}"
-        raise StorageError(text, path=str(path)) from error
-
-
-def _write_table(
-    out: Any, symbol: str, interval: Interval, columns: Columns, table: SessionTable
-) -> None:
+def encoded(
+    symbol: str, interval: Interval, columns: Columns, table: SessionTable
+) -> bytes:
+    """Return a file of sorted bars: a row group per session, what it is, and its seal."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     data = _arrow_table(symbol, columns).replace_schema_metadata(
-        {METADATA_KEY: _description(interval, columns, table)}
+        {METADATA_KEY: _description(symbol, interval, columns, table)}
     )
+    groups = _row_groups(columns["ts"], interval, table)
+    out = pa.BufferOutputStream()
     with pq.ParquetWriter(
         out,
         data.schema,
         compression="zstd",
         use_dictionary=["symbol"],
+        # Steps of one minute take next to nothing.
+        column_encoding={"ts": "DELTA_BINARY_PACKED"},
         write_statistics=True,
         write_page_checksum=True,
     ) as writer:
-        for start, end in _row_groups(columns["ts"], interval, table):
+        for start, end in groups:
             writer.write_table(
                 data.slice(start, end - start), row_group_size=max(1, end - start)
             )
+    content = out.getvalue().to_pybytes()
+    footer = pq.read_metadata(pa.BufferReader(content))
+    ts = columns["ts"]
+    return sealed(
+        content,
+        [_end_of(footer.row_group(at)) for at in range(footer.num_row_groups)],
+        [(end - start, int(ts[start]), int(ts[end - 1])) for start, end in groups],
+    )
+
+
+def _end_of(group: pq.RowGroupMetaData) -> int:
+    last = group.column(group.num_columns - 1)
+    start = last.data_page_offset
+    if last.has_dictionary_page:
+        start = min(start, last.dictionary_page_offset)
+    return int(start + last.total_compressed_size)
 
 
 def _arrow_table(symbol: str, columns: Columns) -> pa.Table:
@@ -196,11 +253,14 @@ def _arrow_table(symbol: str, columns: Columns) -> pa.Table:
     return pa.table(arrays)
 
 
-def _description(interval: Interval, columns: Columns, table: SessionTable) -> str:
+def _description(
+    symbol: str, interval: Interval, columns: Columns, table: SessionTable
+) -> str:
     ts = columns["ts"]
     return json.dumps(
         {
             "schema_version": SCHEMA_VERSION,
+            "symbol": symbol,
             "interval": interval.text,
             "zone": str(table.zone),
             "table_fingerprint": table.fingerprint,
@@ -220,16 +280,3 @@ def _row_groups(
     edges = np.flatnonzero(np.diff(_sessions(ts, table))) + 1
     ends = [*edges.tolist(), len(ts)]
     return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where folders can be synced."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:
-        # Windows opens no folders; it keeps names by itself.
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

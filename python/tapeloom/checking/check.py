@@ -1,0 +1,227 @@
+"""Checks a source of bars, series by series: one is in memory at a time, and only its counts are kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from tapeloom._core import Interval
+from tapeloom.actions import Actions
+from tapeloom.bars import normalise_symbol
+from tapeloom.checking.causes import gaps_of, judged
+from tapeloom.checking.counts import count, has_grid
+from tapeloom.checking.findings import findings_of
+from tapeloom.checking.looked import look_at, row_of
+from tapeloom.checking.report import CheckedSeries, CheckReport
+from tapeloom.checking.rows import (
+    Finding,
+    Findings,
+    SplitHints,
+    SymbolChecks,
+)
+from tapeloom.checking.window import Window
+from tapeloom.errors import MissingDataError, did_you_mean
+from tapeloom.gap.gaps import Gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import date
+
+    from tapeloom._core import Bars, SessionTable
+    from tapeloom.checking.causes import Causes
+    from tapeloom.checking.counts import SeriesCounts
+    from tapeloom.checking.looked import Looked
+    from tapeloom.checking.rows import SplitHint
+    from tapeloom.intervals import IntervalLike
+    from tapeloom.storage.bar_source import BarSource
+
+__all__ = ["Progress", "check_source", "gaps_in_source", "series_of"]
+
+
+class Progress(NamedTuple):
+    """How far a check has come: the series it turns to now, and how many of all are done."""
+
+    symbol: str
+    interval: str
+    done: int
+    total: int
+
+
+_NO_ACTIONS = Actions()
+_ALL_DATES = Window()
+
+
+def series_of(
+    source: BarSource,
+    symbols: str | Iterable[str] | None,
+    interval: IntervalLike | None,
+) -> list[tuple[str, str]]:
+    """Return the symbol and interval of each series to look at, in the order of the source.
+
+    Raises
+    ------
+    MissingDataError
+        If a symbol is not there, or no series has the interval.
+    """
+    known = source.get_symbols()
+    names = known
+    if symbols is not None:
+        given = [symbols] if isinstance(symbols, str) else symbols
+        names = list(dict.fromkeys(normalise_symbol(name) for name in given))
+        for name in names:
+            if name not in known:
+                text = f"symbol {name} is not in the data{did_you_mean(name, known)}"
+                raise MissingDataError(text, symbol=name)
+    wanted = None if interval is None else Interval(interval).text
+    found = [
+        (name, kept)
+        for name in names
+        for kept in source.get_intervals(name)
+        if wanted in (None, kept)
+    ]
+    if not found:
+        what = "no bar" if wanted is None else f"no {wanted} bars"
+        text = f"the data hold {what}"
+        raise MissingDataError(text, interval=wanted)
+    return found
+
+
+def check_source(
+    source: BarSource,
+    table: SessionTable,
+    *,
+    exchange_group: str,
+    symbols: str | Iterable[str] | None = None,
+    interval: IntervalLike | None = None,
+    window: Window = _ALL_DATES,
+    actions: Actions = _NO_ACTIONS,
+    naive: bool = False,
+    progress: Callable[[Progress], object] | None = None,
+) -> CheckReport:
+    """Check the series of a source.
+
+    Parameters
+    ----------
+    source
+        Should leave invalid rows out and note them.
+    table
+        Sessions of the exchange.
+    exchange_group
+        Its name, for the report.
+    symbols, interval
+        What to look at; all if not given.
+    window
+        The dates to look at.
+    actions
+        Splits that are known and need no hint.
+    naive
+        Whether the stamps came without a zone and were read as wall time of the exchange.
+    progress
+        Called before each series and once at the end.
+    """
+    wanted = series_of(source, symbols, interval)
+    looked = []
+    notes = _Notes(source)
+    made: dict[str, tuple[str, Bars]] = {}
+    start, end = window.instants(table)
+    for done, (symbol, kept) in enumerate(wanted):
+        if progress is not None:
+            progress(Progress(symbol, kept, done, len(wanted)))
+        bars = source.read(symbol, kept, start, end)
+        first, last = window.sessions(table, bars)
+        looked.append(look_at(bars, table, (first, last), actions, naive=naive))
+        looked[-1].take_notes(notes.new_of(symbol))
+        looked[-1].compare_days(made, table)
+    if progress is not None:
+        progress(Progress("", "", len(wanted), len(wanted)))
+    return _report(looked, table, exchange_group)
+
+
+def gaps_in_source(
+    source: BarSource,
+    table: SessionTable,
+    *,
+    symbols: str | Iterable[str] | None = None,
+    interval: IntervalLike | None = None,
+    window: Window = _ALL_DATES,
+) -> Gaps:
+    """Return the missing runs of all series of a source with their causes; parameters as ``check_source``."""
+    start, end = window.instants(table)
+    found = []
+    for symbol, kept in series_of(source, symbols, interval):
+        if has_grid(kept):
+            bars = source.read(symbol, kept, start, end)
+            counts = count(bars, table, *window.sessions(table, bars))
+            found.append((symbol, kept, counts))
+    causes = _causes([(kept, counts) for _, kept, counts in found], table)
+    return Gaps(
+        gap
+        for (symbol, kept, counts), why in zip(found, causes, strict=True)
+        for gap in gaps_of(symbol, kept, counts, why, table)
+    )
+
+
+def _report(
+    looked: Sequence[Looked], table: SessionTable, exchange_group: str
+) -> CheckReport:
+    causes = _causes([(one.interval, one.counts) for one in looked], table)
+    rows, series = [], []
+    findings: list[Finding] = []
+    splits: dict[tuple[str, date], SplitHint] = {}
+    for one, why in zip(looked, causes, strict=True):
+        row = row_of(one, table)
+        rows.append(row)
+        findings += findings_of(row, one.counts, why, one.diagnosis, table)
+        findings += one.extra
+        for hint in one.splits:
+            # Every interval of a symbol shows the same jump.
+            if splits.setdefault((hint.symbol, hint.ex_date), hint) is hint:
+                findings.append(_split_finding(hint, one.interval))
+        series.append(
+            CheckedSeries(one.symbol, one.interval, one.counts, why, one.diagnosis)
+        )
+    return CheckReport(
+        exchange_group=exchange_group,
+        symbols=SymbolChecks(rows),
+        findings=Findings(findings),
+        splits=SplitHints(splits.values()),
+        series=tuple(series),
+        table=table,
+    )
+
+
+def _causes(
+    series: Sequence[tuple[str, SeriesCounts]], table: SessionTable
+) -> list[Causes]:
+    """The causes of each series' runs, judged beside the other series of its interval."""
+    found: dict[int, Causes] = {}
+    for interval in dict.fromkeys(interval for interval, _ in series):
+        at = [k for k, (other, _) in enumerate(series) if other == interval]
+        found |= zip(at, judged([series[k][1] for k in at], table), strict=True)
+    return [found[k] for k in range(len(series))]
+
+
+def _split_finding(hint: SplitHint, interval: str) -> Finding:
+    text = f"opens {hint.ex_date} at {hint.ratio:.3g} times the close before, as a {hint.like} split does; "
+    text += f"row for the table of actions: {hint.symbol},{hint.ex_date},{hint.price_factor:.10g},{hint.volume_factor:.10g}"
+    return Finding(hint.symbol, interval, "split", True, 1, text)
+
+
+class _Notes:
+    """What reading a source went on without, as it grows."""
+
+    def __init__(self, source: BarSource) -> None:
+        self._source = source
+        self._seen: Counter[tuple[str, str]] = Counter()
+
+    def new_of(self, symbol: str) -> Counter[str]:
+        """Return how many rows of each kind came up for a symbol since it was asked last."""
+        now: Counter[tuple[str, str]] = Counter()
+        for note in self._source.notes:
+            if note.symbol == symbol:
+                now[note.kind, symbol] += note.count
+        found = Counter(
+            {kind: n - self._seen[kind, name] for (kind, name), n in now.items()}
+        )
+        self._seen |= now
+        return found

@@ -1,0 +1,81 @@
+"""``tapeloom check``: what is wrong with stored bars, before anything is built on them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from tapeloom.cli.outcome import PROBLEMS, reported
+
+__all__ = ["check"]
+
+
+def check(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder with bars, one file, or a pattern such as 'bars/*.parquet'.",
+        ),
+    ],
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S", help="Only this symbol; may be given again."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="First date: YYYY-MM-DD, YYYY-MM or YYYY."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last date, month or year.")
+    ] = None,
+    exchange_group: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose sessions, such as US_EQUITY.")
+    ] = "US_EQUITY",
+    interval: Annotated[
+        str | None, typer.Option(metavar="I", help="Only this interval, such as 1m.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every series and finding.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document, and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show errors only.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Check bars; exit with 1 if there are problems.
+
+    Reports per symbol what is missing and why, what came twice, lies outside hours or breaks a rule, downloads that
+    stopped, jumps that look like splits, and labels or zones that do not fit the calendar.
+    """
+    with reported(debug=debug):
+        from tapeloom import standalone
+        from tapeloom.cli.date_range import date_range
+        from tapeloom.report.check_progress import CheckLine
+
+        with nullcontext() if quiet else CheckLine() as progress:
+            report = standalone.check(
+                data,
+                symbols=symbol or None,
+                interval=interval,
+                start=None if start is None else date_range(start).start,
+                end=None if end is None else date_range(end).end,
+                exchange_group=exchange_group,
+                progress=progress,
+            )
+        if as_json:
+            typer.echo(json.dumps(report.to_dict(), indent=2))
+        elif not quiet:
+            from tapeloom.report.check_tables import check_page
+            from tapeloom.report.console import print_all
+
+            print_all(check_page(report, every=every), sys.stdout)
+        if not report.is_clean:
+            raise typer.Exit(PROBLEMS)

@@ -1,0 +1,226 @@
+"""``tapeloom import``: bars of other tools into a folder of bars."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapeloom.cli.outcome import DATA, PROBLEMS, USAGE, reported
+from tapeloom.errors import ArgumentError, MissingDataError, TapeloomError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tapeloom.importing import ImportProgress, ImportReport
+
+__all__ = ["import_bars"]
+
+
+def import_bars(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Files, folders or patterns: CSV, TSV, Parquet."
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder to write to.")
+    ] = Path("data"),
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Apply the reading that fits best.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Examine and write nothing.")
+    ] = False,
+    symbol: Annotated[
+        str | None, typer.Option(metavar="S", help="Whose bars these are.")
+    ] = None,
+    interval: Annotated[
+        str | None, typer.Option(metavar="I", help="Length of the bars, such as 1m.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Zone of times without one.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="start|end", help="What a time names.")
+    ] = None,
+    exchange_group: Annotated[
+        str, typer.Option(metavar="GROUP", help="Whose calendar holds.")
+    ] = "US_EQUITY",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=THEIRS", help="A column by its name, such as ts=Zeit."
+        ),
+    ] = None,
+    on_duplicate: Annotated[
+        str | None,
+        typer.Option(metavar="replace|ignore", help="Which of two bars to keep."),
+    ] = None,
+    shift: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Added to times, such as -4h.")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(metavar="s|ms|us|ns", help="Unit of integer times.")
+    ] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="Form of times, such as '%d/%m/%Y %H:%M'."),
+    ] = None,
+    ambiguous: Annotated[
+        str | None,
+        typer.Option(metavar="first|second|infer", help="Of an hour that comes twice."),
+    ] = None,
+    price_scale: Annotated[
+        float | None, typer.Option(metavar="N", help="Prices are divided by it.")
+    ] = None,
+    members: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Members of an archive.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Import files again that are imported.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show errors only.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Import bars of other tools.
+
+    Examines them against the calendar, and stops where it would have to guess. Exits with 1 if a dry run finds
+    something to look at.
+    """
+    with reported(debug=debug):
+        from tapeloom import importing
+        from tapeloom.importing.source_files import files_of
+        from tapeloom.storage import DataManager
+
+        try:
+            files = files_of(source)
+        except MissingDataError as error:
+            # A name that was mistyped, not data that are wrong.
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(USAGE) from None
+        with _in_words_of_options(), _progress(quiet=quiet) as progress:
+            report = importing.import_bars(
+                [str(path) for path in files],
+                into=DataManager(data, exchange_group=exchange_group),
+                symbol=symbol,
+                interval=interval,
+                zone=zone,
+                label=label,
+                columns=_columns(column),
+                on_duplicate=on_duplicate,
+                auto=auto,
+                shift=shift,
+                time_unit=time_unit,
+                time_format=time_format,
+                ambiguous=ambiguous,
+                price_scale=price_scale,
+                members=members,
+                dry_run=dry_run,
+                resume=not again,
+                progress=progress,
+            )
+        if as_json:
+            typer.echo(json.dumps(report.to_dict(), indent=2))
+        elif not quiet:
+            _show(report)
+        _leave(report, dry_run=dry_run)
+
+
+def _columns(pairs: list[str] | None) -> dict[str, str | None] | None:
+    if not pairs:
+        return None
+    found: dict[str, str | None] = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not equals:
+            text = f"--column is {pair!r}; write OURS=THEIRS, such as ts=Zeit, or volume= if there is none"
+            raise ArgumentError(text, got=pair)
+        found[ours.strip()] = theirs.strip() or None
+    return found
+
+
+def _show(report: ImportReport) -> None:
+    """Print what was found: all of it for one file, what needs a look for several."""
+    alone = len(report.files) == 1
+    for file in report.files:
+        shown = [f for f in file.findings if alone or f.is_problem]
+        if file.error is not None and not any(f.outcome == "stops" for f in shown):
+            typer.echo(f"{file.source}\n  {_as_option(str(file.error))}")
+        elif shown:
+            typer.echo(file.source)
+        for finding in shown:
+            whose = f"{finding.symbol}: " if finding.symbol else ""
+            typer.echo(f"  {whose}{_as_option(finding.text)}")
+    typer.echo(str(report).splitlines()[0])
+
+
+def _leave(report: ImportReport, *, dry_run: bool) -> None:
+    from tapeloom.importing import ImportMismatchError
+
+    failed = [f.error for f in report.failed]
+    if dry_run:
+        failed = [e for e in failed if not isinstance(e, ImportMismatchError)]
+    if failed:
+        typer.echo(
+            f"error: {len(failed)} of {len(report.files)} files failed", err=True
+        )
+        raise typer.Exit(DATA)
+    if dry_run and not report.is_clean:
+        raise typer.Exit(PROBLEMS)
+
+
+@contextmanager
+def _in_words_of_options() -> Iterator[None]:
+    try:
+        yield
+    except TapeloomError as error:
+        error.message = _as_option(error.message)
+        raise
+
+
+def _as_option(text: str) -> str:
+    """Return a text with ``zone='UTC'`` as ``--zone UTC``."""
+
+    def written(found: re.Match[str]) -> str:
+        value = found[2] or found[3]
+        shown = f"'{value}'" if re.search(r"[\s*%]", value) else value
+        return f"--{found[1].replace('_', '-')} {shown}"
+
+    text = text.replace("auto=True", "--auto").replace("give symbol=", "give --symbol")
+    named = "zone|label|shift|symbol|interval|time_unit|time_format|members|price_scale"
+    return re.sub(rf"\b({named})=(?:'([^']*)'|([\d.]+))", written, text)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[ImportProgress], None] | None]:
+    """Show a bar on standard error if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    with Progress(
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TextColumn("{task.fields[bars]:,} bars"),
+        console=Console(stderr=True),
+        transient=True,
+    ) as line:
+        task = line.add_task("import", total=None, bars=0)
+        yield lambda at: line.update(
+            task, total=at.total, completed=at.done, bars=at.bars
+        )

@@ -1,0 +1,189 @@
+"""Compares readings of stamps against a session table: which fits, and whether it wins clearly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom._core import Interval
+from tapeloom.diagnosis.candidates import FARTHEST, candidates, rising
+from tapeloom.diagnosis.fit import Sessions
+from tapeloom.diagnosis.labels import Edges
+from tapeloom.diagnosis.readings import Reading, with_evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tapeloom._core import SessionTable
+    from tapeloom.diagnosis.candidates import Candidate
+    from tapeloom.intervals import IntervalLike
+
+__all__ = ["Diagnosis", "diagnose"]
+
+_DAY = 86_400 * 10**9
+# Fewer say nothing: they lie somewhere in the session under many shifts.
+_FEWEST_BARS = 50
+# What another reading must gain over the stamps as labelled, and how far ahead of the next one it must be: a number, and
+# a share of the bars.
+_GAIN = (5, 0.01)
+_AHEAD = (3, 0.004)
+# Share of the bars that must have a place in trading hours, and of a session that counts as whole.
+_NEARLY_ALL, _WHOLE = 0.98, 0.995
+_KEPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Which reading of some stamps fits the calendar.
+
+    ``best`` is ``as_labelled`` unless another reading wins clearly. ``is_clear`` says whether the calendar tells at all:
+    it is false where other readings fit as well, as on a market that never closes, and for a few bars. ``readings`` are
+    those that fit best, ``best`` first. ``findings`` are sentences, empty where there is nothing to say.
+    """
+
+    best: Reading
+    as_labelled: Reading
+    readings: tuple[Reading, ...] = ()
+    is_clear: bool = False
+    findings: tuple[str, ...] = ()
+
+    @property
+    def proposal(self) -> Reading | None:
+        """The reading to use in place of the labels as they are; ``None`` where they are as good as any."""
+        return None if self.best == self.as_labelled else self.best
+
+
+def diagnose(
+    ts: NDArray[np.int64],
+    *,
+    table: SessionTable,
+    interval: IntervalLike,
+    naive: bool = False,
+) -> Diagnosis:
+    """Compare readings of the stamps of one symbol against the sessions they should fit.
+
+    Readings are: as labelled; shifted by up to 14 hours in quarter hours; as wall time of plausible zones; each as starts
+    or as ends of bars. Counted are the bars that a session expects and the bars in trading hours.
+
+    Parameters
+    ----------
+    ts
+        Stamps in any order, int64 nanoseconds, shape (n,): UTC as read, or wall time if ``naive``.
+    table
+        Sessions of the exchange.
+    interval
+        Length of the bars. Bars of days and weeks have no time of day to compare.
+    naive
+        Whether ``ts`` is wall time without a zone; as labelled then means the exchange's zone.
+
+    Returns
+    -------
+    Diagnosis
+        A proposal only where it wins clearly: it gains at least 1 % of the bars over the stamps as labelled, and no
+        other reading comes near it.
+
+    Notes
+    -----
+    O(n log n) for sorting, and O(s log n) for each shift over s sessions.
+    """
+    step = Interval(interval).ns
+    stamps = rising(ts)
+    if step is None or not len(stamps):
+        nothing = Reading("start", 0, str(table.zone) if naive else None, 0, 0)
+        return Diagnosis(nothing, nothing)
+    sessions = Sessions.around(
+        table, step, int(stamps[0]), int(stamps[-1]), reach=FARTHEST + 2 * _DAY
+    )
+    found = candidates(stamps, sessions, table.zone, naive=naive)
+    labelled = found[0].reading
+    # Equal ones stay in the order of their likelihood.
+    ranked = sorted(found, key=lambda one: -one.score)
+    winner, is_clear = _winner(found[0], ranked, len(stamps), step)
+    edges = Edges.of(winner.instants.values(), sessions)
+    best = winner.reading
+    ends = _as_ends(winner, sessions)
+    # Bars that show their ends have more hits as ends.
+    is_ends = ends.hits > best.hits and edges.look_like_ends(
+        is_whole=ends.share >= _WHOLE
+    )
+    if is_clear and is_ends:
+        best = ends
+    best, labelled, *shown = (
+        with_evidence(one, labelled, len(stamps))
+        for one in (best, labelled, *(c.reading for c in ranked[:_KEPT]))
+    )
+    return Diagnosis(
+        best=best,
+        as_labelled=labelled,
+        readings=(best, *(one for one in shown if one != best))[:_KEPT],
+        is_clear=is_clear,
+        findings=tuple(_findings(best, labelled, edges)),
+    )
+
+
+def _winner(
+    labelled: Candidate, ranked: list[Candidate], bars: int, step: int
+) -> tuple[Candidate, bool]:
+    """The candidate to use, and whether it stands clearly in front of all others."""
+    as_labelled = [
+        one for one in ranked if one is labelled or _is_ends(one, labelled, step)
+    ]
+    rivals = [one for one in ranked if one not in as_labelled]
+    best, score = labelled, as_labelled[0].score
+    if rivals and _gains(rivals[0], labelled, bars):
+        best = rivals.pop(0)
+        score = best.score
+    ahead = score - max((one.score for one in rivals), default=0)
+    if bars < _FEWEST_BARS or ahead < _at_least(_AHEAD, bars):
+        return labelled, False
+    return best, True
+
+
+def _is_ends(one: Candidate, labelled: Candidate, step: int) -> bool:
+    """Whether it moves the labels one interval back. Ends are read so, and it is no shift."""
+    return one.reading.zone == labelled.reading.zone and one.reading.shift_ns == -step
+
+
+def _gains(best: Candidate, labelled: Candidate, bars: int) -> bool:
+    is_more = best.score - labelled.score >= _at_least(_GAIN, bars)
+    better, before = best.reading, labelled.reading
+    # Sessions that a shift reaches for the first time must not come at the price of the others.
+    is_no_worse = better.share >= before.share and better.hits >= before.hits
+    return is_more and is_no_worse and _explains(better, before, bars)
+
+
+def _explains(better: Reading, before: Reading, bars: int) -> bool:
+    """Whether a reading accounts for the bars, and not only moves a hole out of the session."""
+    if better.within < _NEARLY_ALL * bars:
+        return False
+    comes_back = better.within - before.within >= _at_least(_GAIN, bars)
+    return comes_back or better.hits >= _NEARLY_ALL * bars or better.share >= _WHOLE
+
+
+def _at_least(rule: tuple[int, float], bars: int) -> float:
+    number, share = rule
+    return max(number, share * bars)
+
+
+def _as_ends(winner: Candidate, sessions: Sessions) -> Reading:
+    """The same reading as ends."""
+    moved = winner.instants
+    by = np.array([moved.by - sessions.step], np.int64)
+    fit = sessions.fit(moved.stamps, by)
+    hits, due, within = (int(c[0]) for c in (fit.hits, fit.due, fit.within))
+    return replace(winner.reading, label="end", hits=hits, due=due, within=within)
+
+
+def _findings(best: Reading, labelled: Reading, edges: Edges) -> Iterator[str]:
+    if best != labelled:
+        yield best.evidence
+    elif edges.are_closing_prints and edges.opening:
+        number = "one bar" if edges.at_close == 1 else f"{edges.at_close:,} bars"
+        yield (
+            f"start labels, {best.hits:,}/{best.due:,}, plus {number} at the close "
+            "(closing print), kept as extended"
+        )

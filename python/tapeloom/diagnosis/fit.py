@@ -1,0 +1,139 @@
+"""How well stamps fit a session table: how many bars the sessions expect, and how many lie in trading hours.
+
+Knows no reading: it counts the same stamps under many shifts at once, without moving a single one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tapeloom._core import SessionTable
+
+__all__ = ["Fit", "Sessions"]
+
+# Real bars share one remainder, or a few; stamps of trades have any, and fit no grid whatever the shift.
+_MOST_REMAINDERS = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """How stamps fit under each of k shifts; arrays of shape (k,).
+
+    ``hits`` counts the expected bars that are there, ``due`` all expected bars of the sessions that have one of them,
+    ``within`` the stamps in trading hours, pre-market and post-market included.
+    """
+
+    hits: NDArray[np.int64]
+    due: NDArray[np.int64]
+    within: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sessions:
+    """The sessions around some stamps and the bars they expect, as runs of equally spaced starts.
+
+    A run holds ``first, first + step, ...`` below ``end``; ``sizes`` are their numbers, ``offsets`` tell where the runs
+    of each session begin.
+    """
+
+    step: int
+    firsts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    """Starts of pre-market trading; the open where there is none."""
+    finishes: NDArray[np.int64]
+    """Ends of post-market trading; the close where there is none."""
+
+    @classmethod
+    def around(
+        cls, table: SessionTable, step: int, first: int, last: int, *, reach: int
+    ) -> Sessions:
+        """Return the sessions within ``reach`` ns of ``[first, last]``."""
+        low = int(table.post_closes.searchsorted(first - reach))
+        high = int(table.pre_opens.searchsorted(last + reach, side="right"))
+        return cls.between(table, step, low, max(low, high))
+
+    @classmethod
+    def between(cls, table: SessionTable, step: int, first: int, last: int) -> Sessions:
+        """Return the sessions at positions ``[first, last)`` with bars of ``step`` ns, counted from the open."""
+        kept = slice(first, last)
+        offsets = table.segment_offsets[first : last + 1]
+        segments = slice(int(offsets[0]), int(offsets[-1]))
+        starts, ends = table.segment_starts[segments], table.segment_ends[segments]
+        opens = table.opens[kept]
+        origins = np.repeat(opens, np.diff(offsets))
+        # A bar that begins in a break and reaches trading is expected, and one that spans the break only once.
+        numbers = (starts - origins) // step
+        behind = -((origins - ends) // step)
+        again = np.flatnonzero(origins[1:] == origins[:-1]) + 1
+        numbers[again] = np.maximum(numbers[again], behind[again - 1])
+        return cls(
+            step=step,
+            firsts=origins + numbers * step,
+            ends=ends,
+            sizes=behind - numbers,
+            offsets=offsets[:-1] - offsets[0],
+            opens=opens,
+            closes=table.closes[kept],
+            begins=table.pre_opens[kept],
+            finishes=table.post_closes[kept],
+        )
+
+    @property
+    def due(self) -> NDArray[np.int64]:
+        """How many bars each session expects, shape (sessions,)."""
+        if not len(self.opens):
+            return np.zeros(0, np.int64)
+        return np.add.reduceat(self.sizes, self.offsets)
+
+    def fit(self, stamps: NDArray[np.int64], shifts: NDArray[np.int64]) -> Fit:
+        """Return how stamps (rising, without repeats, ns UTC) fit under each shift (ns), shape (k,)."""
+        if not len(self.opens) or not len(stamps):
+            none = np.zeros(len(shifts), np.int64)
+            return Fit(none, none.copy(), none.copy())
+        found = np.zeros((len(shifts), len(self.firsts)), np.int64)
+        for remainder, of_one in _by_remainder(stamps, self.step):
+            on_grid = (remainder + shifts[:, None] - self.firsts) % self.step == 0
+            found += _between(of_one, self.firsts, self.ends, shifts) * on_grid
+        by_session = np.add.reduceat(found, self.offsets, axis=1)
+        within = _between(stamps, self.begins, self.finishes, shifts)
+        return Fit(
+            hits=found.sum(axis=1),
+            due=((by_session > 0) * self.due).sum(axis=1),
+            within=within.sum(axis=1),
+        )
+
+
+def _by_remainder(
+    stamps: NDArray[np.int64], step: int
+) -> list[tuple[int, NDArray[np.int64]]]:
+    """The stamps by their remainder; of many the most frequent ones."""
+    remainders = stamps % step
+    if (remainders == remainders[0]).all():
+        return [(int(remainders[0]), stamps)]
+    values, counts = np.unique(remainders, return_counts=True)
+    most = values[np.argsort(-counts, kind="stable")[:_MOST_REMAINDERS]]
+    return [(int(value), stamps[remainders == value]) for value in most]
+
+
+def _between(
+    stamps: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    shifts: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """How many shifted stamps lie in each ``[start, end)``, shape (shifts, ranges)."""
+    # The bounds are moved the other way: there are far fewer of them.
+    low = stamps.searchsorted(starts - shifts[:, None])
+    high = stamps.searchsorted(ends - shifts[:, None])
+    return (high - low).astype(np.int64)

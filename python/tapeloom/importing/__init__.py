@@ -1,0 +1,23 @@
+"""Bars as other tools write them: reading, examining against the calendar, importing, and mounting where they lie.
+
+It writes through a store that is handed in, and decides nothing that the data do not show.
+"""
+
+from tapeloom.importing.findings import Finding
+from tapeloom.importing.importer import BarStore, import_bars
+from tapeloom.importing.mismatch import ImportMismatchError
+from tapeloom.importing.mount import Mounted, is_foreign, mount
+from tapeloom.importing.report import FileReport, ImportProgress, ImportReport
+
+__all__ = [
+    "BarStore",
+    "FileReport",
+    "Finding",
+    "ImportMismatchError",
+    "ImportProgress",
+    "ImportReport",
+    "Mounted",
+    "import_bars",
+    "is_foreign",
+    "mount",
+]

@@ -1,0 +1,186 @@
+"""The files of a mount: which series lie in which piece of which file, and the bars of a piece, kept while there is room.
+
+A piece is a row group of a Parquet file, or the whole of any other file.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom._core import Interval
+from tapeloom.importing.findings import Findings
+from tapeloom.importing.mismatch import mismatch_of
+from tapeloom.importing.open_tables import open_tables
+from tapeloom.importing.path_hints import path_hints
+from tapeloom.importing.prepare import ReadSeries, read_series
+from tapeloom.importing.row_groups import group_bounds, open_footer, read_group
+from tapeloom.importing.source_files import PARQUET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
+
+    from tapeloom.importing.findings import Finding
+    from tapeloom.importing.options import ReadOptions
+    from tapeloom.importing.prepare import Market
+    from tapeloom.importing.tables import ForeignTable
+
+    Key = tuple[str, Interval]
+
+__all__ = ["MountedFiles", "Piece"]
+
+ROW_BYTES = 64
+CACHE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One piece of a file.
+
+    ``group`` is the row group, ``None`` for all of the file; ``bounds`` the first and last start, ns UTC, by series.
+    """
+
+    path: Path
+    group: int | None = None
+    footer: pq.FileMetaData | None = None
+    bounds: dict[Key, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What errors and notes call it."""
+        return str(self.path)
+
+
+class MountedFiles:
+    """Pieces of foreign files and their bars."""
+
+    def __init__(self, files: list[Path], options: ReadOptions, market: Market) -> None:
+        self._files = files
+        self._options = options
+        self._market = market
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[str, int | None], list[ReadSeries]] = (
+            OrderedDict()
+        )
+        self._findings: dict[tuple[str, str], Finding] = {}
+        # The interval of a file is told once, from its first piece.
+        self._intervals: dict[Path, Interval] = {}
+
+    @cached_property
+    def series(self) -> dict[Key, list[Piece]]:
+        """The pieces of each series, in order of the files' names."""
+        found: dict[Key, list[Piece]] = {}
+        for path in self._files:
+            for piece in self._pieces(path):
+                for key in piece.bounds:
+                    found.setdefault(key, []).append(piece)
+        return found
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What reading found so far, each finding of a file once."""
+        with self._lock:
+            return list(self._findings.values())
+
+    def bars_of(self, piece: Piece, key: Key) -> list[ReadSeries]:
+        """Return the bars of one series in a piece, in order of time."""
+        return [s for s in self._bars(piece) if _key(s) == key]
+
+    def _pieces(self, path: Path) -> Iterator[Piece]:
+        if path.name.lower().endswith(PARQUET):
+            footer = open_footer(path)
+            for group in range(footer.num_row_groups):
+                bounds = self._stated(path, footer, group)
+                piece = Piece(path, group, footer, bounds)
+                yield piece if bounds else self._learnt(piece)
+        else:
+            yield self._learnt(Piece(path))
+
+    def _stated(
+        self, path: Path, footer: pq.FileMetaData, group: int
+    ) -> dict[Key, tuple[int, int]]:
+        """Return the bounds that a footer and a path state, so that nothing has to be decoded; or nothing."""
+        options, hints = self._options, path_hints(str(path))
+        interval = options.interval or hints.interval
+        if interval is None or interval.ns is None or options.shift_ns:
+            return {}
+        if options.zone is not None or options.label == "end":
+            return {}
+        found = group_bounds(path, footer, group, options, hints)
+        return {} if found is None else {(found[0], interval): found[1:]}
+
+    def _learnt(self, piece: Piece) -> Piece:
+        bounds: dict[Key, tuple[int, int]] = {}
+        for series in self._bars(piece):
+            ts = series.bars.ts
+            if ts.size:
+                first, last = bounds.get(_key(series), (int(ts[0]), int(ts[-1])))
+                bounds[_key(series)] = min(first, int(ts[0])), max(last, int(ts[-1]))
+        return replace(piece, bounds=bounds)
+
+    def _bars(self, piece: Piece) -> list[ReadSeries]:
+        """Return all series of a piece; the newest pieces stay in memory."""
+        key = (str(piece.path), piece.group)
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None:
+                self._kept.move_to_end(key)
+                return known
+        found = self._read(piece)
+        with self._lock:
+            self._kept[key] = found
+            while len(self._kept) > 1 and self._bytes() > CACHE_BYTES:
+                self._kept.popitem(last=False)
+        return found
+
+    def _bytes(self) -> int:
+        return ROW_BYTES * sum(
+            len(s.bars) for kept in self._kept.values() for s in kept
+        )
+
+    def _read(self, piece: Piece) -> list[ReadSeries]:
+        findings = Findings(piece.name)
+        options = self._options
+        if piece.path in self._intervals:
+            options = replace(options, interval=self._intervals[piece.path])
+        found = [
+            _in_order(series)
+            for table in self._tables(piece, findings)
+            for series in read_series(
+                table, market=self._market, options=options, findings=findings
+            )
+        ]
+        error = mismatch_of(piece.name, findings)
+        if error is not None:
+            raise error
+        with self._lock:
+            for finding in findings.all():
+                self._findings.setdefault((piece.name, finding.text), finding)
+        lengths = {_key(s)[1] for s in found}
+        if len(lengths) == 1:
+            self._intervals.setdefault(piece.path, lengths.pop())
+        return found
+
+    def _tables(self, piece: Piece, findings: Findings) -> Iterable[ForeignTable]:
+        if piece.group is None or piece.footer is None:
+            return open_tables(piece.path, self._options, findings)
+        return [read_group(piece.path, piece.footer, piece.group, self._options)]
+
+
+def _key(series: ReadSeries) -> Key:
+    return series.bars.symbol, Interval(series.bars.interval)
+
+
+def _in_order(series: ReadSeries) -> ReadSeries:
+    if series.bars.is_sorted():
+        return series
+    rows = series.rows[np.argsort(series.bars.ts, kind="stable")]
+    return replace(series, bars=series.bars.sorted(), rows=rows)

@@ -1,0 +1,100 @@
+"""Remembers which source files are imported, so that an import that was stopped goes on where it ended.
+
+One small JSON file per source file lies below ``<root>/imports``. It is written, as a whole, after the last bar of that
+file: what it names is imported, and a file without a record is imported again, which changes nothing where its bars are
+there already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tapeloom.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ImportRecords", "digest_of"]
+
+FOLDER = "imports"
+VERSION = 1
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
+        raise StorageError(text, path=str(path)) from error
+
+
+class ImportRecords:
+    """The records below a root.
+
+    Parameters
+    ----------
+    root
+        Folder of the store.
+    settings
+        What the import was told, in values that JSON knows: told something else, a file is imported again.
+    """
+
+    def __init__(self, root: Path, settings: Mapping[str, object]) -> None:
+        self._folder = root / FOLDER
+        text = json.dumps({"version": VERSION, **settings}, sort_keys=True, default=str)
+        self._settings = text
+
+    def find(self, digest: str) -> dict[str, Any] | None:
+        """Return the record of a source file whose bars are all still there, or ``None``."""
+        try:
+            record: dict[str, Any] = json.loads(self._path(digest).read_text("utf-8"))
+            written = [Path(self._folder.parent, name) for name in record["written"]]
+            return record if all(path.is_file() for path in written) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            # No record, or one that cannot be read: the file is imported again.
+            return None
+
+    def save(
+        self, digest: str, record: Mapping[str, object], written: list[Path]
+    ) -> None:
+        """Write the record of a source file; none where the bars lie on no local disk.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written.
+        """
+        root = self._folder.parent
+        if not all(path.is_file() for path in written):
+            return
+        names = sorted({os.path.relpath(path, root) for path in written})
+        content = json.dumps({**record, "written": names}, indent=1, default=str)
+        path = self._path(digest)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(content + "\n", encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            text = (
+                f"{path}: cannot be written: {(error.strerror or str(error)).lower()}"
+            )
+            raise StorageError(text, path=str(path)) from error
+
+    def _path(self, digest: str) -> Path:
+        key = hashlib.sha256(f"{digest} {self._settings}".encode()).hexdigest()[:32]
+        return self._folder / f"{key}.json"

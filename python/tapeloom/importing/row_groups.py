@@ -1,0 +1,139 @@
+"""Row groups of foreign Parquet files: what the footer says about one, and its rows as a foreign table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tapeloom.bars import normalise_symbol
+from tapeloom.importing.column_names import map_columns
+from tapeloom.importing.parquet_tables import arrow_table, check_footer, check_magic
+from tapeloom.importing.path_hints import path_hints
+from tapeloom.importing.unpack import file_errors_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
+
+    from tapeloom.importing.options import ReadOptions
+    from tapeloom.importing.path_hints import PathHints
+    from tapeloom.importing.tables import ForeignTable
+
+__all__ = ["group_bounds", "open_footer", "read_group"]
+
+PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
+
+
+def open_footer(path: Path) -> pq.FileMetaData:
+    """Return the footer of a file, checked.
+
+    Raises
+    ------
+    CorruptFileError
+        If the file is damaged, or claims what it cannot hold.
+    StorageError
+        If it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = str(path)
+    with file_errors_named(name):
+        size = path.stat().st_size
+        if not size:
+            check_magic(pa.py_buffer(b""), name)
+        with pa.memory_map(name) as file:
+            check_magic(file.read_buffer(), name)
+            file.seek(0)
+            footer = pq.read_metadata(file)
+    check_footer(footer, name, size=size)
+    return footer
+
+
+def read_group(
+    path: Path, footer: pq.FileMetaData, group: int, options: ReadOptions
+) -> ForeignTable:
+    """Return the rows of one row group."""
+    import pyarrow.parquet as pq
+
+    name = str(path)
+    with (
+        file_errors_named(name),
+        pq.ParquetFile(
+            path, metadata=footer, memory_map=True, page_checksum_verification=True
+        ) as file,
+    ):
+        found = map_columns(file.schema_arrow.names, options, source=name)
+        columns = list(dict.fromkeys(found.of.values()))
+        data = file.read_row_group(group, columns=columns, use_threads=False)
+        data.validate(full=True)
+    return arrow_table(data, found, name, path_hints(name))
+
+
+def group_bounds(
+    path: Path,
+    footer: pq.FileMetaData,
+    group: int,
+    options: ReadOptions,
+    hints: PathHints,
+) -> tuple[str, int, int] | None:
+    """Return the one symbol of a row group and its first and last instant, ns UTC, or ``None`` if it is not stated.
+
+    Raises
+    ------
+    CorruptFileError
+        If the footer is damaged.
+    """
+    name = str(path)
+    schema = footer.schema.to_arrow_schema()
+    found = map_columns(schema.names, options, source=name).of
+    if "ts" not in found:
+        return None
+    _touch(path, footer, group, [found[r] for r in ("ts", "symbol") if r in found])
+    times = _statistics(footer, group, found["ts"])
+    factor = _factor(footer, found["ts"])
+    if times is None or factor is None or not times.has_min_max:
+        return None
+    symbol = options.symbol or hints.symbol
+    if "symbol" in found:
+        said = _statistics(footer, group, found["symbol"])
+        if said is None or not said.has_min_max or said.min != said.max:
+            return None
+        symbol = said.min if isinstance(said.min, str) else None
+        if options.symbol is not None and symbol is not None:
+            symbol = symbol if normalise_symbol(symbol) == options.symbol else None
+    if symbol is None:
+        return None
+    return normalise_symbol(symbol), times.min_raw * factor, times.max_raw * factor
+
+
+def _touch(path: Path, footer: pq.FileMetaData, group: int, columns: list[str]) -> None:
+    """Read a row of some columns. Damaged statistics are an exception then; asked for themselves they end the process."""
+    import pyarrow.parquet as pq
+
+    with (
+        file_errors_named(str(path)),
+        pq.ParquetFile(
+            path, metadata=footer, memory_map=True, pre_buffer=False
+        ) as file,
+    ):
+        rows = file.iter_batches(
+            batch_size=1, row_groups=[group], columns=columns, use_threads=False
+        )
+        next(rows, None)
+
+
+def _statistics(footer: pq.FileMetaData, group: int, column: str) -> Any:
+    at = footer.schema.names.index(column)
+    return footer.row_group(group).column(at).statistics
+
+
+def _factor(footer: pq.FileMetaData, column: str) -> int | None:
+    """Nanoseconds in one unit of a column of instants; ``None`` if it is none, or of a wall clock."""
+    import json
+
+    kind = footer.schema.column(footer.schema.names.index(column)).logical_type
+    said = json.loads(kind.to_json())
+    if said.get("Type") != "Timestamp" or not said.get("isAdjustedToUTC"):
+        return None
+    return PER_UNIT.get(said.get("timeUnit", ""))

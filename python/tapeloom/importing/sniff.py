@@ -1,0 +1,188 @@
+"""Tells the shape of a delimited text from its first lines: delimiter, header, columns, decimal mark."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+
+from tapeloom.errors import CorruptFileError, StorageError
+
+__all__ = ["SAMPLE_BYTES", "Shape", "sniff"]
+
+SAMPLE_BYTES = 2**18
+SAMPLE_LINES = 50
+MOST_COLUMNS = 1_000
+DELIMITERS = (",", ";", "\t", "|")
+# Bytes that no text holds.
+CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\v\x1a")
+MARK = b"\xef\xbb\xbf"
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$")
+STAMP = re.compile(
+    r"\s*\d{1,4}[-/.:]\d{1,2}([-/.:]\d{1,4})?([ T]\S+)?\s*$|\s*\d{8}[ T]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a text looks like.
+
+    ``names`` are those of the header, or ``None`` if there is none; ``above`` are the rows between a header and the data,
+    such as the tickers of a wide table; ``skip`` bytes stand before the first row of data; ``rows`` are the first rows of
+    data.
+    """
+
+    delimiter: str
+    names: tuple[str, ...] | None
+    width: int
+    skip: int
+    decimal: str
+    rows: tuple[tuple[str, ...], ...]
+    above: tuple[tuple[str, ...], ...] = ()
+
+
+def sniff(sample: bytes, *, source: str, whole: bool) -> Shape:
+    """Tell the shape of a text.
+
+    Parameters
+    ----------
+    sample
+        Its beginning, in an encoding that keeps ASCII.
+    source
+        What to call it in an error.
+    whole
+        Whether the sample is all of it; otherwise its last line may be cut.
+
+    Raises
+    ------
+    CorruptFileError
+        If it is no table of text: binary, or of lines that are too long.
+    StorageError
+        If it has no rows, or too many columns.
+    """
+    if any(byte in sample for byte in CONTROL):
+        text = f"{source}: holds binary data; give CSV, TSV or Parquet"
+        raise CorruptFileError(text, path=source)
+    raw = sample.splitlines(keepends=True)
+    if not whole:
+        raw = raw[:-1]
+        if not raw:
+            commas = max(sample.count(d.encode()) for d in DELIMITERS)
+            text = (
+                f"{source}: its first line is longer than {SAMPLE_BYTES // 1024} KiB, with at least {commas:,} columns; "
+                f"a table of bars has at most {MOST_COLUMNS:,}"
+            )
+            raise CorruptFileError(text, path=source, got=commas)
+    kept = [i for i, line in enumerate(raw) if line.strip() and not _is_comment(line)]
+    kept = kept[:SAMPLE_LINES]
+    if not kept:
+        text = f"{source}: holds no row of data"
+        raise StorageError(text, path=source)
+    lines = [_decoded(raw[i]) for i in kept]
+    delimiter = _delimiter(lines)
+    rows = _split(lines, delimiter, source)
+    widest = max(map(len, rows))
+    if widest > MOST_COLUMNS:
+        text = f"{source}: has {widest:,} columns; a table of bars has at most {MOST_COLUMNS:,}"
+        raise CorruptFileError(text, path=source, got=widest)
+    heads = next(
+        (i for i, row in enumerate(rows) if _is_row(row, below=i > 0)), len(rows)
+    )
+    first = kept[heads] if heads < len(kept) else len(raw)
+    skip = sum(map(len, raw[:first]))
+    if not first and raw[0].startswith(MARK):
+        skip = len(MARK)
+    return _shape(rows, heads, skip, delimiter)
+
+
+def _split(lines: list[str], delimiter: str, source: str) -> list[tuple[str, ...]]:
+    if delimiter == " ":
+        return [tuple(line.split()) for line in lines]
+    try:
+        return [
+            tuple(f.strip() for f in r) for r in csv.reader(lines, delimiter=delimiter)
+        ]
+    except csv.Error as error:
+        text = f"{source}: cannot be read as a table of text: {error}"
+        raise CorruptFileError(text, path=source) from error
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.removeprefix(MARK).decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace").rstrip("\r\n")
+
+
+def _shape(rows: list[tuple[str, ...]], heads: int, skip: int, delimiter: str) -> Shape:
+    data = tuple(rows[heads:])
+    width = max((len(r) for r in data), default=len(rows[0]))
+    decimal = "."
+    if delimiter != "," and any(DECIMAL_COMMA.fullmatch(f) for r in data for f in r):
+        decimal = ","
+    if not heads:
+        return Shape(delimiter, None, width, skip, decimal, data)
+    names = _fitted(rows[0], data, width)
+    above = tuple(rows[1:heads])
+    return Shape(delimiter, names, max(width, len(names)), skip, decimal, data, above)
+
+
+def _is_comment(line: bytes) -> bool:
+    return line.lstrip().startswith(b"#")
+
+
+def _delimiter(lines: list[str]) -> str:
+    """Return the delimiter that cuts most lines into the same number of fields, the more the better."""
+    best, most = ",", (0, 0)
+    for delimiter in DELIMITERS:
+        counts = [len(r) for r in csv.reader(lines, delimiter=delimiter)]
+        common = max(set(counts), key=counts.count)
+        if common > 1:
+            # European decimals make commas as frequent as fields; the other mark then cuts the header as well.
+            score = (
+                counts.count(common) * 2 // len(counts)
+                + (counts[0] in (common, common - 1)),
+                common,
+            )
+            if score > most:
+                best, most = delimiter, score
+    if most == (0, 0) and len(lines[-1].split()) > 4:
+        return " "
+    return best
+
+
+def _is_row(row: tuple[str, ...], *, below: bool) -> bool:
+    """Whether a row is data: a third of its fields, at least two, are numbers or times.
+
+    Below another row a first field that is one tells it, so that a torn row is no header.
+    """
+    told = [bool(NUMBER.match(f) or STAMP.match(f)) for f in row]
+    return sum(told) >= max(2, len(row) // 3) or (below and told[:1] == [True])
+
+
+def _fitted(
+    header: tuple[str, ...], data: tuple[tuple[str, ...], ...], width: int
+) -> tuple[str, ...]:
+    """Return names for all columns, also where rows are wider than the header."""
+    extra = width - len(header)
+    if header and not header[0] and not _has_time(header):
+        # A frame written with its index leaves the name of the first column blank.
+        header = ("ts", *header[1:])
+    if extra <= 0:
+        return header
+    full = [r for r in data if len(r) == width]
+    if all(not r[-1] for r in full):
+        # Each line ends with a delimiter.
+        return (*header, *(f"unnamed_{i}" for i in range(extra)))
+    # An index without a name stands in front.
+    front = ("ts",) if extra == 1 and not _has_time(header) else ()
+    missing = tuple(f"unnamed_{i}" for i in range(extra - len(front)))
+    return (*front, *missing, *header)
+
+
+def _has_time(header: tuple[str, ...]) -> bool:
+    from tapeloom.importing.column_names import NAMES, fold
+
+    known = {*NAMES["ts"], *NAMES["date"], *NAMES["time"]}
+    return any(fold(name) in known for name in header)

@@ -1,0 +1,143 @@
+"""Texts as times: ISO 8601, and the other forms that tools write. A form is chosen for a whole column, never per row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapeloom.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["parse_times"]
+
+DATES = (
+    "%Y-%m-%d",
+    "%Y%m%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%b-%Y",
+    "%m-%d-%Y",
+    "%d-%m-%Y",
+)
+CLOCKS = (
+    " %H:%M:%S",
+    " %H:%M",
+    " %H%M%S",
+    "  %H:%M:%S",
+    " %I:%M:%S %p",
+    " %I:%M %p",
+    "T%H:%M:%S",
+    "%H%M%S",
+    "",
+)
+SAMPLE = 500
+
+
+def parse_times(
+    column: pa.ChunkedArray, *, name: str, time_format: str | None
+) -> pa.ChunkedArray:
+    """Return texts as timestamps in nanoseconds: in UTC if they name their offset, else without a zone.
+
+    Parameters
+    ----------
+    column
+        Texts, without blanks around them.
+    name
+        What to call the table in an error.
+    time_format
+        The form in the terms of ``strptime``; recognised if ``None``.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        Null where a text is no time of the form that the others have.
+
+    Raises
+    ------
+    ArgumentError
+        If no form fits the first rows, or dates read as month first and as day first.
+    """
+    import pyarrow as pa
+
+    if time_format is not None:
+        found = _stripped(column, time_format)
+        if found.null_count == len(found) and len(found):
+            text = f"{name}: no time fits time_format={time_format!r}; the first is {_first(column)!r}"
+            raise ArgumentError(text, got=time_format)
+        return found
+    sample = column.drop_null().slice(0, SAMPLE)
+    for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
+        if _casts(sample, kind):
+            return _cast(column, kind)
+    fits = [
+        d + c for d in DATES for c in CLOCKS if not _stripped(sample, d + c).null_count
+    ]
+    if not fits:
+        text = (
+            f"{name}: the form of the times, such as {_first(column)!r}, is not known; give it, such as "
+            "time_format='%d.%m.%Y %H:%M'"
+        )
+        raise ArgumentError(text, got=_first(column))
+    return _the_one(column, fits, name)
+
+
+def _the_one(column: pa.ChunkedArray, fits: list[str], name: str) -> pa.ChunkedArray:
+    """Return the reading of a column; forms that all rows fit and that read it differently are an error."""
+    read = {form: _stripped(column, form) for form in fits}
+    fewest = min(found.null_count for found in read.values())
+    best = {form: f for form, f in read.items() if f.null_count == fewest}
+    first, *others = best.values()
+    if any(not other.equals(first) for other in others):
+        forms = " or ".join(repr(form) for form in best)
+        text = f"{name}: times such as {_first(column)!r} can be read as {forms}; choose one with time_format="
+        raise ArgumentError(text, got=_first(column))
+    return first
+
+
+def _stripped(column: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.strptime(column, format=form, unit="ns", error_is_null=True)
+
+
+def _casts(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    try:
+        column.cast(kind)
+    except pa.ArrowInvalid:
+        # One torn text among many good ones does not decide.
+        texts = column.to_pylist()
+        good = sum(_one(t, kind) is not None for t in texts)
+        return good > 0.9 * len(texts)
+    return True
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid:
+        values = [_one(text, kind) for text in column.to_pylist()]
+        return pa.chunked_array([pa.array(values, pa.int64()).cast(kind)])
+
+
+def _one(text: str | None, kind: pa.DataType) -> int | None:
+    import pyarrow as pa
+
+    if text is None:
+        return None
+    try:
+        value: int = pa.scalar(text).cast(kind).value
+    except pa.ArrowInvalid:
+        return None
+    return value
+
+
+def _first(column: pa.ChunkedArray) -> str | None:
+    return next((v.as_py() for v in column if v.is_valid), None)

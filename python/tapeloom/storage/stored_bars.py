@@ -1,0 +1,317 @@
+"""All stored bars of one exchange group: what there is, reading it checked and in order. It knows no clock."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom._core import Bars, Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.calendars.session_table import get_session_table
+from tapeloom.calendars.time_manager import group_for, unless_default
+from tapeloom.errors import ArgumentError, SymbolError
+from tapeloom.storage.bad_rows import (
+    check_policy,
+    note_unsorted,
+    without_bad_rows,
+)
+from tapeloom.storage.bar_source import no_bars
+from tapeloom.storage.catalog import find_series
+from tapeloom.storage.files import reach
+from tapeloom.storage.notes import INTERVAL_TOLD, Notes
+from tapeloom.storage.parquet_store import ParquetStore
+from tapeloom.timestamps import to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tapeloom._core import SessionTable
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.intervals import IntervalLike
+    from tapeloom.storage.catalog import Catalog, StoredSeries
+    from tapeloom.storage.notes import DataNote
+    from tapeloom.storage.parquet_store import FileRows
+    from tapeloom.timestamps import TimestampLike
+
+__all__ = ["StoredBars"]
+
+
+class StoredBars:
+    """Bars in Parquet files; a ``BarSource``. For whoever drives the clock: it reads whatever is stored.
+
+    Parameters
+    ----------
+    root
+        A folder with ``bars/<group>/interval=<I>/symbol=<S>/*.parquet``, a folder of Parquet files at any depth, one
+        file, or a glob pattern; or an address such as ``"s3://bucket/data"``. Files outside that layout say their
+        symbols in a column ``symbol``.
+    exchange_group
+        Whose bars these are; decides calendar and zone.
+    on_invalid
+        ``"error"`` or ``"skip"``: what happens to rows that break a rule.
+    allow_negative_prices
+        Whether prices may be zero or below.
+    interval
+        Interval of files whose path does not say it; told from the spacing of their stamps if not given.
+    time_manager
+        Whose calendar holds, corrections included; by default that of the exchange group as its source has it.
+    filesystem
+        Where the root is a path: a ``pyarrow.fs.FileSystem`` or one of fsspec. The local disk, or that of the address,
+        if not given.
+
+    Raises
+    ------
+    UnknownExchangeError
+        If there is no such group or calendar.
+    ArgumentError
+        If nothing reaches the root.
+
+    Notes
+    -----
+    The files are looked for on the first read, and reading creates nothing. Reads raise ``MissingDataError`` if root
+    or files are missing, ``StorageError`` if a file does not have our columns, ``CorruptFileError`` if it is damaged,
+    ``InvalidBarError`` if a row breaks a rule and ``on_invalid`` is ``"error"``.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] = "data",
+        *,
+        exchange_group: str = "US_EQUITY",
+        on_invalid: str = "error",
+        allow_negative_prices: bool = False,
+        interval: IntervalLike | None = None,
+        time_manager: TimeManager | None = None,
+        filesystem: object | None = None,
+    ) -> None:
+        group = group_for(unless_default(exchange_group), time_manager)
+        self._root = os.fspath(root)
+        files, self._inside = reach(self._root, filesystem)
+        # An alias such as NYSE may be the name of the folder too.
+        self._group_names = (
+            group.name,
+            exchange_group if time_manager is None else group.name,
+        )
+        self._zone = group.zone
+        self._on_invalid = check_policy(on_invalid)
+        self._allow_negative_prices = allow_negative_prices
+        self._interval = None if interval is None else Interval(interval)
+        self._time_manager = time_manager
+        self._pinned: SessionTable | None = None
+        self._store = ParquetStore(files)
+        self._notes = Notes()
+        self._found: Catalog | None = None
+
+    @property
+    def root(self) -> str:
+        """The root as given."""
+        return self._root
+
+    @property
+    def exchange_group(self) -> str:
+        """Name of the exchange group."""
+        return self._group_names[0]
+
+    @property
+    def notes(self) -> list[DataNote]:
+        """What reading found so far and went on without, per file and symbol."""
+        return self._notes.all()
+
+    def pin_session_table(self, table: SessionTable) -> None:
+        """Keep to a session table, as a run does, whatever the time manager's calendar becomes."""
+        self._pinned = table
+
+    def get_symbols(self) -> list[str]:
+        """Return the stored symbols, sorted."""
+        return sorted({symbol for symbol, _ in self._catalog})
+
+    def get_intervals(self, symbol: str) -> list[str]:
+        """Return the stored intervals of a symbol as canonical text, finest first; empty if it is unknown."""
+        name = _name(symbol)
+        return [i.text for i in sorted(i for s, i in self._catalog if s == name)]
+
+    def get_range(self, symbol: str, interval: IntervalLike) -> tuple[int, int] | None:
+        """Return the start of the first and of the last bar, nanoseconds UTC; ``None`` if there is none."""
+        known = self.get_ranges(symbol, interval)
+        if not known:
+            return None
+        return min(first for first, _ in known), max(last for _, last in known)
+
+    def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
+        """Return the start of the first and of the last bar of each file of a series, nanoseconds UTC."""
+        series = self._series(symbol, interval)
+        if series is None:
+            return []
+        spans = [
+            self._store.bounds(f, series.symbol, of_folder=series.of_folder)
+            for f in series.files
+        ]
+        return [span for span in spans if span is not None]
+
+    def read(
+        self, symbol: str, interval: IntervalLike, start: int | None, end: int | None
+    ) -> Bars:
+        """Return the bars that start in ``[start, end)``, of all hours.
+
+        Parameters
+        ----------
+        symbol, interval
+            The series; one that is not stored is empty.
+        start, end
+            Nanoseconds UTC; ``None`` is open.
+
+        Returns
+        -------
+        Bars
+            In order of ``ts``; of bars that start together the one of the first file by name comes first. Bars that come
+            twice stay.
+
+        Raises
+        ------
+        InvalidBarError
+            If a row breaks a rule and ``on_invalid`` is ``"error"``.
+        CorruptFileError
+            If a file is damaged.
+        StorageError
+            If a file cannot be read or does not have our columns.
+        """
+        return self._read(symbol, interval, start, end)
+
+    def read_many(
+        self,
+        series: Iterable[tuple[str, IntervalLike]],
+        start: int | None,
+        end: int | None,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Bars]:
+        """Return the bars of many series in their order, read side by side; each as ``read`` returns it.
+
+        Parameters
+        ----------
+        series
+            Symbol and interval of each.
+        start, end
+            As of ``read``.
+        cancelled
+            Asked before each series; once it is true, the others come back empty.
+
+        Raises
+        ------
+        InvalidBarError, CorruptFileError, StorageError, MissingDataError
+            As ``read``, for the first series that has a fault.
+        """
+        wanted = list(series)
+        _ = self._catalog, self._session_table
+
+        def read(one: tuple[str, IntervalLike]) -> Bars:
+            if cancelled():
+                return no_bars(normalise_symbol(one[0]), one[1], self._zone)
+            return self.read(*one, start, end)
+
+        workers = min(os.cpu_count() or 1, len(wanted))
+        if workers < 2:
+            return [read(one) for one in wanted]
+        with ThreadPoolExecutor(workers, "tapeloom-read") as pool:
+            return list(pool.map(read, wanted))
+
+    def _read(
+        self,
+        symbol: str,
+        interval: IntervalLike,
+        start: int | None,
+        end: int | None,
+        *,
+        known_by: int | None = None,
+    ) -> Bars:
+        """Read a series; ``known_by`` leaves out, unseen, the bars that are known only later."""
+        series = self._series(symbol, interval)
+        if series is None:
+            return no_bars(normalise_symbol(symbol), interval, self._zone)
+        self._note_told(series)
+        parts = []
+        for path in series.files:
+            rows = self._store.read(
+                path, series.symbol, start, end, of_folder=series.of_folder
+            )
+            if known_by is not None and len(rows.numbers):
+                known = self._session_table.known_at(rows.columns["ts"], interval)
+                rows = rows.kept(known <= known_by)
+            if len(rows.numbers):
+                parts.append(self._checked(series, rows))
+        if not parts:
+            return no_bars(series.symbol, series.interval, self._zone)
+        bars = parts[0] if len(parts) == 1 else Bars.concat(parts)
+        return bars if bars.is_sorted() else bars.sorted()
+
+    def _note_told(self, series: StoredSeries) -> None:
+        if series.told:
+            text = f"the interval {series.interval.text} was told from the spacing of the stamps"
+            files = np.arange(len(series.files))
+            self._notes.add(
+                INTERVAL_TOLD, series.symbol, source=self._root, text=text, rows=files
+            )
+
+    def _checked(self, series: StoredSeries, rows: FileRows) -> Bars:
+        source = str(rows.path)
+        bars = Bars.from_columns(
+            series.symbol,
+            series.interval,
+            **rows.columns,
+            zone=self._zone,
+            table=self._session_table,
+        )
+        note_unsorted(series.symbol, source=source, rows=rows.late, notes=self._notes)
+        return without_bad_rows(
+            bars,
+            source=source,
+            rows=rows.numbers,
+            on_invalid=self._on_invalid,
+            allow_negative_prices=self._allow_negative_prices,
+            notes=self._notes,
+        )
+
+    @property
+    def _catalog(self) -> Catalog:
+        if self._found is None:
+            self._found = find_series(
+                self._inside, self._group_names, self._store, interval=self._interval
+            )
+        return self._found
+
+    @property
+    def _session_table(self) -> SessionTable:
+        if self._pinned is not None:
+            return self._pinned
+        if self._time_manager is None:
+            return get_session_table(self._group_names[0])
+        return self._time_manager.session_table
+
+    def _range_ns(
+        self, start: TimestampLike | None, end: TimestampLike | None
+    ) -> tuple[int | None, int | None]:
+        """Return the bounds of a range in nanoseconds UTC."""
+        first = None if start is None else to_ns(start, self._zone, name="start")
+        last = None if end is None else to_ns(end, self._zone, name="end")
+        if first is not None and last is not None and first > last:
+            text = f"start {start!r} is after end {end!r}; a range is [start, end)"
+            raise ArgumentError(text, start=start, end=end)
+        return first, last
+
+    def _series(self, symbol: str, interval: IntervalLike) -> StoredSeries | None:
+        return self._catalog.get((_name(symbol), Interval(interval)))
+
+    def _finest(self, symbol: str) -> str | None:
+        """The finest interval that is stored of a symbol."""
+        return next(iter(self.get_intervals(symbol)), None)
+
+
+def _name(symbol: str) -> str:
+    """Return the normalised symbol; a text that is no symbol is one that nothing is stored of."""
+    try:
+        return normalise_symbol(symbol)
+    except SymbolError:
+        return ""

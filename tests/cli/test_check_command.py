@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.check.made_up import bars, grid
+from typer.testing import CliRunner
+
+from tapeloom import DataManager
+from tapeloom.cli.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from typer.testing import Result
+
+TWO_DAYS = grid("2025-07-01", "2025-07-02")
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    def invoke(*words: str) -> Result:
+        return CliRunner().invoke(app, list(words))
+
+    return invoke
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """Two symbols of two days; one lacks ten bars of the first and the end of the second."""
+    store = DataManager(tmp_path)
+    store.write_bars("ALDERA", "1m", bars("ALDERA", TWO_DAYS))
+    ts = TWO_DAYS[:700]
+    store.write_bars("BRIXUM", "1m", bars("BRIXUM", ts, without=range(40, 50)))
+    return str(tmp_path)
+
+
+def test_a_check_shows_symbols_then_findings_and_exits_with_1(
+    run: Callable[..., Result], data: str
+) -> None:
+    result = run("check", data)
+    assert result.exit_code == 1
+    assert result.stderr == ""
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines == [
+        "US_EQUITY: 2 series",
+        "symbol interval sessions due missing quality gaps longest",
+        lines[2],
+        "ALDERA 1m 2 780 0 100.00% 0 0",
+        "BRIXUM 1m 2 780 90 88.46% 2 80",
+        "",
+        "problems",
+        "BRIXUM 1m: 90 of 780 bars missing in 2 gaps, the longest 80 from 2025-07-02 14:40; causes:",
+        "truncated 1, unknown 1",
+        "BRIXUM 1m: cut off on 2025-07-02: the last bar ends at 14:40, the session at 16:00 (80 bars)",
+        "",
+        "2 problems: 90 of 1,560 bars missing",
+    ]
+
+
+def test_clean_data_exit_with_0(run: Callable[..., Result], data: str) -> None:
+    result = run("check", data, "--symbol", "ALDERA")
+    assert result.exit_code == 0
+    assert result.stdout.rstrip().endswith("no problems: 780 bars due, all there")
+
+
+@pytest.mark.parametrize(
+    ("words", "sessions", "missing"),
+    [
+        (["--end", "2025-07-01"], 2, 10),
+        (["--start", "2025-07-02"], 2, 80),
+        (["--start", "2025-07-02", "--end", "2025-07-03"], 4, 500),
+        (["--interval", "1m", "--symbol", "brixum"], 2, 90),
+    ],
+)
+def test_dates_intervals_and_symbols_narrow_a_check(
+    run: Callable[..., Result],
+    data: str,
+    words: list[str],
+    sessions: int,
+    missing: int,
+) -> None:
+    found = json.loads(run("check", data, "--json", *words).stdout)
+    assert len(found["sessions"]) == sessions
+    assert found["totals"]["missing"] == missing
+
+
+@pytest.mark.parametrize("command", ["check", "gaps"])
+def test_json_prints_one_document_and_nothing_else(
+    run: Callable[..., Result], data: str, command: str
+) -> None:
+    result = run(command, data, "--json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    found: dict[str, Any] = json.loads(result.stdout)
+    assert [gap["missing"] for gap in found["gaps"]] == [10, 80]
+
+
+def test_gaps_are_listed_with_their_causes(
+    run: Callable[..., Result], data: str
+) -> None:
+    result = run("gaps", data)
+    assert result.exit_code == 1
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "BRIXUM 1m 2025-07-01 10:10 10:20 10 unknown" in lines
+    assert lines[-1] == "90 bars missing in 2 gaps"
+    assert any("truncated the last bar ends at 14:40" in line for line in lines)
+
+
+def test_no_gaps_exit_with_0(run: Callable[..., Result], data: str) -> None:
+    result = run("gaps", data, "--symbol", "ALDERA")
+    assert (result.exit_code, result.stdout) == (0, "no gaps\n")
+
+
+def test_many_series_and_findings_are_cut_and_counted(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    store = DataManager(tmp_path)
+    ts = grid("2025-07-01", "2025-07-01")
+    for number in range(45):
+        name = f"S{number:02}"
+        store.write_bars(name, "1m", bars(name, ts, without=range(number + 1)))
+    shown = run("check", str(tmp_path)).stdout
+    assert "and 5 more with fewer missing bars; --all shows all" in shown
+    assert "and 40 more of this kind (missing); --all shows all" in shown
+    # The worst are those shown.
+    assert "S44  " in shown
+    assert "S00  " not in shown
+    every = run("check", str(tmp_path), "--all").stdout
+    assert "more" not in every
+    assert "and 5 more; --all shows all" in run("gaps", str(tmp_path)).stdout
+
+
+@pytest.mark.parametrize("command", ["check", "gaps"])
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["nowhere"], 3, "does not exist"),
+        (["{data}", "--symbol", "ALDERB"], 3, "did you mean 'ALDERA'"),
+        (["{data}", "--interval", "5m"], 3, "the data hold no 5m bars"),
+        (["{data}", "--interval", "5 minutes"], 2, "interval"),
+        (["{data}", "--start", "yesterday"], 2, "no date"),
+        (["{data}", "--start", "2025-07-02", "--end", "2025-07-01"], 2, "is after end"),
+        (["{data}", "--exchange-group", "US_EQUTY"], 2, "US_EQUITY"),
+        (["{data}", "--nonsense"], 2, "No such option"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    run: Callable[..., Result],
+    data: str,
+    command: str,
+    words: list[str],
+    code: int,
+    text: str,
+) -> None:
+    result = run(command, *(word.replace("{data}", data) for word in words))
+    assert result.exit_code == code
+    assert text in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_damaged_file_is_a_data_error(
+    run: Callable[..., Result], data: str, tmp_path: Path
+) -> None:
+    file = next(tmp_path.rglob("symbol=BRIXUM/*.parquet"))
+    file.write_bytes(file.read_bytes()[:-20])
+    result = run("check", data)
+    assert result.exit_code == 3
+    assert file.name in result.stderr
+
+
+def test_quiet_shows_nothing_and_exits_the_same(
+    run: Callable[..., Result], data: str
+) -> None:
+    result = run("check", data, "--quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "")

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+from tests.importing.made_up import MINUTE, day, lines
+from typer.testing import CliRunner
+
+from tapeloom import DataManager
+from tapeloom.cli.import_bars import import_bars
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+app = typer.Typer()
+app.command("import")(import_bars)
+
+
+@app.callback()
+def _other() -> None:
+    """A second command, so that the first one keeps its name."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a file of good bars and one of bars labelled by their ends."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "AAPL_1m.csv").write_text(lines(day()))
+    (tmp_path / "MSFT_1m.csv").write_text(lines(day(), late=MINUTE))
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["import", *words])
+
+
+def test_bars_are_imported_into_a_folder(folder: Path) -> None:
+    done = run("AAPL_1m.csv", "--data", "bars")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "AAPL_1m.csv",
+        "  symbol 'AAPL' told from the file's name",
+        "390 bars of 1 symbol from 1 file",
+    ]
+    assert len(DataManager(folder / "bars").get_bars("AAPL", "1m")) == 390
+
+
+def test_what_would_be_a_guess_stops_with_a_remedy_in_words_of_the_command(
+    folder: Path,
+) -> None:
+    done = run("MSFT_1m.csv")
+    assert done.exit_code == 3
+    assert done.stderr.startswith(
+        "error: MSFT_1m.csv: labels look like bar ends: 390/390 as ends"
+    )
+    assert "pass --label end, or --auto to apply it" in done.stderr
+    assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize("words", [("--auto",), ("--label", "end")])
+def test_the_remedy_works(folder: Path, words: tuple[str, ...]) -> None:
+    assert run("MSFT_1m.csv", *words).exit_code == 0
+    bars = DataManager(folder / "data").get_bars("MSFT", "1m")
+    assert bars.ts.tolist() == [r.ts for r in day()]
+
+
+def test_a_dry_run_with_findings_exits_with_one(folder: Path) -> None:
+    done = run("MSFT_1m.csv", "--dry-run")
+    assert done.exit_code == 1
+    assert "labels look like bar ends" in done.stdout
+    assert not (folder / "data").exists()
+
+
+def test_a_dry_run_over_clean_bars_exits_with_nought(folder: Path) -> None:
+    assert run("AAPL_1m.csv", "--dry-run").exit_code == 0
+    assert not (folder / "data").exists()
+
+
+def test_json_is_one_document(folder: Path) -> None:
+    done = run("AAPL_1m.csv", "MSFT_1m.csv", "--auto", "--json")
+    assert done.exit_code == 0
+    content = json.loads(done.stdout)
+    assert content["symbols"] == ["AAPL", "MSFT"]
+    assert content["files"][1]["applied"] == {"label": "end"}
+
+
+def test_one_bad_file_among_several_exits_with_three(folder: Path) -> None:
+    (folder / "BAD_1m.csv.gz").write_bytes(b"no gzip")
+    done = run(".", "--auto")
+    assert done.exit_code == 3
+    assert "1 of 3 files failed" in done.stderr
+    assert DataManager(folder / "data").get_symbols() == ["AAPL", "MSFT"]
+
+
+def test_running_again_resumes(folder: Path) -> None:
+    run("AAPL_1m.csv")
+    assert "1 already imported" in run("AAPL_1m.csv").stdout
+    assert "already" not in run("AAPL_1m.csv", "--again").stdout
+
+
+def test_a_missing_file_is_an_error_of_usage(folder: Path) -> None:
+    done = run("nowhere.csv")
+    assert done.exit_code == 2
+    assert "'nowhere.csv' does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--zone", "Mars"), ("--label", "middle"), ("--column", "ts")]
+)
+def test_a_wrong_option_is_an_error_of_usage(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    assert run("AAPL_1m.csv", *words).exit_code == 2
+
+
+def test_columns_are_named_by_options(folder: Path) -> None:
+    text = lines(day()).replace("timestamp", "Zeit").replace("volume", "Umsatz")
+    (folder / "SAP_1m.csv").write_text(text)
+    assert run("SAP_1m.csv").exit_code == 2
+    assert (
+        run("SAP_1m.csv", "--column", "ts=Zeit", "--column", "volume=Umsatz").exit_code
+        == 0
+    )
+
+
+def test_quiet_says_nothing_of_success(folder: Path) -> None:
+    done = run("AAPL_1m.csv", "--quiet")
+    assert (done.exit_code, done.output) == (0, "")

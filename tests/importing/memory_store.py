@@ -1,0 +1,52 @@
+"""A store that keeps what an import writes in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeloom.bars import Bars
+from tapeloom.errors import DuplicateBarError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tapeloom.intervals import IntervalLike
+
+
+class MemoryStore:
+    """Keeps the bars it is given, and refuses another value for a start it has."""
+
+    exchange_group = "US_EQUITY"
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self.bars: dict[tuple[str, str], Bars] = {}
+        self.writes = 0
+
+    def write_bars(
+        self,
+        symbol: str,
+        interval: IntervalLike,
+        bars: Any,
+        *,
+        on_duplicate: str,
+        origin: Mapping[str, object] | None = None,
+    ) -> list[Path]:
+        key = (symbol, str(interval))
+        known = self.bars.get(key)
+        if known is not None:
+            joined = Bars.concat([known, bars]).sorted()
+            if on_duplicate == "error" and joined.count_duplicates()[1]:
+                text = f"{symbol}: a bar is there with other values and on_duplicate is 'error'"
+                raise DuplicateBarError(text, symbol=symbol)
+            repeats = np.flatnonzero(joined.ts[1:] == joined.ts[:-1])
+            bars = joined.drop_rows(repeats.tolist())
+        self.bars[key] = bars
+        self.writes += 1
+        path = Path(self.root) / f"{symbol}.written"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return [path]

@@ -1,0 +1,267 @@
+"""Foreign files as a source of bars, read where they lie: a file per symbol, per date, or one for all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.importing.made_up import HEADER, MINUTE, OPEN, Row, aware, day, lines
+
+from tapeloom.errors import CorruptFileError, InvalidBarError, MissingDataError
+from tapeloom.importing import (
+    ImportMismatchError,
+    is_foreign,
+    mount,
+    mounted_files,
+)
+from tapeloom.importing.open_tables import open_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tests.importing.conftest import WriteText
+
+    from tapeloom.importing import Mounted
+
+DATES = {0: "2025-07-02", 1: "2025-07-03", 5: "2025-07-07"}
+SYMBOLS = ("AAPL", "MSFT")
+ALL = [r for n in DATES for r in day(count=210, days=n)]
+
+
+def with_symbol(symbol: str, rows: Iterable[Row]) -> list[str]:
+    return [f"{symbol},{line}" for line in aware(rows).splitlines()[1:]]
+
+
+def shared(rows: Iterable[Row]) -> str:
+    kept = list(rows)
+    body = [line for s in SYMBOLS for line in with_symbol(s, kept)]
+    return "\n".join(["ticker," + HEADER, *body]) + "\n"
+
+
+def per_symbol(write: WriteText) -> None:
+    for n, symbol in enumerate(SYMBOLS):
+        write(f"{n}/{symbol}_1m.csv", aware(ALL))
+
+
+def per_date(write: WriteText) -> None:
+    for n, date in DATES.items():
+        write(f"{date[:4]}/{date}.csv.gz", packed(shared(day(count=210, days=n))))
+
+
+def all_in_one(write: WriteText) -> None:
+    write("everything.csv", shared(ALL))
+
+
+def packed(text: str) -> bytes:
+    import gzip
+
+    return gzip.compress(text.encode())
+
+
+def parquet_per_symbol(write: WriteText) -> None:
+    for symbol in SYMBOLS:
+        table = arrow(ALL)
+        pq.write_table(table, write(f"{symbol}_1m.parquet", b""), row_group_size=210)
+
+
+def parquet_per_date(write: WriteText) -> None:
+    for n, date in DATES.items():
+        rows = day(count=210, days=n)
+        table = pa.concat_tables(
+            [arrow(rows).append_column("Symbol", pa.array([s] * 210)) for s in SYMBOLS]
+        )
+        pq.write_table(table, write(f"{date}.parquet", b""), row_group_size=300)
+
+
+def parquet_in_one(write: WriteText) -> None:
+    rows = arrow(ALL)
+    table = pa.concat_tables(
+        [rows.append_column("Symbol", pa.array([s] * len(rows))) for s in SYMBOLS]
+    )
+    pq.write_table(table.sort_by("Date"), write("all.parquet", b""), row_group_size=100)
+
+
+def arrow(rows: Iterable[Row]) -> pa.Table:
+    kept = list(rows)
+    times = pa.array([r.ts for r in kept]).cast(pa.timestamp("ns", "UTC"))
+    return pa.table(
+        {
+            "Date": times.cast(pa.timestamp("us", "America/New_York")),
+            **{
+                n.title(): [getattr(r, n) for r in kept]
+                for n in ("open", "high", "low", "close", "volume")
+            },
+        }
+    )
+
+
+SHAPES = {
+    f.__name__: f
+    for f in (
+        per_symbol,
+        per_date,
+        all_in_one,
+        parquet_per_symbol,
+        parquet_per_date,
+        parquet_in_one,
+    )
+}
+
+
+@pytest.fixture(params=SHAPES)
+def mounted(
+    request: pytest.FixtureRequest, write_text: WriteText, tmp_path: Path
+) -> Mounted:
+    SHAPES[request.param](write_text)
+    return mount(tmp_path / "in")
+
+
+def test_every_shape_reads_the_same(mounted: Mounted) -> None:
+    assert mounted.get_symbols() == ["AAPL", "MSFT"]
+    assert mounted.get_intervals("msft") == ["1m"]
+    assert mounted.get_range("MSFT", "1m") == (ALL[0].ts, ALL[-1].ts)
+    bars = mounted.read("MSFT", "1m", None, None)
+    assert bars.ts.tolist() == [r.ts for r in ALL]
+    assert bars.close.tolist() == [r.close for r in ALL]
+
+
+def test_every_shape_reads_part_of_it(mounted: Mounted) -> None:
+    start, end = ALL[205].ts, ALL[212].ts
+    assert mounted.read("AAPL", "1m", start, end).ts.tolist() == [
+        r.ts for r in ALL[205:212]
+    ]
+    assert len(mounted.read("AAPL", "1m", OPEN - 9 * MINUTE, OPEN)) == 0
+    assert len(mounted.read("NONE", "1m", None, None)) == 0
+    assert len(mounted.read("AAPL", "5m", None, None)) == 0
+
+
+def test_a_file_is_decoded_once_however_many_symbols_are_read(
+    write_text: WriteText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    whole = open_tables
+
+    def counted(path: Path, *rest: object) -> object:
+        opened.append(path.name)
+        return whole(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mounted_files, "open_tables", counted)
+    per_date(write_text)
+    source = mount(tmp_path / "in")
+    for symbol in source.get_symbols():
+        source.read(symbol, "1m", None, None)
+    assert sorted(opened) == sorted(f"{date}.csv.gz" for date in DATES.values())
+
+
+def test_bars_that_do_not_fit_in_memory_are_read_again(
+    write_text: WriteText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounted_files, "CACHE_BYTES", 1)
+    per_date(write_text)
+    source = mount(tmp_path / "in")
+    for symbol in SYMBOLS:
+        assert len(source.read(symbol, "1m", None, None)) == len(ALL)
+
+
+def test_a_parquet_file_per_symbol_is_known_from_its_footer(
+    write_text: WriteText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet_per_symbol(write_text)
+    source = mount(tmp_path / "in")
+
+    def decoded(*_: object) -> None:
+        raise AssertionError("a row group was decoded")
+
+    monkeypatch.setattr(mounted_files, "read_group", decoded)
+    assert source.get_symbols() == ["AAPL", "MSFT"]
+    assert source.get_range("AAPL", "1m") == (ALL[0].ts, ALL[-1].ts)
+
+
+def test_nothing_is_guessed_that_an_import_would_stop_for(
+    write_text: WriteText,
+) -> None:
+    path = write_text("AAPL_1m.csv", lines(day(), late=MINUTE))
+    with pytest.raises(ImportMismatchError, match="390/390 as ends"):
+        mount(path).get_symbols()
+    bars = mount(path, label="end").read("AAPL", "1m", None, None)
+    assert bars.ts.tolist() == [r.ts for r in day()]
+
+
+def test_options_hold_for_every_file(write_text: WriteText, tmp_path: Path) -> None:
+    for symbol in SYMBOLS:
+        head, *body = lines(day(), form="%d/%m/%Y %H:%M").splitlines()
+        write_text(
+            f"{symbol}_1m.csv", "\n".join([head.replace("timestamp", "Zeit"), *body])
+        )
+    source = mount(
+        tmp_path / "in",
+        columns={"ts": "Zeit"},
+        time_format="%d/%m/%Y %H:%M",
+        interval="1m",
+        zone="America/New_York",
+    )
+    assert source.read("MSFT", "1m", None, None).ts.tolist() == [r.ts for r in day()]
+
+
+def test_newest_first_comes_out_in_order(write_text: WriteText) -> None:
+    source = mount(write_text("AAPL_1m.csv", lines(reversed(day()))))
+    assert source.read("AAPL", "1m", None, None).ts.tolist() == [r.ts for r in day()]
+
+
+def test_a_row_that_breaks_a_rule_is_refused_with_its_number(
+    write_text: WriteText,
+) -> None:
+    rows = lines(reversed(day())).splitlines()
+    rows[3] = rows[3].replace(rows[3].split(",")[1], "-1", 1)
+    source = mount(write_text("AAPL_1m.csv", "\n".join(rows)))
+    with pytest.raises(InvalidBarError, match="row 2: open is -1"):
+        source.read("AAPL", "1m", None, None)
+
+
+def test_a_damaged_file_is_named(write_text: WriteText) -> None:
+    with pytest.raises(CorruptFileError, match=r"AAPL_1m\.parquet"):
+        mount(write_text("AAPL_1m.parquet", b"PAR1 and nothing else")).get_symbols()
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError):
+        mount(f"{tmp_path}/*.csv")
+
+
+def test_reading_creates_nothing(write_text: WriteText, tmp_path: Path) -> None:
+    per_symbol(write_text)
+    before = sorted(tmp_path.rglob("*"))
+    mount(tmp_path / "in").read("AAPL", "1m", None, None)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_bars_that_end_after_an_instant_are_not_seen(write_text: WriteText) -> None:
+    rows = lines(day()).splitlines()
+    # The bar of 09:40 breaks a rule, and is not known before 09:41.
+    rows[11] = rows[11].replace(rows[11].split(",")[1], "-1", 1)
+    source = mount(write_text("AAPL_1m.csv", "\n".join(rows)))
+    known = source.read(
+        "AAPL", "1m", None, OPEN + 11 * MINUTE, known_by=OPEN + 10 * MINUTE
+    )
+    assert known.ts.tolist() == [r.ts for r in day(count=10)]
+    with pytest.raises(InvalidBarError):
+        source.read("AAPL", "1m", None, None, known_by=OPEN + 11 * MINUTE)
+
+
+def test_files_of_others_are_told_from_ours(
+    write_text: WriteText, tmp_path: Path
+) -> None:
+    pq.write_table(arrow(ALL), write_text("theirs/AAPL_1m.parquet", b""))
+    pq.write_table(
+        arrow(ALL).rename_columns(["ts", "open", "high", "low", "close", "volume"]),
+        write_text("ours/a.parquet", b""),
+    )
+    write_text("text/AAPL_1m.csv", aware(ALL))
+    found = {
+        name: is_foreign(tmp_path / "in" / name)
+        for name in ("theirs", "ours", "text", "none")
+    }
+    assert found == {"theirs": True, "ours": False, "text": True, "none": False}
