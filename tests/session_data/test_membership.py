@@ -89,7 +89,9 @@ def test_bars_that_come_all_the_same_are_kept() -> None:
 
 
 def _bar() -> tapeloom.BarData:
-    return tapeloom.BarData("AAA", datetime.fromisoformat("2025-07-02T09:30"), 5, 6, 4, 5, 7)
+    return tapeloom.BarData(
+        "AAA", datetime.fromisoformat("2025-07-02T09:30"), 5, 6, 4, 5, 7
+    )
 
 
 def test_a_membership_can_be_taken_back_and_goes_with_its_symbol() -> None:
@@ -204,7 +206,9 @@ def test_a_quote_is_made_from_the_newest_bar_until_one_comes() -> None:
     assert made is not None
     assert (made.bid, made.ask, made.source) == (5.0, 5.0, "bar")
     assert made.timestamp == session.start_time + timedelta(minutes=1)  # type: ignore[operator]
-    session.append_quote("AAA", Quote("AAA", datetime.fromisoformat("2025-07-02T09:30:05"), 4, 6))
+    session.append_quote(
+        "AAA", Quote("AAA", datetime.fromisoformat("2025-07-02T09:30:05"), 4, 6)
+    )
     latest = session.get_latest_quote("AAA")
     assert latest is not None
     assert latest.source == "feed"

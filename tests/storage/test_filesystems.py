@@ -42,10 +42,15 @@ def test_bars_are_written_merged_listed_read_and_deleted_in_memory(
     ts = np.concatenate([minutes, minutes + 40 * DAY])
     source = DataManager("/data", filesystem=memory)
     source.write_bars("BTC/USD", "1m", columns(ts, symbol=None, volume=np.ones(20)))
-    source.write_bars("BTC/USD", "1m", columns(minutes[:3], symbol=None, volume=[9] * 3))
+    source.write_bars(
+        "BTC/USD", "1m", columns(minutes[:3], symbol=None, volume=[9] * 3)
+    )
 
     again = DataManager("/data", filesystem=memory)
-    assert (again.get_symbols(), again.get_intervals("btc/usd")) == (["BTC/USD"], ["1m"])
+    assert (again.get_symbols(), again.get_intervals("btc/usd")) == (
+        ["BTC/USD"],
+        ["1m"],
+    )
     found = again.read("BTC/USD", "1m", None, None)
     assert found.ts.tolist() == ts.tolist()
     assert found.volume.tolist() == [9] * 3 + [1] * 17
@@ -126,7 +131,7 @@ def test_a_filesystem_that_fails_while_writing_leaves_the_old_file(
 
 
 def test_what_is_no_filesystem_is_refused() -> None:
-    with pytest.raises(ArgumentTypeError, match="must be a pyarrow.fs.FileSystem"):
+    with pytest.raises(ArgumentTypeError, match=r"must be a pyarrow\.fs\.FileSystem"):
         DataManager("/data", filesystem=object())
     with pytest.raises(ArgumentError, match="cannot be reached"):
         DataManager("nowhere://data")

@@ -80,7 +80,9 @@ def test_names_are_readable_where_they_can_be(symbol: str, name: str) -> None:
     assert encode_symbol(symbol) == name
 
 
-@given(symbol=st.text(st.characters(exclude_categories=["Cs"]), min_size=40, max_size=400))
+@given(
+    symbol=st.text(st.characters(exclude_categories=["Cs"]), min_size=40, max_size=400)
+)
 def test_a_long_symbol_has_a_name_that_fits_and_is_its_own(symbol: str) -> None:
     name, other = encode_symbol(symbol), encode_symbol(symbol + "X")
 

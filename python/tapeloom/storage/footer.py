@@ -14,7 +14,17 @@ __all__ = ["BadFooter", "Chunk", "Group", "parse_footer"]
 #: Fields of a struct by number, elements of a list, numbers, texts as bytes.
 _Value: TypeAlias = Any
 _MOST_DEPTH = 16
-_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
+_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
+    1,
+    2,
+    3,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+)
 _INTEGERS = (4, 5, 6)
 
 
