@@ -25,6 +25,7 @@ TapeloomError
 ├── DataError
 │   ├── StorageError
 │   ├── CorruptFileError
+│   ├── ImportMismatchError
 │   └── MissingDataError
 ├── StateError (RuntimeError)
 ├── AnalysisError
@@ -57,6 +58,7 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DuplicateBarError",
+    "ImportMismatchError",
     "InternalError",
     "IntervalError",
     "InvalidBarError",
@@ -210,6 +212,10 @@ class StorageError(DataError):
 
 class CorruptFileError(DataError):
     """A file is damaged."""
+
+
+class ImportMismatchError(DataError):
+    """Foreign data do not fit what they say of themselves; the text holds the evidence and the remedy."""
 
 
 class MissingDataError(DataError):

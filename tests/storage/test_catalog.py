@@ -170,7 +170,7 @@ def test_a_missing_root_is_named(tmp_path: Path) -> None:
 
 
 def test_a_root_without_parquet_says_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "bars.csv").write_text("no Parquet")
+    (tmp_path / "notes.md").write_text("no Parquet")
 
     with pytest.raises(
         MissingDataError,

@@ -10,6 +10,7 @@ from tapeloom.cli.calendar import calendar
 from tapeloom.cli.check import check
 from tapeloom.cli.demo import demo
 from tapeloom.cli.gaps import gaps
+from tapeloom.cli.import_bars import import_bars
 from tapeloom.cli.plan import plan
 from tapeloom.cli.run import run
 from tapeloom.cli.schema import schema
@@ -54,6 +55,7 @@ app.command()(run)
 app.command()(demo)
 app.command()(check)
 app.command()(gaps)
+app.command("import")(import_bars)
 app.command()(plan)
 app.command()(validate)
 app.command()(schema)

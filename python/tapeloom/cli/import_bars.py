@@ -100,7 +100,6 @@ def import_bars(
     something to look at.
     """
     with reported(debug=debug):
-        from tapeloom import importing
         from tapeloom.importing.source_files import files_of
         from tapeloom.storage import DataManager
 
@@ -111,9 +110,9 @@ def import_bars(
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(USAGE) from None
         with _in_words_of_options(), _progress(quiet=quiet) as progress:
-            report = importing.import_bars(
+            manager = DataManager(data, exchange_group=exchange_group)
+            report = manager.import_bars(
                 [str(path) for path in files],
-                into=DataManager(data, exchange_group=exchange_group),
                 symbol=symbol,
                 interval=interval,
                 zone=zone,

@@ -53,9 +53,18 @@ class BarStore(Protocol):
         """Whose bars it keeps."""
 
     def write_bars(
-        self, symbol: str, interval: IntervalLike, bars: object, *, on_duplicate: str
+        self,
+        symbol: str,
+        interval: IntervalLike,
+        bars: object,
+        *,
+        on_duplicate: str,
+        origin: Mapping[str, object] | None = None,
     ) -> list[Path]:
-        """Write bars of one series, merged by start with what is there; return the files written."""
+        """Write bars of one series, merged by start with what is there; return the files written.
+
+        ``origin`` is kept in their metadata.
+        """
 
 
 def import_bars(
@@ -183,6 +192,12 @@ class _Read:
     digest: str = ""
     error: TapeloomError | None = None
     known: bool = False
+
+    def reading(self, options: ReadOptions) -> dict[str, object]:
+        """How the source was read, as far as it does not say so itself: what was given, and what was applied."""
+        applied = {} if self.findings is None else self.findings.applied
+        found = {"given": options.as_given(), "applied": applied}
+        return {name: said for name, said in found.items() if said}
 
     def report(self) -> FileReport:
         """What is known before anything is written."""
@@ -334,6 +349,7 @@ class _Import:
 
     def _written(self, read: _Read) -> list[Path]:
         policy = self._rules.on_duplicate or "error"
+        origin = {"source": Path(read.source).name, **read.reading(self._options)}
         files: list[Path] = []
         for series in read.series:
             bars = series.bars
@@ -341,7 +357,11 @@ class _Import:
                 continue
             try:
                 files += self._store.write_bars(
-                    bars.symbol, bars.interval, bars, on_duplicate=policy
+                    bars.symbol,
+                    bars.interval,
+                    bars,
+                    on_duplicate=policy,
+                    origin=origin,
                 )
             except DuplicateBarError as error:
                 text = (

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapeloom.errors import DataError
+from tapeloom.errors import ImportMismatchError
 
 if TYPE_CHECKING:
     from tapeloom.importing.findings import Findings
 
 __all__ = ["ImportMismatchError", "mismatch_of"]
-
-
-class ImportMismatchError(DataError):
-    """Foreign data do not fit what they say of themselves; the text holds the evidence and the remedy."""
 
 
 def mismatch_of(source: str, findings: Findings) -> ImportMismatchError | None:

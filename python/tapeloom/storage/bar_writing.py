@@ -16,6 +16,8 @@ from tapeloom.storage.parquet_writer import delete_series, write_series
 from tapeloom.storage.stored_bars import StoredBars
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tapeloom.intervals import IntervalLike
     from tapeloom.timestamps import TimestampLike
 
@@ -32,6 +34,7 @@ class BarWriting(StoredBars):
         bars: object,
         *,
         on_duplicate: str = "replace",
+        origin: Mapping[str, object] | None = None,
     ) -> list[Path]:
         """Write bars of one series below the root, merged by start with what is stored.
 
@@ -47,6 +50,8 @@ class BarWriting(StoredBars):
         on_duplicate
             For bars that start together: ``"replace"`` keeps the last, ``"ignore"`` the first, where stored ones come
             first; ``"error"`` refuses bars with other values.
+        origin
+            Where the bars come from and how they were read; kept in the metadata of the files.
 
         Returns
         -------
@@ -82,6 +87,7 @@ class BarWriting(StoredBars):
                 table=table,
                 store=self._store,
                 on_duplicate=on_duplicate,
+                origin=origin,
             )
         finally:
             self._found = None

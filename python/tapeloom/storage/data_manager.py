@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from tapeloom.importing import import_bars
 from tapeloom.storage.queue_reading import QueueReading
+
+if TYPE_CHECKING:
+    import os
+
+    from tapeloom.importing import ImportReport
 
 __all__ = ["DataManager"]
 
@@ -50,3 +58,42 @@ class DataManager(QueueReading):
     or files are missing, ``StorageError`` if a file does not have our columns, ``CorruptFileError`` if it is damaged,
     ``InvalidBarError`` if a row breaks a rule and ``on_invalid`` is ``"error"``.
     """
+
+    def import_bars(
+        self, source: object, *, exchange_group: str | None = None, **options: Any
+    ) -> ImportReport:
+        """Import bars of other tools into this store.
+
+        Parameters
+        ----------
+        source
+            A file, a folder, a glob pattern or a list of them; a frame, an Arrow table, a dict of arrays.
+        exchange_group
+            Whose bars these are; by default those of this store.
+        **options
+            ``symbol``, ``interval``, ``zone``, ``label``, ``columns``, ``on_duplicate``, ``auto`` and the others of
+            ``tapeloom.importing.import_bars``.
+
+        Returns
+        -------
+        ImportReport
+            Per file what was read, found and written.
+
+        Raises
+        ------
+        ImportMismatchError
+            If a single source needs a decision; the text holds evidence and remedy.
+        CorruptFileError, StorageError, ArgumentError, MissingDataError
+            If a single source cannot be read.
+        """
+        if exchange_group not in (None, *self._group_names):
+            other = DataManager(self._root, exchange_group=exchange_group)
+            return import_bars(source, into=other, **options)
+        options.setdefault("allow_negative_prices", self._allow_negative_prices)
+        return import_bars(source, into=self, table=self._session_table, **options)
+
+    def import_csv(
+        self, path: str | os.PathLike[str], symbol: str | None = None, **options: Any
+    ) -> ImportReport:
+        """Import a file of text; ``import_bars`` with the symbol as second argument."""
+        return self.import_bars(path, symbol=symbol, **options)

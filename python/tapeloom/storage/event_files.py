@@ -12,14 +12,13 @@ from tapeloom.columns.arrow import arrow_floats, arrow_instants
 from tapeloom.errors import InvalidBarError, StorageError, did_you_mean
 from tapeloom.quotes import Quote, TickData
 from tapeloom.storage.layout import QUOTES, TRADES
-from tapeloom.storage.parquet_file import (
+from tapeloom.storage.parquet_bytes import (
     check_stamps,
-    corrupt,
     errors_named,
+    examine,
     parquet,
     ts_bounds,
 )
-from tapeloom.storage.plausible import check_ends, check_sizes
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from tapeloom.storage.files import Files
+    from tapeloom.storage.footer import Group
 
 __all__ = ["QUOTE_KIND", "TICK_KIND", "Events", "Kind", "read_events"]
 
@@ -186,17 +186,12 @@ def _read(
     files: Files,
 ) -> Events[_Row]:
     with errors_named(path), files.opened(path) as raw:
-        size = raw.size()
-        reason = check_ends(raw.read_at(min(size, 8), max(0, size - 8)), size)
-        if reason is not None:
-            raise corrupt(path, reason)
+        _, groups = examine(path, raw)
         with parquet(raw) as file:
-            reason = check_sizes(file.metadata, size)
-            if reason is not None:
-                raise corrupt(path, reason)
             names = _names(kind, file, path)
             table = file.read_row_groups(
-                _groups(file, start, end), columns=["ts", *filter(None, names.values())]
+                _groups(file, groups, start, end),
+                columns=["ts", *filter(None, names.values())],
             )
         ts = arrow_instants(table["ts"], zone=UTC, name=f"{path}: column 'ts'")
         columns = {}
@@ -236,15 +231,17 @@ def _names(kind: Kind[_Row], file: pq.ParquetFile, path: Path) -> dict[str, str 
     return found
 
 
-def _groups(file: pq.ParquetFile, start: int | None, end: int | None) -> list[int]:
-    first, last = ts_bounds(file)
+def _groups(
+    file: pq.ParquetFile, groups: Sequence[Group], start: int | None, end: int | None
+) -> list[int]:
+    first, last = ts_bounds(file, groups)
     kept = np.ones(len(first), np.bool_)
     if start is not None:
         kept &= last >= start
     if end is not None:
         kept &= first < end
-    groups: list[int] = np.flatnonzero(kept).tolist()
-    return groups
+    wanted: list[int] = np.flatnonzero(kept).tolist()
+    return wanted
 
 
 def _valid(events: Events[_Row], path: Path, *, skip: bool) -> Events[_Row]:

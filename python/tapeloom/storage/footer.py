@@ -83,18 +83,32 @@ def _group(fields: _Value) -> Group:
         about = column[3]
         name = b".".join(about[3]).decode("utf-8")
         statistics = about.get(12, {})
-        start = min(about[9], about.get(11, about[9]))
+        start = min(_integer(about[9]), _integer(about.get(11, about[9])))
+        nulls = statistics.get(3)
         chunks[name] = Chunk(
             # A writer without a dictionary may say that it lies at 0.
             start or about[9],
-            about[7],
-            about[6],
-            about[5],
-            statistics.get(3),
-            statistics.get(6, statistics.get(2)),
-            statistics.get(5, statistics.get(1)),
+            _integer(about[7]),
+            _integer(about[6]),
+            _integer(about[5]),
+            None if nulls is None else _integer(nulls),
+            _bytes(statistics.get(6, statistics.get(2))),
+            _bytes(statistics.get(5, statistics.get(1))),
         )
-    return Group(fields[3], chunks)
+    return Group(_integer(fields[3]), chunks)
+
+
+def _integer(value: _Value) -> int:
+    # Truth values are no numbers here.
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _bytes(value: _Value) -> bytes | None:
+    if value is not None and not isinstance(value, bytes):
+        raise TypeError
+    return value
 
 
 class _Reader:
@@ -110,7 +124,8 @@ class _Reader:
         if depth > _MOST_DEPTH:
             text = "its footer is nested too deeply"
             raise BadFooter(text)
-        content, fields, number = self._content, {}, 0
+        content, number = self._content, 0
+        fields: dict[int, _Value] = {}
         while True:
             head = content[self._at]
             self._at += 1

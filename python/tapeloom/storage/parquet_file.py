@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -11,37 +10,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeloom.columns.arrow import arrow_codes, arrow_floats, arrow_instants
-from tapeloom.errors import (
-    ArgumentError,
-    CorruptFileError,
-    StorageError,
-    did_you_mean,
-)
+from tapeloom.errors import StorageError, did_you_mean
 from tapeloom.storage.files import Files
-from tapeloom.storage.plausible import check_ends, check_sizes
-from tapeloom.storage.seal import TAIL_BYTES, BrokenSeal, Seal, find_seal
+from tapeloom.storage.parquet_bytes import (
+    LARGEST,
+    SMALLEST,
+    check_stamps,
+    corrupt,
+    errors_named,
+    examine,
+    parquet,
+    read_bytes,
+    ts_bounds,
+)
+from tapeloom.storage.seal import BrokenSeal, Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from tapeloom.storage.footer import Group
+
 __all__ = [
     "FIELDS",
+    "LARGEST",
     "METADATA_KEY",
     "SEALED_SINCE",
+    "SMALLEST",
     "BarFile",
     "Rows",
-    "check_stamps",
-    "corrupt",
-    "errors_named",
     "open_bar_file",
-    "parquet",
     "read_rows",
-    "ts_bounds",
 ]
 
 FIELDS = ("open", "high", "low", "close", "volume")
@@ -51,8 +54,6 @@ METADATA_KEY = b"tapeloom"
 SEALED_SINCE = 2
 MOST_SEALED_BYTES = 2**31
 LOCAL = Files()
-SMALLEST, LARGEST = -(2**63), 2**63 - 1
-PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,50 +139,54 @@ def open_bar_file(path: Path, files: Files = LOCAL) -> BarFile:
         If it is no Parquet file, or damaged.
     """
     with errors_named(path), files.opened(path) as raw:
-        size, seal = _ends(path, raw)
+        seal, groups = examine(path, raw)
         with parquet(raw) as file:
-            schema, footer = file.schema_arrow, file.metadata
-            _check_schema(path, schema)
-            about = _about(path, schema)
-            if seal is None:
-                return _unsealed(path, file, about, size, files)
-            groups = seal.groups
-            counts = groups["rows"].astype(np.int64)
-            symbol = about.get("symbol")
-            if len(groups) != footer.num_row_groups or not isinstance(symbol, str):
-                raise BrokenSeal("its seal is that of another file")
-            return BarFile(
-                path=path,
-                footer=footer,
-                has_symbol="symbol" in schema.names,
-                has_flags="flags" in schema.names,
-                offsets=np.concatenate(([0], np.cumsum(counts))),
-                first=groups["first"].astype(np.int64),
-                last=groups["last"].astype(np.int64),
-                newest_before=_newest_before(groups["last"], (symbol,) * len(groups)),
-                symbols=(symbol,) * len(groups),
-                seal=seal,
-                files=files,
-            )
+            _check_schema(path, file.schema_arrow)
+            about = _about(path, file.schema_arrow)
+            if seal is not None:
+                return _sealed(path, file, about, seal, files)
+            return _unsealed(path, file, about, groups, files)
+
+
+def _sealed(
+    path: Path, file: pq.ParquetFile, about: dict[str, Any], seal: Seal, files: Files
+) -> BarFile:
+    groups, symbol, schema = seal.groups, about.get("symbol"), file.schema_arrow
+    if len(groups) != file.metadata.num_row_groups or not isinstance(symbol, str):
+        text = "its seal is that of another file"
+        raise BrokenSeal(text)
+    symbols = (symbol,) * len(groups)
+    return BarFile(
+        path=path,
+        footer=file.metadata,
+        has_symbol="symbol" in schema.names,
+        has_flags="flags" in schema.names,
+        offsets=np.concatenate(([0], np.cumsum(groups["rows"].astype(np.int64)))),
+        first=groups["first"].astype(np.int64),
+        last=groups["last"].astype(np.int64),
+        newest_before=_newest_before(groups["last"], symbols),
+        symbols=symbols,
+        seal=seal,
+        files=files,
+    )
 
 
 def _unsealed(
-    path: Path, file: pq.ParquetFile, about: dict[str, Any], size: int, files: Files
+    path: Path,
+    file: pq.ParquetFile,
+    about: dict[str, Any],
+    groups: Sequence[Group],
+    files: Files,
 ) -> BarFile:
-    """Return what the footer of a file says that nobody vouches for."""
-    footer, schema = file.metadata, file.schema_arrow
-    reason = check_sizes(footer, size)
-    if reason is not None:
-        raise corrupt(path, reason)
-    counts = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
-    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    schema = file.schema_arrow
+    offsets = np.cumsum([0, *(group.rows for group in groups)], dtype=np.int64)
     _check_promise(path, about, int(offsets[-1]))
-    first, last = ts_bounds(file)
+    first, last = ts_bounds(file, groups)
     has_symbol = "symbol" in schema.names
-    symbols = _group_symbols(file) if has_symbol else ("",) * len(counts)
+    symbols = _group_symbols(groups) if has_symbol else ("",) * len(groups)
     return BarFile(
         path=path,
-        footer=footer,
+        footer=file.metadata,
         has_symbol=has_symbol,
         has_flags="flags" in schema.names,
         offsets=offsets,
@@ -240,21 +245,6 @@ def read_rows(
     return Rows(rows, columns, codes, tuple(texts))
 
 
-def _ends(path: Path, raw: pa.NativeFile) -> tuple[int, Seal | None]:
-    """Return the length of a file and its seal."""
-    size: int = raw.size()
-    tail = _read(raw, max(0, size - TAIL_BYTES), size)
-    reason = check_ends(tail, size)
-    if reason is not None:
-        raise corrupt(path, reason)
-    seal = find_seal(tail, size)
-    if isinstance(seal, int):
-        seal = find_seal(_read(raw, size - seal, size), size)
-    if isinstance(seal, int):
-        seal = find_seal(_read(raw, size - seal, size), size)
-    return size, seal if isinstance(seal, Seal) else None
-
-
 def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
     """Return what to decode: of a sealed file the bytes of the wanted groups, compared with their checksums."""
     if file.seal is None or not len(groups):
@@ -265,7 +255,7 @@ def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
     if end > MOST_SEALED_BYTES:
         # Page checksums have to do.
         return raw
-    content = _read(raw, start, end)
+    content = read_bytes(raw, start, end)
     file.seal.check(memoryview(content), groups[0], groups[-1])
     if not start:
         return pa.BufferReader(content)
@@ -273,20 +263,6 @@ def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
     whole = np.empty(end, np.uint8)
     whole[start:] = np.frombuffer(content, np.uint8)
     return pa.BufferReader(pa.py_buffer(whole))
-
-
-def _read(raw: pa.NativeFile, start: int, end: int) -> bytes:
-    content: bytes = raw.read_at(end - start, start)
-    if len(content) != end - start:
-        text = "it is shorter than when it was opened"
-        raise BrokenSeal(text)
-    return content
-
-
-def corrupt(path: Path, reason: str, **facts: object) -> CorruptFileError:
-    """Return the error for a file that is damaged."""
-    text = f"{path}: damaged, or no Parquet file: {reason}"
-    return CorruptFileError(text, path=str(path), **facts)
 
 
 def _about(path: Path, schema: pa.Schema) -> dict[str, Any]:
@@ -323,40 +299,6 @@ def _column(table: pa.Table, name: str, path: Path) -> npt.NDArray[Any]:
     return arrow_floats(table[name], name=label)
 
 
-def parquet(source: Any, footer: pq.FileMetaData | None = None) -> pq.ParquetFile:
-    """Open a file whose pages are compared with their checksums, if they have some."""
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(source, metadata=footer, page_checksum_verification=True)
-
-
-@contextmanager
-def errors_named(path: Path) -> Iterator[None]:
-    """Give what pyarrow raises our types and the path."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (StorageError, CorruptFileError):
-        raise
-    except ArgumentError as error:
-        # The columns' own errors name file and column already.
-        raise StorageError(str(error), path=str(path)) from error
-    except BrokenSeal as error:
-        raise corrupt(path, str(error)) from error
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
-        raise StorageError(text, path=str(path)) from error
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
-        reason = (
-            str(error).strip().splitlines()[0]
-            if str(error).strip()
-            else type(error).__name__
-        )
-        reason = f"{reason[:1].lower()}{reason[1:].rstrip('.')}"
-        raise corrupt(path, reason) from error
-
-
 def _check_schema(path: Path, schema: pa.Schema) -> None:
     import pyarrow as pa
 
@@ -388,61 +330,17 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
         raise StorageError(text, path=str(path))
 
 
-def check_stamps(path: Path, schema: pa.Schema) -> None:
-    """Raise StorageError unless ``ts`` is a timestamp with a zone."""
-    import pyarrow as pa
-
-    stamp = schema.field("ts").type
-    if not pa.types.is_timestamp(stamp):
-        text = f"{path}: column 'ts' is {stamp}; it must be a timestamp with a zone, such as timestamp[ns, UTC]"
-        raise StorageError(text, path=str(path), got=str(stamp))
-    if stamp.tz is None:
-        text = (
-            f"{path}: column 'ts' is {stamp} without a zone; stamps must carry one, such as timestamp[ns, UTC], "
-            "or it is unknown which instants they mean"
-        )
-        raise StorageError(text, path=str(path), got=str(stamp))
-
-
-def _statistics(file: pq.ParquetFile, name: str) -> list[Any]:
-    """Return the statistics of one column in every row group, ``None`` where there are none."""
-    at = file.schema.names.index(name)
-    footer = file.metadata
-    return [
-        footer.row_group(i).column(at).statistics for i in range(footer.num_row_groups)
-    ]
-
-
-def ts_bounds(
-    file: pq.ParquetFile,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the smallest and largest ``ts`` of each row group, the ends of int64 where the file does not say."""
-    found = _statistics(file, "ts")
-    first = np.full(len(found), SMALLEST, np.int64)
-    last = np.full(len(found), LARGEST, np.int64)
-    logical = file.schema.column(file.schema.names.index("ts")).logical_type
-    # The unit of the raw values is the one of the file, which may be finer than the one shown.
-    factor = PER_UNIT.get(json.loads(logical.to_json()).get("timeUnit", ""))
-    for i, statistics in enumerate(found):
-        if factor is None or statistics is None or not statistics.has_min_max:
-            continue
-        smallest, largest = statistics.min_raw * factor, statistics.max_raw * factor
-        if smallest >= SMALLEST and largest <= LARGEST:
-            first[i], last[i] = smallest, largest
-    return first, last
-
-
-def _group_symbols(file: pq.ParquetFile) -> tuple[str | None, ...]:
+def _group_symbols(groups: Sequence[Group]) -> tuple[str | None, ...]:
+    """Return the one symbol of each row group, ``None`` where there may be several."""
     symbols: list[str | None] = []
-    for statistics in _statistics(file, "symbol"):
-        one = (
-            statistics is not None
-            and statistics.has_min_max
-            and statistics.min == statistics.max
-            and statistics.null_count == 0
-            and isinstance(statistics.min, str)
-        )
-        symbols.append(statistics.min if one else None)
+    for group in groups:
+        chunk = group.chunks.get("symbol")
+        one = chunk is not None and chunk.nulls == 0 and chunk.smallest == chunk.largest
+        # Longer ones may have been cut where they are stored.
+        if not one or chunk is None or not chunk.smallest or len(chunk.smallest) > 60:
+            symbols.append(None)
+        else:
+            symbols.append(chunk.smallest.decode("utf-8", errors="surrogateescape"))
     return tuple(symbols)
 
 

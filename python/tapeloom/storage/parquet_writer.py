@@ -15,7 +15,7 @@ from tapeloom.storage.replacing import replacing
 from tapeloom.storage.seal import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -43,6 +43,7 @@ def write_series(
     table: SessionTable,
     store: ParquetStore,
     on_duplicate: str = "replace",
+    origin: Mapping[str, object] | None = None,
 ) -> list[Path]:
     """Write bars into the folder of their series.
 
@@ -61,6 +62,9 @@ def write_series(
     on_duplicate
         For bars of one start: ``"replace"`` keeps the last, ``"ignore"`` the first, where what is there comes first;
         ``"error"`` refuses bars with other values.
+    origin
+        Where the bars come from and how they were read, in values that JSON knows; kept in the metadata of the files
+        beside what they say already.
 
     Returns
     -------
@@ -97,7 +101,10 @@ def write_series(
             new = {n: c[chosen] for n, c in columns.items()}
             old = _stored(folder / name, bars.symbol, store)
             merged = _merged(old, new, on_duplicate=on_duplicate, symbol=bars.symbol)
-            contents[name] = encoded(bars.symbol, interval, merged, table)
+            origins = _origins(folder / name, store, origin)
+            contents[name] = encoded(
+                bars.symbol, interval, merged, table, origins=origins
+            )
         for name, content in contents.items():
             target.put(name, content)
     return [folder / name for name in wanted]
@@ -143,7 +150,10 @@ def delete_series(
                 target.remove(path.name)
             elif gone.any():
                 left = {n: c[~gone] for n, c in rows.items()}
-                target.put(path.name, encoded(symbol, interval, left, table))
+                origins = _origins(path, store, None)
+                target.put(
+                    path.name, encoded(symbol, interval, left, table, origins=origins)
+                )
             deleted += int(gone.sum())
     return deleted
 
@@ -167,6 +177,17 @@ def _stored(path: Path, symbol: str, store: ParquetStore) -> Columns | None:
     found = store.read(path, symbol, None, None, of_folder=True).columns
     flags = np.zeros(len(found["ts"]), np.uint8)
     return {"flags": flags, **found}
+
+
+def _origins(
+    path: Path, store: ParquetStore, origin: Mapping[str, object] | None
+) -> list[Mapping[str, object]]:
+    """Return what a file says of where its bars come from, and what is new."""
+    known: list[Mapping[str, object]] = []
+    if store.files.is_file(path):
+        said = (store.footer(path).footer.metadata or {}).get(METADATA_KEY, b"{}")
+        known = json.loads(said).get("origins", [])
+    return [o for o in known if o != origin] + ([] if origin is None else [origin])
 
 
 def _merged(
@@ -196,14 +217,19 @@ def _merged(
 
 
 def encoded(
-    symbol: str, interval: Interval, columns: Columns, table: SessionTable
+    symbol: str,
+    interval: Interval,
+    columns: Columns,
+    table: SessionTable,
+    *,
+    origins: Sequence[Mapping[str, object]] = (),
 ) -> bytes:
     """Return a file of sorted bars: a row group per session, what it is, and its seal."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     data = _arrow_table(symbol, columns).replace_schema_metadata(
-        {METADATA_KEY: _description(symbol, interval, columns, table)}
+        {METADATA_KEY: _description(symbol, interval, columns, table, origins)}
     )
     groups = _row_groups(columns["ts"], interval, table)
     out = pa.BufferOutputStream()
@@ -254,7 +280,11 @@ def _arrow_table(symbol: str, columns: Columns) -> pa.Table:
 
 
 def _description(
-    symbol: str, interval: Interval, columns: Columns, table: SessionTable
+    symbol: str,
+    interval: Interval,
+    columns: Columns,
+    table: SessionTable,
+    origins: Sequence[Mapping[str, object]],
 ) -> str:
     ts = columns["ts"]
     return json.dumps(
@@ -267,6 +297,7 @@ def _description(
             "rows": len(ts),
             "first_ts": int(ts[0]),
             "last_ts": int(ts[-1]),
+            **({"origins": list(origins)} if origins else {}),
         }
     )
 

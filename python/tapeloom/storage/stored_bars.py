@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.session_table import get_session_table
 from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import ArgumentError, SymbolError
+from tapeloom.importing.mount import is_foreign, mount
 from tapeloom.storage.bad_rows import (
     check_policy,
     note_unsorted,
@@ -21,6 +23,7 @@ from tapeloom.storage.bad_rows import (
 from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.catalog import find_series
 from tapeloom.storage.files import reach
+from tapeloom.storage.layout import BARS
 from tapeloom.storage.notes import INTERVAL_TOLD, Notes
 from tapeloom.storage.parquet_store import ParquetStore
 from tapeloom.timestamps import to_ns
@@ -28,8 +31,11 @@ from tapeloom.timestamps import to_ns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import numpy.typing as npt
+
     from tapeloom._core import SessionTable
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.importing.mount import Mounted
     from tapeloom.intervals import IntervalLike
     from tapeloom.storage.catalog import Catalog, StoredSeries
     from tapeloom.storage.notes import DataNote
@@ -104,6 +110,7 @@ class StoredBars:
         self._store = ParquetStore(files)
         self._notes = Notes()
         self._found: Catalog | None = None
+        self._mounted: list[Mounted] = []
 
     @property
     def root(self) -> str:
@@ -126,12 +133,16 @@ class StoredBars:
 
     def get_symbols(self) -> list[str]:
         """Return the stored symbols, sorted."""
-        return sorted({symbol for symbol, _ in self._catalog})
+        found = {symbol for symbol, _ in self._catalog}
+        return sorted(found.union(*(m.get_symbols() for m in self._mounted)))
 
     def get_intervals(self, symbol: str) -> list[str]:
         """Return the stored intervals of a symbol as canonical text, finest first; empty if it is unknown."""
         name = _name(symbol)
-        return [i.text for i in sorted(i for s, i in self._catalog if s == name)]
+        found = {i for s, i in self._catalog if s == name}
+        for mounted in self._mounted:
+            found.update(map(Interval, mounted.get_intervals(symbol)))
+        return [i.text for i in sorted(found)]
 
     def get_range(self, symbol: str, interval: IntervalLike) -> tuple[int, int] | None:
         """Return the start of the first and of the last bar, nanoseconds UTC; ``None`` if there is none."""
@@ -143,13 +154,14 @@ class StoredBars:
     def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
         """Return the start of the first and of the last bar of each file of a series, nanoseconds UTC."""
         series = self._series(symbol, interval)
-        if series is None:
-            return []
+        files = () if series is None else series.files
         spans = [
-            self._store.bounds(f, series.symbol, of_folder=series.of_folder)
-            for f in series.files
+            self._store.bounds(f, _name(symbol), of_folder=series.of_folder)
+            for f in files
+            if series is not None
         ]
-        return [span for span in spans if span is not None]
+        mounted = [s for m in self._mounted for s in m.get_ranges(symbol, interval)]
+        return [span for span in spans if span is not None] + mounted
 
     def read(
         self, symbol: str, interval: IntervalLike, start: int | None, end: int | None
@@ -228,9 +240,28 @@ class StoredBars:
         known_by: int | None = None,
     ) -> Bars:
         """Read a series; ``known_by`` leaves out, unseen, the bars that are known only later."""
+        parts = self._stored_parts(symbol, interval, start, end, known_by)
+        for mounted in self._mounted:
+            found = mounted.read(symbol, interval, start, end, known_by=known_by)
+            if len(found):
+                parts.append(found)
+        if not parts:
+            return no_bars(normalise_symbol(symbol), interval, self._zone)
+        bars = parts[0] if len(parts) == 1 else Bars.concat(parts)
+        return bars if bars.is_sorted() else bars.sorted()
+
+    def _stored_parts(
+        self,
+        symbol: str,
+        interval: IntervalLike,
+        start: int | None,
+        end: int | None,
+        known_by: int | None,
+    ) -> list[Bars]:
+        """Read a series file by file."""
         series = self._series(symbol, interval)
         if series is None:
-            return no_bars(normalise_symbol(symbol), interval, self._zone)
+            return []
         self._note_told(series)
         parts = []
         for path in series.files:
@@ -242,10 +273,7 @@ class StoredBars:
                 rows = rows.kept(known <= known_by)
             if len(rows.numbers):
                 parts.append(self._checked(series, rows))
-        if not parts:
-            return no_bars(series.symbol, series.interval, self._zone)
-        bars = parts[0] if len(parts) == 1 else Bars.concat(parts)
-        return bars if bars.is_sorted() else bars.sorted()
+        return parts
 
     def _note_told(self, series: StoredSeries) -> None:
         if series.told:
@@ -274,13 +302,73 @@ class StoredBars:
             notes=self._notes,
         )
 
+    def mount(self, pattern: object, **options: Any) -> Mounted:
+        """Read foreign files where they lie, beside what is stored.
+
+        Parameters
+        ----------
+        pattern
+            A file, a folder of any shape or a glob pattern: Parquet, CSV and TSV of other tools, packed or not.
+        **options
+            ``columns``, ``zone``, ``label``, ``interval`` and the others of ``tapeloom.importing.mount``.
+
+        Returns
+        -------
+        Mounted
+            The files by themselves. From now on every read of this manager sees their bars too.
+
+        Raises
+        ------
+        MissingDataError
+            If there is no such file.
+        ArgumentError
+            If an option breaks its rule. Files that would have to be guessed at raise ``ImportMismatchError`` when they
+            are read.
+        """
+        mounted = mount(
+            pattern,
+            exchange_group=self.exchange_group,
+            table=self._session_table,
+            keep=self._kept,
+            **{"interval": self._interval, **options},
+        )
+        self._mounted.append(mounted)
+        return mounted
+
+    def _kept(self, bars: Bars, source: str, rows: npt.NDArray[np.int64]) -> Bars:
+        return without_bad_rows(
+            bars,
+            source=source,
+            rows=rows,
+            on_invalid=self._on_invalid,
+            allow_negative_prices=self._allow_negative_prices,
+            notes=self._notes,
+        )
+
     @property
     def _catalog(self) -> Catalog:
         if self._found is None:
-            self._found = find_series(
-                self._inside, self._group_names, self._store, interval=self._interval
-            )
+            if self._is_foreign():
+                self.mount(self._inside)
+            self._found = {} if self._only_mounted() else self._find()
         return self._found
+
+    def _find(self) -> Catalog:
+        return find_series(
+            self._inside, self._group_names, self._store, interval=self._interval
+        )
+
+    def _is_foreign(self) -> bool:
+        """Whether the root itself is a folder or pattern of files of other tools."""
+        root, files = Path(self._inside), self._store.files
+        if self._mounted or not files.is_local or files.is_folder(root / BARS):
+            return False
+        return is_foreign(self._inside)
+
+    def _only_mounted(self) -> bool:
+        """Whether nothing is stored, and everything there is was mounted."""
+        root, files = Path(self._inside), self._store.files
+        return bool(self._mounted) and not files.is_folder(root / BARS)
 
     @property
     def _session_table(self) -> SessionTable:
