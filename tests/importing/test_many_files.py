@@ -236,3 +236,15 @@ def test_an_option_that_breaks_its_rule_is_told_before_anything_is_read(
 ) -> None:
     with pytest.raises(ArgumentError):
         import_bars("/nowhere/at/all.csv", into=store, **options)
+
+
+def test_files_of_the_same_content_are_told_apart_by_their_names(
+    store: MemoryStore, write_text: WriteText, tmp_path: Path
+) -> None:
+    for name in ("AAPL_1m.csv", "MSFT_1m.csv"):
+        write_text(name, lines(day()))
+    # One after the other: the first is recorded before the second is read.
+    for name in ("AAPL_1m.csv", "MSFT_1m.csv"):
+        report = import_bars(tmp_path / "in" / name, into=store)
+        assert statuses(report) == ["imported"]
+    assert sorted(symbol for symbol, _ in store.bars) == ["AAPL", "MSFT"]

@@ -26,7 +26,7 @@ VERSION = 1
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content.
+    """Return a digest of a file's content and place: its path may say whose bars it holds.
 
     Raises
     ------
@@ -35,10 +35,12 @@ def digest_of(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            content = hashlib.file_digest(file, "sha256")
     except OSError as error:
         text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
         raise StorageError(text, path=str(path)) from error
+    content.update(os.fsencode(path.resolve()))
+    return content.hexdigest()
 
 
 class ImportRecords:
