@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tapeloom.actions import Actions
+from tapeloom.checking import Window, check_source
 from tapeloom.importing import import_bars
+from tapeloom.storage.notes import Notes
 from tapeloom.storage.queue_reading import QueueReading
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
+    from datetime import date
 
+    from tapeloom.checking import CheckReport
     from tapeloom.importing import ImportReport
+    from tapeloom.intervals import IntervalLike
 
 __all__ = ["DataManager"]
 
@@ -97,3 +106,35 @@ class DataManager(QueueReading):
     ) -> ImportReport:
         """Import a file of text; ``import_bars`` with the symbol as second argument."""
         return self.import_bars(path, symbol=symbol, **options)
+
+    def check_data_quality(
+        self,
+        symbols: Iterable[str] | None = None,
+        interval: IntervalLike | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> CheckReport:
+        """Report what is missing or wrong in the stored bars; see ``tapeloom.check``.
+
+        Parameters
+        ----------
+        symbols
+            ``None`` means all that are stored.
+        interval
+            ``None`` means every stored one.
+        start, end
+            First and last session date to look at, both included; ``None`` is open.
+        """
+        lenient = copy.copy(self)
+        # Invalid rows are findings, and what reading notes is in the report.
+        lenient._on_invalid, lenient._notes = "skip", Notes()
+        beside = Actions.beside(self._root) if Path(self._root).is_dir() else Actions()
+        return check_source(
+            lenient,
+            self._session_table,
+            exchange_group=self.exchange_group,
+            symbols=symbols,
+            interval=interval,
+            window=Window(start, end),
+            actions=beside,
+        )
