@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -11,14 +12,9 @@ import numpy as np
 from tapeloom.columns.arrow import arrow_floats, arrow_instants
 from tapeloom.errors import InvalidBarError, StorageError, did_you_mean
 from tapeloom.quotes import Quote, TickData
+from tapeloom.storage.group_facts import SaidFacts
 from tapeloom.storage.layout import QUOTES, TRADES
-from tapeloom.storage.parquet_bytes import (
-    check_stamps,
-    errors_named,
-    examine,
-    parquet,
-    ts_bounds,
-)
+from tapeloom.storage.parquet_bytes import check_stamps, errors_named, open_file
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
@@ -27,10 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
     from tapeloom.storage.files import Files
-    from tapeloom.storage.footer import Group
 
 __all__ = ["QUOTE_KIND", "TICK_KIND", "Events", "Kind", "read_events"]
 
@@ -185,14 +180,12 @@ def _read(
     zone: tzinfo,
     files: Files,
 ) -> Events[_Row]:
-    with errors_named(path), files.opened(path) as raw:
-        _, groups = examine(path, raw)
-        with parquet(raw) as file:
-            names = _names(kind, file, path)
-            table = file.read_row_groups(
-                _groups(file, groups, start, end),
-                columns=["ts", *filter(None, names.values())],
-            )
+    with errors_named(path), closing(open_file(path, files)) as opened:
+        names = _names(kind, opened.schema, path)
+        facts = SaidFacts(opened)
+        table = opened.parquet.read_row_groups(
+            _groups(facts, start, end), columns=["ts", *filter(None, names.values())]
+        )
         ts = arrow_instants(table["ts"], zone=UTC, name=f"{path}: column 'ts'")
         columns = {}
         for name, stored in names.items():
@@ -212,13 +205,13 @@ def _read(
     return found if kept.all() else found.kept(kept)
 
 
-def _names(kind: Kind[_Row], file: pq.ParquetFile, path: Path) -> dict[str, str | None]:
+def _names(kind: Kind[_Row], schema: pa.Schema, path: Path) -> dict[str, str | None]:
     """Return under which name the file has each number."""
-    stored = file.schema_arrow.names
+    stored = schema.names
     if "ts" not in stored:
         text = f"{path}: column 'ts' is missing; found {', '.join(stored)}"
         raise StorageError(text, path=str(path), expected="ts")
-    check_stamps(path, file.schema_arrow)
+    check_stamps(path, schema)
     found: dict[str, str | None] = {}
     for name, spellings in kind.numbers.items():
         found[name] = next((s for s in spellings if s in stored), None)
@@ -231,10 +224,8 @@ def _names(kind: Kind[_Row], file: pq.ParquetFile, path: Path) -> dict[str, str 
     return found
 
 
-def _groups(
-    file: pq.ParquetFile, groups: Sequence[Group], start: int | None, end: int | None
-) -> list[int]:
-    first, last = ts_bounds(file, groups)
+def _groups(facts: SaidFacts, start: int | None, end: int | None) -> list[int]:
+    first, last = facts.first, facts.last
     kept = np.ones(len(first), np.bool_)
     if start is not None:
         kept &= last >= start

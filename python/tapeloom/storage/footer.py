@@ -25,7 +25,7 @@ _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
     11,
     12,
 )
-_INTEGERS = (4, 5, 6)
+_INTEGERS = frozenset({4, 5, 6})
 
 
 class BadFooter(Exception):  # noqa: N818, it never leaves this room
@@ -62,7 +62,7 @@ def parse_footer(content: bytes) -> list[Group]:
         If it is none.
     """
     try:
-        footer = _Reader(content).struct(0)
+        footer, _ = _struct(content, 0, 0)
         groups = [_group(group) for group in footer.get(4, [])]
         rows = footer[3]
     except (IndexError, KeyError, TypeError, AttributeError, ValueError) as error:
@@ -111,99 +111,116 @@ def _bytes(value: _Value) -> bytes | None:
     return value
 
 
-class _Reader:
-    """Reads values one after the other; running over the end is an IndexError."""
+# Written out and flat, since it is met in every file: a position goes in, and value and next position come out. Running
+# over the end is an IndexError.
 
-    __slots__ = ("_at", "_content")
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._at = 0
-
-    def struct(self, depth: int) -> dict[int, _Value]:
-        if depth > _MOST_DEPTH:
-            text = "its footer is nested too deeply"
-            raise BadFooter(text)
-        content, number = self._content, 0
-        fields: dict[int, _Value] = {}
-        while True:
-            head = content[self._at]
-            self._at += 1
-            if not head:
-                return fields
-            number = number + (head >> 4) if head >> 4 else self._integer()
-            fields[number] = self._value(head & 15, depth)
-
-    def _value(self, kind: int, depth: int) -> _Value:
+def _struct(content: bytes, at: int, depth: int) -> tuple[dict[int, _Value], int]:
+    fields: dict[int, _Value] = {}
+    number = 0
+    while True:
+        head = content[at]
+        at += 1
+        if not head:
+            return fields, at
+        kind, step = head & 15, head >> 4
+        if step:
+            number += step
+        else:
+            number, at = _signed(content, at)
         if kind in _INTEGERS:
-            return self._integer()
-        if kind == _BINARY:
-            return self._take(self._unsigned())
-        if kind == _STRUCT:
-            return self.struct(depth + 1)
-        if kind in (_LIST, _SET):
-            return self._list(depth + 1)
-        if kind in (_TRUE, _FALSE):
-            return kind == _TRUE
-        if kind == _DOUBLE:
-            return self._take(8)
-        if kind == _BYTE:
-            return self._take(1)[0]
-        if kind == _MAP:
-            return self._map(depth + 1)
-        text = f"its footer holds a value of kind {kind}, which there is not"
-        raise BadFooter(text)
-
-    def _list(self, depth: int) -> list[_Value]:
-        head = self._take(1)[0]
-        length, kind = head >> 4, head & 15
-        if length == 15:
-            length = self._unsigned()
-        self._check_length(length, depth)
-        if kind in (_TRUE, _FALSE):
-            # In a list a byte each.
-            return [byte == _TRUE for byte in self._take(length)]
-        return [self._value(kind, depth) for _ in range(length)]
-
-    def _map(self, depth: int) -> list[tuple[_Value, _Value]]:
-        length = self._unsigned()
-        self._check_length(length, depth)
-        if not length:
-            return []
-        kinds = self._take(1)[0]
-        return [
-            (self._value(kinds >> 4, depth), self._value(kinds & 15, depth))
-            for _ in range(length)
-        ]
-
-    def _check_length(self, length: int, depth: int) -> None:
-        # Each element takes a byte at least.
-        if length > len(self._content) - self._at or depth > _MOST_DEPTH:
-            text = f"its footer holds a list of {length} elements, more than there is room for"
-            raise BadFooter(text)
-
-    def _take(self, length: int) -> bytes:
-        end = self._at + length
-        if end > len(self._content):
-            text = "its footer ends too early"
-            raise BadFooter(text)
-        found = self._content[self._at : end]
-        self._at = end
-        return found
-
-    def _integer(self) -> int:
-        found = self._unsigned()
-        return (found >> 1) ^ -(found & 1)
-
-    def _unsigned(self) -> int:
-        content, found, shift = self._content, 0, 0
-        while True:
-            byte = content[self._at]
-            self._at += 1
-            found |= (byte & 127) << shift
+            byte = content[at]
             if byte < 128:
-                return found
-            shift += 7
-            if shift > 63:
-                text = "its footer holds a number of more than 64 bits"
-                raise BadFooter(text)
+                # Most numbers are small.
+                fields[number] = (byte >> 1) ^ -(byte & 1)
+                at += 1
+            else:
+                fields[number], at = _signed(content, at)
+        else:
+            fields[number], at = _value(content, at, kind, depth)
+
+
+def _value(content: bytes, at: int, kind: int, depth: int) -> tuple[_Value, int]:
+    if kind == _BINARY:
+        length, at = _unsigned(content, at)
+        return _bytes_at(content, at, length), at + length
+    if kind == _STRUCT:
+        return _struct(content, at, _deeper(depth))
+    if kind in (_LIST, _SET):
+        return _list(content, at, _deeper(depth))
+    if kind in (_TRUE, _FALSE):
+        return kind == _TRUE, at
+    if kind in _INTEGERS:
+        return _signed(content, at)
+    if kind == _DOUBLE:
+        return _bytes_at(content, at, 8), at + 8
+    if kind == _BYTE:
+        return content[at], at + 1
+    if kind == _MAP:
+        return _map(content, at, _deeper(depth))
+    text = f"its footer holds a value of kind {kind}, which there is not"
+    raise BadFooter(text)
+
+
+def _list(content: bytes, at: int, depth: int) -> tuple[list[_Value], int]:
+    head = content[at]
+    length, kind, at = head >> 4, head & 15, at + 1
+    if length == 15:
+        length, at = _unsigned(content, at)
+    # Each element takes a byte at least; truth values are a byte each here.
+    raw = _bytes_at(content, at, length)
+    if kind in (_TRUE, _FALSE):
+        return [byte == _TRUE for byte in raw], at + length
+    found = []
+    for _ in range(length):
+        value, at = _value(content, at, kind, depth)
+        found.append(value)
+    return found, at
+
+
+def _map(content: bytes, at: int, depth: int) -> tuple[list[_Value], int]:
+    length, at = _unsigned(content, at)
+    if not length:
+        return [], at
+    kinds = _bytes_at(content, at, length + 1)[0]
+    at += 1
+    found = []
+    for _ in range(length):
+        for kind in (kinds >> 4, kinds & 15):
+            value, at = _value(content, at, kind, depth)
+            found.append(value)
+    return found, at
+
+
+def _bytes_at(content: bytes, at: int, length: int) -> bytes:
+    found = content[at : at + length]
+    if len(found) != length:
+        text = f"its footer should go on for {length} bytes and ends"
+        raise BadFooter(text)
+    return found
+
+
+def _deeper(depth: int) -> int:
+    if depth >= _MOST_DEPTH:
+        text = "its footer is nested too deeply"
+        raise BadFooter(text)
+    return depth + 1
+
+
+def _signed(content: bytes, at: int) -> tuple[int, int]:
+    found, at = _unsigned(content, at)
+    return (found >> 1) ^ -(found & 1), at
+
+
+def _unsigned(content: bytes, at: int) -> tuple[int, int]:
+    found = shift = 0
+    while True:
+        byte = content[at]
+        at += 1
+        found |= (byte & 127) << shift
+        if byte < 128:
+            return found, at
+        shift += 7
+        if shift > 63:
+            text = "its footer holds a number of more than 64 bits"
+            raise BadFooter(text)

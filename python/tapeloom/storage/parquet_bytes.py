@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapeloom.errors import ArgumentError, CorruptFileError, StorageError
 from tapeloom.storage.footer import BadFooter, parse_footer
-from tapeloom.storage.plausible import check_ends, check_sizes
+from tapeloom.storage.plausible import check_counts, check_ends, check_sizes
 from tapeloom.storage.seal import TAIL_BYTES, BrokenSeal, Seal, find_seal
 
 if TYPE_CHECKING:
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from tapeloom.storage.files import Files
     from tapeloom.storage.footer import Group
 
 __all__ = [
     "LARGEST",
     "SMALLEST",
+    "OpenFile",
     "check_stamps",
     "corrupt",
     "errors_named",
-    "examine",
+    "open_file",
     "parquet",
+    "parse_groups",
     "read_bytes",
     "ts_bounds",
 ]
@@ -39,35 +43,102 @@ SMALLEST, LARGEST = -(2**63), 2**63 - 1
 _PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
 
-def examine(path: Path, raw: pa.NativeFile) -> tuple[Seal | None, list[Group]]:
-    """Return the seal of a file, or of one without a seal what its footer says; nothing is decoded before.
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenFile:
+    """A file that is open, and may be one of Parquet as far as its ends tell.
+
+    Attributes
+    ----------
+    content
+        All of it, if it is small.
+    tail
+        Its footer and what stands behind it.
+    seal
+        Checksums of all bytes, in files of ours.
+    """
+
+    path: Path
+    raw: pa.NativeFile
+    size: int
+    content: bytes | None
+    tail: bytes
+    seal: Seal | None
+    parquet: pq.ParquetFile
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as Arrow has them."""
+        return self.parquet.schema_arrow
+
+    def close(self) -> None:
+        """Close the file."""
+        self.parquet.close()
+        self.raw.close()
+
+    def check_rows(self, counts: Sequence[int]) -> None:
+        """Raise CorruptFileError for more rows than a file of this size can hold."""
+        reason = check_counts(counts, self.size)
+        if reason is not None:
+            raise corrupt(self.path, reason)
+
+
+def parse_groups(path: Path, tail: bytes, size: int) -> list[Group]:
+    """Return what a footer says of the row groups, without pyarrow, which need not survive it.
+
+    Parameters
+    ----------
+    path
+        The file, for errors.
+    tail
+        Its footer and what stands behind it.
+    size
+        Its length.
 
     Raises
     ------
     CorruptFileError
-        If it is no Parquet file, or says what a file of its size cannot hold.
-    BrokenSeal, BadFooter
-        If seal or footer are damaged; ``errors_named`` gives them their path.
+        If the footer is damaged, or says what a file of this size cannot hold.
     """
-    size: int = raw.size()
-    tail = read_bytes(raw, max(0, size - TAIL_BYTES), size)
-    reason = check_ends(tail, size)
-    if reason is not None:
-        raise corrupt(path, reason)
-    seal = find_seal(tail, size)
-    while isinstance(seal, int):
-        tail = read_bytes(raw, size - seal, size)
-        seal = find_seal(tail, size)
-    if seal is not None:
-        return seal, []
-    footer = int.from_bytes(tail[-8:-4], "little")
-    if footer + 8 > len(tail):
-        tail = read_bytes(raw, size - footer - 8, size)
-    groups = parse_footer(tail[-8 - footer : -8])
+    with errors_named(path):
+        groups = parse_footer(tail[:-8])
     reason = check_sizes(groups, size)
     if reason is not None:
         raise corrupt(path, reason)
-    return None, groups
+    return groups
+
+
+def open_file(path: Path, files: Files) -> OpenFile:
+    """Open a file; of what it holds only the footer is decoded.
+
+    Raises
+    ------
+    CorruptFileError
+        If it is no Parquet file.
+    BrokenSeal, BadFooter
+        If seal or footer are damaged; ``errors_named`` gives them their path.
+    """
+    import pyarrow as pa
+
+    with ExitStack() as stack:
+        raw = stack.enter_context(files.opened(path))
+        size: int = raw.size()
+        tail = read_bytes(raw, max(0, size - TAIL_BYTES), size)
+        content = tail if len(tail) == size else None
+        reason = check_ends(tail, size)
+        if reason is not None:
+            raise corrupt(path, reason)
+        seal = find_seal(tail, size)
+        while isinstance(seal, int):
+            tail = read_bytes(raw, size - seal, size)
+            seal = find_seal(tail, size)
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        footer = tail[-length:]
+        if len(footer) < length:
+            footer = read_bytes(raw, size - length, size)
+        source = raw if content is None else pa.BufferReader(content)
+        file = parquet(source)
+        stack.pop_all()
+    return OpenFile(path, raw, size, content, footer, seal, file)
 
 
 def parquet(source: Any, footer: pq.FileMetaData | None = None) -> pq.ParquetFile:
@@ -144,14 +215,16 @@ def check_stamps(path: Path, schema: pa.Schema) -> None:
 
 
 def ts_bounds(
-    file: pq.ParquetFile, groups: Sequence[Group]
+    logical: str, groups: Sequence[Group]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the smallest and largest ``ts`` of each row group, the ends of int64 where the file does not say."""
+    """Return the smallest and largest ``ts`` of each row group, the ends of int64 where the file does not say.
+
+    ``logical`` describes the type of the column in the file, as JSON.
+    """
     first = np.full(len(groups), SMALLEST, np.int64)
     last = np.full(len(groups), LARGEST, np.int64)
-    logical = file.schema.column(file.schema.names.index("ts")).logical_type
     # The unit of the raw values is the one of the file, which may be finer than the one shown.
-    factor = _PER_UNIT.get(json.loads(logical.to_json()).get("timeUnit", ""))
+    factor = _PER_UNIT.get(json.loads(logical).get("timeUnit", ""))
     for at, group in enumerate(groups):
         chunk = group.chunks.get("ts")
         if factor is None or chunk is None or not group.rows:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,15 @@ import numpy as np
 from tapeloom.columns.arrow import arrow_codes, arrow_floats, arrow_instants
 from tapeloom.errors import StorageError, did_you_mean
 from tapeloom.storage.files import Files
+from tapeloom.storage.group_facts import SaidFacts, SealedFacts
 from tapeloom.storage.parquet_bytes import (
-    LARGEST,
-    SMALLEST,
+    OpenFile,
     check_stamps,
     corrupt,
     errors_named,
-    examine,
+    open_file,
     parquet,
     read_bytes,
-    ts_bounds,
 )
 from tapeloom.storage.seal import BrokenSeal, Seal
 
@@ -33,14 +33,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from tapeloom.storage.footer import Group
+    from tapeloom.storage.group_facts import GroupFacts
 
 __all__ = [
     "FIELDS",
-    "LARGEST",
     "METADATA_KEY",
     "SEALED_SINCE",
-    "SMALLEST",
     "BarFile",
     "Rows",
     "open_bar_file",
@@ -66,14 +64,8 @@ class BarFile:
         The footer as pyarrow holds it, so that reading rows does not parse it again.
     offsets
         int64, shape (g + 1,): row group i has the rows ``[offsets[i], offsets[i + 1])``.
-    first, last
-        int64, shape (g,), nanoseconds UTC: smallest and largest ``ts`` of each row group; the ends of int64 where the
-        file does not say.
-    newest_before
-        int64, shape (g,): largest ``ts`` of the same symbol in the row groups in front; the smallest int64 if unknown.
-    symbols
-        The one symbol of each row group as it is stored; ``None`` where a group may hold several, ``""`` in all of them
-        if the file has no symbol column.
+    facts
+        What is known of each row group.
     seal
         Checksums of all bytes, in files of ours.
     files
@@ -85,12 +77,11 @@ class BarFile:
     has_symbol: bool
     has_flags: bool
     offsets: npt.NDArray[np.int64]
-    first: npt.NDArray[np.int64]
-    last: npt.NDArray[np.int64]
-    newest_before: npt.NDArray[np.int64]
-    symbols: tuple[str | None, ...]
+    facts: GroupFacts
     seal: Seal | None = None
     files: Files = LOCAL
+    #: The file as it was opened for this, for who reads it next.
+    still_open: list[OpenFile] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -101,10 +92,15 @@ class BarFile:
         """Return the row groups that may hold a bar with ``ts`` in ``[start, end)``."""
         kept = np.diff(self.offsets) > 0
         if start is not None:
-            kept &= self.last >= start
+            kept &= self.facts.last >= start
         if end is not None:
-            kept &= self.first < end
+            kept &= self.facts.first < end
         return np.flatnonzero(kept)
+
+    def close(self) -> None:
+        """Close what was kept open and is not read."""
+        while self.still_open:
+            self.still_open.pop().close()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +117,9 @@ class Rows:
     texts: tuple[str, ...] = ()
 
 
-def open_bar_file(path: Path, files: Files = LOCAL) -> BarFile:
+def open_bar_file(
+    path: Path, files: Files = LOCAL, *, keep_open: bool = False
+) -> BarFile:
     """Read and check the footer of a file.
 
     Parameters
@@ -130,6 +128,8 @@ def open_bar_file(path: Path, files: Files = LOCAL) -> BarFile:
         The file.
     files
         Where it lies; the local disk if not given.
+    keep_open
+        Whether it will be read next.
 
     Raises
     ------
@@ -138,64 +138,45 @@ def open_bar_file(path: Path, files: Files = LOCAL) -> BarFile:
     CorruptFileError
         If it is no Parquet file, or damaged.
     """
-    with errors_named(path), files.opened(path) as raw:
-        seal, groups = examine(path, raw)
-        with parquet(raw) as file:
-            _check_schema(path, file.schema_arrow)
-            about = _about(path, file.schema_arrow)
-            if seal is not None:
-                return _sealed(path, file, about, seal, files)
-            return _unsealed(path, file, about, groups, files)
+    with errors_named(path), ExitStack() as stack:
+        opened = open_file(path, files)
+        stack.callback(opened.close)
+        schema, footer, seal = opened.schema, opened.parquet.metadata, opened.seal
+        _check_schema(path, schema)
+        about = _about(path, schema)
+        facts: GroupFacts
+        if seal is None:
+            counts = [
+                footer.row_group(i).num_rows for i in range(footer.num_row_groups)
+            ]
+            opened.check_rows(counts)
+            _check_promise(path, about, sum(counts))
+            facts = SaidFacts(opened)
+        else:
+            counts = seal.groups["rows"].tolist()
+            facts = SealedFacts(seal, _sealed_symbol(about, len(counts), footer))
+        found = BarFile(
+            path=path,
+            footer=footer,
+            has_symbol="symbol" in schema.names,
+            has_flags="flags" in schema.names,
+            offsets=np.cumsum([0, *counts], dtype=np.int64),
+            facts=facts,
+            seal=seal,
+            files=files,
+        )
+        if keep_open:
+            found.still_open.append(opened)
+            stack.pop_all()
+        return found
 
 
-def _sealed(
-    path: Path, file: pq.ParquetFile, about: dict[str, Any], seal: Seal, files: Files
-) -> BarFile:
-    groups, symbol, schema = seal.groups, about.get("symbol"), file.schema_arrow
-    if len(groups) != file.metadata.num_row_groups or not isinstance(symbol, str):
+def _sealed_symbol(about: dict[str, Any], groups: int, footer: pq.FileMetaData) -> str:
+    symbol = about.get("symbol")
+    if groups != footer.num_row_groups or not isinstance(symbol, str):
         text = "its seal is that of another file"
         raise BrokenSeal(text)
-    symbols = (symbol,) * len(groups)
-    return BarFile(
-        path=path,
-        footer=file.metadata,
-        has_symbol="symbol" in schema.names,
-        has_flags="flags" in schema.names,
-        offsets=np.concatenate(([0], np.cumsum(groups["rows"].astype(np.int64)))),
-        first=groups["first"].astype(np.int64),
-        last=groups["last"].astype(np.int64),
-        newest_before=_newest_before(groups["last"], symbols),
-        symbols=symbols,
-        seal=seal,
-        files=files,
-    )
-
-
-def _unsealed(
-    path: Path,
-    file: pq.ParquetFile,
-    about: dict[str, Any],
-    groups: Sequence[Group],
-    files: Files,
-) -> BarFile:
-    schema = file.schema_arrow
-    offsets = np.cumsum([0, *(group.rows for group in groups)], dtype=np.int64)
-    _check_promise(path, about, int(offsets[-1]))
-    first, last = ts_bounds(file, groups)
-    has_symbol = "symbol" in schema.names
-    symbols = _group_symbols(groups) if has_symbol else ("",) * len(groups)
-    return BarFile(
-        path=path,
-        footer=file.metadata,
-        has_symbol=has_symbol,
-        has_flags="flags" in schema.names,
-        offsets=offsets,
-        first=first,
-        last=last,
-        newest_before=_newest_before(last, symbols),
-        symbols=symbols,
-        files=files,
-    )
+    return symbol
 
 
 def read_rows(
@@ -226,13 +207,10 @@ def read_rows(
         If it cannot be read, or values do not fit our columns.
     """
     chosen = [*names, "symbol"] if with_symbol else list(names)
-    with errors_named(file.path), file.files.opened(file.path) as raw:
-        source = _checked(file, groups, raw)
-        with parquet(source, file.footer) as opened:
-            table = opened.read_row_groups(list(groups), columns=chosen)
+    with errors_named(file.path):
+        table = _table(file, groups, chosen)
         columns = {n: _column(table, n, file.path) for n in names}
-        numbers = [np.arange(file.offsets[g], file.offsets[g + 1]) for g in groups]
-        rows = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
+        rows = _row_numbers(file, groups)
         if not with_symbol:
             return Rows(rows, columns)
         codes, texts = arrow_codes(
@@ -243,6 +221,28 @@ def read_rows(
         text = f"{file.path}: row {row} has no symbol"
         raise StorageError(text, path=str(file.path), row=row)
     return Rows(rows, columns, codes, tuple(texts))
+
+
+def _table(file: BarFile, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    try:
+        opened = file.still_open.pop()
+    except IndexError:
+        opened = None
+    if opened is not None:
+        try:
+            if file.seal is None or not len(groups):
+                return opened.parquet.read_row_groups(list(groups), columns=columns)
+            if opened.content is not None:
+                start, end = file.seal.span(groups[0], groups[-1])
+                wanted = memoryview(opened.content)[start:end]
+                file.seal.check(wanted, groups[0], groups[-1])
+                return opened.parquet.read_row_groups(list(groups), columns=columns)
+        finally:
+            opened.close()
+    with file.files.opened(file.path) as raw:
+        source = _checked(file, groups, raw)
+        with parquet(source, file.footer) as found:
+            return found.read_row_groups(list(groups), columns=columns)
 
 
 def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
@@ -263,6 +263,15 @@ def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
     whole = np.empty(end, np.uint8)
     whole[start:] = np.frombuffer(content, np.uint8)
     return pa.BufferReader(pa.py_buffer(whole))
+
+
+def _row_numbers(file: BarFile, groups: Sequence[int]) -> npt.NDArray[np.int64]:
+    if not len(groups):
+        return np.empty(0, np.int64)
+    if groups[-1] - groups[0] == len(groups) - 1:
+        return np.arange(file.offsets[groups[0]], file.offsets[groups[-1] + 1])
+    parts = [np.arange(file.offsets[g], file.offsets[g + 1]) for g in groups]
+    return np.concatenate(parts)
 
 
 def _about(path: Path, schema: pa.Schema) -> dict[str, Any]:
@@ -328,31 +337,3 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
             f"{path}: column 'flags' is {schema.field('flags').type}; it must be uint8"
         )
         raise StorageError(text, path=str(path))
-
-
-def _group_symbols(groups: Sequence[Group]) -> tuple[str | None, ...]:
-    """Return the one symbol of each row group, ``None`` where there may be several."""
-    symbols: list[str | None] = []
-    for group in groups:
-        chunk = group.chunks.get("symbol")
-        one = chunk is not None and chunk.nulls == 0 and chunk.smallest == chunk.largest
-        # Longer ones may have been cut where they are stored.
-        if not one or chunk is None or not chunk.smallest or len(chunk.smallest) > 60:
-            symbols.append(None)
-        else:
-            symbols.append(chunk.smallest.decode("utf-8", errors="surrogateescape"))
-    return tuple(symbols)
-
-
-def _newest_before(
-    last: npt.NDArray[np.int64], symbols: tuple[str | None, ...]
-) -> npt.NDArray[np.int64]:
-    newest: dict[str, int] = {}
-    found = np.full(len(last), SMALLEST, np.int64)
-    for group, symbol in enumerate(symbols):
-        if symbol is None:
-            continue
-        found[group] = newest.get(symbol, SMALLEST)
-        if last[group] != LARGEST:
-            newest[symbol] = max(int(last[group]), int(found[group]))
-    return found

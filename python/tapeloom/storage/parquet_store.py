@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeloom.bars import normalise_symbol
-from tapeloom.errors import StorageError, SymbolError
+from tapeloom.errors import CorruptFileError, StorageError, SymbolError
 from tapeloom.storage.files import Files
+from tapeloom.storage.parquet_bytes import LARGEST, SMALLEST
 from tapeloom.storage.parquet_file import (
     FIELDS,
-    LARGEST,
-    SMALLEST,
     Rows,
     open_bar_file,
     read_rows,
@@ -71,8 +70,10 @@ class ParquetStore:
         self._footers: dict[Path, tuple[Mark, BarFile]] = {}
         self._shared: OrderedDict[tuple[Path, bytes], _Shared] = OrderedDict()
 
-    def footer(self, path: Path) -> BarFile:
+    def footer(self, path: Path, *, keep_open: bool = False) -> BarFile:
         """Return the footer of a file; read again only if the file has changed.
+
+        ``keep_open`` leaves one that had to be read open, for rows that are read next.
 
         Raises
         ------
@@ -84,7 +85,7 @@ class ParquetStore:
         mark = self.files.mark(path)
         known = self._footers.get(path)
         if known is None or known[0] != mark:
-            known = (mark, open_bar_file(path, self.files))
+            known = (mark, open_bar_file(path, self.files, keep_open=keep_open))
             with self._lock:
                 self._footers[path] = known
         return known[1]
@@ -101,8 +102,8 @@ class ParquetStore:
         if not file.has_symbol:
             text = f"{path}: column 'symbol' is missing, and no folder symbol=... says whose bars these are"
             raise StorageError(text, path=str(path), expected="symbol")
-        texts = {text for text in file.symbols if text is not None}
-        mixed = [g for g, text in enumerate(file.symbols) if text is None]
+        texts = {text for text in file.facts.symbols if text is not None}
+        mixed = [g for g, text in enumerate(file.facts.symbols) if text is None]
         if mixed:
             texts.update(read_rows(file, mixed, names=(), with_symbol=True).texts)
         return sorted({_normalised(text, path) for text in texts})
@@ -133,9 +134,9 @@ class ParquetStore:
         groups = self._groups(file, symbol, None, None, of_folder=of_folder)
         if not groups:
             return None
-        first = min(int(file.first[g]) for g in groups)
-        last = max(int(file.last[g]) for g in groups)
-        mixed = file.has_symbol and any(file.symbols[g] is None for g in groups)
+        first = min(int(file.facts.first[g]) for g in groups)
+        last = max(int(file.facts.last[g]) for g in groups)
+        mixed = file.has_symbol and any(file.facts.symbols[g] is None for g in groups)
         if first != SMALLEST and last != LARGEST and not mixed:
             return first, last
         ts = self.read(path, symbol, None, None, of_folder=of_folder).columns["ts"]
@@ -170,18 +171,37 @@ class ParquetStore:
         StorageError
             If it cannot be read, does not fit our columns, or holds another symbol than its folder says.
         """
-        file = self.footer(path)
+        while True:
+            file = self.footer(path, keep_open=True)
+            try:
+                return self._read(file, symbol, start, end, of_folder=of_folder)
+            except CorruptFileError:
+                # As a whole new file looks beside the footer of the old one.
+                if self.footer(path) is file:
+                    raise
+            finally:
+                file.close()
+
+    def _read(
+        self,
+        file: BarFile,
+        symbol: str,
+        start: int | None,
+        end: int | None,
+        *,
+        of_folder: bool,
+    ) -> FileRows:
         groups = self._groups(file, symbol, start, end, of_folder=of_folder)
         if not groups:
             # Most files of a folder with a file per date: nothing to open for.
-            return _nothing(path)
-        if file.has_symbol and any(file.symbols[g] is None for g in groups):
+            return _nothing(file.path)
+        if file.has_symbol and any(file.facts.symbols[g] is None for g in groups):
             by_symbol = self._by_symbol(file, groups)
             others = sorted(set(by_symbol) - {symbol})
             if of_folder and others:
-                raise _foreign(path, symbol, others[0])
+                raise _foreign(file.path, symbol, others[0])
             if symbol not in by_symbol:
-                return _nothing(path)
+                return _nothing(file.path)
             rows = by_symbol[symbol]
         else:
             rows = read_rows(file, groups, names=_names(file))
@@ -199,7 +219,7 @@ class ParquetStore:
         kept = []
         spelt: dict[str, str] = {}
         for g in file.groups(start, end).tolist():
-            text = file.symbols[g]
+            text = file.facts.symbols[g]
             if text is None or not file.has_symbol:
                 kept.append(g)
                 continue
@@ -289,7 +309,10 @@ def _late(file: BarFile, rows: Rows) -> npt.NDArray[np.int64]:
     if not ts.size:
         return np.empty(0, np.int64)
     groups = np.searchsorted(file.offsets, rows.numbers, side="right") - 1
-    before = file.newest_before[groups]
+    if (ts[1:] >= ts[:-1]).all() and (ts >= file.facts.newest_before[groups]).all():
+        # As good as always.
+        return np.empty(0, np.int64)
+    before = file.facts.newest_before[groups]
     np.maximum(before[1:], np.maximum.accumulate(ts)[:-1], out=before[1:])
     return np.flatnonzero(ts < before)
 

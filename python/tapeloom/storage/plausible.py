@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from tapeloom.storage.footer import Chunk, Group
 
-__all__ = ["MOST_FOOTER_BYTES", "check_ends", "check_sizes"]
+__all__ = ["MOST_FOOTER_BYTES", "check_counts", "check_ends", "check_sizes"]
 
 _MAGIC = b"PAR1"
 #: A footer of some ten thousand row groups.
@@ -39,19 +39,24 @@ def check_ends(tail: bytes, size: int) -> str | None:
     return None
 
 
+def check_counts(counts: Sequence[int], size: int) -> str | None:
+    """Return why row groups of so many rows do not fit a file of ``size`` bytes; ``None`` if they do."""
+    for at, rows in enumerate(counts):
+        if not 0 <= rows <= _MOST_GROUP_ROWS:
+            return f"row group {at} should have {rows} rows; at most {_MOST_GROUP_ROWS} are read"
+    rows = sum(counts)
+    return _check_expansion(rows * _ROW_BYTES, size, f"{rows} rows")
+
+
 def check_sizes(groups: Sequence[Group], size: int) -> str | None:
-    """Return why the row groups of a footer do not fit a file of ``size`` bytes; ``None`` if they do."""
-    total = 0
+    """Return why the columns of a footer do not fit a file of ``size`` bytes; ``None`` if they do."""
     for at, group in enumerate(groups):
-        if not 0 <= group.rows <= _MOST_GROUP_ROWS:
-            return f"row group {at} should have {group.rows} rows; at most {_MOST_GROUP_ROWS} are read"
         # Chunks without a row lie nowhere.
         for name, chunk in group.chunks.items() if group.rows else ():
             reason = _check_chunk(name, chunk, size)
             if reason is not None:
                 return f"row group {at}: {reason}"
-        total += group.rows
-    return _check_expansion(total * _ROW_BYTES, size, f"{total} rows")
+    return check_counts([group.rows for group in groups], size)
 
 
 def _check_chunk(name: str, chunk: Chunk, size: int) -> str | None:

@@ -1,0 +1,126 @@
+"""What is known of each row group before it is read: from when to when it reaches, and whose bars it holds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tapeloom.storage.parquet_bytes import (
+    LARGEST,
+    SMALLEST,
+    parse_groups,
+    ts_bounds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from tapeloom.storage.footer import Group
+    from tapeloom.storage.parquet_bytes import OpenFile
+    from tapeloom.storage.seal import Seal
+
+__all__ = ["GroupFacts", "SaidFacts", "SealedFacts"]
+
+
+class GroupFacts(Protocol):
+    """Facts of the row groups of a file, each of shape (g,)."""
+
+    @property
+    def first(self) -> npt.NDArray[np.int64]:
+        """Smallest ``ts``, int64 nanoseconds UTC; the smallest int64 where the file does not say."""
+
+    @property
+    def last(self) -> npt.NDArray[np.int64]:
+        """Largest ``ts``; the largest int64 where the file does not say."""
+
+    @property
+    def newest_before(self) -> npt.NDArray[np.int64]:
+        """Largest ``ts`` of the same symbol in the row groups in front; the smallest int64 if unknown."""
+
+    @property
+    def symbols(self) -> tuple[str | None, ...]:
+        """The one symbol as it is stored; ``None`` where there may be several, ``""`` without a symbol column."""
+
+
+class SealedFacts:
+    """Those of a file of ours, which its seal vouches for."""
+
+    def __init__(self, seal: Seal, symbol: str) -> None:
+        self.first = seal.groups["first"].astype(np.int64)
+        self.last = seal.groups["last"].astype(np.int64)
+        self.symbols: tuple[str | None, ...] = (symbol,) * len(seal.groups)
+        self.newest_before = _newest_before(self.last, self.symbols)
+
+
+class SaidFacts:
+    """Those that the footer of a file says; looked up when somebody asks."""
+
+    def __init__(self, file: OpenFile) -> None:
+        # Not the file itself, which would stay open.
+        self._footer = (file.path, file.tail, file.size)
+        at = file.parquet.schema.names.index("ts")
+        self._logical = file.parquet.schema.column(at).logical_type.to_json()
+        self._has_symbol = "symbol" in file.schema.names
+        self._count = file.parquet.metadata.num_row_groups
+
+    @property
+    def first(self) -> npt.NDArray[np.int64]:
+        """See ``GroupFacts``."""
+        return self._bounds[0]
+
+    @property
+    def last(self) -> npt.NDArray[np.int64]:
+        """See ``GroupFacts``."""
+        return self._bounds[1]
+
+    @cached_property
+    def newest_before(self) -> npt.NDArray[np.int64]:
+        """See ``GroupFacts``."""
+        if self._count < 2:
+            return np.full(self._count, SMALLEST, np.int64)
+        return _newest_before(self.last, self.symbols)
+
+    @cached_property
+    def symbols(self) -> tuple[str | None, ...]:
+        """See ``GroupFacts``."""
+        if not self._has_symbol:
+            none: tuple[str | None, ...] = ("",) * self._count
+            return none
+        found: list[str | None] = [_symbol_of(group) for group in self._groups]
+        return tuple(found)
+
+    @cached_property
+    def _groups(self) -> list[Group]:
+        return parse_groups(*self._footer)
+
+    @cached_property
+    def _bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        return ts_bounds(self._logical, self._groups)
+
+
+def _symbol_of(group: Group) -> str | None:
+    chunk = group.chunks.get("symbol")
+    if chunk is None or chunk.nulls != 0 or chunk.smallest != chunk.largest:
+        return None
+    # Longer ones may have been cut where they are stored.
+    if not chunk.smallest or len(chunk.smallest) > 60:
+        return None
+    return chunk.smallest.decode("utf-8", errors="surrogateescape")
+
+
+def _newest_before(
+    last: npt.NDArray[np.int64], symbols: Sequence[str | None]
+) -> npt.NDArray[np.int64]:
+    newest: dict[str, int] = {}
+    found = np.full(len(last), SMALLEST, np.int64)
+    for group, symbol in enumerate(symbols):
+        if symbol is None:
+            continue
+        found[group] = newest.get(symbol, SMALLEST)
+        if last[group] != LARGEST:
+            newest[symbol] = max(int(last[group]), int(found[group]))
+    return found
