@@ -65,7 +65,7 @@ class SaidFacts:
         at = file.parquet.schema.names.index("ts")
         self._logical = file.parquet.schema.column(at).logical_type.to_json()
         self._has_symbol = "symbol" in file.schema.names
-        self._count = file.parquet.metadata.num_row_groups
+        self._count: int = file.parquet.metadata.num_row_groups
 
     @property
     def first(self) -> npt.NDArray[np.int64]:

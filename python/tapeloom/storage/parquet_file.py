@@ -231,18 +231,25 @@ def _table(file: BarFile, groups: Sequence[int], columns: Sequence[str]) -> pa.T
     if opened is not None:
         try:
             if file.seal is None or not len(groups):
-                return opened.parquet.read_row_groups(list(groups), columns=columns)
+                return _decoded(opened.parquet, groups, columns)
             if opened.content is not None:
                 start, end = file.seal.span(groups[0], groups[-1])
                 wanted = memoryview(opened.content)[start:end]
                 file.seal.check(wanted, groups[0], groups[-1])
-                return opened.parquet.read_row_groups(list(groups), columns=columns)
+                return _decoded(opened.parquet, groups, columns)
         finally:
             opened.close()
     with file.files.opened(file.path) as raw:
         source = _checked(file, groups, raw)
         with parquet(source, file.footer) as found:
-            return found.read_row_groups(list(groups), columns=columns)
+            return _decoded(found, groups, columns)
+
+
+def _decoded(
+    file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
+) -> pa.Table:
+    # Who reads many files gives each a thread.
+    return file.read_row_groups(list(groups), columns=columns, use_threads=False)
 
 
 def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
