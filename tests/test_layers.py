@@ -10,6 +10,7 @@ CHAIN = [
     "periods",
     "timestamps",
     "bars",
+    "history_source",
     "ingest",
     "tables",
     "quotes",

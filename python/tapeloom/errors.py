@@ -19,6 +19,7 @@ TapeloomError
 │   ├── UnknownSeriesError
 │   └── UnknownExchangeError
 ├── PlanError
+├── GapError
 ├── CalendarError
 │   └── OutOfCalendarError
 ├── ClockError (ValueError)
@@ -28,8 +29,11 @@ TapeloomError
 │   ├── ImportMismatchError
 │   └── MissingDataError
 ├── StateError (RuntimeError)
+│   └── ForkedSessionError
 ├── AnalysisError
 ├── CapacityError
+├── SubscriptionClosedError
+├── HistorySourceError
 ├── MissingDependencyError (ImportError)
 └── InternalError
 
@@ -58,6 +62,9 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DuplicateBarError",
+    "ForkedSessionError",
+    "GapError",
+    "HistorySourceError",
     "ImportMismatchError",
     "InternalError",
     "IntervalError",
@@ -70,6 +77,7 @@ __all__ = [
     "SeriesConflictError",
     "StateError",
     "StorageError",
+    "SubscriptionClosedError",
     "SymbolError",
     "TapeloomError",
     "TapeloomWarning",
@@ -190,6 +198,10 @@ class PlanError(TapeloomError):
     """Nothing stored serves the request."""
 
 
+class GapError(TapeloomError):
+    """Bars are missing, and ``on_gap="raise"`` says that a run ends with that."""
+
+
 class CalendarError(TapeloomError):
     """A calendar or session table cannot be used."""
 
@@ -226,12 +238,24 @@ class StateError(TapeloomError, RuntimeError):
     """The call does not fit the present state."""
 
 
+class ForkedSessionError(StateError):
+    """A forked child used the session of its parent."""
+
+
 class AnalysisError(TapeloomError):
     """The user's analysis raised; the original exception is ``__cause__``."""
 
 
 class CapacityError(TapeloomError):
     """More than a configured limit allows."""
+
+
+class SubscriptionClosedError(TapeloomError):
+    """Somebody waited for, or used, a subscription that is closed."""
+
+
+class HistorySourceError(TapeloomError):
+    """A source of history could not answer; the original exception is ``__cause__``."""
 
 
 class MissingDependencyError(TapeloomError, ImportError):

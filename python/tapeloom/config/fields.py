@@ -44,7 +44,6 @@ __all__ = [
     "TradingDate",
     "fault",
     "frozen_dict",
-    "only",
     "which_universe",
 ]
 
@@ -65,18 +64,6 @@ def fault(text: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{text}", {"text": text})
 
 
-def only(default: object) -> AfterValidator:
-    """Return a check that refuses every value but the default: this version does not act on others."""
-
-    def check(value: Any) -> Any:
-        if value != default:
-            text = f"{_shown(value)} is not supported by this version; use {_shown(default)}"
-            raise fault(text)
-        return value
-
-    return AfterValidator(check)
-
-
 def _none_yet(value: dict[str, Any]) -> dict[str, Any]:
     if value:
         names = ", ".join(map(repr, list(value)[:3])) + (
@@ -85,11 +72,6 @@ def _none_yet(value: dict[str, Any]) -> dict[str, Any]:
         text = f"indicators are not supported by this version; leave out {names}"
         raise fault(text)
     return value
-
-
-def _shown(value: object) -> str:
-    # Whole numbers are written as they are in JSON, whatever type they were read as.
-    return f"{value:g}" if isinstance(value, float) else kind_of(value)
 
 
 def _to_date(value: object) -> object:

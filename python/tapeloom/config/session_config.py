@@ -26,7 +26,6 @@ from tapeloom.config.fields import (
     PositiveLimit,
     TradingDate,
     fault,
-    only,
 )
 from tapeloom.config.frozen import frozen
 from tapeloom.config.json_values import broken_values
@@ -75,7 +74,7 @@ class BacktestConfig(Part):
 
     start_date: TradingDate
     end_date: TradingDate
-    speed_multiplier: Annotated[float, Field(ge=0), only(0.0)] = 0.0
+    speed_multiplier: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     prefetch_days: Annotated[int, Field(ge=1)] | None = None
 
 

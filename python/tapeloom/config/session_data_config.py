@@ -21,7 +21,6 @@ from tapeloom.config.fields import (
     SymbolList,
     TradingDate,
     frozen_dict,
-    only,
     which_universe,
 )
 from tapeloom.config.frozen import FrozenDict
@@ -138,9 +137,9 @@ class BarRules(Part):
     allow_negative_prices: bool = False
     completeness: Literal["any", "complete"] = "any"
     anchor: Literal["session", "segment", "clock"] = "session"
-    extended_hours: Annotated[Literal["off", "show", "full"], only("off")] = "off"
+    extended_hours: Literal["off", "show", "full"] = "off"
     no_trade: Literal["gap", "expected"] = "gap"
-    on_gap: Annotated[Literal["mark", "raise", "fill"], only("mark")] = "mark"
+    on_gap: Literal["mark", "raise", "fill"] = "mark"
 
 
 class SessionDataConfig(Part):
