@@ -636,6 +636,9 @@ class Replay:
         cls, session: Store, sources: Sequence[tuple[str, Bars]], *, close: int
     ) -> Self:
         """Prepare to play sorted base bars of registered symbols up to the close (ns)."""
+    @property
+    def next_ts(self) -> int:
+        """The next instant, ns UTC: when a bar becomes known or a bucket ends; the close when there is none."""
     def run(
         self,
         *,

@@ -113,6 +113,12 @@ impl Replay {
         self.progress
     }
 
+    /// The next instant, ns: when a bar becomes known or a bucket ends; the close when there is none.
+    pub fn next_ts(&self) -> i64 {
+        let next_end = self.store.write().next_end();
+        self.next_instant(next_end).unwrap_or(self.close)
+    }
+
     /// Play to the next instant to wake for, or about `most_bars` bars, or the limit `until`, or the end.
     ///
     /// # Errors

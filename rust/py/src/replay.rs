@@ -66,6 +66,13 @@ impl PyReplay {
         Ok(())
     }
 
+    #[getter]
+    fn next_ts(&self, py: Python<'_>) -> BindResult<i64> {
+        let replay = self.idle()?;
+        let running: &Replay = &replay;
+        Ok(py.detach(|| running.next_ts()))
+    }
+
     #[pyo3(signature = (*, each_instant=false, intervals=None, most_bars=200_000, until=None))]
     fn run(
         &self,

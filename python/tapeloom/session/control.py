@@ -1,0 +1,121 @@
+"""Stop, pause and wake-up of one run: the one token that everybody who waits in it looks at."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tapeloom.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SLICE_SECONDS", "RunControl"]
+
+#: Nobody waits longer than this without looking whether something else is asked for.
+SLICE_SECONDS = 0.1
+
+
+class RunControl:
+    """Whether a run goes on, waits or ends. Every method may be called from any thread.
+
+    Parameters
+    ----------
+    now
+        Seconds that only rise, for waiting.
+    """
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        # Entered again where a signal handler stops the run it interrupted.
+        self._changed = threading.Condition(threading.RLock())
+        self._stopping = False
+        self._paused = False
+        self._paused_since = 0.0
+        self._paused_seconds = 0.0
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run is to end after the present batch."""
+        return self._stopping
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the run is to wait after the present batch."""
+        return self._paused and not self._stopping
+
+    @property
+    def paused_seconds(self) -> float:
+        """For how long the run was paused so far, the present pause included."""
+        with self._changed:
+            since = self._now() - self._paused_since if self._paused else 0.0
+            return self._paused_seconds + since
+
+    def stop(self) -> None:
+        """End the run after the present batch; wakes whoever waits. Doing so twice changes nothing."""
+        with self._changed:
+            self._stopping = True
+            self._end_pause()
+            self._changed.notify_all()
+
+    def pause(self) -> None:
+        """Let the run wait after the present batch.
+
+        Raises
+        ------
+        StateError
+            If it is paused already, or ends.
+        """
+        with self._changed:
+            if self._stopping or self._paused:
+                text = f"the run is {'ending' if self._stopping else 'paused already'}; it cannot be paused"
+                raise StateError(text)
+            self._paused, self._paused_since = True, self._now()
+            self._changed.notify_all()
+
+    def resume(self) -> None:
+        """Let a paused run go on.
+
+        Raises
+        ------
+        StateError
+            If it is not paused.
+        """
+        with self._changed:
+            if not self._paused:
+                text = "the run is not paused; there is nothing to resume"
+                raise StateError(text)
+            self._end_pause()
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_while_paused(self, *, until: Callable[[], bool] = bool) -> bool:
+        """Wait while the run is paused and ``until`` is false; return whether it goes on."""
+        with self._changed:
+            while self._paused and not self._stopping and not until():
+                self._changed.wait(SLICE_SECONDS)
+            return not self._stopping
+
+    def sleep_until(self, deadline: float) -> bool:
+        """Wait for an instant of the clock given, or less if the run is paused, stopped or woken.
+
+        Returns
+        -------
+        bool
+            Whether the instant has come.
+        """
+        with self._changed:
+            left = deadline - self._now()
+            if left > 0 and not self._stopping and not self._paused:
+                self._changed.wait(left)
+            return self._now() >= deadline
+
+    def _end_pause(self) -> None:
+        if self._paused:
+            self._paused_seconds += self._now() - self._paused_since
+            self._paused = False
