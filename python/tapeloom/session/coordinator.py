@@ -59,7 +59,7 @@ class SessionCoordinator:
     sessions
         Positions of the window's sessions in the session table, rising.
     prefetch_sessions
-        Sessions loaded at once; ``None`` means as many as fit 256 MiB.
+        Sessions loaded at once, while those before them stream; ``None`` means 5, or as many as fit 256 MiB.
     indicators
         The indicators of history by name.
     actions
@@ -154,6 +154,7 @@ class SessionCoordinator:
                     yield from self._run_session(at, each_instant=each_instant)
                 self._end_last_night()
         finally:
+            self._queues.close()
             self._session_data.set_session_active(False)
 
     def source_warnings(self) -> list[RunWarning]:
@@ -247,7 +248,6 @@ class SessionCoordinator:
                 "is the zone or the calendar wrong?"
             )
             self.tally.warn("no session", text, count=bars, symbols=[symbol])
-        self._queues.between_sessions = {}
         day = from_day(int(self._table.dates[self._sessions[at]]))
         for k, queue in enumerate(queues):
             if not self._universe.is_listed(queue.symbol, day):

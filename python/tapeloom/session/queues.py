@@ -1,43 +1,60 @@
-"""The base bars of the coming sessions: loaded a block of sessions at a time, cut to regular hours.
+"""The base bars of the coming sessions, cut to their hours; the next block of sessions is loaded while this one is used.
 
-Memory holds one block, however many sessions the window has.
+Memory holds two blocks at most, however many sessions the window has.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeloom._core import Bars
+from tapeloom._core import Bars, Interval
+from tapeloom.errors import StateError
+from tapeloom.storage.event_files import QUOTE_KIND
+from tapeloom.storage.prefetch import Prefetch, blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from threading import Event
 
     from tapeloom._core import SessionTable
+    from tapeloom.quotes import Quote
     from tapeloom.storage.bar_source import BarSource
+    from tapeloom.storage.event_files import Events
 
 __all__ = ["SessionQueue", "SessionQueues"]
 
 #: Bytes of one bar in memory: six columns of eight and the flags.
 _BAR_BYTES = 49
-#: What one read may bring into memory.
-_BLOCK_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class SessionQueue:
-    """One symbol's base bars of one session: regular hours only, and how many bars lay outside them."""
+    """One symbol's base bars of one session: those of its hours, and how many bars lay outside them."""
 
     symbol: str
     bars: Bars
     out_of_session: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Bars of some sessions in a row, and the fault that ends them before their last."""
+
+    sessions: range
+    bars: list[Bars]
+    error: Exception | None = None
+
+
 class SessionQueues:
     """Loads the queues of one session after another.
+
+    A source that has ``read_many`` may be read from several threads: a thread of its own loads its next block. Others
+    are read when a block is needed. Neither changes what comes out, nor does the size of the blocks.
 
     Parameters
     ----------
@@ -50,7 +67,11 @@ class SessionQueues:
     sessions
         Positions of the window's sessions in the table, rising.
     prefetch_sessions
-        Sessions to load at once; ``None`` means as many as fit 256 MiB.
+        Sessions to load at once; ``None`` means 5, or as many as fit 256 MiB if those are fewer.
+    extended
+        Whether bars of pre- and post-market trading belong to a session too.
+    quoted
+        Symbols whose stored quotes are delivered; ``source`` must have ``read_events``.
     """
 
     def __init__(
@@ -61,61 +82,165 @@ class SessionQueues:
         *,
         sessions: Sequence[int],
         prefetch_sessions: int | None = None,
+        extended: bool = False,
+        quoted: Sequence[str] = (),
     ) -> None:
         self._source = source
         self._table = table
         self._bases = bases
         self._sessions = sessions
-        self._prefetch = prefetch_sessions
-        self._block: dict[str, Bars] = {}
-        self._block_end = -1
+        self._extended = extended
+        self._quoted = quoted
+        self._read_many: Any = getattr(source, "read_many", None)
+        self._blocks = blocks_of(self._bytes(), prefetch_days=prefetch_sessions)
+        self._prefetch = Prefetch(
+            self._read_block, len(self._blocks), ahead=self._read_many is not None
+        )
+        self._block: _Block | None = None
+        self._begun = 0
         self.load_seconds = 0.0
-        #: Bars of the loaded block that belong to no session date, by symbol: weekends, holidays.
+        #: Bars before the loaded session that belong to no session date, by symbol: weekends, holidays.
         self.between_sessions: dict[str, int] = {}
 
     def load(self, at: int) -> list[SessionQueue]:
-        """Return the queues of the window's session number ``at``, one per symbol, in configured order."""
+        """Return the queues of the window's session number ``at``, one per symbol, in configured order.
+
+        Sessions are loaded in rising order; one may be loaded again until a later one is.
+
+        Raises
+        ------
+        StateError
+            If a later session was loaded before, or the queues were closed.
+        TapeloomError
+            What reading the bars of this session raised; see the source.
+        """
         started = time.perf_counter()
-        if at >= self._block_end:
-            self._load_block(at)
-        index = self._sessions[at]
-        queues = [self._cut(symbol, index) for symbol in self._bases]
+        block = self._block_of(at)
+        self.between_sessions = {}
+        queues = []
+        for symbol, bars in zip(self._bases, block.bars, strict=True):
+            between = len(bars.between(*self._before(at)))
+            if between:
+                self.between_sessions[symbol] = between
+            queues.append(self._cut(symbol, bars, self._sessions[at]))
         self.load_seconds = time.perf_counter() - started
         return queues
 
-    def _load_block(self, at: int) -> None:
-        # The old block goes before the new one comes, or both would be in memory.
-        self._block.clear()
-        first = self._sessions[at]
-        rows = sum(len(self._table.grid(first, base)) for base in self._bases.values())
-        fitting = max(1, _BLOCK_BYTES // max(1, rows * _BAR_BYTES))
-        self._block_end = min(len(self._sessions), at + (self._prefetch or fitting))
-        start = int(self._table.span_starts[first])
-        last = self._sessions[self._block_end - 1]
-        end = int(self._table.span_ends[last])
-        self.between_sessions = {}
-        for symbol, base in self._bases.items():
-            bars = self._source.read(symbol, base, start, end)
-            self._block[symbol] = bars
-            inside = sum(
-                len(bars.between(int(spans[0]), int(spans[1])))
-                for spans in zip(
-                    self._table.span_starts[first : last + 1],
-                    self._table.span_ends[first : last + 1],
-                    strict=True,
-                )
-            )
-            if len(bars) > inside:
-                self.between_sessions[symbol] = len(bars) - inside
+    def quotes(self, at: int) -> dict[str, Events[Quote]]:
+        """Return the stored quotes of the window's session number ``at``: those that happen in its hours.
 
-    def _cut(self, symbol: str, index: int) -> SessionQueue:
-        table = self._table
-        span = self._block[symbol].between(
-            int(table.span_starts[index]), int(table.span_ends[index])
+        Returns
+        -------
+        dict of Events
+            By symbol, in configured order, without the symbols that have none: ``ts`` int64 nanoseconds UTC, rising,
+            and ``columns`` with ``bid``, ``ask``, ``bid_size`` and ``ask_size``, float64. ``to_list`` makes values of
+            them. They are read now and not kept: quotes are many.
+
+        Raises
+        ------
+        InvalidBarError, CorruptFileError, StorageError
+            As of ``DataManager.get_quotes``.
+        """
+        hours = self._hours(self._sessions[at])
+        read: Any = getattr(self._source, "read_events", None)
+        found = {}
+        for symbol in self._quoted if read is not None else ():
+            events: Events[Quote] = read(
+                QUOTE_KIND, symbol, hours[0][0], hours[-1][1], ahead=True
+            )
+            kept = np.zeros(len(events), np.bool_)
+            for start, end in hours:
+                kept[slice(*np.searchsorted(events.ts, [start, end]))] = True
+            if kept.any():
+                found[symbol] = events if kept.all() else events.kept(kept)
+        return found
+
+    def close(self) -> None:
+        """End the loading and drop what is loaded. May be called twice; no thread is left."""
+        self._block = None
+        self._prefetch.close()
+
+    def _block_of(self, at: int) -> _Block:
+        if at < self._begun:
+            text = f"session {at} of the window was loaded before session {self._begun}; sessions are loaded in order"
+            raise StateError(text)
+        while self._block is None or at >= self._block.sessions.stop:
+            if self._block is not None and self._block.error is not None:
+                raise self._block.error
+            # The old block goes before the new one comes, or three would be in memory.
+            self._block = None
+            self._block = self._prefetch.take()
+        self._begun = at
+        return self._block
+
+    def _read_block(self, number: int, cancelled: Event) -> _Block:
+        wanted = self._blocks[number]
+        try:
+            return _Block(wanted, self._read(wanted, cancelled))
+        except Exception:
+            if len(wanted) == 1:
+                raise
+        # A fault comes at the session whose bars it lies in, however many are read at once.
+        parts: list[list[Bars]] = []
+        error = None
+        for at in wanted:
+            try:
+                parts.append(self._read(range(at, at + 1), cancelled))
+            except Exception as found:
+                if not parts:
+                    raise
+                error = found
+                break
+        bars = [Bars.concat(list(pieces)) for pieces in zip(*parts, strict=True)]
+        return _Block(wanted[: len(parts)], bars, error)
+
+    def _read(self, wanted: range, cancelled: Event) -> list[Bars]:
+        start = self._before(wanted[0])[0]
+        end = int(self._table.span_ends[self._sessions[wanted[-1]]])
+        if self._read_many is None:
+            return [
+                self._source.read(symbol, base, start, end)
+                for symbol, base in self._bases.items()
+            ]
+        found: list[Bars] = self._read_many(
+            list(self._bases.items()), start, end, cancelled=cancelled.is_set
         )
-        stretches = [span.between(start, end) for start, end in table.segments(index)]
-        bars = stretches[0] if len(stretches) == 1 else Bars.concat(stretches)
-        return SessionQueue(symbol, bars, _starts(span) - _starts(bars))
+        return found
+
+    def _before(self, at: int) -> tuple[int, int]:
+        """Return the time between a session and the one before it, of which the window's first has none."""
+        index = self._sessions[at]
+        start = int(self._table.span_starts[index])
+        return (int(self._table.span_ends[index - 1]) if at else start), start
+
+    def _cut(self, symbol: str, bars: Bars, index: int) -> SessionQueue:
+        table = self._table
+        span = bars.between(int(table.span_starts[index]), int(table.span_ends[index]))
+        stretches = [span.between(start, end) for start, end in self._hours(index)]
+        kept = stretches[0] if len(stretches) == 1 else Bars.concat(stretches)
+        return SessionQueue(symbol, kept, _starts(span) - _starts(kept))
+
+    def _hours(self, index: int) -> list[tuple[int, int]]:
+        """Return the stretches ``[start, end)`` whose bars belong to a session, without its breaks."""
+        hours = self._table.segments(index)
+        if self._extended:
+            hours[0] = int(self._table.pre_opens[index]), hours[0][1]
+            hours[-1] = hours[-1][0], int(self._table.post_closes[index])
+        return hours
+
+    def _bytes(self) -> list[int]:
+        """Return what the bars of each session of the window take at most."""
+        symbols = Counter(self._bases.values())
+        return [
+            _BAR_BYTES * sum(n * self._due(index, base) for base, n in symbols.items())
+            for index in self._sessions
+        ]
+
+    def _due(self, index: int, base: str) -> int:
+        length = Interval(base).ns
+        if length is None:
+            return 1
+        return sum(-(-(end - start) // length) for start, end in self._hours(index))
 
 
 def _starts(bars: Bars) -> int:

@@ -98,14 +98,16 @@ class Prefetch(Generic[_Block]):
         if self._cancelled.is_set() or self._next >= self._count:
             text = "there is no further block: all were taken, or the loading was ended"
             raise StateError(text)
-        running, self._running = self._running, None
-        if running is None:
+        if self._running is None:
             block = self._load(self._next, self._cancelled)
         else:
+            # An interrupt leaves it to the next call, or to who closes this.
+            self._running.wait()
+            running, self._running = self._running, None
             block = running.result()
         self._next += 1
         if self._ahead and self._next < self._count:
-            self._running = _Load(self._load, self._next, self._cancelled)
+            self._running = _begun(self._load, self._next, self._cancelled)
         return block
 
     def close(self) -> None:
@@ -113,7 +115,7 @@ class Prefetch(Generic[_Block]):
         self._cancelled.set()
         running, self._running = self._running, None
         if running is not None:
-            running.thread.join()
+            running.wait()
 
     def __enter__(self) -> Self:
         return self
@@ -146,11 +148,23 @@ class _Load(Generic[_Block]):
             except BaseException as error:
                 self._error = error
 
-        self.thread = Thread(target=run, name="tapeloom-prefetch")
-        self.thread.start()
+        self._thread = Thread(target=run, name="tapeloom-prefetch")
+        self._thread.start()
+
+    def wait(self) -> None:
+        self._thread.join()
 
     def result(self) -> _Block:
-        self.thread.join()
         if self._error is not None:
             raise self._error
         return self._found.pop()
+
+
+def _begun(
+    load: Callable[[int, Event], _Block], number: int, cancelled: Event
+) -> _Load[_Block] | None:
+    try:
+        return _Load(load, number, cancelled)
+    except RuntimeError:
+        # The system has no thread to give: the block is loaded when it is taken.
+        return None
