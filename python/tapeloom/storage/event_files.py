@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tapeloom.storage.files import Files
 
-__all__ = ["QUOTE_KIND", "TICK_KIND", "Events", "Kind", "read_events"]
+__all__ = ["QUOTE_KIND", "TICK_KIND", "Events", "Kind", "has_events", "read_events"]
 
 Setter: TypeAlias = "Callable[[object, object], None]"
 _Row = TypeVar("_Row", bound=TickData | Quote)
@@ -170,6 +170,35 @@ def read_events(
     return _joined(kind, symbol, zone, parts)
 
 
+def has_events(
+    paths: Sequence[Path], start: int | None, end: int | None, *, files: Files
+) -> bool:
+    """Return whether a row lies in ``[start, end)``, nanoseconds UTC; its values are not looked at.
+
+    Of a row group that lies in the range as a whole nothing is read.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be read; ``CorruptFileError`` if it is damaged.
+    """
+    for path in paths:
+        with errors_named(path), closing(open_file(path, files)) as opened:
+            _check_ts(opened.schema, path)
+            facts = SaidFacts(opened)
+            for group in _groups(facts, start, end):
+                if not opened.parquet.metadata.row_group(group).num_rows:
+                    continue
+                first, last = int(facts.first[group]), int(facts.last[group])
+                if (start is None or start <= first) and (end is None or last < end):
+                    return True
+                table = opened.parquet.read_row_groups([group], columns=["ts"])
+                ts = arrow_instants(table["ts"], zone=UTC, name=f"{path}: column 'ts'")
+                if _in_range(ts, start, end).any():
+                    return True
+    return False
+
+
 def _read(
     kind: Kind[_Row],
     symbol: str,
@@ -197,21 +226,25 @@ def _read(
                 values = np.where(table[stored].is_null().to_numpy(), 0.0, values)
             columns[name] = values
     found = Events(kind, symbol, zone, ts, columns)
+    kept = _in_range(ts, start, end)
+    return found if kept.all() else found.kept(kept)
+
+
+def _in_range(
+    ts: npt.NDArray[np.int64], start: int | None, end: int | None
+) -> npt.NDArray[np.bool_]:
     kept = np.ones(len(ts), np.bool_)
     if start is not None:
         kept &= ts >= start
     if end is not None:
         kept &= ts < end
-    return found if kept.all() else found.kept(kept)
+    return kept
 
 
 def _names(kind: Kind[_Row], schema: pa.Schema, path: Path) -> dict[str, str | None]:
     """Return under which name the file has each number."""
     stored = schema.names
-    if "ts" not in stored:
-        text = f"{path}: column 'ts' is missing; found {', '.join(stored)}"
-        raise StorageError(text, path=str(path), expected="ts")
-    check_stamps(path, schema)
+    _check_ts(schema, path)
     found: dict[str, str | None] = {}
     for name, spellings in kind.numbers.items():
         found[name] = next((s for s in spellings if s in stored), None)
@@ -222,6 +255,13 @@ def _names(kind: Kind[_Row], schema: pa.Schema, path: Path) -> dict[str, str | N
             )
             raise StorageError(text, path=str(path), expected=name)
     return found
+
+
+def _check_ts(schema: pa.Schema, path: Path) -> None:
+    if "ts" not in schema.names:
+        text = f"{path}: column 'ts' is missing; found {', '.join(schema.names)}"
+        raise StorageError(text, path=str(path), expected="ts")
+    check_stamps(path, schema)
 
 
 def _groups(facts: SaidFacts, start: int | None, end: int | None) -> list[int]:

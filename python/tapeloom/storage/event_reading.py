@@ -10,7 +10,7 @@ from tapeloom.errors import MissingDataError
 from tapeloom.quotes import Quote, Quotes, TickData, Ticks
 from tapeloom.storage.bar_reading import BarReading
 from tapeloom.storage.catalog import folder_of_group
-from tapeloom.storage.event_files import QUOTE_KIND, TICK_KIND, read_events
+from tapeloom.storage.event_files import QUOTE_KIND, TICK_KIND, has_events, read_events
 from tapeloom.storage.layout import encode_symbol
 
 if TYPE_CHECKING:
@@ -74,27 +74,38 @@ class EventReading(BarReading):
         if clock is not None:
             # Known at their own time, the clock's included.
             end = clock + 1 if end is None else min(end, clock + 1)
-        name, files, root = (
+        return read_events(
+            kind,
             normalise_symbol(symbol),
-            self._store.files,
-            Path(self._inside),
+            self._event_files(kind, symbol),
+            start,
+            end,
+            zone=self._zone,
+            files=self._store.files,
+            skip_invalid=self._on_invalid == "skip",
         )
+
+    def has_quotes(
+        self,
+        symbol: str,
+        start: TimestampLike | None = None,
+        end: TimestampLike | None = None,
+    ) -> bool:
+        """Return whether quotes of a symbol are stored in ``[start, end)``, after the clock too: it is for planning.
+
+        As a rule footers tell it, and no quote is read. Errors are those of ``get_quotes``, invalid rows apart.
+        """
+        paths = self._event_files(QUOTE_KIND, symbol)
+        return has_events(paths, *self._range_ns(start, end), files=self._store.files)
+
+    def _event_files(self, kind: Kind[_Row], symbol: str) -> list[Path]:
+        """Return the files of trades or quotes of a symbol."""
+        files, root = self._store.files, Path(self._inside)
         if not (files.is_folder(root) or self._catalog):
             text = f"{self._root!r} does not exist"
             raise MissingDataError(text, path=self._root)
         folder = folder_of_group(root, self._group_names, files=files, kind=kind.folder)
-        paths = []
-        if folder is not None:
-            of_symbol = folder / f"symbol={encode_symbol(name)}"
-            if files.is_folder(of_symbol):
-                paths = files.parquet_below(of_symbol)
-        return read_events(
-            kind,
-            name,
-            paths,
-            start,
-            end,
-            zone=self._zone,
-            files=files,
-            skip_invalid=self._on_invalid == "skip",
-        )
+        if folder is None:
+            return []
+        of_symbol = folder / f"symbol={encode_symbol(normalise_symbol(symbol))}"
+        return files.parquet_below(of_symbol) if files.is_folder(of_symbol) else []

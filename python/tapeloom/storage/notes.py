@@ -60,11 +60,9 @@ class Notes:
             self._rows[key] = rows if known is None else np.union1d(known, rows)
 
     def all(self) -> list[DataNote]:
-        """Return the notes in the order in which they first came up."""
+        """Return the notes by kind, symbol and source: threads that read side by side come up with them in any order."""
         with self._lock:
             return [
-                DataNote(
-                    kind, symbol, source, len(self._rows[kind, symbol, source]), text
-                )
-                for (kind, symbol, source), text in self._texts.items()
+                DataNote(*key, len(self._rows[key]), self._texts[key])
+                for key in sorted(self._texts)
             ]
