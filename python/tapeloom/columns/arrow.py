@@ -113,6 +113,8 @@ def arrow_floats(column: pa.ChunkedArray, *, name: str) -> npt.NDArray[np.float6
     import pyarrow.compute as pc
 
     kind = column.type
+    if kind == pa.float64():
+        return _as_numpy(column)
     if pa.types.is_integer(kind) and kind.bit_width == 64:
         span = pc.min_max(column).as_py()
         check_exact(span["min"] or 0, span["max"] or 0, name=name)
@@ -123,7 +125,11 @@ def arrow_floats(column: pa.ChunkedArray, *, name: str) -> npt.NDArray[np.float6
     ):
         text = f"{name} is {kind}; it must hold numbers (float64)"
         raise ArgumentTypeError(text)
-    array: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    return _as_numpy(column.cast(pa.float64()))
+
+
+def _as_numpy(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    array: npt.NDArray[np.float64] = column.to_numpy()
     return array
 
 

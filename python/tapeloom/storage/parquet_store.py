@@ -308,11 +308,14 @@ def _late(file: BarFile, rows: Rows) -> npt.NDArray[np.int64]:
     ts = rows.columns["ts"]
     if not ts.size:
         return np.empty(0, np.int64)
-    groups = np.searchsorted(file.offsets, rows.numbers, side="right") - 1
-    if (ts[1:] >= ts[:-1]).all() and (ts >= file.facts.newest_before[groups]).all():
+    # Rows stand in the order of the file: of a row group that rises its first row tells.
+    firsts = np.searchsorted(rows.numbers, file.offsets)
+    newest = file.facts.newest_before
+    held = np.flatnonzero(firsts[1:] > firsts[:-1])
+    if (ts[1:] >= ts[:-1]).all() and (ts[firsts[held]] >= newest[held]).all():
         # As good as always.
         return np.empty(0, np.int64)
-    before = file.facts.newest_before[groups]
+    before = np.repeat(newest, np.diff(firsts))
     np.maximum(before[1:], np.maximum.accumulate(ts)[:-1], out=before[1:])
     return np.flatnonzero(ts < before)
 
