@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tapeloom._core import __version__
+
+# Who wants to see what is logged says so; nothing is printed by itself.
+logging.getLogger("tapeloom").addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
     from tapeloom.backtest import Batches, replay, run
@@ -40,8 +44,11 @@ if TYPE_CHECKING:
     from tapeloom.panel import Panel
     from tapeloom.quotes import Quote, TickData
     from tapeloom.records import Records
-    from tapeloom.session.analysis_engine import Analysis, AnalysisEngine
+    from tapeloom.session.analysis import Analysis
+    from tapeloom.session.analysis_engine import AnalysisEngine
     from tapeloom.session.result import RunResult
+    from tapeloom.session.stream_coordinator import BacktestStreamCoordinator
+    from tapeloom.session.system_manager import SystemManager, get_system_manager
     from tapeloom.session_data import SessionData
     from tapeloom.session_tracker import get_session_tracker
     from tapeloom.standalone import ResampledBars, check, gaps, resample
@@ -52,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Analysis",
     "AnalysisEngine",
+    "BacktestStreamCoordinator",
     "BarData",
     "Bars",
     "Batches",
@@ -81,6 +89,7 @@ __all__ = [
     "SessionData",
     "StreamPlan",
     "SymbolSessionData",
+    "SystemManager",
     "TapeloomError",
     "TickData",
     "TimeManager",
@@ -90,6 +99,7 @@ __all__ = [
     "gaps",
     "get_session_data",
     "get_session_tracker",
+    "get_system_manager",
     "merge",
     "merge_pieces",
     "replay",
@@ -102,8 +112,9 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "Analysis": "session.analysis_engine",
+    "Analysis": "session.analysis",
     "AnalysisEngine": "session.analysis_engine",
+    "BacktestStreamCoordinator": "session.stream_coordinator",
     "BarData": "bars",
     "Bars": "bars",
     "Batches": "backtest",
@@ -133,6 +144,7 @@ _ROOMS = {
     "SessionData": "session_data",
     "StreamPlan": "config.stream_plan",
     "SymbolSessionData": "symbol_session_data",
+    "SystemManager": "session.system_manager",
     "TapeloomError": "errors",
     "TickData": "quotes",
     "TimeManager": "calendars.time_manager",
@@ -141,6 +153,7 @@ _ROOMS = {
     "gaps": "standalone",
     "get_session_data": "default_session",
     "get_session_tracker": "session_tracker",
+    "get_system_manager": "session.system_manager",
     "merge": "merged",
     "merge_pieces": "merged",
     "replay": "backtest",

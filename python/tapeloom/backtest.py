@@ -1,4 +1,4 @@
-"""``run`` and ``replay``: wire the parts of a backtest together, play the window, return what it leaves behind."""
+"""``run`` and ``replay``: play a window from begin to end, return what it leaves behind."""
 
 from __future__ import annotations
 
@@ -7,28 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 from tapeloom._core import Interval
-from tapeloom.actions import Actions
 from tapeloom.calendars.days import from_day, require_date
-from tapeloom.calendars.time_manager import TimeManager, time_manager_for
 from tapeloom.config.session_config import SessionConfig
-from tapeloom.config.stream_plan import StreamPlan
-from tapeloom.config.window import window_sessions
-from tapeloom.default_session import install_session_data
-from tapeloom.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    ConfigError,
-    MissingDataError,
-    StateError,
-)
+from tapeloom.errors import ArgumentError, ArgumentTypeError, MissingDataError
 from tapeloom.report.progress import ProgressLine
-from tapeloom.session.analysis_engine import AnalysisEngine
-from tapeloom.session.coordinator import SessionCoordinator
+from tapeloom.session.analysis_engine import AnalysisEngine, OnError
 from tapeloom.session.result import ProgressEvent, RunResult
-from tapeloom.session_data import SessionData
+from tapeloom.session.system_manager import SystemManager
+from tapeloom.session.wiring import Run, simulated
 from tapeloom.storage.bar_source import FrameSource
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.timestamps import from_ns
@@ -38,12 +27,15 @@ if TYPE_CHECKING:
     from datetime import date
 
     from tapeloom._core import Batch, SessionTable
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.history_source import HistorySource
     from tapeloom.intervals import IntervalLike
+    from tapeloom.session_data import SessionData
     from tapeloom.storage.bar_source import BarSource
 
 __all__ = ["Batches", "replay", "run"]
 
-Progress: TypeAlias = Callable[[ProgressEvent], object] | Literal[False] | None
+Progress: TypeAlias = Callable[[ProgressEvent], object] | bool | None
 
 
 def run(
@@ -54,6 +46,10 @@ def run(
     progress: Progress = None,
     time_manager: TimeManager | None = None,
     actions: object | None = None,
+    history_source: HistorySource | None = None,
+    on_error: OnError = "stop",
+    out: str | Path | None = None,
+    resume: bool = False,
 ) -> RunResult:
     """Run a backtest over stored bars.
 
@@ -63,17 +59,26 @@ def run(
         A configuration, a dict of the same form, or the path of its JSON file.
     analysis
         A function ``f(session, bar)`` called for every new bar, base and derived, or an object with hooks such as
-        ``on_bar`` and ``on_session_end``; see :class:`tapeloom.Analysis`. ``None`` only replays.
+        ``on_bar`` and ``on_session_end``; see :class:`tapeloom.Analysis`. A list holds several, called in its order.
+        ``None`` only replays.
     data
         A folder in the layout of the guide, a flat folder of Parquet files, one file, or a glob pattern.
     progress
-        ``None`` shows a line in a terminal, ``False`` nothing, a callable receives events.
+        ``None`` shows a line in a terminal, ``True`` everywhere, ``False`` nothing, a callable receives events.
     time_manager
         Calendar and clock to use, for corrections of the calendar and for alerts; one of the configuration's exchange
         group. Its clock is reset and then follows the run.
     actions
         Splits, by which history is restated in the shares of each session: ``tapeloom.actions.Actions``, a table or its
         path. If not given, ``actions.csv`` or ``actions.parquet`` in the folder ``data``, where there is one.
+    history_source
+        Who is asked for missing bars where the configuration says ``on_gap: "fill"``.
+    on_error
+        What an exception of an analysis does: ``"stop"`` ends the run, ``"continue"`` is logged and counted.
+    out
+        Folder for what each session leaves behind: its recorded rows as Parquet, with its report.
+    resume
+        Whether sessions that ``out`` holds already are not run again.
 
     Returns
     -------
@@ -93,26 +98,16 @@ def run(
         If the analysis raises; the store holds everything up to that instant.
     """
     started = time.perf_counter()
-    loaded = _config(config)
-    rules = loaded.session_data_config.bars
-    manager = _time_manager(loaded.exchange_group, time_manager)
-    source = DataManager(
+    manager = SystemManager(
         data,
-        time_manager=manager,
-        exchange_group=loaded.exchange_group,
-        on_invalid=rules.on_invalid,
-        allow_negative_prices=rules.allow_negative_prices,
+        time_manager=time_manager,
+        actions=actions,
+        history_source=history_source,
+        out=out,
+        resume=resume,
     )
-    backtest = _Backtest(
-        loaded,
-        source,
-        analysis,
-        time_manager=manager,
-        progress=progress,
-        started=started,
-        actions=Actions.beside(data) if actions is None else Actions.of(actions),
-    )
-    return backtest.run()
+    _add(AnalysisEngine(manager, on_error=on_error), analysis)
+    return _played(manager.prepare(config, started=started), progress)
 
 
 @overload
@@ -205,7 +200,7 @@ def replay(
     2025-07-02 09:31:00-04:00 9.0
     """
     started = time.perf_counter()
-    manager = _time_manager(exchange_group, time_manager)
+    manager = simulated(exchange_group, time_manager)
     source = _source(data, manager, bars or {}, intervals)
     first, last = _window(source, manager, start, end)
     finest = str(min(map(Interval, intervals)))
@@ -226,33 +221,29 @@ def replay(
         },
         name="replay",
     )
-    backtest = _Backtest(
-        config,
-        source,
-        analysis,
-        time_manager=manager,
-        progress=progress,
-        started=started,
-    )
-    return Batches(backtest) if analysis is None else backtest.run()
+    system = SystemManager(time_manager=manager)
+    if analysis is None:
+        return Batches(system.prepare(config, source=source, started=started))
+    _add(system.engine, analysis)
+    return _played(system.prepare(config, source=source, started=started), progress)
 
 
 class Batches:
     """The batches of a replay in time order. Iterate once; ``result`` sums up the sessions that have ended."""
 
-    def __init__(self, backtest: _Backtest) -> None:
-        self._backtest = backtest
-        self._iterator = backtest.coordinator.batches()
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._iterator = run.coordinator.batches()
 
     @property
     def session_data(self) -> SessionData:
         """The store the replay streams into."""
-        return self._backtest.session_data
+        return self._run.session_data
 
     @property
     def result(self) -> RunResult:
         """Reports of the sessions that have ended so far."""
-        return self._backtest.result()
+        return self._run.result()
 
     def close(self) -> None:
         """End the replay after the current batch; its store stays readable and is free again."""
@@ -265,142 +256,22 @@ class Batches:
         return next(self._iterator)
 
 
-class _Backtest:
-    """The parts of one backtest, wired."""
-
-    def __init__(
-        self,
-        config: SessionConfig,
-        source: BarSource,
-        analysis: object | None,
-        *,
-        time_manager: TimeManager,
-        progress: Progress,
-        started: float,
-        actions: Actions | None = None,
-    ) -> None:
-        self._config = config
-        self._source = source
-        self._started = started
-        window = config.backtest_config
-        if window is None:
-            text = "backtest_config is missing; give start_date and end_date"
-            raise ConfigError(text)
-        self.time_manager = time_manager
-        table = time_manager.session_table
-        sessions = window_sessions(
-            self.time_manager, window.start_date, window.end_date
-        )
-        self.plan = StreamPlan.build(
-            config,
-            source,
-            start=int(table.span_starts[sessions[0]]),
-            end=int(table.span_ends[sessions[-1]]),
-        )
-        rules = config.session_data_config.bars
-        self.session_data = SessionData(
-            config.exchange_group,
-            time_manager=time_manager,
-            on_duplicate=rules.on_duplicate,
-            on_invalid=rules.on_invalid,
-            allow_negative_prices=rules.allow_negative_prices,
-            completeness=rules.completeness,
-            anchor=rules.anchor,
-            no_trade=rules.no_trade,
-            measure_history_quality=config.session_data_config.historical.enable_quality,
-            measure_session_quality=config.session_data_config.gap_filler.enable_session_quality,
-        )
-        # The table is the one of this moment, whatever is corrected later.
-        pinned = self.session_data.session_table
-        if isinstance(source, DataManager):
-            source.pin_session_table(pinned)
-        self._register()
-        self._engine = AnalysisEngine(self.session_data)
-        if analysis is not None:
-            self._engine.add(analysis)
-        self._progress = progress
-        self.coordinator = SessionCoordinator(
-            self.session_data,
-            source,
-            self.plan,
-            time_manager=self.time_manager,
-            engine=self._engine,
-            sessions=sessions,
-            prefetch_sessions=window.prefetch_days,
-            indicators=config.session_data_config.historical.indicators,
-            actions=actions,
-            universe=config.universe,
-            progress=progress if callable(progress) else None,
-        )
-
-    def _register(self) -> None:
-        # Every series has a number of its own, so that none grows beyond what is asked for.
-        days: dict[str, int] = {}
-        for symbol in self.plan.symbols:
-            kept = symbol.kept_days
-            coarse = [interval for interval in kept if interval != symbol.base]
-            self.session_data.register_symbol(
-                symbol.symbol,
-                base_interval=symbol.base,
-                derived=[*symbol.derived, *coarse],
-            )
-            for interval in (symbol.base, *symbol.derived, *coarse):
-                # What is derived reaches as far back as its base.
-                asked = kept.get(interval, kept.get(symbol.base, 0))
-                days[interval] = max(days.get(interval, 0), asked)
-        config = self._config
-        for name, spans in config.universe.spans.items():
-            self.session_data.set_membership(name, spans)
-        self.session_data.make_quotes_from_bars(
-            plan.symbol
-            for plan in self.plan.symbols
-            for stream in plan.streams
-            if (stream.stream, stream.action) == ("quotes", "GENERATED")
-        )
-        self.session_data.keep_history(max(days.values(), default=0), by_interval=days)
-
-    def run(self) -> RunResult:
-        """Play the whole window."""
-        install_session_data(self.session_data)
-        with contextlib.ExitStack() as stack:
-            if self._progress is None and sys.stderr.isatty():
-                self.coordinator.progress = stack.enter_context(ProgressLine())
-            self.coordinator.run()
-        return self.result()
-
-    def result(self) -> RunResult:
-        """Sum up the sessions that have ended."""
-        tally = self.coordinator.tally
-        return RunResult(
-            session_name=self._config.session_name,
-            plan=self.plan,
-            sessions=tuple(tally.sessions),
-            symbols=tally.symbols,
-            warnings=(*tally.warnings, *self.coordinator.source_warnings()),
-            session_data=self.session_data,
-            records=self.session_data.records,
-            table_fingerprint=self.session_data.session_table.fingerprint,
-            total_seconds=time.perf_counter() - self._started,
-            analysis_name=self._engine.name,
-        )
+def _add(engine: AnalysisEngine, analysis: object | None) -> None:
+    many = isinstance(analysis, list | tuple)
+    for one in analysis if many else [analysis]:  # type: ignore[union-attr]
+        if one is not None:
+            engine.add(one)
 
 
-def _time_manager(exchange_group: str | None, given: TimeManager | None) -> TimeManager:
-    """The time manager to use, which must be able to simulate and be free."""
-    manager = time_manager_for(exchange_group, given)
-    if manager.get_current_mode() != "backtest":
-        text = "time_manager is live; a backtest needs one with a simulated clock"
-        raise StateError(text)
-    manager.require_free()
-    return manager
-
-
-def _config(given: SessionConfig | Mapping[str, object] | str | Path) -> SessionConfig:
-    if isinstance(given, SessionConfig):
-        return given
-    if isinstance(given, Mapping):
-        return SessionConfig.from_dict(given)
-    return SessionConfig.load(given)
+def _played(run: Run, progress: Progress) -> RunResult:
+    """Play the whole window and return what it leaves behind."""
+    with contextlib.ExitStack() as stack:
+        if progress is True or (progress is None and sys.stderr.isatty()):
+            run.coordinator.progress = stack.enter_context(ProgressLine())
+        elif callable(progress):
+            run.coordinator.progress = progress
+        run.coordinator.run()
+    return run.result()
 
 
 def _source(

@@ -42,6 +42,13 @@ class Records:
         for name in values:
             self._names.setdefault(name)
 
+    def since(self, row: int) -> Records:
+        """Return the rows from one on as a table of their own; a copy."""
+        found = Records(self._zone)
+        for ts, symbol, values in self._rows[row:]:
+            found.add(ts, symbol, **values)
+        return found
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-import tapeloom
+from tapeloom.session.system_manager import SystemManager
 from tapeloom import errors
 from tapeloom.cli.app import app
 
@@ -296,12 +296,12 @@ def test_an_analysis_may_import_its_neighbours(folder: Path) -> None:
 def test_every_error_has_its_exit_code(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    monkeypatch.setattr(tapeloom, "run", raising(error))
+    monkeypatch.setattr(SystemManager, "prepare", raising(error))
     assert_error(run(folder), code, "x")
 
 
 def test_ctrl_c_stops_with_130(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tapeloom, "run", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(SystemManager, "prepare", raising(KeyboardInterrupt()))
     done = run(folder)
     assert (done.exit_code, done.output) == (130, "stopped\n")
 

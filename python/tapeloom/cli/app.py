@@ -60,3 +60,7 @@ app.command()(plan)
 app.command()(validate)
 app.command()(schema)
 app.add_typer(calendar, name="calendar")
+
+system = typer.Typer(help="The same run by another name.", no_args_is_help=True)
+system.command("start")(run)
+app.add_typer(system, name="system")

@@ -1,56 +1,43 @@
-"""Calls the user's analysis: for each new bar, each batch, at the start and end of a session."""
+"""Calls the user's analyses: for each new bar, each batch, at the start and end of a session."""
 
 from __future__ import annotations
 
-import inspect
+import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections import Counter
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tapeloom._core import Interval
-from tapeloom.bars import normalise_symbol
-from tapeloom.errors import AnalysisError, ArgumentError, ArgumentTypeError
+from tapeloom.errors import (
+    AnalysisError,
+    ArgumentError,
+    ArgumentTypeError,
+    StateError,
+    did_you_mean,
+)
+from tapeloom.session.analysis import HOOKS, Analysis, Listener
+from tapeloom.session_data import SessionData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tapeloom._core import BarData, Batch
+    from tapeloom.gap import QualityReport
     from tapeloom.intervals import IntervalLike
-    from tapeloom.session_data import SessionData
+    from tapeloom.session.batches import ChosenBatch
 
-__all__ = ["Analysis", "AnalysisEngine"]
+__all__ = ["Analysis", "AnalysisEngine", "OnError"]
 
+OnError = Literal["stop", "continue"]
+_POLICIES = ("stop", "continue")
 
-class Analysis(Protocol):
-    """What an analysis object may have; each method is optional. A plain function stands for ``on_bar``.
-
-    ``on_session_start(session)``, ``on_bar(session, bar)`` for each new bar, ``on_batch(session, batch)`` once per instant,
-    ``on_update(session, bar)`` for late and corrected bars, ``on_session_end(session)``. ``session`` is the
-    ``SessionData``; the store and the clock stand at the instant of the call.
-    """
-
-    def on_bar(self, session: SessionData, bar: BarData) -> object:
-        """Take in one new bar."""
+_log = logging.getLogger("tapeloom.analysis")
 
 
-@dataclass(frozen=True, slots=True)
-class _Listener:
-    name: str
-    symbols: frozenset[str] | None
-    intervals: frozenset[str] | None
-    on_session_start: Callable[..., object] | None
-    on_bar: Callable[..., object] | None
-    on_batch: Callable[..., object] | None
-    on_update: Callable[..., object] | None
-    on_session_end: Callable[..., object] | None
+class _Runner(Protocol):
+    """What runs sessions and lets an engine take part, as a ``SystemManager`` does."""
 
-    def wants(self, bar: BarData) -> bool:
-        return (self.symbols is None or bar.symbol in self.symbols) and (
-            self.intervals is None or bar.interval in self.intervals
-        )
-
-
-_HOOKS = ("on_session_start", "on_bar", "on_batch", "on_update", "on_session_end")
+    def attach(self, engine: AnalysisEngine) -> None: ...
 
 
 class AnalysisEngine:
@@ -58,14 +45,38 @@ class AnalysisEngine:
 
     Parameters
     ----------
-    session_data
-        The store the analyses read.
+    source
+        The store the analyses read, or the ``SystemManager`` whose runs they take part in.
+    on_error
+        What an exception of an analysis does: ``"stop"`` ends the run after the batch, ``"continue"`` is logged, once per
+        session and kind, and counted.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If ``source`` is neither.
     """
 
-    def __init__(self, session_data: SessionData) -> None:
-        self._session_data = session_data
-        self._listeners: list[_Listener] = []
+    def __init__(
+        self, source: SessionData | _Runner, *, on_error: OnError = "stop"
+    ) -> None:
+        if on_error not in _POLICIES:
+            near = did_you_mean(str(on_error), _POLICIES)
+            text = f"on_error is {on_error!r}; it must be 'stop' or 'continue'{near}"
+            raise ArgumentError(text, got=on_error)
+        self._on_error = on_error
+        self._listeners: list[Listener] = []
+        self._session_data: SessionData | None = None
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self._logged: set[tuple[str, str]] = set()
         self.seconds = 0.0
+        if isinstance(source, SessionData):
+            self._session_data = source
+        elif hasattr(source, "attach"):
+            source.attach(self)
+        else:
+            text = f"source is {type(source).__name__}; it must be a SessionData or a SystemManager"
+            raise ArgumentTypeError(text, got=source)
 
     def add(
         self,
@@ -88,35 +99,34 @@ class AnalysisEngine:
         ArgumentTypeError
             If it can neither be called nor has one of the hooks.
         """
-        if isinstance(analysis, type):
-            text = f"analysis is the class {analysis.__name__}; give an instance, such as {analysis.__name__}()"
-            raise ArgumentTypeError(text)
-        hooks: dict[str, Callable[..., object] | None] = {
-            name: getattr(analysis, name, None) for name in _HOOKS
-        }
-        if not any(hooks.values()):
-            if not callable(analysis):
-                text = f"analysis is {type(analysis).__name__}; it must be a function or have one of {', '.join(_HOOKS)}"
-                raise ArgumentTypeError(text)
-            hooks["on_bar"] = analysis
-        for hook, call in hooks.items():
-            if inspect.iscoroutinefunction(call):
-                text = f"{hook} of the analysis is async, and nobody would await it; write a plain function"
-                raise ArgumentTypeError(text)
-        if isinstance(symbols, str):
-            if symbols != "all":
-                text = f"symbols is {symbols!r}; it must be 'all' or a list such as [{symbols!r}]"
-                raise ArgumentError(text, got=symbols)
-            wanted = None
-        else:
-            wanted = frozenset(normalise_symbol(symbol) for symbol in symbols)
-        kept = (
-            None
-            if intervals is None
-            else frozenset(str(Interval(interval)) for interval in intervals)
-        )
-        name = getattr(analysis, "__name__", type(analysis).__name__)
-        self._listeners.append(_Listener(name, wanted, kept, **hooks))
+        listener = Listener.of(analysis, symbols, intervals)
+        if self._on_error == "continue":
+            for hook in HOOKS:
+                call = getattr(listener, hook)
+                if call is not None:
+                    setattr(listener, hook, self._isolated(listener.name, call))
+        self._listeners.append(listener)
+
+    @property
+    def session_data(self) -> SessionData:
+        """The store the analyses read.
+
+        Raises
+        ------
+        StateError
+            If the engine takes part in the runs of a manager that has not started one.
+        """
+        if self._session_data is None:
+            text = "there is no session yet; start the system manager first"
+            raise StateError(text)
+        return self._session_data
+
+    def attach_to(self, session_data: SessionData) -> None:
+        """Let the analyses read another store from now on, as the next run of a manager has one."""
+        self._session_data = session_data
+        self._errors.clear()
+        self._logged.clear()
+        self.seconds = 0.0
 
     @property
     def name(self) -> str | None:
@@ -136,15 +146,31 @@ class AnalysisEngine:
                 wanted |= listener.intervals or frozenset()
         return sorted(wanted)
 
+    @property
+    def hears_quality(self) -> bool:
+        """Whether an analysis wants to be told what is missing."""
+        return any(listener.on_quality for listener in self._listeners)
+
+    @property
+    def errors(self) -> dict[tuple[str, str], int]:
+        """How often each analysis raised what, by names of analysis and exception; with ``on_error="continue"``."""
+        return dict(self._errors)
+
     def start_session(self) -> None:
         """Call ``on_session_start``."""
+        self._logged.clear()
         self._call_each("on_session_start")
 
     def end_session(self) -> None:
         """Call ``on_session_end``."""
         self._call_each("on_session_end")
 
-    def dispatch(self, batch: Batch) -> None:
+    def tell_quality(self, reports: Iterable[QualityReport]) -> None:
+        """Call ``on_quality`` with each report."""
+        for report in reports:
+            self._call_each("on_quality", report, symbol=report.symbol)
+
+    def dispatch(self, batch: Batch | ChosenBatch) -> None:
         """Call everybody who waits for a bar of this batch.
 
         Raises
@@ -153,13 +179,13 @@ class AnalysisEngine:
             If an analysis raises; the original exception is its cause.
         """
         started = time.perf_counter()
-        session = self._session_data
+        session = self.session_data
         changes = batch.changes() if batch.has_updates else None
         for listener in self._listeners:
             bar: BarData | None = None
             try:
                 if listener.on_bar is not None:
-                    if listener.symbols is listener.intervals is None:
+                    if listener.wants_all:
                         batch.each(listener.on_bar, session)
                     else:
                         for bar in filter(listener.wants, _new(batch, changes)):
@@ -173,34 +199,67 @@ class AnalysisEngine:
                     listener.on_batch(session, batch)
             except Exception as error:
                 about = batch.delivered if bar is None else bar
-                raise _failure(listener, batch.time, error, about) from error
-        self.seconds += time.perf_counter() - started
+                raise _failure(listener.name, batch.time, error, about) from error
+            finally:
+                self.seconds += time.perf_counter() - started
+                started = time.perf_counter()
 
-    def _call_each(self, hook: str) -> None:
+    def _call_each(
+        self, hook: str, *arguments: object, symbol: str | None = None
+    ) -> None:
         started = time.perf_counter()
+        session = self.session_data
         for listener in self._listeners:
             call = getattr(listener, hook)
-            if call is None:
+            if call is None or (
+                symbol is not None and not listener.wants_symbol(symbol)
+            ):
                 continue
             try:
-                call(self._session_data)
+                call(session, *arguments)
             except Exception as error:
-                raise _failure(
-                    listener, self._session_data.current_session_date, error, None
-                ) from error
+                at = session.current_session_date
+                raise _failure(listener.name, at, error, None, symbol) from error
         self.seconds += time.perf_counter() - started
 
+    def _isolated(self, name: str, call: Callable[..., object]) -> Callable[..., None]:
+        """Return the call with its exceptions counted instead of raised; those that end a program still do."""
 
-def _new(batch: Batch, changes: Sequence[tuple[BarData, str]] | None) -> list[BarData]:
+        @wraps(call)
+        def isolated(session: SessionData, *arguments: Any) -> None:
+            try:
+                call(session, *arguments)
+            except Exception as error:
+                kind = (name, type(error).__name__)
+                self._errors[kind] += 1
+                if kind in self._logged:
+                    return
+                self._logged.add(kind)
+                about = getattr(arguments[0], "symbol", None) if arguments else None
+                of = f" on {about}" if about else ""
+                text = "analysis %s failed%s in the session of %s; counted from here on"
+                _log.exception(text, name, of, session.current_session_date)
+
+        return isolated
+
+
+def _new(
+    batch: Batch | ChosenBatch, changes: Sequence[tuple[BarData, str]] | None
+) -> list[BarData]:
     if changes is None:
         return batch.bars
     return [bar for bar, kind in changes if kind == "new"]
 
 
 def _failure(
-    listener: _Listener, at: Any, error: Exception, bar: BarData | None
+    name: str,
+    at: Any,
+    error: Exception,
+    bar: BarData | None,
+    symbol: str | None = None,
 ) -> AnalysisError:
     about = "" if bar is None else f" on the {bar.interval} bar of {bar.symbol}"
-    text = f"analysis {listener.name} failed at {at}{about}: {type(error).__name__}: {error}"
-    symbol = None if bar is None else bar.symbol
-    return AnalysisError(text, symbol=symbol, time=at, analysis=listener.name)
+    about = f" on {symbol}" if bar is None and symbol is not None else about
+    text = f"analysis {name} failed at {at}{about}: {type(error).__name__}: {error}"
+    symbol = symbol if bar is None else bar.symbol
+    return AnalysisError(text, symbol=symbol, time=at, analysis=name)

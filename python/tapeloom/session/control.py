@@ -32,8 +32,6 @@ class RunControl:
         self._changed = threading.Condition(threading.RLock())
         self._stopping = False
         self._paused = False
-        self._paused_since = 0.0
-        self._paused_seconds = 0.0
 
     @property
     def is_stopping(self) -> bool:
@@ -45,18 +43,11 @@ class RunControl:
         """Whether the run is to wait after the present batch."""
         return self._paused and not self._stopping
 
-    @property
-    def paused_seconds(self) -> float:
-        """For how long the run was paused so far, the present pause included."""
-        with self._changed:
-            since = self._now() - self._paused_since if self._paused else 0.0
-            return self._paused_seconds + since
-
     def stop(self) -> None:
         """End the run after the present batch; wakes whoever waits. Doing so twice changes nothing."""
         with self._changed:
             self._stopping = True
-            self._end_pause()
+            self._paused = False
             self._changed.notify_all()
 
     def pause(self) -> None:
@@ -71,7 +62,7 @@ class RunControl:
             if self._stopping or self._paused:
                 text = f"the run is {'ending' if self._stopping else 'paused already'}; it cannot be paused"
                 raise StateError(text)
-            self._paused, self._paused_since = True, self._now()
+            self._paused = True
             self._changed.notify_all()
 
     def resume(self) -> None:
@@ -86,7 +77,7 @@ class RunControl:
             if not self._paused:
                 text = "the run is not paused; there is nothing to resume"
                 raise StateError(text)
-            self._end_pause()
+            self._paused = False
             self._changed.notify_all()
 
     def wake(self) -> None:
@@ -94,10 +85,10 @@ class RunControl:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_while_paused(self, *, until: Callable[[], bool] = bool) -> bool:
-        """Wait while the run is paused and ``until`` is false; return whether it goes on."""
+    def wait_while_paused(self) -> bool:
+        """Wait while the run is paused; return whether it goes on."""
         with self._changed:
-            while self._paused and not self._stopping and not until():
+            while self._paused and not self._stopping:
                 self._changed.wait(SLICE_SECONDS)
             return not self._stopping
 
@@ -114,8 +105,3 @@ class RunControl:
             if left > 0 and not self._stopping and not self._paused:
                 self._changed.wait(left)
             return self._now() >= deadline
-
-    def _end_pause(self) -> None:
-        if self._paused:
-            self._paused_seconds += self._now() - self._paused_since
-            self._paused = False

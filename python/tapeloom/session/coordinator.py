@@ -1,51 +1,69 @@
-"""The order of phases of each session in the window. It calls; it holds no bars and no rules.
+"""Runs the sessions of a window: at once, by the clock, or step by step; from any thread paused, resumed, stopped.
 
-1 initialization, 2 history, 3 queues, 4 activation, 5 streaming, 6 end; then the next session.
+It decides when the next batch is due and who may ask for it. What a session does, phase by phase, is in ``player.py``.
 """
 
 from __future__ import annotations
 
-import logging
-import time
+import threading
+from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tapeloom._core import Replay
 from tapeloom.actions import Actions
-from tapeloom.calendars.days import from_day
-from tapeloom.config.universe import Universe
-from tapeloom.errors import AnalysisError
-from tapeloom.session.history import SessionHistory
-from tapeloom.session.indicators import SessionIndicators
-from tapeloom.session.queues import SessionQueue, SessionQueues
-from tapeloom.session.result import ProgressEvent, RunWarning
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import (
+    ArgumentError,
+    ClockError,
+    StateError,
+    UnknownSymbolError,
+    did_you_mean,
+)
+from tapeloom.session.added import plan_of
+from tapeloom.session.control import SLICE_SECONDS, RunControl
+from tapeloom.session.data_processor import DataProcessor
+from tapeloom.session.flow import flow, flow_error, flow_warning
+from tapeloom.session.hand_off import EDGE, AnalysisThread
+from tapeloom.session.lag import Lag
+from tapeloom.session.metrics import PerformanceMetrics
+from tapeloom.session.own_process import OwnProcess
+from tapeloom.session.pacing import Pace
+from tapeloom.session.player import SessionPlayer
+from tapeloom.session.progress import ProgressReporter
+from tapeloom.session.quality_manager import DataQualityManager
+from tapeloom.session.realtime_indicators import RealtimeIndicators
+from tapeloom.session.roster import Roster
+from tapeloom.session.source_notes import source_warnings
 from tapeloom.session.tally import Tally
-from tapeloom.timestamps import from_ns
+from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from tapeloom._core import Batch
     from tapeloom.calendars.time_manager import TimeManager
-    from tapeloom.config.session_data_config import IndicatorSpec
+    from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.result import RunWarning, SessionReport
+    from tapeloom.session.result_folder import ResultFolder
     from tapeloom.session_data import SessionData
-    from tapeloom.storage.bar_source import BarSource, DataNote
+    from tapeloom.storage.bar_source import BarSource
+    from tapeloom.timestamps import TimestampLike
 
 __all__ = ["SessionCoordinator"]
 
-_flow = logging.getLogger("tapeloom.session_flow")
-
-#: Bars played without asking whether somebody wants to stop or to see progress: some tens of milliseconds.
-_STRIDE = 100_000
-_PROGRESS_SECONDS = 0.1
-
 
 class SessionCoordinator:
-    """Runs the sessions of a window over one store, inline on the caller's thread.
+    """Runs the sessions of a window over one store.
+
+    ``run`` plays the whole window on the caller's thread; ``start`` does so on a thread of its own; ``step`` and
+    ``run_until`` play a part of it. They may be mixed; the result is the same.
 
     Parameters
     ----------
+    config
+        The configuration of the run: its speed, its indicators, when a symbol is late.
     session_data
         The store to stream into.
     source
@@ -58,20 +76,21 @@ class SessionCoordinator:
         The analyses to call.
     sessions
         Positions of the window's sessions in the session table, rising.
-    prefetch_sessions
-        Sessions loaded at once, while those before them stream; ``None`` means 5, or as many as fit 256 MiB.
     indicators
-        The indicators of history by name.
+        Real-time indicators beside those of the configuration.
+    quality
+        Who watches what is missing; made from the configuration if not given.
+    metrics
+        Takes the times of the run; new ones if not given.
     actions
         Splits, by which history is restated.
-    universe
-        On which dates a symbol belongs to the run; always if not given.
-    progress
-        Called about ten times a second.
+    results
+        Keeps what each session leaves behind; sessions that it holds already are not run again.
     """
 
     def __init__(
         self,
+        config: SessionConfig,
         session_data: SessionData,
         source: BarSource,
         plan: StreamPlan,
@@ -79,274 +98,575 @@ class SessionCoordinator:
         time_manager: TimeManager,
         engine: AnalysisEngine,
         sessions: Sequence[int],
-        prefetch_sessions: int | None = None,
-        indicators: Mapping[str, IndicatorSpec] | None = None,
+        indicators: RealtimeIndicators | None = None,
+        quality: DataQualityManager | None = None,
+        metrics: PerformanceMetrics | None = None,
         actions: Actions | None = None,
-        universe: Universe | None = None,
-        progress: Callable[[ProgressEvent], object] | None = None,
+        results: ResultFolder | None = None,
     ) -> None:
+        window, data = config.backtest_config, config.session_data_config
+        assert window is not None
+        self._config = config
         self._session_data = session_data
         self._source = source
         self._plan = plan
         self._time_manager = time_manager
         self._engine = engine
+        self._table = time_manager.calendar.table
+        self.tally = Tally()
+        self._results = results
+        self._recorded = 0
+        done = self._restore(sessions)
         self._sessions = sessions
-        self.progress = progress
-        # The run keeps the calendar it began with, whatever is corrected meanwhile.
-        self._calendar = time_manager.calendar
-        self._table = self._calendar.table
-        bases = {symbol.symbol: symbol.base for symbol in plan.symbols}
-        self._queues = SessionQueues(
-            source,
-            self._table,
-            bases,
-            sessions=sessions,
-            prefetch_sessions=prefetch_sessions,
+        self._bars, self._streaming_seconds, self._reported = 0, 0.0, 0
+        self.metrics = PerformanceMetrics() if metrics is None else metrics
+        self.control = RunControl()
+        self._process = OwnProcess()
+        extended = data.bars.extended_hours != "off"
+        speed = window.speed_multiplier
+        self._pace = Pace(speed) if speed > 0 else None
+        self._lag: Lag | None = None
+        if self._pace is not None:
+            streaming = data.streaming
+            self._lag = Lag(
+                streaming.catchup_threshold_seconds, streaming.catchup_check_interval
+            )
+        self.quality = (
+            DataQualityManager(
+                session_data,
+                enable_session_quality=data.gap_filler.enable_session_quality,
+                on_gap=data.bars.on_gap,
+                time_manager=time_manager,
+            )
+            if quality is None
+            else quality
         )
-        self._done = 0
-        self._bars = 0
-        self._streaming_seconds = 0.0
-        self._next_progress = 0.0
-        self._began = 0.0
-        self.tally = Tally(bases)
-        self._universe = Universe("all") if universe is None else universe
-        actions = Actions() if actions is None else actions
-        self._history = SessionHistory(
+        self.indicators = (
+            RealtimeIndicators(session_data, data.indicators)
+            if indicators is None
+            else indicators
+        )
+        self._roster = Roster(
             session_data,
             source,
-            plan,
-            self._table,
-            actions=actions,
-            tally=self.tally,
-        )
-        self._indicators = SessionIndicators(
-            session_data,
-            source,
-            plan,
-            {} if indicators is None else indicators,
             time_manager=time_manager,
             sessions=sessions,
-            actions=actions,
+            tally=self.tally,
+            prefetch_sessions=window.prefetch_days,
+            indicators=data.historical.indicators,
+            actions=Actions() if actions is None else actions,
+            universe=config.universe,
+            extended=extended,
         )
-
-    def batches(self) -> Generator[Batch]:
-        """Run the window and yield every batch after the analyses have seen it.
-
-        Who stops iterating ends the run after the current batch.
-        """
-        return self._play(each_instant=True)
-
-    def _play(self, *, each_instant: bool) -> Generator[Batch]:
-        self._began = time.perf_counter()
-        for warning in self._plan.warnings:
+        self._roster.add(plan, at=min(done, len(sessions) - 1))
+        self._processor = DataProcessor(
+            engine,
+            indicators=self.indicators,
+            quality=self.quality,
+            metrics=self.metrics,
+            call=self._call_analysis,
+            lag=self._lag,
+            market_ns=None if self._pace is None else self._pace.market_ns,
+        )
+        self._player = SessionPlayer(
+            session_data,
+            self._roster,
+            self._processor,
+            time_manager=time_manager,
+            engine=engine,
+            sessions=sessions,
+            done=done,
+            tally=self.tally,
+            metrics=self.metrics,
+            call=self._call_analysis,
+            extended=extended,
+            on_end=self._keep,
+        )
+        self._progress = ProgressReporter(self._table, sessions, time_manager)
+        # Held by whoever plays a batch. Not one that its holder can take again: changes asked for during a batch wait.
+        self._driving = threading.Lock()
+        self._driver: int | None = None
+        self._changes: deque[Callable[[], None]] = deque()
+        self._thread: threading.Thread | None = None
+        self._analysis_thread: AnalysisThread | None = None
+        self._is_running = False
+        self._is_finished = threading.Event()
+        self._wakes: list[str] | None = None
+        #: Batches that were due, by the clock, before the one before them was acknowledged.
+        self.overruns = 0
+        #: What ended the run before its time.
+        self.error: BaseException | None = None
+        for warning in plan.warnings:
             self.tally.warn(
                 warning.kind,
                 warning.text,
                 count=len(warning.symbols),
                 symbols=warning.symbols,
             )
-        try:
-            # The first instant of the window: alerts of every session begin there.
-            first = int(self._table.span_starts[self._sessions[0]])
-            self._time_manager.reset_backtest_clock(first)
-            with self._time_manager.running(self._table):
-                for at in range(len(self._sessions)):
-                    yield from self._run_session(at, each_instant=each_instant)
-                self._end_last_night()
-        finally:
-            self._queues.close()
-            self._session_data.set_session_active(False)
+
+    # What a run is asked
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a call of ``run`` or a thread of ``start`` is at work, paused or not."""
+        return self._is_running
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run is over: played to its end, stopped or failed."""
+        return self._is_finished.is_set()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the run ended before the end of its window."""
+        return self.is_finished and not self._player.is_over
+
+    @property
+    def lag_seconds(self) -> float:
+        """How late the newest batch was, seconds of the market's clock; 0 where no clock runs."""
+        return 0.0 if self._lag is None else self._lag.seconds
+
+    @property
+    def catching_up(self) -> frozenset[str]:
+        """Symbols that are late: their bars are stored, their analysis calls wait."""
+        return frozenset() if self._lag is None else self._lag.catching_up
+
+    @property
+    def progress(self) -> Callable[..., object] | None:
+        """Who is told how far the run is, about ten times a second."""
+        return self._progress.call
+
+    @progress.setter
+    def progress(self, call: Callable[..., object] | None) -> None:
+        self._progress.call = call
+
+    def is_mine(self) -> bool:
+        """Return whether the calling thread is one of the run's, or is inside a batch of it."""
+        mine, analysis = threading.get_ident(), self._analysis_thread
+        return mine in (
+            self._driver,
+            self._thread and self._thread.ident,
+            analysis and analysis.ident,
+        )
 
     def source_warnings(self) -> list[RunWarning]:
-        """What the source had to say about its files, one entry per kind and text."""
-        grouped: dict[tuple[str, str], list[DataNote]] = {}
-        for note in self._source.notes:
-            grouped.setdefault((note.kind, note.text), []).append(note)
-        return [
-            RunWarning(
-                kind,
-                text,
-                sum(note.count for note in notes),
-                tuple(dict.fromkeys(note.symbol for note in notes if note.symbol)),
-            )
-            for (kind, text), notes in grouped.items()
-        ]
+        """Return what the source had to say about its files, one entry per kind and text."""
+        return source_warnings(self._source.notes)
+
+    # The whole window
 
     def run(self) -> None:
-        """Run the window to its end, waking only for what the analyses wait for."""
-        for _ in self._play(each_instant=False):
-            pass
+        """Play the window to its end: on the caller's thread, or by the clock on threads of its own.
 
-    def _run_session(self, at: int, *, each_instant: bool) -> Iterator[Batch]:
-        index = self._sessions[at]
-        session_date = from_day(int(self._table.dates[index]))
-        self._initialize(at)
-        self._load_history(index)
-        queues = self._load_queues(at)
-        self.tally.start_session(self._session_data, queues)
-        self._activate(index)
-        started, analysed = time.perf_counter(), self._engine.seconds
-        replay = Replay(
-            self._session_data,
-            [(queue.symbol, queue.bars) for queue in queues],
-            close=int(self._table.closes[index]),
-        )
-        wanted = None if each_instant else self._engine.wakes_for
-        waiting = 0.0
-        try:
-            self._engine.start_session()
-            # What waits for the open comes after it.
-            self._call_alerts(int(self._table.opens[index]), opening=True)
-            while True:
-                batch = replay.run(
-                    each_instant=wanted is None,
-                    intervals=wanted or None,
-                    most_bars=_STRIDE,
-                    until=self._time_manager.next_alert_ns(),
-                )
-                self._time_manager.stand_at(batch.ts)
-                if batch.woke:
-                    self._engine.dispatch(batch)
-                    paused = time.perf_counter()
-                    yield batch
-                    waiting += time.perf_counter() - paused
-                self._call_alerts(batch.ts, opening=False)
-                self._show_progress(batch, time.perf_counter() - started - waiting)
-                if batch.ended:
-                    break
-        finally:
-            # Whatever ended the session, its store is the user's again.
-            replay.close()
-        self._end(at, index, batch, started=started, waiting=waiting, analysed=analysed)
-        _flow.info(
-            "[SESSION_FLOW] PHASE_5.SUMMARY: %d batches, %d bars, session %s",
-            batch.instants,
-            batch.base_bars,
-            session_date,
-        )
-
-    def _initialize(self, at: int) -> None:
-        index = self._sessions[at]
-        session_date = from_day(int(self._table.dates[index]))
-        begin = int(self._table.span_starts[index])
-        # Alerts of the night belong to the session that has ended.
-        self._call_alerts(begin - 1, opening=True)
-        self._session_data.set_session_active(False)
-        self._session_data.start_new_session(session_date, roll=True)
-        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_1: Complete - session %s", session_date)
-
-    def _load_history(self, index: int) -> None:
-        self._history.prepare(index)
-        self._indicators.prepare(index)
-        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_2: Complete - history loaded")
-
-    def _load_queues(self, at: int) -> list[SessionQueue]:
-        queues = self._queues.load(at)
-        for symbol, bars in self._queues.between_sessions.items():
-            text = (
-                "bars on days without a session, such as a weekend; not delivered: "
-                "is the zone or the calendar wrong?"
-            )
-            self.tally.warn("no session", text, count=bars, symbols=[symbol])
-        day = from_day(int(self._table.dates[self._sessions[at]]))
-        for k, queue in enumerate(queues):
-            if not self._universe.is_listed(queue.symbol, day):
-                queues[k] = SessionQueue(queue.symbol, queue.bars[:0], 0)
-            elif not len(queue.bars):
-                text = "no bar in a session of the window; it ran with quality 0"
-                self.tally.warn("no data", text, symbols=[queue.symbol])
-        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_3: Complete - %d queues", len(queues))
-        return queues
-
-    def _activate(self, index: int) -> None:
-        opened = int(self._table.opens[index])
-        self._call_alerts(opened - 1, opening=True)
-        self._time_manager.stand_at(opened)
-        self._session_data.set_session_active(True)
-        _flow.info("[SESSION_FLOW] 3.b.2.PHASE_4: Complete - active")
-
-    def _call_alerts(self, until: int, *, opening: bool) -> None:
-        """Call the alerts that are due by an instant; those of an open at that instant only with ``opening``."""
-        due = self._time_manager.next_alert_ns()
-        if due is None or due > until:
-            return
-        before = self._time_manager.last_alert
-        try:
-            self._time_manager.run_alerts(until, opening=opening)
-        except Exception as error:
-            at = self._time_manager.last_alert
-            if at is before:
+        Raises
+        ------
+        StateError
+            If the run is at work already.
+        AnalysisError
+            If an analysis raises; the store holds everything up to that instant.
+        """
+        if self._pace is not None:
+            self.start()
+            try:
+                self.wait()
+            except BaseException:
+                self.stop()
                 raise
-            text = f"alert at {at} failed: {type(error).__name__}: {error}"
-            raise AnalysisError(text, time=at) from error
-
-    def _end_last_night(self) -> None:
-        """Call the alerts that are due before the last session's day is over, as those of the sessions before it were."""
-        self._call_alerts(
-            int(self._table.span_ends[self._sessions[-1]]) - 1, opening=True
-        )
-
-    def _end(
-        self,
-        at: int,
-        index: int,
-        last: Batch,
-        *,
-        started: float,
-        waiting: float,
-        analysed: float,
-    ) -> None:
-        self._session_data.end_session()
-        self._session_data.set_session_active(False)
-        self._history.finish()
-        self._engine.end_session()
-        seconds = time.perf_counter() - started - waiting
-        self._done, self._bars = at + 1, self._bars + last.base_bars
-        self._streaming_seconds += seconds
-        self.tally.end_session(
-            self._session_data,
-            self._table,
-            index,
-            is_early_close=self._calendar.closes_early(int(self._table.dates[index])),
-            last=last,
-            load_seconds=self._queues.load_seconds,
-            seconds=seconds,
-            analysis_seconds=self._engine.seconds - analysed,
-        )
-        self._next_progress = 0.0
-        self._show_progress(None, 0.0)
-
-    def _show_progress(self, batch: Batch | None, seconds: float) -> None:
-        if self.progress is None:
             return
-        now = time.perf_counter()
-        if now < self._next_progress:
-            return
-        self._next_progress = now + _PROGRESS_SECONDS
-        bars = self._bars + (batch.base_bars if batch else 0)
-        streamed = self._streaming_seconds + seconds
-        done = self._done + (0.0 if batch is None else self._share_played(batch))
-        remaining = (
-            (now - self._began) * (len(self._sessions) - done) / done if done else None
+        self._require_idle("run")
+        self._is_running = True
+        self._drive()
+        if self.error is not None:
+            raise self.error
+
+    def start(self) -> None:
+        """Play the window on the thread ``tapeloom-coordinator``; by the clock, analyses get a thread of their own.
+
+        Raises
+        ------
+        StateError
+            If the run is at work already, or over.
+        """
+        self._require_idle("start")
+        if self.is_finished:
+            text = "the run is over; a new one needs a new coordinator"
+            raise StateError(text)
+        self._is_running = True
+        if self._pace is not None:
+            self._analysis_thread = AnalysisThread()
+        # Whoever forgets to stop it can still leave the program.
+        self._thread = threading.Thread(
+            target=self._drive, name="tapeloom-coordinator", daemon=True
         )
-        clock = (
-            self._time_manager.get_current_time()
-            if batch is None
-            else from_ns(batch.ts, self._table.zone)
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the run is over, and raise what ended it before its time.
+
+        Returns
+        -------
+        bool
+            Whether it is over; false after ``timeout`` seconds.
+        """
+        if not self._is_finished.wait(timeout):
+            return False
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def pause(self) -> None:
+        """Let the run wait after the present batch.
+
+        Raises
+        ------
+        StateError
+            If it is not at work, or paused already.
+        """
+        if not self._is_running:
+            text = "the run is not at work; there is nothing to pause"
+            raise StateError(text)
+        self.control.pause()
+        flow("3.a", "Paused")
+
+    def resume(self) -> None:
+        """Let a paused run go on; by the clock, from where its clock stands.
+
+        Raises
+        ------
+        StateError
+            If it is not paused.
+        """
+        self.control.resume()
+        flow("3.a", "Resumed")
+
+    def stop(self, timeout: float | None = 10.0) -> bool:
+        """End the run after the present batch, from any state and thread. Doing so twice changes nothing.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for threads; ``None`` waits as long as it takes.
+
+        Returns
+        -------
+        bool
+            Whether everything has ended. An analysis that does not return is left behind on its thread.
+        """
+        self._process.require("run")
+        self.control.stop()
+        thread, analysis = self._thread, self._analysis_thread
+        if self.is_mine():
+            # From inside a batch: it is played to its end first.
+            return False
+        if thread is None:
+            if self._driving.acquire(timeout=-1 if timeout is None else timeout):
+                try:
+                    self._finish()
+                finally:
+                    self._driving.release()
+            return self.is_finished
+        thread.join(timeout)
+        if thread.is_alive():
+            if analysis is not None:
+                analysis.close(0)
+            flow_warning("3", "an analysis did not return within %s s", timeout)
+        return not thread.is_alive()
+
+    # A part of it
+
+    def step(self) -> Batch | None:
+        """Play one batch and return it, after the analyses have seen it; ``None`` when the run is over.
+
+        Raises
+        ------
+        StateError
+            If the run is at work and not paused, or this is called from inside a batch.
+        """
+        with self._exclusive("step"):
+            while self._is_ready():
+                batch = self._player.advance(wanted=None, until=None)
+                self._tell_progress()
+                if batch is not None:
+                    return batch
+            return None
+
+    def run_until(self, ts: TimestampLike) -> None:
+        """Play every batch that is known by an instant, then set the clock to it; across sessions if need be.
+
+        Raises
+        ------
+        ClockError
+            If the clock stands behind the instant already.
+        StateError
+            As of ``step``.
+        """
+        until = to_ns(ts, self._session_data.timezone, name="ts")
+        with self._exclusive("run_until"):
+            if self.is_finished:
+                return
+            self._player.open()
+            now = self._time_manager.clock.now_ns()
+            if until < now:
+                zone = self._session_data.timezone
+                asked, stands = from_ns(until, zone), from_ns(now, zone)
+                text = f"ts is {asked}, before the clock at {stands}, which only moves forward"
+                raise ClockError(text, got=asked, expected=stands)
+            while self._is_begun_by(until) and self._is_ready():
+                self._player.advance(wanted=self._wakes, until=until)
+                self._tell_progress()
+                if self._player.has_reached(until):
+                    break
+            if not self._player.is_streaming:
+                self._player.call_alerts(until)
+            self._time_manager.stand_at(until)
+
+    def batches(self) -> Generator[Batch]:
+        """Play the window and yield every batch after the analyses have seen it.
+
+        Who stops iterating ends the run after the current batch.
+        """
+        try:
+            while (batch := self.step()) is not None:
+                yield batch
+        finally:
+            self.stop()
+
+    # Symbols that come and go
+
+    def add_symbol(self, symbol: str, *, streams: Sequence[str] | None = None) -> None:
+        """Stream one more symbol, from between two batches to the end of the run.
+
+        It gets the history and indicators of a configured symbol. Its bars up to the clock are stored at once, without
+        analysis calls; then it streams.
+
+        Parameters
+        ----------
+        streams
+            As in the configuration, whose streams it has if not given.
+
+        Raises
+        ------
+        PlanError
+            If nothing stored serves it.
+        ArgumentError
+            If it streams already.
+        """
+        name = normalise_symbol(symbol)
+        if name in self._roster.symbols:
+            text = f"symbol {name} streams already"
+            raise ArgumentError(text, symbol=name)
+        self._require_unfinished("add_symbol")
+        plan = plan_of(
+            name,
+            streams,
+            self._config,
+            self._source,
+            start=int(self._table.span_starts[self._sessions[0]]),
+            end=int(self._table.span_ends[self._sessions[-1]]),
         )
-        self.progress(
-            ProgressEvent(
-                sessions_done=self._done,
-                sessions_total=len(self._sessions),
-                clock=clock,
-                bars=bars,
-                bars_per_second=bars / streamed if streamed > 0 else 0.0,
-                remaining_seconds=remaining,
-            )
+        self._change(lambda: self._player.add_symbol(name, plan))
+        flow("3.a", "Symbol %s added", name, symbol=name)
+
+    def remove_symbol(self, symbol: str) -> None:
+        """Stop streaming a symbol, from between two batches on: its queue and its data go.
+
+        What was read before stays as it is; handles on the symbol say that it was removed.
+
+        Raises
+        ------
+        UnknownSymbolError
+            If it does not stream.
+        """
+        name = normalise_symbol(symbol)
+        if name not in self._roster.symbols:
+            text = f"symbol {name} does not stream and cannot be removed"
+            text += did_you_mean(name, self._roster.symbols)
+            raise UnknownSymbolError(text, symbol=name)
+        self._require_unfinished("remove_symbol")
+        self._change(lambda: self._player.remove_symbol(name))
+        flow("3.a", "Symbol %s removed", name, symbol=name)
+
+    def _change(self, change: Callable[[], None]) -> None:
+        """Make a change between two batches: now if none is being played, or else after it."""
+        self._process.require("run")
+        self._changes.append(change)
+        if self._driving.acquire(False):
+            try:
+                self._apply_changes()
+            finally:
+                self._driving.release()
+        self.control.wake()
+
+    def _apply_changes(self) -> None:
+        while self._changes:
+            self._changes.popleft()()
+
+    # Inside
+
+    def _drive(self) -> None:
+        """Play on until the run is over, stopped or failed."""
+        try:
+            while self.control.wait_while_paused():
+                with self._at_the_wheel():
+                    if not self._is_ready():
+                        break
+                    if self._pace is None:
+                        self._player.advance(wanted=self._wakes, until=None)
+                        self._tell_progress()
+                        continue
+                    due = self._play_what_is_due(self._pace)
+                if due is not None:
+                    deadline = self._pace.deadline(due)
+                    slice_end = self._pace.now() + SLICE_SECONDS
+                    self.control.sleep_until(min(deadline, slice_end))
+                if self.control.is_paused:
+                    self._pace.seen_at(None)
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            with self._at_the_wheel():
+                self._finish()
+            self._is_running = False
+
+    def _play_what_is_due(self, pace: Pace) -> int | None:
+        """Play what the clock has reached; return the next instant at which something is due if that is later."""
+        now = self._time_manager.clock.now_ns()
+        if not pace.stands_at(now):
+            # A session began, or the run was paused or stepped: nights and pauses take no time of the market.
+            pace.start(now)
+        due = self._player.next_ns()
+        market = pace.market_ns()
+        if market < due:
+            now = max(now, market)
+            self._time_manager.stand_at(now)
+        else:
+            self._player.advance(wanted=self._wakes, until=market)
+            now = self._time_manager.clock.now_ns()
+            if self._player.is_streaming and self._player.next_ns() <= pace.market_ns():
+                self.overruns += 1
+                self.metrics.record_backpressure(EDGE)
+        pace.seen_at(now)
+        self._tell_progress()
+        return due if market < due else None
+
+    def _is_ready(self) -> bool:
+        """Make the changes that were asked for, begin the next session where none runs; return whether one does."""
+        if self.is_finished or self.control.is_stopping:
+            self._finish()
+            return False
+        self._player.open()
+        self._apply_changes()
+        if not self._player.is_streaming:
+            if self._player.is_over:
+                self._player.settle()
+                self._finish()
+                return False
+            self._player.begin()
+            self._wakes = self._wanted()
+        return True
+
+    def _is_begun_by(self, until: int) -> bool:
+        return self._player.is_streaming or (
+            not self._player.is_over and self._player.start_ns <= until
         )
 
-    def _share_played(self, batch: Batch) -> float:
-        """How much of the running session is over, 0 to 1."""
-        index = self._sessions[self._done]
-        start, end = int(self._table.opens[index]), int(self._table.closes[index])
-        return min(1.0, max(0.0, (batch.ts - start) / (end - start)))
+    def _wanted(self) -> list[str] | None:
+        """The intervals whose bars somebody waits for; ``None`` means every instant."""
+        engine, inside = self._engine.wakes_for, self.indicators.wakes_for
+        if engine is None or self.quality.is_watching:
+            return None
+        return sorted({*engine, *inside})
+
+    def _call_analysis(self, call: Callable[[], object]) -> None:
+        thread = self._analysis_thread
+        if thread is None:
+            call()
+        else:
+            thread.run(call)
+
+    def _tell_progress(self) -> None:
+        sessions = self.tally.sessions
+        if len(sessions) > self._reported:
+            # Those of a window of years are not added up again for every batch.
+            self._reported = len(sessions)
+            self._bars = sum(report.bars for report in sessions)
+            self._streaming_seconds = sum(report.seconds for report in sessions)
+        player = self._player
+        seconds = self._streaming_seconds + player.seconds
+        self._progress.tell(player.done, self._bars + player.bars, seconds)
+
+    @contextmanager
+    def _at_the_wheel(self) -> Iterator[None]:
+        with self._driving:
+            self._driver = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._driver = None
+
+    @contextmanager
+    def _exclusive(self, method: str) -> Iterator[None]:
+        """Let one call play a part of the run."""
+        self._process.require("run")
+        if self.is_mine():
+            text = f"{method} was called from inside a batch; it plays the next one, which has to wait"
+            raise StateError(text)
+        if self._is_running and not self.control.is_paused:
+            text = f"the run is at work; pause it before {method}()"
+            raise StateError(text)
+        with self._at_the_wheel():
+            try:
+                yield
+            except ClockError:
+                # Refused before anything was played.
+                raise
+            except BaseException as error:
+                self._fail(error)
+                self._finish()
+                raise
+
+    def _restore(self, sessions: Sequence[int]) -> int:
+        """Take over the sessions that an earlier run has done; return how many."""
+        done = (
+            [] if self._results is None else self._results.done(self._table, sessions)
+        )
+        records = self._session_data.records
+        for session in done:
+            self.tally.restore(session.report, session.symbols)
+            for ts, symbol, values in session.rows:
+                records.add(ts, symbol, **values)
+        self._recorded = len(records)
+        return len(done)
+
+    def _keep(self, report: SessionReport) -> None:
+        if self._results is not None:
+            records = self._session_data.records
+            self._results.put(report, self.tally.last, records.since(self._recorded))
+            self._recorded = len(records)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error
+            flow_error("3", "%s: %s", type(error).__name__, error)
+
+    def _finish(self) -> None:
+        """Let go of everything. Doing so twice changes nothing."""
+        if self._is_finished.is_set():
+            return
+        self._player.close()
+        if self._analysis_thread is not None:
+            self._analysis_thread.close()
+        self._is_finished.set()
+        done, total = self._player.done, len(self._sessions)
+        flow("3", "Complete - %d of %d sessions", done, total)
+
+    def _require_idle(self, method: str) -> None:
+        self._process.require("run")
+        if self._is_running or self._driver is not None:
+            text = f"the run is at work already; {method}() starts one that is not"
+            raise StateError(text)
+
+    def _require_unfinished(self, method: str) -> None:
+        if self.is_finished:
+            text = f"the run is over; {method}() has nothing to change"
+            raise StateError(text)

@@ -39,7 +39,13 @@ def flow(
     if _log.isEnabledFor(level):
         extra = {"event": step, "phase": _phase(step), **fields}
         # The message names the step, so that lines are told apart whatever shows them.
-        _log.log(level, f"[SESSION_FLOW] {step}: {text}", *args, extra=extra, stacklevel=stacklevel + 1)
+        _log.log(
+            level,
+            f"[SESSION_FLOW] {step}: {text}",
+            *args,
+            extra=extra,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def flow_warning(step: str, text: str, *args: object, **fields: object) -> None:

@@ -6,6 +6,7 @@ comes in, the oldest goes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,12 @@ class SessionHistory:
             self._session_data.clear_historical_bars()
             self._load(index, is_first=False)
         self._say_presence(index)
+
+    def drop(self, symbol: str) -> None:
+        """Care no more for a symbol that left the run."""
+        left = tuple(p for p in self._plan.symbols if p.symbol != symbol)
+        self._plan = replace(self._plan, symbols=left)
+        self._made = {key: made for key, made in self._made.items() if key[0] != symbol}
 
     def finish(self) -> None:
         """Note what the session that has ended leaves behind, and compare it with the history before it."""

@@ -121,6 +121,11 @@ class SessionIndicators:
             for symbol, value in values.items():
                 self._session_data.set_historical_indicator(symbol, name, value)
 
+    def drop(self, symbol: str) -> None:
+        """Care no more for a symbol that left the run."""
+        for kept in self._kept.values():
+            kept.drop(symbol)
+
     def _manager(self) -> TimeManager:
         """A time manager with the calendar of the run, whatever was corrected meanwhile."""
         if self._time_manager.calendar is not self._calendar:
@@ -167,6 +172,10 @@ class _Kept:
                 new = self._read(symbol, interval, begin, self._end)
                 old = self.bars[symbol].between(since, None)
                 self.bars[symbol] = Bars.concat([old, new]) if len(old) else new
+
+    def drop(self, symbol: str) -> None:
+        self.bars.pop(symbol, None)
+        self._intervals = {s: i for s, i in self._intervals.items() if s != symbol}
 
     def _ahead(self) -> int:
         if self._interval == "1d":

@@ -31,17 +31,23 @@ class Pace:
         self, speed: float, *, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._speed = speed
-        self._now = now
+        self.now = now
         self._began = 0.0
         self._from = 0
+        self._stood: int | None = None
 
     def start(self, ts: int) -> None:
         """Let the market's clock stand at ``ts`` (ns UTC) now; nights and pauses are skipped this way."""
-        self._began, self._from = self._now(), ts
+        self._began, self._from = self.now(), ts
+        self._stood = ts
 
-    def shift(self, seconds: float) -> None:
-        """Put every deadline off: the clock stood still for so long."""
-        self._began += seconds
+    def stands_at(self, ts: int) -> bool:
+        """Return whether ``ts`` is where the clock was last seen: nobody else moved or stopped it."""
+        return self._stood == ts
+
+    def seen_at(self, ts: int | None) -> None:
+        """Note where the clock was seen; ``None`` if it stopped."""
+        self._stood = ts
 
     def deadline(self, ts: int) -> float:
         """Return when ``ts`` is due, in seconds of the clock given."""
@@ -49,4 +55,4 @@ class Pace:
 
     def market_ns(self) -> int:
         """Return where the market's clock stands, ns UTC."""
-        return self._from + int((self._now() - self._began) * self._speed * _NS)
+        return self._from + int((self.now() - self._began) * self._speed * _NS)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.records import Records
+    from tapeloom.session.metrics import PerformanceMetrics
     from tapeloom.session_data import SessionData
 
-__all__ = ["ProgressEvent", "RunResult", "RunWarning", "SessionReport", "SymbolReport"]
+__all__ = [
+    "ProgressEvent",
+    "RunResult",
+    "RunWarning",
+    "SessionReport",
+    "SymbolReport",
+    "plain",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ class SessionReport:
 class RunResult:
     """What ``run`` and ``replay`` return.
 
-    ``session_data`` still holds the last session. ``records`` is the table of ``session.record``.
+    ``session_data`` still holds the last session. ``records`` is the table of ``session.record``, ``metrics`` has the times.
+    ``stopped_early`` says that the run ended before its window did.
     """
 
     session_name: str
@@ -108,8 +118,38 @@ class RunResult:
     records: Records
     table_fingerprint: str
     total_seconds: float
+    metrics: PerformanceMetrics
     analysis_name: str | None = None
-    stopped_early: bool = field(default=False)
+    stopped_early: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as dicts, lists, texts and numbers, ready for JSON; recorded rows are only counted."""
+        return {
+            "session_name": self.session_name,
+            "analysis": self.analysis_name,
+            "stopped_early": self.stopped_early,
+            "sessions": [
+                plain(asdict(s)) | {"quality": s.quality} for s in self.sessions
+            ],
+            "symbols": [asdict(s) | {"quality": s.quality} for s in self.symbols],
+            "warnings": [plain(asdict(w)) for w in self.warnings],
+            "bars": self.bars,
+            "derived_bars": self.derived_bars,
+            "missing": self.missing,
+            "gaps": self.gaps,
+            "quality": self.quality,
+            "records": len(self.records),
+            "state_hash": self.state_hash,
+            "table_fingerprint": self.table_fingerprint,
+            "total_seconds": self.total_seconds,
+            "metrics": self.metrics.to_dict("backtest"),
+            "plan": self.plan.to_dict(),
+        }
+
+    @property
+    def state_hash(self) -> str:
+        """Digest of the last session's bars; see ``SessionData.state_hash``."""
+        return self.session_data.state_hash()
 
     @property
     def bars(self) -> int:
@@ -152,3 +192,14 @@ class RunResult:
         """Base bars per second of streaming with the time inside the user's analysis taken out."""
         seconds = sum(s.seconds - s.analysis_seconds for s in self.sessions)
         return self.bars / seconds if seconds > 0 else 0.0
+
+
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return fields as JSON has them: dates and times as text, tuples as lists."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    return list(value) if isinstance(value, tuple) else value

@@ -50,17 +50,19 @@ class SessionStream:
     @property
     def instants(self) -> int:
         """Instants played."""
-        return self._instants + (self._last.instants if self._last else 0)
+        return self._instants + (0 if self._last is None else self._last.instants)
 
     @property
     def base_bars(self) -> int:
         """Base bars delivered."""
-        return self._base_bars + (self._last.base_bars if self._last else 0)
+        return self._base_bars + (0 if self._last is None else self._last.base_bars)
 
     @property
     def derived_bars(self) -> int:
         """Derived bars emitted, replaced ones included."""
-        return self._derived_bars + (self._last.derived_bars if self._last else 0)
+        return self._derived_bars + (
+            0 if self._last is None else self._last.derived_bars
+        )
 
     def next_ns(self) -> int:
         """Return the next instant at which something becomes known or a bucket ends, ns UTC; at last the close."""

@@ -13,8 +13,9 @@ from tapeloom.timestamps import from_ns
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tapeloom._core import Batch, SessionTable
+    from tapeloom._core import SessionTable
     from tapeloom.session.queues import SessionQueue
+    from tapeloom.session.stream import SessionStream
     from tapeloom.session_data import SessionData
 
 __all__ = ["Tally"]
@@ -28,6 +29,13 @@ class _SymbolTotal:
     longest: int = 0
     out_of_session: int = 0
 
+    def add(self, session: SymbolReport) -> None:
+        self.expected += session.expected
+        self.present += session.present
+        self.gaps += session.gaps
+        self.longest = max(self.longest, session.longest_gap)
+        self.out_of_session += session.out_of_session
+
 
 @dataclass(slots=True)
 class _Warning:
@@ -39,12 +47,16 @@ class _Warning:
 class Tally:
     """Collects what the run's result shows."""
 
-    def __init__(self, symbols: Iterable[str]) -> None:
+    def __init__(self, symbols: Iterable[str] = ()) -> None:
         self._totals = {symbol: _SymbolTotal() for symbol in symbols}
+        # A symbol that left the run keeps its totals.
+        self._gone: set[str] = set()
         self._warnings: dict[tuple[str, str], _Warning] = {}
         self._counts: dict[str, IngestCounts] = {}
         self._outside: dict[str, int] = {}
         self.sessions: list[SessionReport] = []
+        #: What the session that ended last counted of each symbol.
+        self.last: tuple[SymbolReport, ...] = ()
 
     def warn(
         self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()
@@ -54,6 +66,15 @@ class Tally:
         entry.count += count
         entry.symbols.update(dict.fromkeys(symbols))
 
+    def add_symbol(self, symbol: str) -> None:
+        """Report on one more symbol from now on."""
+        self._totals.setdefault(symbol, _SymbolTotal())
+        self._gone.discard(symbol)
+
+    def remove_symbol(self, symbol: str) -> None:
+        """Keep what was counted of a symbol and count no more of it."""
+        self._gone.add(symbol)
+
     def start_session(
         self, session_data: SessionData, queues: Iterable[SessionQueue]
     ) -> None:
@@ -61,10 +82,17 @@ class Tally:
 
         Bars out of hours are counted here and not in the store: it does not know of bars that are still to come.
         """
-        self._outside = {queue.symbol: queue.out_of_session for queue in queues}
-        self._counts = {
-            symbol: session_data.get_ingest_counts(symbol) for symbol in self._totals
-        }
+        self._outside, self._counts = {}, {}
+        self.start_symbols(session_data, queues)
+
+    def start_symbols(
+        self, session_data: SessionData, queues: Iterable[SessionQueue]
+    ) -> None:
+        """Do so for some symbols, as for one that joins the session."""
+        for queue in queues:
+            self._outside[queue.symbol] = queue.out_of_session
+            counts = session_data.get_ingest_counts(queue.symbol)
+            self._counts[queue.symbol] = counts
 
     def end_session(
         self,
@@ -73,7 +101,7 @@ class Tally:
         index: int,
         *,
         is_early_close: bool,
-        last: Batch,
+        stream: SessionStream,
         load_seconds: float,
         seconds: float,
         analysis_seconds: float,
@@ -82,20 +110,23 @@ class Tally:
         expected = present = gaps = longest = out_of_session = 0
         longest_symbol, longest_start = None, None
         counts = IngestCounts()
-        for symbol, total in self._totals.items():
+        last: list[SymbolReport] = []
+        symbols = [symbol for symbol in self._totals if symbol not in self._gone]
+        for symbol in symbols:
+            total = self._totals[symbol]
             here, due, _ = session_data._session_presence(symbol)
             runs = session_data._due_runs(symbol)
             outside = self._outside[symbol]
             bars = session_data.get_ingest_counts(symbol) - self._counts[symbol]
             counts += bars
-            total.expected += due
-            total.present += here
-            total.gaps += len(runs)
-            total.out_of_session += outside
+            alone = max((n for _, _, n in runs), default=0)
+            last.append(
+                SymbolReport(symbol, due, here, due - here, len(runs), alone, outside)
+            )
+            total.add(last[-1])
             expected, present, gaps = expected + due, present + here, gaps + len(runs)
             out_of_session += outside
             for start, _, missing in runs:
-                total.longest = max(total.longest, missing)
                 if missing > longest:
                     longest, longest_symbol, longest_start = (
                         missing,
@@ -106,10 +137,10 @@ class Tally:
         report = SessionReport(
             session_date=from_day(int(table.dates[index])),
             is_early_close=is_early_close,
-            symbols=len(self._totals),
-            instants=last.instants,
+            symbols=len(symbols),
+            instants=stream.instants,
             bars=counts.accepted + counts.late,
-            derived_bars=last.derived_bars,
+            derived_bars=stream.derived_bars,
             expected=expected,
             present=present,
             missing=expected - present,
@@ -126,8 +157,15 @@ class Tally:
             seconds=seconds,
             analysis_seconds=analysis_seconds,
         )
+        self.last = tuple(last)
         self.sessions.append(report)
         return report
+
+    def restore(self, report: SessionReport, symbols: Iterable[SymbolReport]) -> None:
+        """Count a session that an earlier run has done."""
+        self.sessions.append(report)
+        for symbol in symbols:
+            self._totals.setdefault(symbol.symbol, _SymbolTotal()).add(symbol)
 
     def _warn_of(self, symbol: str, counts: IngestCounts) -> None:
         if counts.duplicates:

@@ -1,0 +1,64 @@
+"""The plan of a symbol that joins a running session: what a configuration that named it would have planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapeloom.config.session_config import SessionConfig
+from tapeloom.config.stream_plan import StreamPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapeloom.config.stream_plan import BarCatalog
+
+__all__ = ["plan_of"]
+
+
+def plan_of(
+    symbol: str,
+    streams: Sequence[str] | None,
+    config: SessionConfig,
+    source: BarCatalog,
+    *,
+    start: int,
+    end: int,
+) -> StreamPlan:
+    """Return the plan of one symbol.
+
+    Parameters
+    ----------
+    symbol
+        Canonical symbol.
+    streams
+        What is to stream; what the configuration streams if not given.
+    config
+        The configuration of the run, which stays as it is.
+    source
+        What is stored.
+    start, end
+        The window, ``[start, end)`` ns UTC.
+
+    Raises
+    ------
+    ConfigError
+        If ``streams`` break a rule.
+    PlanError
+        If nothing stored serves the symbol.
+    """
+    given = config.model_dump()
+    data = dict(given["session_data_config"])
+    historical = dict(data["historical"])
+    # History that is meant for some symbols only is not meant for one that none of them named.
+    historical["data"] = [
+        {**entry, "apply_to": "all"}
+        for entry in historical["data"]
+        if entry["apply_to"] == "all" or symbol in entry["apply_to"]
+    ]
+    data |= {"symbols": [symbol], "historical": historical}
+    if streams is not None:
+        data["streams"] = list(streams)
+    alone = SessionConfig.from_dict(
+        {**given, "session_data_config": data}, name="add_symbol"
+    )
+    return StreamPlan.build(alone, source, start=start, end=end)

@@ -1,0 +1,139 @@
+"""Takes each batch: store, presence, derived bars, real-time indicators, epoch; then tells who waits for what changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tapeloom._core import Batch
+    from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.batches import ChosenBatch
+    from tapeloom.session.lag import Lag
+    from tapeloom.session.metrics import PerformanceMetrics
+    from tapeloom.session.quality_manager import DataQualityManager
+    from tapeloom.session.realtime_indicators import RealtimeIndicators
+    from tapeloom.session.stream import SessionStream
+
+__all__ = ["DataProcessor", "Notification", "notifications"]
+
+
+class Notification(NamedTuple):
+    """A series that changed: which bar of the session's series (0 is the first), and how."""
+
+    symbol: str
+    interval: str
+    index: int
+    kind: str
+
+
+def notifications(batch: Batch | ChosenBatch) -> list[Notification]:
+    """Return what changed in a batch: per symbol the base first, then ascending; symbols in configured order."""
+    store = batch.session
+    found = []
+    for bar, kind in batch.changes():
+        starts = store.get_bars(bar.symbol, bar.interval).ts
+        index = int(starts.searchsorted(bar.ts))
+        found.append(Notification(bar.symbol, bar.interval, index, kind))
+    return found
+
+
+class DataProcessor:
+    """What happens to a batch, in its order. It holds no rules of quality and fills no gaps.
+
+    Parameters
+    ----------
+    engine
+        Who is told.
+    indicators
+        The real-time indicators.
+    quality
+        Is told after each batch; never waited for.
+    metrics
+        Takes the times.
+    call
+        Calls the analyses' side on the thread it belongs to.
+    lag
+        Keeps back the calls of symbols that are late; ``None`` where no clock runs.
+    market_ns
+        Where the running clock stands, ns UTC.
+    """
+
+    def __init__(
+        self,
+        engine: AnalysisEngine,
+        *,
+        indicators: RealtimeIndicators,
+        quality: DataQualityManager,
+        metrics: PerformanceMetrics,
+        call: Callable[[Callable[[], object]], None],
+        lag: Lag | None = None,
+        market_ns: Callable[[], int] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._indicators = indicators
+        self._quality = quality
+        self._metrics = metrics
+        self._call = call
+        self._lag = lag
+        self._market_ns = market_ns
+
+    def start_session(self) -> None:
+        """Make ready for a session whose history is loaded."""
+        self._indicators.start_session()
+        self._quality.start_session()
+
+    def play(
+        self,
+        stream: SessionStream,
+        *,
+        wanted: Sequence[str] | None,
+        most_bars: int,
+        until: int | None,
+    ) -> Batch:
+        """Let the store take the next batch that somebody waits for, and all before it."""
+        started = self._metrics.start_timer()
+        batch = stream.run(
+            each_instant=wanted is None,
+            intervals=wanted or None,
+            most_bars=most_bars,
+            until=until,
+        )
+        self._metrics.record_data_processor(started)
+        return batch
+
+    def deliver(self, batch: Batch) -> None:
+        """Tell the analyses of a batch, and wait for their acknowledgement."""
+        self._indicators.after(batch)
+        told: Batch | ChosenBatch | None = batch
+        if self._lag is not None and self._market_ns is not None:
+            told = self._lag.sift(batch, self._market_ns())
+        if told is not None:
+            self._tell(told)
+        self._quality.after_batch(batch)
+
+    def flush(self, last: Batch) -> None:
+        """Tell what was kept back of late symbols: nothing is dropped at the end of a session."""
+        waiting = None if self._lag is None else self._lag.flush(last)
+        if waiting is not None:
+            self._tell(waiting)
+
+    def end_session(self) -> None:
+        """Close the session's quality."""
+        self._quality.end_session()
+
+    def add(self, symbol: str) -> None:
+        """Make ready for a symbol that joins the session."""
+        self._indicators.add_symbol(symbol)
+
+    def remove(self, symbol: str) -> None:
+        """Forget a symbol."""
+        self._indicators.remove_symbol(symbol)
+        if self._lag is not None:
+            self._lag.remove(symbol)
+
+    def _tell(self, batch: Batch | ChosenBatch) -> None:
+        started = self._metrics.start_timer()
+        self._call(lambda: self._engine.dispatch(batch))
+        self._metrics.record_analysis_engine(started)

@@ -1,0 +1,82 @@
+"""Where the user's analysis runs: on the thread that plays the session, or on one of its own."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from tapeloom.errors import SubscriptionClosedError
+from tapeloom.session.subscription import StreamSubscription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["EDGE", "AnalysisThread"]
+
+#: The edge that is named where somebody is late.
+EDGE = "coordinator->analysis"
+
+
+class AnalysisThread:
+    """Calls what it is handed, one call at a time, on the thread ``tapeloom-analysis``.
+
+    The store stands still while a call runs: who hands it over waits for the acknowledgement before going on, and gets the
+    exception of the call, whatever it is.
+    """
+
+    def __init__(self) -> None:
+        self._subscription = StreamSubscription("clock-driven", EDGE)
+        self._call: Callable[[], object] | None = None
+        self._error: BaseException | None = None
+        # Nobody must wait for an analysis that never returns when the process ends.
+        self._thread = threading.Thread(
+            target=self._serve, name="tapeloom-analysis", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def ident(self) -> int | None:
+        """Which thread it is."""
+        return self._thread.ident
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Let the thread make a call, and wait for its acknowledgement.
+
+        Raises
+        ------
+        BaseException
+            What the call raised.
+        """
+        self._call = call
+        self._subscription.signal_ready()
+        self._subscription.wait_until_acknowledged()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def close(self, timeout: float | None = None) -> bool:
+        """End the thread after its present call; return whether it has ended within ``timeout`` seconds."""
+        self._subscription.close()
+        if threading.get_ident() != self._thread.ident:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self._subscription.wait_until_ready()
+            except SubscriptionClosedError:
+                return
+            call, self._call = self._call, None
+            try:
+                if call is not None:
+                    call()
+            except BaseException as error:
+                self._error = error
+            finally:
+                # The exception's frames hold the call; nobody else needs it.
+                call = None
+                try:
+                    self._subscription.reset()
+                except SubscriptionClosedError:
+                    return

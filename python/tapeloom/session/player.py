@@ -1,0 +1,397 @@
+"""Plays the sessions of a window, phase by phase and batch by batch, on whatever thread asks for the next one.
+
+1 initialization, 2 history, 3 queues, 4 activation, 5 streaming, 6 end; then the next session. It knows no threads and no
+real time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from tapeloom.calendars.days import from_day
+from tapeloom.errors import AnalysisError
+from tapeloom.session.flow import flow, flow_warning
+from tapeloom.session.quote_tape import QuoteTape
+from tapeloom.session.stream import SessionStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tapeloom._core import Batch
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.data_processor import DataProcessor
+    from tapeloom.session.metrics import PerformanceMetrics
+    from tapeloom.session.result import SessionReport
+    from tapeloom.session.roster import Roster
+    from tapeloom.session.tally import Tally
+    from tapeloom.session_data import SessionData
+
+__all__ = ["SessionPlayer"]
+
+#: Bars played without asking whether somebody wants to stop or to see progress: some tens of milliseconds.
+_STRIDE = 100_000
+
+
+class SessionPlayer:
+    """Where a run stands: which session, how far it is played.
+
+    Parameters
+    ----------
+    session_data
+        The store to play into.
+    roster
+        Whose bars are played.
+    processor
+        Takes each batch and tells who waits for it.
+    time_manager
+        Clock and calendar.
+    engine
+        The analyses; told of the start and end of sessions.
+    sessions
+        Positions of the window's sessions in the session table, rising.
+    done
+        How many of them an earlier run has done.
+    tally
+        Adds up the run.
+    metrics
+        Takes the times.
+    call
+        Calls the analyses' side on the thread it belongs to.
+    extended
+        Whether sessions last from the start of pre-market to the end of post-market.
+    on_end
+        Called with the report of each session that has ended.
+    """
+
+    def __init__(
+        self,
+        session_data: SessionData,
+        roster: Roster,
+        processor: DataProcessor,
+        *,
+        time_manager: TimeManager,
+        engine: AnalysisEngine,
+        sessions: Sequence[int],
+        done: int,
+        tally: Tally,
+        metrics: PerformanceMetrics,
+        call: Callable[[Callable[[], object]], None],
+        extended: bool,
+        on_end: Callable[[SessionReport], None],
+    ) -> None:
+        self._session_data = session_data
+        self._roster = roster
+        self._processor = processor
+        self._time_manager = time_manager
+        self._engine = engine
+        self._sessions = sessions
+        self._tally = tally
+        self._metrics = metrics
+        self._call = call
+        self._on_end = on_end
+        # The run keeps the calendar it began with, whatever is corrected meanwhile.
+        self._calendar = time_manager.calendar
+        self._table = self._calendar.table
+        self._starts = self._table.pre_opens if extended else self._table.opens
+        self._ends = self._table.post_closes if extended else self._table.closes
+        self._resources = contextlib.ExitStack()
+        self._is_open = False
+        self._stream: SessionStream | None = None
+        self._quotes = QuoteTape(session_data, {})
+        self._last: Batch | None = None
+        self._began = 0.0
+        self._ended: float | None = None
+        self._analysed = 0.0
+        #: Sessions that are over, and the wall time of the running one, loading apart.
+        self.done, self.seconds = done, 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every session of the window has ended."""
+        return self.done == len(self._sessions)
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether a session has begun and not ended."""
+        return self._stream is not None
+
+    @property
+    def start_ns(self) -> int:
+        """Start of the session that is running or comes next, ns UTC."""
+        return int(self._starts[self._sessions[self.done]])
+
+    @property
+    def end_ns(self) -> int:
+        """End of the session that is running or comes next, ns UTC."""
+        return int(self._ends[self._sessions[self.done]])
+
+    @property
+    def bars(self) -> int:
+        """Base bars delivered in the session that is running."""
+        return 0 if self._stream is None else self._stream.base_bars
+
+    def next_ns(self) -> int:
+        """Return the next instant at which something is due, an alert included; the session must have begun."""
+        assert self._stream is not None
+        due = self._time_manager.next_alert_ns()
+        coming = self._stream.next_ns()
+        return coming if due is None else min(coming, due)
+
+    def open(self) -> None:
+        """Set the clock to the begin of the window and hold it. Doing so twice changes nothing."""
+        if self._is_open:
+            return
+        if self.is_over:
+            # Every session was done by an earlier run.
+            return
+        # The first instant of what is to be played: alerts of every session begin there.
+        first = int(self._table.span_starts[self._sessions[self.done]])
+        self._time_manager.reset_backtest_clock(first)
+        self._resources.enter_context(self._time_manager.running(self._table))
+        self._is_open = True
+        self._metrics.start_backtest()
+        flow(
+            "3",
+            "Started - %d sessions, %d symbols",
+            len(self._sessions),
+            len(self._roster.symbols),
+        )
+
+    def close(self) -> None:
+        """Let go of clock, store and loader, wherever the run stands. Doing so twice changes nothing."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._stream is not None:
+            self._stream.close()
+        self._session_data.set_session_active(False)
+        self._metrics.end_backtest()
+        self._roster.close()
+        self._resources.close()
+
+    def begin(self) -> None:
+        """Run phases 1 to 4 of the next session."""
+        self.open()
+        loading = self._metrics.start_timer()
+        self._began = time.perf_counter()
+        index = self._sessions[self.done]
+        for number, phase in enumerate((self._initialize, self._load_history), 1):
+            started = self._metrics.start_timer()
+            phase(index)
+            self._metrics.record_phase(f"PHASE_{number}", started)
+        started = self._metrics.start_timer()
+        queues = self._roster.load(self.done)
+        flow(
+            "3.b.2.PHASE_3",
+            "Complete - %d queues",
+            len(queues),
+            seconds=self._roster.load_seconds,
+        )
+        self._tally.start_session(self._session_data, queues)
+        self._metrics.record_phase("PHASE_3", started)
+        self._quotes = QuoteTape(self._session_data, self._roster.quotes(self.done))
+        started = self._metrics.start_timer()
+        self._activate(index)
+        self._stream = SessionStream(
+            self._session_data, queues, self._table, close=int(self._ends[index])
+        )
+        self._last, self.seconds, self._analysed = None, 0.0, self._engine.seconds
+        (
+            self._metrics.record_subsequent_load
+            if self.done
+            else self._metrics.record_initial_load
+        )(loading)
+        if self._ended is not None:
+            self._metrics.record_session_gap(self._ended)
+        self._call(self._engine.start_session)
+        # What waits for the open comes after it.
+        self._call_alerts(int(self._starts[index]), opening=True)
+        self._metrics.record_phase("PHASE_4", started)
+
+    def advance(
+        self, *, wanted: Sequence[str] | None, until: int | None
+    ) -> Batch | None:
+        """Play on in the session that is running: to the next batch somebody waits for, or a stride, or a limit.
+
+        Parameters
+        ----------
+        wanted
+            Intervals whose bars somebody waits for; ``None`` means every instant.
+        until
+            The last instant to play, ns UTC; ``None`` has no limit but the end of the session.
+
+        Returns
+        -------
+        Batch or None
+            The batch, after the analyses have seen it; ``None`` if nobody waits for the last instant.
+        """
+        assert self._stream is not None
+        started = time.perf_counter()
+        due = self._time_manager.next_alert_ns()
+        limit = min((at for at in (due, until) if at is not None), default=None)
+        batch = self._processor.play(
+            self._stream, wanted=wanted, most_bars=_STRIDE, until=limit
+        )
+        self._last = batch
+        self._time_manager.stand_at(batch.ts)
+        self._quotes.pass_to(batch.ts)
+        self.seconds += time.perf_counter() - started
+        started = time.perf_counter()
+        if batch.woke:
+            self._processor.deliver(batch)
+        self._call_alerts(batch.ts, opening=False)
+        self.seconds += time.perf_counter() - started
+        if batch.ended:
+            self._end()
+        return batch if batch.woke else None
+
+    def has_reached(self, until: int) -> bool:
+        """Return whether everything that is known by an instant was played in the session that is running."""
+        last = self._last
+        return last is not None and last.held and last.ts >= until
+
+    def add_symbol(self, symbol: str, plan: StreamPlan) -> None:
+        """Take in a symbol between two batches: what is known of it by now is stored, then it streams."""
+        self._roster.add(plan, at=min(self.done, len(self._sessions) - 1))
+        if self._stream is None:
+            return
+        self._roster.prepare(self._sessions[self.done], only=symbol)
+        queues = self._roster.load(self.done, only=symbol)
+        self._tally.start_symbols(self._session_data, queues)
+        clock = self._time_manager.clock.now_ns()
+        for queue in queues:
+            coming = self._stream.after(queue.bars, clock)
+            known = queue.bars[: len(queue.bars) - len(coming)]
+            self._session_data.add_bars_batch(queue.symbol, known)
+            self._stream.add(queue.symbol, coming, clock=clock)
+        self._quotes.add(self._roster.quotes(self.done, only=symbol))
+        self._processor.add(symbol)
+
+    def remove_symbol(self, symbol: str) -> None:
+        """Drop a symbol between two batches: its queue and its data."""
+        if self._stream is not None:
+            self._stream.remove(symbol, clock=self._time_manager.clock.now_ns())
+        self._session_data.remove_symbol(symbol)
+        if self._stream is not None:
+            self._stream.reopen()
+        self._quotes.remove(symbol)
+        self._roster.remove(symbol)
+        self._processor.remove(symbol)
+        self._tally.remove_symbol(symbol)
+
+    def settle(self) -> None:
+        """Call the alerts that are due before the last session's day is over, as those of the sessions before it were."""
+        if self._is_open:
+            last = int(self._table.span_ends[self._sessions[-1]])
+            self._call_alerts(last - 1, opening=True)
+
+    def call_alerts(self, until: int) -> None:
+        """Call the alerts between two sessions that are due by an instant."""
+        self._call_alerts(until, opening=True)
+
+    def _initialize(self, index: int) -> None:
+        session_date = from_day(int(self._table.dates[index]))
+        begin = int(self._table.span_starts[index])
+        # Alerts of the night belong to the session that has ended.
+        self._call_alerts(begin - 1, opening=True)
+        self._session_data.set_session_active(False)
+        self._session_data.start_new_session(session_date, roll=True)
+        flow(
+            "3.b.2.PHASE_1",
+            "Complete - session %s, %d of %d",
+            session_date,
+            self.done + 1,
+            len(self._sessions),
+        )
+
+    def _load_history(self, index: int) -> None:
+        started = time.perf_counter()
+        self._roster.prepare(index)
+        self._processor.start_session()
+        seconds = time.perf_counter() - started
+        flow(
+            "3.b.2.PHASE_2",
+            "Complete - history and indicators of %d symbols",
+            len(self._roster.symbols),
+            seconds=seconds,
+        )
+
+    def _activate(self, index: int) -> None:
+        opened = int(self._starts[index])
+        self._call_alerts(opened - 1, opening=True)
+        self._time_manager.stand_at(opened)
+        self._session_data.set_session_active(True)
+        flow(
+            "3.b.2.PHASE_4",
+            "Complete - active from %s",
+            self._time_manager.get_current_time(),
+        )
+
+    def _end(self) -> None:
+        stream, last = self._stream, self._last
+        assert stream is not None
+        assert last is not None
+        index = self._sessions[self.done]
+        stream.close()
+        started = self._metrics.start_timer()
+        self._processor.flush(last)
+        self._session_data.end_session()
+        self._session_data.set_session_active(False)
+        self._roster.finish()
+        self._processor.end_session()
+        self._call(self._engine.end_session)
+        self._metrics.record_phase("PHASE_6", started)
+        self._metrics.record_session_duration(self._began)
+        self._metrics.increment_trading_days()
+        report = self._tally.end_session(
+            self._session_data,
+            self._table,
+            index,
+            is_early_close=self._calendar.closes_early(int(self._table.dates[index])),
+            stream=stream,
+            load_seconds=self._roster.load_seconds,
+            seconds=self.seconds,
+            analysis_seconds=self._engine.seconds - self._analysed,
+        )
+        self._stream = None
+        self.done += 1
+        self._ended = self._metrics.start_timer()
+        at = self._time_manager.get_current_time()
+        flow(
+            "PHASE_5.SUMMARY",
+            "%d batches, %d bars, final time %s",
+            report.instants,
+            report.bars,
+            at.strftime("%H:%M:%S"),
+            bars=report.bars,
+            seconds=report.seconds,
+        )
+        if report.missing:
+            flow_warning(
+                "PHASE_6",
+                "%d of %d bars are missing, in %d gaps",
+                report.missing,
+                report.expected,
+                report.gaps,
+            )
+        self._on_end(report)
+        flow("3.b.2.PHASE_6", "Complete - session %s ended", report.session_date)
+
+    def _call_alerts(self, until: int, *, opening: bool) -> None:
+        """Call the alerts that are due by an instant; those of an open at that instant only with ``opening``."""
+        due = self._time_manager.next_alert_ns()
+        if due is None or due > until:
+            return
+        before = self._time_manager.last_alert
+        try:
+            self._time_manager.run_alerts(until, opening=opening)
+        except Exception as error:
+            at = self._time_manager.last_alert
+            if at is before:
+                raise
+            text = f"alert at {at} failed: {type(error).__name__}: {error}"
+            raise AnalysisError(text, time=at) from error

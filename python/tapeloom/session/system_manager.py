@@ -1,0 +1,475 @@
+"""Starts, watches and ends runs: the state machine around a coordinator. It holds no bars and loads no queues."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from tapeloom.actions import Actions
+from tapeloom.default_session import install_session_data
+from tapeloom.errors import StateError
+from tapeloom.session.analysis_engine import AnalysisEngine
+from tapeloom.session.flow import flow, flow_error
+from tapeloom.session.own_process import OwnProcess
+from tapeloom.session.result import plain
+from tapeloom.session.result_folder import ResultFolder
+from tapeloom.session.wiring import Run, config_of, data_manager_for, simulated, wire
+from tapeloom.storage.data_manager import DataManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date, tzinfo
+    from types import TracebackType
+
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.session_config import SessionConfig
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.history_source import HistorySource
+    from tapeloom.session.coordinator import SessionCoordinator
+    from tapeloom.session.metrics import PerformanceMetrics
+    from tapeloom.session.result import RunResult
+    from tapeloom.session_data import SessionData
+    from tapeloom.storage.bar_source import BarSource
+
+__all__ = ["SystemManager", "SystemState", "get_system_manager"]
+
+#: How long the interpreter waits for runs that nobody stopped.
+_EXIT_SECONDS = 2.0
+
+
+class SystemState(StrEnum):
+    """Where a manager stands. ``FAILED`` and ``STOPPED`` can start again."""
+
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    STOPPING = "STOPPING"
+    FAILED = "FAILED"
+
+
+class SystemManager:
+    """Runs one configuration at a time; a context manager that stops on leaving.
+
+    Parameters
+    ----------
+    data
+        Storage root: a folder, a flat folder, one file, or a pattern.
+    time_manager
+        Calendar and clock to use; one of the configuration's exchange group is made for each run if not given.
+    actions
+        Splits: an ``Actions``, a table or its path; ``actions.csv`` or ``actions.parquet`` in ``data`` if not given.
+    history_source
+        Who is asked for missing bars where the configuration says ``on_gap: "fill"``.
+    out
+        Folder for what each session leaves behind.
+    resume
+        Whether sessions that ``out`` holds already are not run again.
+
+    Examples
+    --------
+    >>> from tapeloom import SystemManager
+    >>> manager = SystemManager("bars")
+    >>> manager.state
+    <SystemState.STOPPED: 'STOPPED'>
+    """
+
+    def __init__(
+        self,
+        data: str | Path = "data",
+        *,
+        time_manager: TimeManager | None = None,
+        actions: object | None = None,
+        history_source: HistorySource | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+    ) -> None:
+        self._data = data
+        self._given_time_manager = time_manager
+        self._given_actions = actions
+        self._history_source = history_source
+        self._out = out
+        self._resume = resume
+        self._lock = threading.RLock()
+        self._state = SystemState.STOPPED
+        self._error: BaseException | None = None
+        self._run: Run | None = None
+        self._process = OwnProcess()
+        self._engine = AnalysisEngine(self)
+        #: Who is told how far a run is, about ten times a second.
+        self.progress: Callable[..., object] | None = None
+
+    def attach(self, engine: AnalysisEngine) -> None:
+        """Let an engine's analyses take part in the runs from the next on, in place of those of the engine before.
+
+        Raises
+        ------
+        StateError
+            While a run is at work.
+        """
+        self._require("attach", SystemState.STOPPED, SystemState.FAILED)
+        self._engine = engine
+
+    @property
+    def engine(self) -> AnalysisEngine:
+        """The analyses of the runs: ``manager.engine.add(analyse)``."""
+        return self._engine
+
+    # State
+
+    @property
+    def state(self) -> SystemState:
+        """Where the manager stands."""
+        self._process.require("manager")
+        run = self._run
+        if self._state is not SystemState.RUNNING or run is None:
+            return self._state
+        coordinator = run.coordinator
+        if coordinator.is_finished:
+            return (
+                SystemState.STOPPED if coordinator.error is None else SystemState.FAILED
+            )
+        return (
+            SystemState.PAUSED if coordinator.control.is_paused else SystemState.RUNNING
+        )
+
+    @property
+    def error(self) -> BaseException | None:
+        """What made the last start or run fail; ``None`` if nothing did."""
+        run = self._run
+        if self._error is None and run is not None:
+            return run.coordinator.error
+        return self._error
+
+    @property
+    def mode(self) -> Literal["backtest", "live"] | None:
+        """``"backtest"`` or ``"live"``; ``None`` before the first start."""
+        return None if self._run is None else self._run.config.mode
+
+    @property
+    def timezone(self) -> tzinfo | None:
+        """Zone of the exchange; ``None`` before the first start."""
+        return None if self._run is None else self._run.session_data.timezone
+
+    @property
+    def exchange_group(self) -> str | None:
+        """Exchange group of the configuration; ``None`` before the first start."""
+        return None if self._run is None else self._run.config.exchange_group
+
+    @property
+    def backtest_start_date(self) -> date | None:
+        """First date of the window; ``None`` before the first start."""
+        window = None if self._run is None else self._run.config.backtest_config
+        return None if window is None else window.start_date
+
+    @property
+    def backtest_end_date(self) -> date | None:
+        """Last date of the window; ``None`` before the first start."""
+        window = None if self._run is None else self._run.config.backtest_config
+        return None if window is None else window.end_date
+
+    # Life
+
+    def start(self, config: SessionConfig | Mapping[str, object] | str | Path) -> None:
+        """Validate, wire and start a run. All or nothing: a failure undoes everything.
+
+        Parameters
+        ----------
+        config
+            A configuration, a dict of the same form, or the path of its JSON file.
+
+        Raises
+        ------
+        StateError
+            From any state but ``STOPPED`` and ``FAILED``.
+        TapeloomError
+            What made the start fail; the state is ``FAILED`` then.
+        """
+        self.prepare(config)
+        try:
+            self.get_session_coordinator().start()
+        except BaseException as error:
+            self._fail(error)
+            raise
+        flow("2.h", "Complete - coordinator started")
+        flow("2", "Complete - running")
+
+    def prepare(
+        self,
+        config: SessionConfig | Mapping[str, object] | str | Path,
+        *,
+        source: BarSource | None = None,
+        started: float | None = None,
+    ) -> Run:
+        """Validate and wire a run without starting it: for who steps through it or plays it on their own thread.
+
+        Parameters
+        ----------
+        config
+            As in ``start``.
+        source
+            Where bars come from, in place of the storage root.
+        started
+            When the work began, by ``time.perf_counter``.
+
+        Raises
+        ------
+        StateError
+            From any state but ``STOPPED`` and ``FAILED``.
+        """
+        with self._lock:
+            self._require("start", SystemState.STOPPED, SystemState.FAILED)
+            self._state, self._error = SystemState.STARTING, None
+        try:
+            run = self._wired(config, source, started)
+            install_session_data(run.session_data)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        with self._lock:
+            self._run, self._state = run, SystemState.RUNNING
+        run.coordinator.progress = self.progress
+        _running.add(self)
+        return run
+
+    def _wired(
+        self,
+        given: SessionConfig | Mapping[str, object] | str | Path,
+        source: BarSource | None,
+        started: float | None,
+    ) -> Run:
+        config = config_of(given)
+        flow("2.a", "Complete - Config loaded: %s", config.session_name)
+        manager = simulated(config.exchange_group, self._given_time_manager)
+        if source is None:
+            source = data_manager_for(config, self._data, manager)
+        given_actions = self._given_actions
+        if given_actions is not None:
+            actions = Actions.of(given_actions)
+        else:
+            actions = (
+                Actions.beside(self._data)
+                if isinstance(source, DataManager)
+                else Actions()
+            )
+        results = (
+            None
+            if self._out is None
+            else ResultFolder(self._out, config, manager, resume=self._resume)
+        )
+        return wire(
+            config,
+            source,
+            self._engine,
+            time_manager=manager,
+            actions=actions,
+            history_source=self._history_source,
+            results=results,
+            started=started,
+        )
+
+    def stop(self, timeout: float | None = 10.0) -> None:
+        """End the run after the present batch, from any state. Doing so twice changes nothing.
+
+        Parameters
+        ----------
+        timeout
+            Seconds after which it returns, whatever an analysis does; one that does not return leaves the state
+            ``FAILED``.
+        """
+        self._process.require("manager")
+        with self._lock:
+            run = self._run
+            if run is None or self.state in (SystemState.STOPPED, SystemState.FAILED):
+                return
+            self._state = SystemState.STOPPING
+        ended = run.coordinator.stop(timeout)
+        with self._lock:
+            # From inside a batch the run ends on its own thread, after the batch.
+            self._state = SystemState.RUNNING
+            if not ended and not run.coordinator.is_mine():
+                text = f"the run did not end within {timeout} s; its analysis does not return"
+                self._error, self._state = StateError(text), SystemState.FAILED
+                flow_error("2", "%s", text)
+
+    def pause(self) -> None:
+        """Let the run wait after the present batch.
+
+        Raises
+        ------
+        StateError
+            From any state but ``RUNNING``.
+        """
+        self._require("pause", SystemState.RUNNING)
+        self.get_session_coordinator().pause()
+
+    def resume(self) -> None:
+        """Let a paused run go on.
+
+        Raises
+        ------
+        StateError
+            From any state but ``PAUSED``.
+        """
+        self._require("resume", SystemState.PAUSED)
+        self.get_session_coordinator().resume()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the run is over, and raise what made it fail.
+
+        Returns
+        -------
+        bool
+            Whether it is over; false after ``timeout`` seconds.
+        """
+        self._process.require("manager")
+        if self._error is not None:
+            raise self._error
+        return self._run is None or self._run.coordinator.wait(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # Parts
+
+    @property
+    def session_data(self) -> SessionData:
+        """The store of the present or last run."""
+        return self._present.session_data
+
+    @property
+    def plan(self) -> StreamPlan:
+        """What the present or last run streams."""
+        return self._present.plan
+
+    @property
+    def metrics(self) -> PerformanceMetrics:
+        """Times of the present or last run."""
+        return self._present.coordinator.metrics
+
+    def get_time_manager(self) -> TimeManager:
+        """Return clock and calendar of the present or last run."""
+        return self._present.time_manager
+
+    def get_data_manager(self) -> DataManager:
+        """Return the storage of the present or last run."""
+        source = self._present.source
+        if not isinstance(source, DataManager):
+            text = "the run reads bars from memory; it has no data manager"
+            raise StateError(text)
+        return source
+
+    def get_session_coordinator(self) -> SessionCoordinator:
+        """Return the coordinator of the present or last run."""
+        return self._present.coordinator
+
+    def result(self) -> RunResult:
+        """Return what the present or last run leaves behind so far."""
+        return self._present.result()
+
+    def system_info(
+        self, complete: bool = False, *, since_epoch: int | None = None
+    ) -> dict[str, Any]:
+        """Return the state as dicts, lists, texts and numbers, ready for JSON.
+
+        Parameters
+        ----------
+        complete
+            Whether configuration, plan and everything in the store are part of it.
+        since_epoch
+            Only what changed in the store after an epoch, as a former answer named it.
+        """
+        found: dict[str, Any] = {"state": str(self.state), "error": _text(self.error)}
+        run = self._run
+        if run is None:
+            return found
+        store, coordinator = run.session_data, run.coordinator
+        window = run.config.backtest_config
+        clock = run.time_manager.get_current_time()
+        current = store.current_session_date
+        found |= {
+            "session_name": run.config.session_name,
+            "mode": run.config.mode,
+            "exchange_group": run.config.exchange_group,
+            "timezone": str(store.timezone),
+            "table_fingerprint": store.session_table.fingerprint,
+            "backtest_start_date": None if window is None else str(window.start_date),
+            "backtest_end_date": None if window is None else str(window.end_date),
+            "session_date": None if current is None else str(current),
+            "session_ended": store.session_ended,
+            "is_active": store.is_active,
+            "clock": clock.isoformat(),
+            "epoch": store.epoch,
+            "symbols": sorted(store.get_active_symbols()),
+            "sessions": [plain(asdict(s)) for s in coordinator.tally.sessions],
+            "lag_seconds": coordinator.lag_seconds,
+            "catching_up": sorted(coordinator.catching_up),
+            "overruns": coordinator.overruns,
+            "metrics": coordinator.metrics.to_dict("backtest"),
+        }
+        if complete or since_epoch is not None:
+            found["session_data"] = store.to_dict(since_epoch)
+        if complete:
+            found["config"] = run.config.model_dump(mode="json")
+            found["plan"] = run.plan.to_dict()
+        return found
+
+    # Inside
+
+    @property
+    def _present(self) -> Run:
+        self._process.require("manager")
+        if self._run is None:
+            text = "there is no run yet; start() makes one"
+            raise StateError(text)
+        return self._run
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._run, self._state, self._error = None, SystemState.FAILED, error
+        flow_error("2", "%s: %s", type(error).__name__, error)
+
+    def _require(self, method: str, *states: SystemState) -> None:
+        state = self.state
+        if state not in states:
+            wanted = " or ".join(states)
+            text = f"{method}() needs the state {wanted}; the manager is {state}"
+            raise StateError(text, got=state)
+
+
+_running: weakref.WeakSet[SystemManager] = weakref.WeakSet()
+_default: SystemManager | None = None
+_default_lock = threading.Lock()
+
+
+def get_system_manager() -> SystemManager:
+    """Return the process-wide manager, made on first use over the folder ``data``."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = SystemManager()
+        return _default
+
+
+@atexit.register
+def _stop_all() -> None:
+    for manager in list(_running):
+        if manager._process.is_here:
+            manager.stop(_EXIT_SECONDS)
+
+
+def _text(error: BaseException | None) -> str | None:
+    return None if error is None else f"{type(error).__name__}: {error}"

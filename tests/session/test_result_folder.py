@@ -1,0 +1,116 @@
+"""What sessions leave behind, and runs that go on after an interruption."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from tapeloom.errors import AnalysisError, ArgumentError, CorruptFileError
+from tapeloom.session.system_manager import SystemManager
+from tests.session.runs import config, market
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tapeloom import BarData, SessionData
+    from tapeloom.session.result import RunResult
+
+
+class Recording:
+    """Records some bars, and fails in a session if asked to."""
+
+    def __init__(self, fails_on: str | None = None) -> None:
+        self.fails_on = fails_on
+
+    def on_bar(self, session: SessionData, bar: BarData) -> None:
+        if bar.interval == "5m":
+            session.record(bar.symbol, close=bar.close, note=f"{bar.symbol}!")
+
+    def on_session_end(self, session: SessionData) -> None:
+        if str(session.current_session_date) == self.fails_on:
+            text = "power cut"
+            raise RuntimeError(text)
+
+
+def run(
+    out: Path | None,
+    *,
+    resume: bool = False,
+    fails_on: str | None = None,
+    **changes: object,
+) -> RunResult:
+    manager = SystemManager(out=out, resume=resume)
+    manager.engine.add(Recording(fails_on))
+    made = manager.prepare(config(**changes), source=market())
+    made.coordinator.run()
+    return made.result()
+
+
+def facts(result: RunResult) -> list[object]:
+    sessions = [
+        {k: v for k, v in s.items() if "seconds" not in k}
+        for s in result.to_dict()["sessions"]
+    ]
+    return [sessions, result.symbols, result.records.to_list(), result.state_hash]
+
+
+def test_each_session_leaves_one_file_with_its_rows(tmp_path: Path) -> None:
+    result = run(tmp_path / "out")
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert [n for n in names if n.endswith(".parquet")] == [
+        "2025-07-02.parquet",
+        "2025-07-03.parquet",
+        "2025-07-07.parquet",
+    ]
+    rows = sum(
+        pq.read_table(tmp_path / "out" / n).num_rows
+        for n in names
+        if n.endswith(".parquet")
+    )
+    assert rows == len(result.records) > 0
+
+
+@pytest.mark.parametrize("fails_on", ["2025-07-02", "2025-07-03", "2025-07-07"])
+def test_a_run_that_was_cut_off_goes_on_to_the_same_end(
+    tmp_path: Path, fails_on: str
+) -> None:
+    whole = run(None)
+    with pytest.raises(AnalysisError, match="power cut"):
+        run(tmp_path / "out", fails_on=fails_on)
+    resumed = run(tmp_path / "out", resume=True)
+    assert facts(resumed) == facts(whole)
+    # Everything is done: nothing is run again.
+    again = run(tmp_path / "out", resume=True, fails_on="2025-07-07")
+    assert facts(again)[:3] == facts(whole)[:3]
+
+
+def test_a_window_may_grow(tmp_path: Path) -> None:
+    run(tmp_path / "out", backtest_config__end_date="2025-07-03")
+    grown = run(tmp_path / "out", resume=True)
+    assert facts(grown) == facts(run(None))
+
+
+def test_results_are_not_written_over_or_mixed(tmp_path: Path) -> None:
+    run(tmp_path / "out")
+    with pytest.raises(ArgumentError, match="resume it, or give another folder"):
+        run(tmp_path / "out")
+    with pytest.raises(ArgumentError, match="configuration differs"):
+        run(
+            tmp_path / "out",
+            resume=True,
+            session_data_config__symbols=["MSFT"],
+        )
+
+
+def test_a_damaged_file_of_results_is_named(tmp_path: Path) -> None:
+    run(tmp_path / "out")
+    file = tmp_path / "out" / "2025-07-03.parquet"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(
+        CorruptFileError, match=r"2025-07-03\.parquet.*run its session again"
+    ):
+        run(tmp_path / "out", resume=True)
+    file.unlink()
+    assert facts(run(tmp_path / "out", resume=True)) == facts(run(None))
