@@ -1,7 +1,8 @@
-"""Check the core's models, then that they notice each ordering that is weakened to relaxed.
+"""Check the core's models, then that they notice each ordering that is weakened and each step that is done wrong.
 
 Builds the models (``--cfg loom``), runs each as the sources stand, and then weakens one ``order!(..., "name")`` after
-the other until a model fails. Prints two tables in Markdown; exits with 1 if a model fails or a weakening survives.
+the other to relaxed, and takes the slip of one ``step!("name", ...)`` after the other, until a model fails. Prints two
+tables in Markdown; exits with 1 if a model fails or a weakening survives.
 Plain standard library: ``python tools/ordering_mutants.py``.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "rust" / "core" / "src"
 SITE = re.compile(r'\border!\(\s*(\w+),\s*"([^"]+)"\s*\)')
+STEP = re.compile(r'\bstep!\(\s*"([^"]+)"')
 PERMUTATIONS = re.compile(r"(\d+) permutations$", re.MULTILINE)
 FAULT = re.compile(r"panicked at .*\n(.*)")
 
@@ -34,17 +36,15 @@ class Run:
 
 
 def sites() -> dict[str, str]:
-    """Find the kind of ordering of each named site."""
-    found = [
-        (name, kind)
-        for path in sorted(SOURCES.rglob("*.rs"))
-        for kind, name in SITE.findall(path.read_text(encoding="utf-8"))
-    ]
+    """Find the kind of each named site: its ordering, or a step."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.rglob("*.rs"))]
+    found = [(name, kind) for text in texts for kind, name in SITE.findall(text)]
+    found += [(name, "step") for text in texts for name in STEP.findall(text)]
     twice = [
         name for name, count in Counter(name for name, _ in found).items() if count > 1
     ]
     if twice or not found:
-        sys.exit(f"each ordering needs a name of its own: {twice or 'none found'}")
+        sys.exit(f"each ordering and step needs a name of its own: {twice or 'none found'}")
     return dict(found)
 
 
@@ -78,7 +78,7 @@ def build() -> Path:
 
 
 def run(binary: Path, model: str, weakened: str = "") -> Run:
-    """Run one model, with one ordering weakened or none."""
+    """Run one model, with one ordering or step weakened or none."""
     environment = os.environ | {"TAPELOOM_WEAKEN": weakened, "RUST_BACKTRACE": "0"}
     began = time.perf_counter()
     ended = subprocess.run(
@@ -130,7 +130,7 @@ def main() -> int:
         return 1
 
     print(
-        "\n| ordering | weakened from | killed by | with |\n| --- | --- | --- | --- |"
+        "\n| ordering or step | weakened from | killed by | with |\n| --- | --- | --- | --- |"
     )
     survivors = 0
     # The quickest first: any will do that notices.

@@ -30,6 +30,8 @@ __all__ = [
     "Replay",
     "SessionTable",
     "Store",
+    "Subscription",
+    "Timings",
     "__version__",
     "daily_values",
     "deliver",
@@ -50,6 +52,8 @@ _Float64 = NDArray[np.float64]
 _Counts = tuple[int, int, int, int, int, int, int]
 _Runs = list[tuple[int, int, int]]
 _Instants = NDArray[np.int64] | NDArray[np.datetime64]
+# Count; total, minimum, maximum, mean, p50 and p99 in seconds, None before the first.
+_Timing = tuple[int, tuple[float, float, float, float, float, float] | None]
 _SessionType = Literal["pre_market", "regular", "break", "post_market", "closed"]
 
 @final
@@ -604,6 +608,75 @@ class Cursor:
         """Return the session's bars that are new or changed since the last call, and whether the session is over."""
     def has_news(self) -> bool:
         """Whether ``take`` would find anything."""
+
+@final
+class Subscription:
+    """A signal between one producer and one consumer: units made, and those that are acknowledged.
+
+    Once it is closed all but ``counts``, ``close`` and ``is_closed`` raise ``SubscriptionClosedError``; in a forked
+    child all raise ``ForkedSessionError``.
+    """
+
+    def __new__(cls, stream_id: str, counts_overruns: bool) -> Self:
+        """Make one with nothing ready. ``stream_id`` is for errors."""
+    def signal(self) -> None:
+        """Say that one more unit is ready."""
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """Wait, detached, until something is ready; ``False`` after so many seconds. An interrupt ends it in 100 ms."""
+    def acknowledge(self) -> int:
+        """Acknowledge what was ready when the last wait ended; return how many units came since."""
+    def wait_until_acknowledged(self, timeout: float | None) -> bool:
+        """Wait likewise until everything is acknowledged; having to wait counts as backpressure."""
+    def is_ready(self) -> bool:
+        """Whether something is not acknowledged."""
+    def close(self) -> None:
+        """Wake all who wait, with an error; again changes nothing."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Units made, units acknowledged, overruns, and how often the producer had to wait."""
+
+@disjoint_base
+class Timings:
+    """Base class of ``PerformanceMetrics``: takes what is recorded, and hands out the figures."""
+
+    def __new__(cls, clock: Callable[[], float]) -> Self:
+        """Make one without figures that reads this clock: monotonic seconds."""
+    def start_timer(self) -> float:
+        """Return monotonic seconds, which every recorder takes as its start."""
+    def record_analysis_engine(self, start: float) -> None:
+        """Record that one call of the analyses took from ``start`` to now."""
+    def record_data_processor(self, start: float) -> None:
+        """Record that one batch took from ``start`` to now to enter the store."""
+    def record_initial_load(self, start: float) -> None:
+        """Record that loading before the first session took from ``start`` to now."""
+    def record_subsequent_load(self, start: float) -> None:
+        """Record that loading before a later session took from ``start`` to now."""
+    def record_session_gap(self, start: float) -> None:
+        """Record the time between two sessions, from ``start`` to now."""
+    def record_session_duration(self, start: float) -> None:
+        """Record that a session took from ``start`` to now by the wall clock."""
+    def record_phase(self, name: str, start: float) -> None:
+        """Record that the named phase took from ``start`` to now; at most 256 names."""
+    def record_backpressure(self, edge: str) -> None:
+        """Count that the producer of the named edge had to wait for its consumer; at most 256 names."""
+    def record_bars(self, count: int) -> None:
+        """Add bars to those of the backtest."""
+    def increment_trading_days(self) -> None:
+        """Count one more session."""
+    def reset_session_metrics(self) -> None:
+        """Forget the session's figures; those of the run stay as they are."""
+    def _reset(self) -> None: ...
+    def _figures(
+        self, session: bool
+    ) -> tuple[
+        list[_Timing],
+        list[tuple[str, _Timing]],
+        list[tuple[str, int]],
+        tuple[int, int],
+    ]: ...
 
 @final
 class PiecewiseMerge:

@@ -121,6 +121,22 @@ pub enum Error {
         /// How many it may keep.
         limit: usize,
     },
+    /// A subscription that is closed was used or waited for.
+    SubscriptionClosed {
+        /// Its stream.
+        stream_id: String,
+        /// Units that were made and not acknowledged.
+        pending: u64,
+    },
+    /// One name more than is measured.
+    TooManyNames {
+        /// What has the name.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// How many there may be.
+        limit: usize,
+    },
     /// An instant so late that its end does not fit 64 bits.
     Overflow {
         /// Start of the bar, ns UTC.
@@ -240,6 +256,20 @@ impl fmt::Display for Error {
             Self::Capacity { symbol, limit } => write!(
                 f,
                 "{symbol} would be symbol {} of a store that keeps at most {limit}; raise max_symbols",
+                limit + 1
+            ),
+            Self::SubscriptionClosed { stream_id, pending } => {
+                write!(f, "the subscription to '{stream_id}' is closed, ")?;
+                match pending {
+                    0 => write!(f, "and all that came was acknowledged")?,
+                    1 => write!(f, "with 1 unit that was not acknowledged")?,
+                    _ => write!(f, "with {pending} units that were not acknowledged")?,
+                }
+                write!(f, "; make a new one to go on")
+            }
+            Self::TooManyNames { what, name, limit } => write!(
+                f,
+                "{what} '{name}' would be {what} {} of at most {limit}; give things of one kind one name",
                 limit + 1
             ),
             Self::Overflow { ts } => write!(f, "the bar at {ts} ns ends beyond what 64 bits hold"),

@@ -22,6 +22,8 @@
 //! | [`series`] | the bars of one symbol and interval, snapshots |
 //! | [`store`] | all series of a session, epochs, outcomes |
 //! | [`replay`] | one step: merge, append, gaps, aggregate |
+//! | [`subscription`] | a signal between one producer and one consumer |
+//! | [`timing`] | how long things took, in constant memory |
 //!
 //! The crate reads no file, no network, no environment and no clock, starts no thread and knows no Python.
 #![forbid(unsafe_code)]
@@ -44,7 +46,9 @@ pub mod segment;
 pub mod series;
 pub mod session_table;
 pub mod store;
+pub mod subscription;
 pub mod sync;
 pub mod time;
+pub mod timing;
 
 pub use error::{Error, Result};

@@ -9,6 +9,7 @@ mod figures;
 mod instants;
 mod segments;
 mod sessions;
+mod subscriptions;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

@@ -3,7 +3,8 @@
 //! Under `cfg(loom)` everything here comes from loom, which tries every order in which threads may see each other's
 //! writes. Swapped pointers become a pointer behind a lock there: what `arc-swap` does inside is trusted.
 //!
-//! `order!` names each ordering that readers rely on. The models weaken one name after the other and must notice.
+//! `order!` names each ordering that readers rely on, `step!` each step that waiters rely on. The models weaken one name
+//! after the other and must notice.
 
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
@@ -14,8 +15,10 @@ pub use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU
 #[cfg(not(loom))]
 pub use arc_swap::{ArcSwap, ArcSwapOption};
 #[cfg(not(loom))]
-pub use parking_lot::{Mutex, MutexGuard};
+pub use parking_lot::{Condvar, Mutex, MutexGuard};
 
+#[cfg(loom)]
+pub use loom::sync::Condvar;
 #[cfg(loom)]
 pub use modelled::{ArcSwap, ArcSwapOption, Mutex, MutexGuard};
 
@@ -37,6 +40,52 @@ macro_rules! order {
 
 pub(crate) use order;
 
+/// What waiters rely on: its name, what is done, and the slip that a model must notice.
+#[cfg(not(loom))]
+macro_rules! step {
+    ($name:literal, $done:expr, $slip:expr) => {
+        $done
+    };
+}
+
+/// What waiters rely on, done wrong where the environment names it.
+#[cfg(loom)]
+macro_rules! step {
+    ($name:literal, $done:expr, $slip:expr) => {
+        if crate::sync::is_named($name) {
+            $slip
+        } else {
+            $done
+        }
+    };
+}
+
+pub(crate) use step;
+
+/// Let the lock go and sleep until somebody notifies, for one slice at most; the lock is held again afterwards.
+///
+/// A model checker knows no time: under it the sleep is one without an end, so that a lost wake-up is a deadlock.
+pub(crate) fn sleep<'a, T>(
+    condition: &Condvar,
+    held: MutexGuard<'a, T>,
+    slice: std::time::Duration,
+) -> MutexGuard<'a, T> {
+    #[cfg(not(loom))]
+    {
+        let mut held = held;
+        condition.wait_for(&mut held, slice);
+        held
+    }
+    #[cfg(loom)]
+    {
+        let _ = slice;
+        match condition.wait(held) {
+            Ok(held) => held,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
 /// Let others go on before looking again.
 pub(crate) fn pause() {
     #[cfg(not(loom))]
@@ -50,13 +99,19 @@ pub(crate) fn weakened(
     name: &str,
     kind: std::sync::atomic::Ordering,
 ) -> std::sync::atomic::Ordering {
-    static NAMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let named = NAMED.get_or_init(|| std::env::var("TAPELOOM_WEAKEN").unwrap_or_default());
-    if named == name {
+    if is_named(name) {
         std::sync::atomic::Ordering::Relaxed
     } else {
         kind
     }
+}
+
+/// Whether the environment names this ordering or step.
+#[cfg(loom)]
+pub(crate) fn is_named(name: &str) -> bool {
+    static NAMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let named = NAMED.get_or_init(|| std::env::var("TAPELOOM_WEAKEN").unwrap_or_default());
+    named == name
 }
 
 /// What `arc-swap` and `parking_lot` offer, made of loom's locks.

@@ -128,6 +128,16 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
             facts.set_item("symbol", symbol)?;
             facts.set_item("limit", limit)
         }),
+        Error::SubscriptionClosed { stream_id, pending } => {
+            raised(py, "SubscriptionClosedError", text, |facts| {
+                facts.set_item("stream_id", stream_id)?;
+                facts.set_item("pending", pending)
+            })
+        }
+        Error::TooManyNames { name, limit, .. } => raised(py, "CapacityError", text, |facts| {
+            facts.set_item("name", name)?;
+            facts.set_item("limit", limit)
+        }),
         Error::NoSession { .. } | Error::ReplayRunning => {
             raised(py, "StateError", text, |_| Ok(()))
         }

@@ -27,6 +27,8 @@ mod session_table;
 mod sources;
 mod spare;
 mod store;
+mod subscription;
+mod timing;
 
 use pyo3::prelude::*;
 
@@ -46,6 +48,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<pieces::PyPiecewiseMerge>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<replay::PyBatch>()?;
+    module.add_class::<subscription::PySubscription>()?;
+    module.add_class::<timing::PyTimings>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
     module.add_function(wrap_pyfunction!(merged::instant_edges, module)?)?;
