@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
     from tapeloom._core import Bars
     from tapeloom.gap.holes import Run
-    from tapeloom.gap.record import KnownCause, Span
+    from tapeloom.gap.record import Asked, KnownCause, Span
     from tapeloom.gap.times import Times
 
-__all__ = ["Known", "cause_of", "is_against_expected", "shared_cause"]
+__all__ = [
+    "Known",
+    "cause_of",
+    "is_against_expected",
+    "is_known_empty",
+    "shared_cause",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Known:
     outages: Sequence[Span]
     causes: Sequence[KnownCause]
     """Causes that were set, in order of arrival."""
+    asked: Sequence[Asked]
+    """Where history was asked and has no bar."""
     ticks: NDArray[np.int64]
     """Times of the ticks that are kept, rising."""
     ticks_since: int | None
@@ -80,6 +88,15 @@ def shared_cause(runs: Sequence[Run], known: Known) -> tuple[Cause, str]:
     said = list(dict.fromkeys(evidence for _, evidence in found if evidence))
     more = f"; {len(said) - 1} more like it" if len(said) > 1 else ""
     return cause, f"{said[0]}{more}" if said else ""
+
+
+def is_known_empty(run: Run, known: Known) -> bool:
+    """Whether nothing can have traded in a run by what is recorded of the symbol itself, so that nobody need be asked."""
+    said = _set_cause(run, known)
+    if said is not None:
+        return said in (Cause.NO_TRADE, Cause.CLOSED)
+    rules = (_closed, _no_trade, _asked_in_vain)
+    return any(rule(run, known) for rule in rules)
 
 
 def is_against_expected(
@@ -182,7 +199,20 @@ def _between_bars(run: Run, known: Known) -> str:
     )
 
 
+def _asked_in_vain(run: Run, known: Known) -> str:
+    covered = np.zeros(len(run), dtype=bool)
+    for asked in known.asked:
+        covered |= (asked.start <= run.starts) & (run.ends <= asked.end)
+    if not covered.all():
+        return ""
+    last = max(asked.at for asked in known.asked if asked.end > run.start)
+    return f"history was asked at {known.times.at(last)} and has none"
+
+
 def _vendor_hole(run: Run, known: Known) -> str:
+    asked = _asked_in_vain(run, known)
+    if asked and _trade_seen(run, known):
+        return f"{asked}; {_trade_seen(run, known)}"
     number = known.symbols_without(run.start, run.end)
     if not number:
         return ""
@@ -207,6 +237,8 @@ _RULES = (
     (Cause.TRUNCATED, _truncated),
     (Cause.NO_TRADE, _no_trade),
     (Cause.VENDOR_HOLE, _vendor_hole),
+    # After the hole of all symbols: history may come from the vendor that has the hole.
+    (Cause.NO_TRADE, _asked_in_vain),
 )
 
 

@@ -27,9 +27,11 @@ class Cause(StrEnum):
     TRUNCATED = "truncated"
     """The session is over, and the series ends before it: a download that was cut off."""
     NO_TRADE = "no_trade"
-    """Stored ticks on both sides and in the bars beside it, none within, and our own connection was up."""
+    """Stored ticks on both sides and in the bars beside it, none within, and our own connection was up; or history was
+    asked and has no bar there, and no trade was seen."""
     VENDOR_HOLE = "vendor_hole"
-    """All symbols with bars in the session, three or more, lack the same bars."""
+    """All symbols with bars in the session, three or more, lack the same bars; or history was asked and has none although
+    a trade was seen."""
     UNKNOWN = "unknown"
     """None of these; never a guess."""
 
@@ -40,7 +42,8 @@ class Gap:
 
     ``start`` is the start of the first missing bar, ``end`` the end of the last one, both aware in the exchange's
     zone. ``missing`` counts bars. A break or a night separates two gaps. ``evidence`` is one sentence, empty where there
-    is none. ``status``, ``attempts`` and ``last_attempt`` say how far filling it has come.
+    is none. ``status`` is how far filling it from history has come: ``"detected"``, ``"requested"``, ``"filled"``,
+    ``"partial"`` or ``"abandoned"``; ``attempts`` counts the tries, ``last_attempt`` is when the last one was, aware.
     """
 
     symbol: str

@@ -11,7 +11,7 @@ from tapeloom.gap.gaps import Cause
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["EvidenceRecord", "KnownCause", "Span"]
+__all__ = ["Asked", "EvidenceRecord", "KnownCause", "Span"]
 
 # A feed reports a handful a day; the oldest go first.
 _MOST_KEPT = 10_000
@@ -42,6 +42,14 @@ class KnownCause(NamedTuple):
     cause: Cause
 
 
+class Asked(NamedTuple):
+    """History was asked for ``[start, end)`` at an instant and has no bar there. All are ns UTC."""
+
+    start: int
+    end: int
+    at: int
+
+
 class _Event(NamedTuple):
     """One report; equal instants stay in order of arrival."""
 
@@ -69,6 +77,7 @@ class EvidenceRecord:
         self._statuses: dict[str | None, tuple[_Event, ...]] = {}
         self._connections: dict[str, tuple[_Event, ...]] = {}
         self._causes: dict[str, tuple[KnownCause, ...]] = {}
+        self._asked: dict[str, tuple[Asked, ...]] = {}
         self._quality: dict[tuple[str, str], float] = {}
 
     # The life of the store
@@ -81,7 +90,7 @@ class EvidenceRecord:
         """Forget everything."""
         with self._lock:
             self._statuses, self._connections, self._causes = {}, {}, {}
-            self._quality = {}
+            self._quality, self._asked = {}, {}
             self.number += 1
 
     def remove(self, symbol: str) -> None:
@@ -89,6 +98,7 @@ class EvidenceRecord:
         with self._lock:
             self._statuses.pop(symbol, None)
             self._causes.pop(symbol, None)
+            self._asked.pop(symbol, None)
             self.number += 1
             for key in [key for key in self._quality if key[0] == symbol]:
                 del self._quality[key]
@@ -110,6 +120,13 @@ class EvidenceRecord:
         with self._lock:
             kept = self._causes.get(symbol, ())
             self._causes[symbol] = _newest((*kept, KnownCause(start, end, cause)))
+            self.number += 1
+
+    def add_asked(self, symbol: str, start: int, end: int, at: int) -> None:
+        """Keep that history was asked and has no bar there."""
+        with self._lock:
+            kept = self._asked.get(symbol, ())
+            self._asked[symbol] = _newest((*kept, Asked(start, end, at)))
             self.number += 1
 
     def set_quality(self, symbol: str, interval: str, percent: float | None) -> None:
@@ -143,6 +160,10 @@ class EvidenceRecord:
     def known_causes(self, symbol: str) -> tuple[KnownCause, ...]:
         """Return the causes somebody knows, in order of arrival."""
         return self._causes.get(symbol, ())
+
+    def asked(self, symbol: str, clock: int) -> list[Asked]:
+        """Return where history was asked in vain by what is known at the clock, in order of arrival."""
+        return [each for each in self._asked.get(symbol, ()) if each.at <= clock]
 
     def spans(self, symbol: str, state: str, clock: int) -> list[Span]:
         """Return when a symbol was ``"halted"`` or ``"closed"`` by what was reported up to the clock.

@@ -15,6 +15,7 @@ from tapeloom.calendars.days import from_day
 from tapeloom.errors import ArgumentError, StateError, UnknownSymbolError, did_you_mean
 from tapeloom.gap.causes import cause_of, shared_cause
 from tapeloom.gap.explanation import Explanation
+from tapeloom.gap.filling import progress_of
 from tapeloom.gap.gaps import Cause
 from tapeloom.gap.sentences import bars_named, how_it_came, neighbours, parts_missing
 from tapeloom.session_data.closed import no_trading_on, outside_hours
@@ -162,7 +163,14 @@ class SessionExplaining(SessionGaps):
             parts = f"derived from {bar.constituents} {bars_named(base)}"
             came = parts if came == "stored" else f"{parts}, {came}"
         text = f"{self._head(answer)}: {came}"
-        return replace(answer, flags=flags, revisions=len(at), text=text)
+        tries = self._tries(answer.symbol, bar.ts, bar.ts + 1)
+        return replace(
+            answer, flags=flags, revisions=len(at), attempts=tries, text=text
+        )
+
+    def _tries(self, name: str, start: int, end: int) -> int:
+        """How often history was asked for what is, or was, missing there."""
+        return progress_of(self._fills.of(name), start, end).attempts
 
     def _in_part(self, asked: Explanation, bar: BarData, base: str) -> Explanation:
         flags = Provenance(bar.flags)
@@ -261,9 +269,12 @@ class SessionExplaining(SessionGaps):
         if len(run) > 1:
             said.append(f"one of {len(run)} missing {times.span(run.start, run.end)}")
             following = self._following(series, session, run)
+        tries = self._tries(answer.symbol, answer.ts, answer.ts + 1)
+        if tries:
+            said.append(f"history was asked {tries} time{'s' if tries > 1 else ''}")
         said.append(neighbours(holes, run, following, times))
         text = f"{self._head(answer)}: {'; '.join(said)}"
-        return replace(answer, cause=cause, text=text)
+        return replace(answer, cause=cause, attempts=tries, text=text)
 
     def _following(self, series: Series, session: int, run: Run) -> int | None:
         starts, _ = self._expected(series, session)
@@ -291,7 +302,11 @@ class SessionExplaining(SessionGaps):
         if cause is not Cause.UNKNOWN:
             text += f"; cause {cause}: {evidence}"
         return replace(
-            answer, status="missing", cause=cause, text=f"{self._head(answer)}: {text}"
+            answer,
+            status="missing",
+            cause=cause,
+            attempts=self._tries(answer.symbol, start, end),
+            text=f"{self._head(answer)}: {text}",
         )
 
 

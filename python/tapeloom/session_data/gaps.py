@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import ArgumentError, UnknownSymbolError
-from tapeloom.gap.causes import cause_of, shared_cause
+from tapeloom.gap.causes import cause_of, is_known_empty, shared_cause
+from tapeloom.gap.filling import FillRecord, progress_of
 from tapeloom.gap.gaps import Gap, Gaps, GapSummary
 from tapeloom.session_data.holes import SessionHoles
 from tapeloom.timestamps import from_ns
@@ -18,7 +19,12 @@ __all__ = ["SessionGaps", "require_scope"]
 
 
 class SessionGaps(SessionHoles):
-    """What finds gaps and their causes."""
+    """What finds gaps and their causes, and knows how far filling them has come."""
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._fills = FillRecord()
+        self._parts.append(self._fills)
 
     def get_gaps(
         self,
@@ -85,6 +91,7 @@ class SessionGaps(SessionHoles):
         base = holes
         if series.interval != series.base:
             base = self._holes_in(series.of_base, session, clock)
+        fillings = self._fills.of(series.symbol)
         gaps: list[Gap] = []
         for run in runs:
             if base is holes:
@@ -92,8 +99,45 @@ class SessionGaps(SessionHoles):
             else:
                 cause, evidence = shared_cause(base.within(run.start, run.end), known)
             start, end = (from_ns(ns, self.timezone) for ns in (run.start, run.end))
-            gaps.append(Gap(*series[:2], start, end, len(run), cause, evidence))
+            status, attempts, last = progress_of(fillings, run.start, run.end)
+            tried = None if last is None else from_ns(last, self.timezone)
+            gaps.append(
+                Gap(
+                    series.symbol,
+                    series.interval,
+                    start,
+                    end,
+                    len(run),
+                    cause,
+                    evidence,
+                    status,
+                    attempts,
+                    tried,
+                )
+            )
         return gaps
+
+    def _is_known_empty(self, name: str, start: int, end: int) -> bool:
+        """Whether nothing can have traded where base bars of the session are missing, by what is recorded of the symbol."""
+        series, session = self._series(name, None), self._current_session()
+        if series is None or session is None:
+            return False
+        clock = self._clock
+        if not self._says_something_of(name, 0 if clock is None else clock):
+            return False
+        runs = self._holes_in(series.of_base, session, clock).within(start, end)
+        known = self._known(series.of_base, session, clock)
+        return bool(runs) and all(is_known_empty(run, known) for run in runs)
+
+    def _says_something_of(self, name: str, clock: int) -> bool:
+        """Whether there is anything on record by which bars of a symbol can be missing rightly."""
+        manager, evidence = self._time_manager, self._evidence
+        return bool(
+            evidence.known_causes(name)
+            or evidence.asked(name, clock)
+            or self._ticks(name, clock)[1] is not None
+            or (manager and manager.session_table is not self.session_table)
+        )
 
 
 def require_scope(scope: object) -> None:

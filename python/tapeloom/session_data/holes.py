@@ -161,6 +161,7 @@ class SessionHoles(SessionMembership):
             halts=self._evidence.spans(name, "halted", now),
             outages=self._evidence.outages(now),
             causes=self._evidence.known_causes(name),
+            asked=self._evidence.asked(name, now),
             ticks=ticks,
             ticks_since=since,
             bars=self._bars_in(name, base, session),

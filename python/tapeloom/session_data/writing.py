@@ -98,7 +98,22 @@ class SessionWriting(SessionLife):
             text = f"on_invalid is {on_invalid!r}; it must be 'error' or 'skip'"
             raise ArgumentError(text, got=on_invalid)
         name = normalise_symbol(symbol)
-        table = None if self._calendar is None else self._calendar.table
+        kept = self._intervals(name)
+        batch = self._read_bars(name, bars, interval)
+        if batch is None:
+            if not kept:
+                base = None if interval is None else Interval(interval)
+                self._register(name, base, [])
+            return IngestReport(name, IngestCounts())
+        if not kept:
+            self._register(name, Interval(batch.interval), [])
+        counts, skipped = self._add_batch(name, batch, on_invalid)
+        return IngestReport(name, IngestCounts(*counts), tuple(skipped))
+
+    def _read_bars(
+        self, name: str, bars: object, interval: IntervalLike | None
+    ) -> Bars | None:
+        """Bars of a symbol in whatever form, ``None`` without one; nothing is changed."""
         kept = self._intervals(name)
         if isinstance(bars, Bars):
             batch = bars
@@ -109,18 +124,15 @@ class SessionWriting(SessionLife):
             found = read_frame(
                 bars,
                 zone=self.timezone,
-                table=table,
+                table=None if self._calendar is None else self._calendar.table,
                 symbol=name,
                 interval=given,
                 # Too few bars to tell are minutes, as a first bar is.
                 assume="1m",
             )
             if not found:
-                if not kept:
-                    base = None if interval is None else Interval(interval)
-                    self._register(name, base, [])
-                return IngestReport(name, IngestCounts())
-            batch = found[name]
+                return None
+            batch = found[name] if name in found else next(iter(found.values()))
         if interval is not None and Interval(interval) != Interval(batch.interval):
             text = f"interval is {Interval(interval)} but the bars of {name} have {batch.interval}"
             raise ArgumentError(
@@ -129,10 +141,7 @@ class SessionWriting(SessionLife):
         if batch.symbol != name:
             text = f"bars of {batch.symbol} cannot be added to {name}"
             raise ArgumentError(text, symbol=name, got=batch.symbol)
-        if not kept:
-            self._register(name, Interval(batch.interval), [])
-        counts, skipped = self._add_batch(name, batch, on_invalid)
-        return IngestReport(name, IngestCounts(*counts), tuple(skipped))
+        return batch
 
     def append_bar(self, symbol: str, interval: IntervalLike, bar: BarData) -> Outcome:
         """Add a bar to a named series; the same as :meth:`add_bar` for the base series.

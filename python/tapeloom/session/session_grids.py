@@ -1,0 +1,74 @@
+"""The base bars that the running session should have, by interval, and what of them is missing where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tapeloom.session_data.holes import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tapeloom.session_data import SessionData
+
+__all__ = ["Grid", "MissingRun", "SessionGrids"]
+
+#: Start, end and number of the bars of a run of missing bars.
+MissingRun = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Starts and ends of a session's bars, int64 ns UTC of shape (n,), rising."""
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    def due(self, clock: int) -> int:
+        """Return how many bars have ended at the clock."""
+        return int(self.ends.searchsorted(clock, side="right"))
+
+    def slot(self, ts: int) -> int:
+        """Return the position of the first bar that starts at ``ts`` or later."""
+        return int(self.starts.searchsorted(ts))
+
+    def within(
+        self, runs: Iterable[MissingRun], start: int, end: int
+    ) -> list[MissingRun]:
+        """Return the parts of some runs that lie in ``[start, end)``."""
+        found = []
+        for first, last, _ in runs:
+            begin, stop = max(first, start), min(last, end)
+            if begin < stop:
+                found.append((begin, stop, self.slot(stop) - self.slot(begin)))
+        return found
+
+
+class SessionGrids:
+    """Grids of the current session, made when they are first asked for."""
+
+    def __init__(self, session_data: SessionData) -> None:
+        self._session_data = session_data
+        self._grids: dict[str, Grid | None] = {}
+
+    def start_session(self) -> None:
+        """Forget the grids of the session before."""
+        self._grids = {}
+
+    def of(self, name: str) -> Grid | None:
+        """Return the grid of a symbol's base series; ``None`` where nothing is expected of it today."""
+        kept = self._session_data._intervals(name)
+        if not kept:
+            return None
+        series = Series(name, kept[0], kept[0])
+        sessions = self._session_data._sessions_of(series, "session")
+        if not sessions:
+            return None
+        if series.base not in self._grids:
+            expected = self._session_data._expected(series, sessions[0])
+            self._grids[series.base] = Grid(*expected)
+        return self._grids[series.base]
