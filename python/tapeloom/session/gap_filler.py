@@ -14,7 +14,6 @@ import numpy as np
 from tapeloom.errors import (
     ArgumentTypeError,
     DuplicateBarError,
-    UnknownSymbolError,
 )
 from tapeloom.gap.filling import Filling, FillStatus
 from tapeloom.history_source import HistorySource
@@ -26,11 +25,11 @@ from tapeloom.session.gap_answers import (
     failure_of,
     sift,
 )
-from tapeloom.session.gap_requests import Quota, calls_of, limit_of
+from tapeloom.session.gap_requests import Quota, joined, limit_of
 from tapeloom.session.gap_state import FillJob, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
 
     from tapeloom._core import Bars
@@ -219,12 +218,23 @@ class GapFiller:
 
     def _ask(self) -> None:
         now = self._now()
-        if now < self._next_try or not self._is_allowed():
+        if now < self._next_try or (
+            self._executor is not None and not self._may_send()
+        ):
             return
-        due = [job.filling for job in self._due(now)]
-        for asks in calls_of(due, self._most_requests):
-            if not self._is_allowed():
+        asks: list[Ask] = []
+        for ask in self._asks_due(now):
+            asks.append(ask)
+            if len(asks) < self._most_requests:
+                continue
+            if not self._may_send():
                 # What is left waits, and is joined with what comes meanwhile.
+                self._next_try = now
+                return
+            self._send(asks)
+            asks = []
+        if asks:
+            if not self._may_send():
                 self._next_try = now
                 return
             self._send(asks)
@@ -235,40 +245,53 @@ class GapFiller:
         )
         self._next_try = min(waiting, default=_NEVER)
 
-    def _is_allowed(self) -> bool:
-        if self._executor is not None and self._out >= _MOST_CALLS_OUT:
-            return False
+    def _may_send(self) -> bool:
+        """Whether a call may be made now; without an executor this waits until it may."""
         wait = self._quota.wait_seconds(self._quota_clock())
-        if wait and self._executor is None:
+        if self._executor is not None:
+            return not wait and self._out < _MOST_CALLS_OUT
+        if wait:
             self._pause(wait)
-            return True
-        return not wait
+        return True
 
-    def _due(self, now: float) -> list[FillJob]:
-        """Stretches whose try is due, by symbol in order of detection; those that need none are settled."""
+    def _asks_due(self, now: float) -> Iterator[Ask]:
+        """Requests for the stretches whose try is due, by symbol in order of detection; lazily, since not all may be sent."""
         by_symbol: dict[str, list[FillJob]] = {}
         for job in self._jobs.values():
             if job.filling.status is FillStatus.DETECTED and job.next_try <= now:
                 by_symbol.setdefault(job.filling.symbol, []).append(job)
-        due: list[FillJob] = []
         for symbol, jobs in by_symbol.items():
-            runs = self._session_data._due_runs(symbol)
-            due += [job for job in jobs if self._must_be_asked(job, runs)]
-        return due
+            if not self._forgot(symbol):
+                yield from joined(job.filling for job in self._to_ask(symbol, jobs))
 
-    def _must_be_asked(self, job: FillJob, runs: Iterable[MissingRun]) -> bool:
-        filling = job.filling
-        if not self._left(filling, runs):
-            self._settled(job.answer(0, 0, self._instant()))
+    def _to_ask(self, symbol: str, jobs: list[FillJob]) -> list[FillJob]:
+        """Those of a symbol's stretches that history can know more of; the others are settled."""
+        runs = self._session_data._due_runs(symbol)
+        lacking = []
+        for job in jobs:
+            if self._left(job.filling, runs):
+                lacking.append(job)
+            else:
+                self._settled(job.answer(0, 0, self._instant()))
+        spans = [(job.filling.start, job.filling.end) for job in lacking]
+        empty = self._session_data._known_empty(symbol, spans)
+        for job, is_empty in zip(lacking, empty, strict=True):
+            if is_empty:
+                reason = "what is recorded says that nothing traded"
+                self._settled(job.abandon(reason, self._instant()))
+        return [
+            job for job, is_empty in zip(lacking, empty, strict=True) if not is_empty
+        ]
+
+    def _forgot(self, symbol: str) -> bool:
+        """Whether a symbol was removed; its stretches went with it."""
+        if self._session_data._intervals(symbol):
             return False
-        span = filling.start, filling.end
-        if self._session_data._is_known_empty(filling.symbol, *span):
-            reason = "what is recorded says that nothing traded"
-            self._settled(job.abandon(reason, self._instant()))
-            return False
+        for key in [key for key in self._jobs if key[0] == symbol]:
+            del self._jobs[key]
         return True
 
-    def _send(self, asks: tuple[Ask, ...]) -> None:
+    def _send(self, asks: list[Ask]) -> None:
         self._quota.take(self._quota_clock())
         instant = self._instant()
         for ask in asks:
@@ -283,7 +306,7 @@ class GapFiller:
         else:
             self._executor.submit(self._answered, session, asks)
 
-    def _answered(self, session: int, asks: tuple[Ask, ...]) -> None:
+    def _answered(self, session: int, asks: list[Ask]) -> None:
         answers = ask_source(self._source, asks, self._session_data)
         self._done.put(_Done(session, answers))
         if self._wake is not None:
@@ -320,6 +343,8 @@ class GapFiller:
     def _merge(self, answer: Answer) -> None:
         """Draw the consequences of one answer."""
         symbol = answer.ask.symbol
+        if self._forgot(symbol):
+            return
         jobs = [
             job
             for part in answer.ask.parts
@@ -328,13 +353,7 @@ class GapFiller:
         before = self._session_data._due_runs(symbol)
         failure, rows = answer.failure, None
         if not failure:
-            try:
-                rows = self._store(answer)
-            except UnknownSymbolError:
-                # It was removed while history was asked.
-                for job in jobs:
-                    del self._jobs[symbol, job.filling.start]
-                return
+            rows = self._store(answer)
         after = self._session_data._due_runs(symbol)
         for job in jobs:
             left = self._left(job.filling, after)

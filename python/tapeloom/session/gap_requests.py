@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import ArgumentError, ArgumentTypeError
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from tapeloom.gap.filling import Filling
 
-__all__ = ["Ask", "Quota", "calls_of", "limit_of"]
+__all__ = ["Ask", "Quota", "joined", "limit_of"]
 
 #: Stretches of a symbol no further apart than this become one request.
 _NEAR_NS = 3_600_000_000_000
@@ -48,21 +47,16 @@ class Ask:
         return self.parts[-1].end
 
 
-def calls_of(fillings: Iterable[Filling], most_requests: int) -> list[tuple[Ask, ...]]:
-    """Return the calls that ask for some stretches: neighbours joined, at most ``most_requests`` requests in each."""
+def joined(fillings: Iterable[Filling]) -> list[Ask]:
+    """Return the requests for some stretches of one symbol, neighbours joined, oldest first."""
     asks: list[Ask] = []
-    for _, group in groupby(fillings, key=lambda each: (each.symbol, each.interval)):
-        near: list[Filling] = []
-        for filling in sorted(group, key=lambda each: each.start):
-            if near and filling.start - near[-1].end > _NEAR_NS:
-                asks.append(Ask(tuple(near)))
-                near = []
-            near.append(filling)
-        asks.append(Ask(tuple(near)))
-    return [
-        tuple(asks[first : first + most_requests])
-        for first in range(0, len(asks), most_requests)
-    ]
+    near: list[Filling] = []
+    for filling in sorted(fillings, key=lambda each: each.start):
+        if near and filling.start - near[-1].end > _NEAR_NS:
+            asks.append(Ask(tuple(near)))
+            near = []
+        near.append(filling)
+    return [*asks, Ask(tuple(near))] if near else asks
 
 
 class Quota:

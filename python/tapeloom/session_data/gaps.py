@@ -117,24 +117,25 @@ class SessionGaps(SessionHoles):
             )
         return gaps
 
-    def _is_known_empty(self, name: str, start: int, end: int) -> bool:
-        """Whether nothing can have traded where base bars of the session are missing, by what is recorded of the symbol."""
+    def _known_empty(self, name: str, spans: list[tuple[int, int]]) -> list[bool]:
+        """Where nothing can have traded among missing base bars of the session, by what is recorded of the symbol."""
         series, session = self._series(name, None), self._current_session()
-        if series is None or session is None:
-            return False
         clock = self._clock
-        if not self._says_something_of(name, 0 if clock is None else clock):
-            return False
-        runs = self._holes_in(series.of_base, session, clock).within(start, end)
+        now = 0 if clock is None else clock
+        if series is None or session is None or not self._is_on_record(name, now):
+            return [False] * len(spans)
+        holes = self._holes_in(series.of_base, session, clock)
         known = self._known(series.of_base, session, clock)
-        return bool(runs) and all(is_known_empty(run, known) for run in runs)
+        return [
+            all(is_known_empty(run, known) for run in holes.within(start, end))
+            for start, end in spans
+        ]
 
-    def _says_something_of(self, name: str, clock: int) -> bool:
+    def _is_on_record(self, name: str, clock: int) -> bool:
         """Whether there is anything on record by which bars of a symbol can be missing rightly."""
         manager, evidence = self._time_manager, self._evidence
         return bool(
             evidence.known_causes(name)
-            or evidence.asked(name, clock)
             or self._ticks(name, clock)[1] is not None
             or (manager and manager.session_table is not self.session_table)
         )
