@@ -53,18 +53,25 @@ class SessionGrids:
 
     def __init__(self, session_data: SessionData) -> None:
         self._session_data = session_data
-        self._grids: dict[str, Grid | None] = {}
+        self._grids: dict[str, Grid] = {}
+        # By symbol and base interval; what is not listed today has none.
+        self._of: dict[tuple[str, str], Grid | None] = {}
 
     def start_session(self) -> None:
         """Forget the grids of the session before."""
-        self._grids = {}
+        self._grids, self._of = {}, {}
 
     def of(self, name: str) -> Grid | None:
         """Return the grid of a symbol's base series; ``None`` where nothing is expected of it today."""
         kept = self._session_data._intervals(name)
         if not kept:
             return None
-        series = Series(name, kept[0], kept[0])
+        key = name, kept[0]
+        if key not in self._of:
+            self._of[key] = self._find(Series(name, kept[0], kept[0]))
+        return self._of[key]
+
+    def _find(self, series: Series) -> Grid | None:
         sessions = self._session_data._sessions_of(series, "session")
         if not sessions:
             return None
