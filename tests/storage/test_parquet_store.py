@@ -12,7 +12,7 @@ import pytest
 
 from tapeloom.errors import CorruptFileError, StorageError
 from tapeloom.storage.data_manager import DataManager
-from tapeloom.storage.parquet_file import FIELDS, open_bar_file
+from tapeloom.storage.parquet_file import FIELDS, open_bar_file, read_rows
 from tapeloom.storage.parquet_store import ParquetStore
 
 if TYPE_CHECKING:
@@ -318,3 +318,54 @@ def test_a_written_file_has_a_row_group_per_session_and_says_what_it_is(
         pa.timestamp("ns", "UTC"),
         pa.float64(),
     ]
+
+
+def test_only_some_footers_stay_parsed_and_the_others_are_parsed_again(
+    tmp_path: Path,
+    write_file: WriteFile,
+    columns: Columns,
+    minutes: Stamps,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tapeloom.storage.parquet_store.PARSED_CHUNKS", 40)
+    source = DataManager(tmp_path / "ours")
+    ours = [
+        source.write_bars(f"S{n}", "1m", columns(minutes + n, symbol=None))[0]
+        for n in range(5)
+    ]
+    theirs = [
+        write_file(tmp_path / f"{n}.parquet", minutes + n, row_group_size=5)
+        for n in range(5)
+    ]
+    store = ParquetStore()
+    files = [store.footer(path) for path in ours + theirs]
+
+    for _ in range(2):
+        for n, path in [*enumerate(ours), *enumerate(theirs)]:
+            symbol = f"S{n}" if path in ours else "AAPL"
+            rows = store.read(path, symbol, int(minutes[6]), None, of_folder=False)
+            assert rows.columns["ts"].tolist() == [
+                t + n for t in minutes.tolist() if t + n >= minutes[6]
+            ]
+            assert sum(file.chunks for file in files if file.parsed) <= 40
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_file_that_was_replaced_after_its_footer_was_put_away_is_read_anew(
+    tmp_path: Path, write_file: WriteFile, columns: Columns, minutes: Stamps, ours: bool
+) -> None:
+    def write(stamps: Stamps) -> Path:
+        if ours:
+            given = columns(stamps, symbol=None)
+            return DataManager(tmp_path).write_bars("AAPL", "1m", given)[0]
+        return write_file(tmp_path / "a.parquet", stamps)
+
+    path, store = write(minutes[:4]), ParquetStore()
+    file = store.footer(path)
+    file.parsed.clear()
+    write(minutes)
+
+    rows = store.read(path, "AAPL", None, None, of_folder=False)
+    assert len(rows.numbers) == 10
+    with pytest.raises(CorruptFileError, match="changed since it was opened"):
+        read_rows(file, [0])

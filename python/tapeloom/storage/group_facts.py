@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tapeloom.storage.parquet_bytes import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -60,8 +61,9 @@ class SaidFacts:
     """Those that the footer of a file says; looked up when somebody asks."""
 
     def __init__(self, file: OpenFile) -> None:
-        # Not the file itself, which would stay open.
-        self._footer = (file.path, file.tail, file.size)
+        # Not the file itself, which would stay open; and no more of the footer than until it was looked at.
+        self._footer: tuple[Path, bytes, int] | None = (file.path, file.tail, file.size)
+        self._told: _Told | None = None
         at = file.parquet.schema.names.index("ts")
         self._logical = file.parquet.schema.column(at).logical_type.to_json()
         self._has_symbol = "symbol" in file.schema.names
@@ -70,12 +72,12 @@ class SaidFacts:
     @property
     def first(self) -> npt.NDArray[np.int64]:
         """See ``GroupFacts``."""
-        return self._bounds[0]
+        return self._facts.first
 
     @property
     def last(self) -> npt.NDArray[np.int64]:
         """See ``GroupFacts``."""
-        return self._bounds[1]
+        return self._facts.last
 
     @cached_property
     def newest_before(self) -> npt.NDArray[np.int64]:
@@ -84,22 +86,35 @@ class SaidFacts:
             return np.full(self._count, SMALLEST, np.int64)
         return _newest_before(self.last, self.symbols)
 
-    @cached_property
+    @property
     def symbols(self) -> tuple[str | None, ...]:
         """See ``GroupFacts``."""
         if not self._has_symbol:
             none: tuple[str | None, ...] = ("",) * self._count
             return none
-        found: list[str | None] = [_symbol_of(group) for group in self._groups]
-        return tuple(found)
+        return self._facts.symbols
 
-    @cached_property
-    def _groups(self) -> list[Group]:
-        return parse_groups(*self._footer)
+    @property
+    def _facts(self) -> _Told:
+        footer = self._footer
+        if self._told is None and footer is not None:
+            groups = parse_groups(*footer)
+            same: dict[str | None, str | None] = {}
+            found = [_symbol_of(group) for group in groups]
+            symbols = tuple(same.setdefault(symbol, symbol) for symbol in found)
+            # In this order: another thread may look between the two.
+            self._told = _Told(*ts_bounds(self._logical, groups), symbols)
+            self._footer = None
+        assert self._told is not None  # either it or the footer is there
+        return self._told
 
-    @cached_property
-    def _bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return ts_bounds(self._logical, self._groups)
+
+class _Told(NamedTuple):
+    """What the footer said."""
+
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+    symbols: tuple[str | None, ...]
 
 
 def _symbol_of(group: Group) -> str | None:

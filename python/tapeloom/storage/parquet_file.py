@@ -60,8 +60,8 @@ class BarFile:
 
     Attributes
     ----------
-    footer
-        The footer as pyarrow holds it, so that reading rows does not parse it again.
+    about
+        What a file of ours says about itself; nothing of one of others.
     offsets
         int64, shape (g + 1,): row group i has the rows ``[offsets[i], offsets[i + 1])``.
     facts
@@ -73,7 +73,7 @@ class BarFile:
     """
 
     path: Path
-    footer: pq.FileMetaData
+    about: dict[str, Any]
     has_symbol: bool
     has_flags: bool
     offsets: npt.NDArray[np.int64]
@@ -82,6 +82,14 @@ class BarFile:
     files: Files = LOCAL
     #: The file as it was opened for this, for who reads it next.
     still_open: list[OpenFile] = field(default_factory=list)
+    #: The footer as pyarrow holds it, so that reading rows does not parse it again: large, so that a store of many files
+    #: takes it away.
+    parsed: list[pq.FileMetaData] = field(default_factory=list)
+
+    @property
+    def chunks(self) -> int:
+        """Number of columns of all row groups, about."""
+        return (len(self.offsets) - 1) * len(("ts", *FIELDS, "symbol"))
 
     @property
     def rows(self) -> int:
@@ -157,13 +165,14 @@ def open_bar_file(
             facts = SealedFacts(seal, _sealed_symbol(about, len(counts), footer))
         found = BarFile(
             path=path,
-            footer=footer,
+            about=about,
             has_symbol="symbol" in schema.names,
             has_flags="flags" in schema.names,
             offsets=np.cumsum([0, *counts], dtype=np.int64),
             facts=facts,
             seal=seal,
             files=files,
+            parsed=[footer],
         )
         if keep_open:
             found.still_open.append(opened)
@@ -224,11 +233,11 @@ def read_rows(
 
 
 def _table(file: BarFile, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
-    try:
-        opened = file.still_open.pop()
-    except IndexError:
-        opened = None
+    opened, footer = _popped(file.still_open), _last(file.parsed)
+    if opened is None and footer is None:
+        opened = _opened_again(file)
     if opened is not None:
+        footer = opened.parquet.metadata
         try:
             if file.seal is None or not len(groups):
                 return _decoded(opened.parquet, groups, columns)
@@ -241,8 +250,40 @@ def _table(file: BarFile, groups: Sequence[int], columns: Sequence[str]) -> pa.T
             opened.close()
     with file.files.opened(file.path) as raw:
         source = _checked(file, groups, raw)
-        with parquet(source, file.footer) as found:
+        with parquet(source, footer) as found:
             return _decoded(found, groups, columns)
+
+
+def _popped(one: list[OpenFile]) -> OpenFile | None:
+    # Another thread may be faster.
+    try:
+        return one.pop()
+    except IndexError:
+        return None
+
+
+def _last(one: list[pq.FileMetaData]) -> pq.FileMetaData | None:
+    try:
+        return one[-1]
+    except IndexError:
+        return None
+
+
+def _opened_again(file: BarFile) -> OpenFile:
+    """Open a file whose footer was put away; it must still be the same."""
+    opened = open_file(file.path, file.files)
+    footer, seal = opened.parquet.metadata, opened.seal
+    rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
+    same = np.array_equal(np.diff(file.offsets), rows)
+    if file.seal is not None:
+        mine = file.seal.groups.tobytes()
+        same = seal is not None and seal.groups.tobytes() == mine
+    if not same:
+        opened.close()
+        text = "it has changed since it was opened"
+        raise BrokenSeal(text)
+    file.parsed[:] = [footer]
+    return opened
 
 
 def _decoded(

@@ -34,6 +34,8 @@ __all__ = ["FileRows", "ParquetStore"]
 # Decoded row groups of files that several symbols share, so that each symbol does not decode them again.
 CACHE_BYTES = 256 * 2**20
 ROW_BYTES = 56
+# Footers as pyarrow holds them: a kilobyte and a half for each column of a row group.
+PARSED_CHUNKS = 32 * 2**10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +71,8 @@ class ParquetStore:
         self._lock = Lock()
         self._footers: dict[Path, tuple[Mark, BarFile]] = {}
         self._shared: OrderedDict[tuple[Path, bytes], _Shared] = OrderedDict()
+        self._parsed: OrderedDict[Path, BarFile] = OrderedDict()
+        self._chunks = 0
 
     def footer(self, path: Path, *, keep_open: bool = False) -> BarFile:
         """Return the footer of a file; read again only if the file has changed.
@@ -88,7 +92,21 @@ class ParquetStore:
             known = (mark, open_bar_file(path, self.files, keep_open=keep_open))
             with self._lock:
                 self._footers[path] = known
+            self._keep_parsed(known[1])
         return known[1]
+
+    def _keep_parsed(self, file: BarFile) -> None:
+        """Let the file just used keep its parsed footer, and take those of others away that nobody used for long."""
+        with self._lock:
+            old = self._parsed.pop(file.path, None)
+            if old is not None:
+                self._chunks -= old.chunks
+            self._parsed[file.path] = file
+            self._chunks += file.chunks
+            while self._chunks > PARSED_CHUNKS and len(self._parsed) > 1:
+                _, oldest = self._parsed.popitem(last=False)
+                oldest.parsed.clear()
+                self._chunks -= oldest.chunks
 
     def symbols(self, path: Path) -> list[str]:
         """Return the symbols in a file, normalised, from its statistics where they say it.
@@ -181,6 +199,7 @@ class ParquetStore:
                     raise
             finally:
                 file.close()
+                self._keep_parsed(file)
 
     def _read(
         self,

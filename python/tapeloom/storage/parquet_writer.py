@@ -185,8 +185,7 @@ def _origins(
     """Return what a file says of where its bars come from, and what is new."""
     known: list[Mapping[str, object]] = []
     if store.files.is_file(path):
-        said = (store.footer(path).footer.metadata or {}).get(METADATA_KEY, b"{}")
-        known = json.loads(said).get("origins", [])
+        known = store.footer(path).about.get("origins", [])
     return [o for o in known if o != origin] + ([] if origin is None else [origin])
 
 
