@@ -362,3 +362,15 @@ def test_an_overlay_with_faults_is_a_usage_error(folder: Path) -> None:
 
 def write_overlay(folder: Path, content: object) -> None:
     (folder / "fixes.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_files_without_a_row_are_a_failure_of_the_data(folder: Path) -> None:
+    for path in (folder / "bars").iterdir():
+        pq.write_table(pq.read_table(path).slice(0, 0), path)
+
+    result = run(folder)
+
+    assert result.exit_code == 3
+    assert (
+        result.stderr == f"error: the files in {str(folder / 'bars')!r} hold no bar\n"
+    )

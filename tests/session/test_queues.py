@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 import tapeloom
 from tapeloom.calendars import get_session_table
 from tapeloom.calendars.days import to_day
-from tapeloom.errors import InvalidBarError, StateError
+from tapeloom.errors import (
+    DuplicateBarError,
+    InvalidBarError,
+    MissingDataError,
+    StateError,
+)
 from tapeloom.session.queues import SessionQueues
 from tapeloom.storage import DataManager
 from tests.reference.bars import Bar
@@ -326,3 +331,80 @@ def test_whether_quotes_are_stored_is_told_of_a_range(tmp_path: Path) -> None:
         assert source.has_quotes("SPY", *day.span) == (at in (0, 2, 5, 6))
     assert not source.has_quotes("SPY", JULY[6].open + 1)
     assert not source.has_quotes("SPY", None, JULY[0].open)
+
+
+# -- what is said of rows -----------------------------------------------------------------------------------------------
+
+
+def write_series(root: Path, starts: Sequence[int], **changes: list[float]) -> Path:
+    folder = root / "bars/us_equity/interval=1m/symbol=AAPL"
+    folder.mkdir(parents=True)
+    price = [100.0 + at for at in range(len(starts))]
+    columns = dict.fromkeys(("open", "high", "low", "close", "volume"), price) | changes
+    ts = pa.array(np.array(starts, np.int64)).cast(pa.timestamp("ns", "UTC"))
+    floats = {name: np.array(c, np.float64) for name, c in columns.items()}
+    pq.write_table(pa.table({"ts": ts, **floats}), folder / "x.parquet")
+    return folder / "x.parquet"
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "history"])
+def test_a_bar_that_comes_twice_is_named_by_file_and_row(
+    tmp_path: Path, streamed: bool
+) -> None:
+    first, second = JULY[0].open, JULY[1].open
+    starts = [first, first + MINUTE, first + MINUTE, second, second + MINUTE]
+    path = write_series(tmp_path, starts)
+    asked = config(None)
+    asked["session_data_config"]["bars"] = {"on_duplicate": "error"}
+    asked["backtest_config"]["start_date"] = str(JULY[0 if streamed else 1].date)
+
+    with pytest.raises(DuplicateBarError) as caught:
+        tapeloom.run(asked, data=tmp_path, progress=False)
+
+    assert f"it is row 1 of {path}, row 2 of {path}" in str(caught.value)
+    assert caught.value.rows == [(str(path), 1), (str(path), 2)]
+
+
+def test_left_out_rows_are_told_with_their_number_file_and_first_row(
+    tmp_path: Path,
+) -> None:
+    starts = [JULY[0].open + MINUTE * at for at in range(6)]
+    path = write_series(tmp_path, starts, high=[100.0, 101, 102, 1, 104, 2])
+    asked = config(None)
+    asked["session_data_config"]["bars"] = {"on_invalid": "skip"}
+
+    result = tapeloom.run(asked, data=tmp_path, progress=False)
+
+    (warning,) = [w for w in result.warnings if w.kind == "invalid_skipped"]
+    assert (warning.count, warning.symbols) == (2, ("AAPL",))
+    assert warning.text.endswith(f"the first is row 3 of {path}")
+
+
+def test_a_symbol_without_files_or_without_rows_is_told_where_it_was_looked_for(
+    tmp_path: Path,
+) -> None:
+    write_series(tmp_path, [JULY[0].open])
+    write_series(tmp_path / "none", [])
+    (tmp_path / "none/bars/us_equity/interval=1m/symbol=AAPL").rename(
+        tmp_path / "bars/us_equity/interval=1m/symbol=MSFT"
+    )
+    asked = config(None)
+    asked["session_data_config"]["symbols"] = ["AAPL", "MSFT", "AAPPL"]
+
+    texts = {w.symbols: w.text for w in tapeloom.run(asked, data=tmp_path, progress=False).warnings}  # fmt: skip
+
+    assert texts["MSFT",] == "dropped: the 1m files hold no bar"
+    assert f"no bars are stored in {str(tmp_path)!r}" in texts["AAPPL",]
+    assert texts["AAPPL",].endswith("did you mean 'AAPL'?")
+
+
+def test_files_without_a_row_are_missing_data_that_name_the_folder(
+    tmp_path: Path,
+) -> None:
+    write_series(tmp_path, [])
+
+    with pytest.raises(
+        MissingDataError, match=r"the files in .* hold no bar"
+    ) as caught:
+        tapeloom.run(config(None), data=tmp_path, progress=False)
+    assert caught.value.path == str(tmp_path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 
 from tapeloom.errors import (
@@ -219,3 +222,47 @@ def test_a_flat_file_without_symbols_is_refused(
 
     with pytest.raises(StorageError, match=r"a\.parquet: column 'symbol' is missing"):
         DataManager(tmp_path).get_symbols()
+
+
+@pytest.mark.parametrize("text", ["", " ", "A\tB"])
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_symbol_that_is_none_is_named_by_file_and_row(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps, text: str, mixed: bool
+) -> None:
+    symbols = ["AAPL"] * 5 + [text] * 5
+    path = write_file(
+        tmp_path / "x.parquet",
+        minutes,
+        symbol=symbols,
+        row_group_size=10 if mixed else 5,
+    )
+
+    with pytest.raises(StorageError, match="row 5: symbol") as caught:
+        DataManager(tmp_path).get_symbols()
+    assert caught.value.row == 5
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_of_splits_beside_the_bars_is_no_bars(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps, kind: str, foreign: bool
+) -> None:
+    path = write_file(tmp_path / "bars-of-aapl.parquet", minutes)
+    if foreign:
+        table = pq.read_table(path).rename_columns(
+            ["symbol", "timestamp", "o", "h", "l", "c", "v"]
+        )
+        pq.write_table(table, path)
+    columns = ("symbol", "ex_date", "price_factor", "volume_factor")
+    row = ("AAPL", "2025-07-03", 0.5, 2.0)
+    splits = pa.table({name: [value] for name, value in zip(columns, row, strict=True)})
+    if kind == "csv":
+        pa_csv.write_csv(splits, tmp_path / "actions.csv")
+    else:
+        pq.write_table(splits, tmp_path / "actions.parquet")
+
+    source = DataManager(tmp_path)
+
+    assert source.get_symbols() == ["AAPL"]
+    assert source.read("AAPL", "1m", None, None).ts.tolist() == minutes.tolist()

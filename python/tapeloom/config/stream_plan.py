@@ -162,7 +162,7 @@ class StreamPlan:
         known = source.get_symbols()
         symbols = [normalise_symbol(s) for s in (known if wanted == "all" else wanted)]
         if not symbols:
-            text = "no symbols are stored; the configuration asks for all of them"
+            text = f"no symbols are stored{_place(source)}; the configuration asks for all of them"
             raise PlanError(text)
         request = _Request.of(config)
         notes = _Notes()
@@ -170,7 +170,7 @@ class StreamPlan:
         for symbol in symbols:
             stored = sorted(map(Interval, source.get_intervals(symbol)))
             usable = [i for i in stored if _reaches(source, symbol, i, start, end)]
-            lack = request.lack(symbol, stored, usable, known)
+            lack = request.lack(source, symbol, stored, usable, known)
             if lack:
                 notes.add("symbol_dropped", f"dropped: {lack}", symbol)
             else:
@@ -246,6 +246,7 @@ class _Request:
 
     def lack(
         self,
+        source: BarCatalog,
         symbol: str,
         stored: Sequence[Interval],
         usable: Sequence[Interval],
@@ -255,7 +256,8 @@ class _Request:
         would = [i for i in USUAL if self.fits(i) and i not in stored][:3]
         asked = _list(self.intervals, "and")
         if not stored:
-            return f"no bars are stored; {asked} can be made from {_list(would, 'or')}{did_you_mean(symbol, known)}"
+            near = did_you_mean(symbol, known)
+            return f"no bars are stored{_place(source)}; {asked} can be made from {_list(would, 'or')}{near}"
         if self.base is not None:
             if not self.fits(self.base):
                 text = f"base_interval {self.base.text!r} does not divide {asked}"
@@ -270,6 +272,8 @@ class _Request:
             do = "does" if len(stored) == 1 else "do"
             return f"{_list(stored, 'and')} {do} not divide {asked}; a stored {_list(would, 'or')} would"
         if not set(fitting) & set(usable):
+            if not any(source.get_ranges(symbol, i.text) for i in fitting):
+                return f"the {_list(fitting, 'and')} files hold no bar"
             return f"no bars in the window; {_list(fitting, 'and')} bars are stored for other dates"
         return None
 
@@ -372,6 +376,12 @@ def _reaches(
         (end is None or first < end) and (start is None or last >= start)
         for first, last in source.get_ranges(symbol, interval.text)
     )
+
+
+def _place(source: BarCatalog) -> str:
+    """Say where bars were looked for, of a source that lies somewhere."""
+    root = getattr(source, "root", None)
+    return "" if root is None else f" in {root!r}"
 
 
 def _made_of(interval: Interval, base: Interval) -> str:

@@ -30,6 +30,7 @@ __all__ = ["SessionHistory", "one_of_each", "regular_hours"]
 
 _ONE_DAY = Interval("1d")
 _SPLIT = "splits"
+_VALUES = ("open", "high", "low", "close", "volume")
 
 
 class SessionHistory:
@@ -228,13 +229,19 @@ def one_of_each(bars: Bars, on_duplicate: str) -> Bars:
     same, other = bars.count_duplicates()
     if not same + other:
         return bars
+    repeats = np.flatnonzero(np.diff(bars.ts) == 0)
     if other and on_duplicate == "error":
         text = (
             f"{bars.symbol} {bars.interval} history holds {other} bars that came twice with different values and "
             "on_duplicate is 'error'; use 'replace' or 'ignore'"
         )
-        raise DuplicateBarError(text, symbol=bars.symbol, interval=bars.interval)
-    repeats = np.flatnonzero(np.diff(bars.ts) == 0)
+        differs = [
+            getattr(bars, n)[repeats] != getattr(bars, n)[repeats + 1] for n in _VALUES
+        ]
+        first = int(bars.ts[repeats[int(np.argmax(np.any(differs, axis=0)))]])
+        raise DuplicateBarError(
+            text, symbol=bars.symbol, interval=bars.interval, ts=first
+        )
     return bars.drop_rows(
         (repeats if on_duplicate != "ignore" else repeats + 1).tolist()
     )

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import AnalysisError
+from tapeloom.errors import AnalysisError, DuplicateBarError
 from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.quote_tape import QuoteTape
 from tapeloom.session.stream import SessionStream
@@ -233,9 +233,12 @@ class SessionPlayer:
         started = time.perf_counter()
         due = self._time_manager.next_alert_ns()
         limit = min((at for at in (due, until) if at is not None), default=None)
-        batch = self._processor.play(
-            self._stream, wanted=wanted, most_bars=_STRIDE, until=limit
-        )
+        try:
+            batch = self._processor.play(
+                self._stream, wanted=wanted, most_bars=_STRIDE, until=limit
+            )
+        except DuplicateBarError as error:
+            raise self._roster.with_rows(error) from error
         self._last = batch
         self._time_manager.stand_at(batch.ts)
         self._quotes.pass_to(batch.ts)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeloom._core import Bars, Interval
-from tapeloom.errors import StateError
+from tapeloom.errors import DuplicateBarError, StateError
 from tapeloom.storage.event_files import QUOTE_KIND
 from tapeloom.storage.prefetch import Prefetch, blocks_of
 
@@ -154,6 +154,18 @@ class SessionQueues:
             if kept.any():
                 found[symbol] = events if kept.all() else events.kept(kept)
         return found
+
+    def with_rows(self, error: DuplicateBarError) -> DuplicateBarError:
+        """Return the error for a bar that comes twice, with the files and rows that hold it where the source knows."""
+        rows_at: Any = getattr(self._source, "rows_at", None)
+        facts = {k: getattr(error, k, None) for k in ("symbol", "interval", "ts")}
+        if rows_at is None or None in facts.values():
+            return error
+        places = rows_at(*facts.values())
+        if len(places) < 2:
+            return error
+        rows = ", ".join(f"row {row} of {path}" for path, row in places)
+        return DuplicateBarError(f"{error}; it is {rows}", **facts, rows=places)
 
     def close(self) -> None:
         """End the loading and drop what is loaded. May be called twice; no thread is left."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_data_config import IndicatorSpec
     from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.errors import DuplicateBarError
     from tapeloom.quotes import Quote
     from tapeloom.session.tally import Tally
     from tapeloom.session_data import SessionData
@@ -164,6 +165,14 @@ class Roster:
             for symbol, events in group.queues.quotes(at - group.first).items()
             if symbol in group.names
         }
+
+    def with_rows(self, error: DuplicateBarError) -> DuplicateBarError:
+        """Return the error with file and rows of the bars it is about."""
+        symbol = getattr(error, "symbol", None)
+        for group in self._groups:
+            if symbol in group.names:
+                return group.queues.with_rows(error)
+        return error
 
     def close(self) -> None:
         """End what loads ahead."""

@@ -12,7 +12,7 @@ from tapeloom.calendars.time_manager import time_manager_for
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.config.window import window_sessions
-from tapeloom.errors import ConfigError, StateError
+from tapeloom.errors import ConfigError, MissingDataError, StateError
 from tapeloom.session.coordinator import SessionCoordinator
 from tapeloom.session.flow import flow
 from tapeloom.session.quality_manager import DataQualityManager
@@ -152,6 +152,7 @@ def wire(
     PlanError
         If nothing stored serves the configuration.
     """
+    _require_bars(source)
     window = config.backtest_config
     if window is None:
         text = "backtest_config is missing; give start_date and end_date"
@@ -207,6 +208,17 @@ def wire(
     if started is not None:
         run.started = started
     return run
+
+
+def _require_bars(source: BarSource) -> None:
+    """Raise MissingDataError where there are files, and not one bar in them."""
+    for symbol in source.get_symbols():
+        for interval in source.get_intervals(symbol):
+            if source.get_ranges(symbol, interval):
+                return
+    root = getattr(source, "root", None)
+    text = "data hold no bar" if root is None else f"the files in {root!r} hold no bar"
+    raise MissingDataError(text, path=root)
 
 
 def _store(config: SessionConfig, time_manager: TimeManager) -> SessionData:

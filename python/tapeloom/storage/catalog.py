@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Interval
+from tapeloom.actions import FILES as ACTION_FILES
 from tapeloom.bars import normalise_symbol
 from tapeloom.columns.spacing import common_interval
 from tapeloom.errors import (
@@ -152,6 +153,9 @@ def _files(root: str, group_names: Sequence[str], files: Files) -> list[Path]:
         if folder is None:
             _check_one_market(path, group_names, files)
         found = files.parquet_below(folder or path)
+        if folder is None:
+            # The tables of splits lie beside the bars.
+            found = [f for f in found if f.parent != path or f.name not in ACTION_FILES]
     elif glob.has_magic(root):
         matches = files.matches(root)
         found = [

@@ -23,7 +23,7 @@ class DataNote:
     """One finding in one symbol of one source.
 
     ``kind`` is ``"invalid_skipped"``, ``"unsorted"`` or ``"interval_told"``; ``count`` rows are concerned;
-    ``source`` is a file, or what frames were called.
+    ``source`` is a file, or what frames were called, and ``first_row`` the first of the rows in it, counted from 0.
     """
 
     kind: str
@@ -31,6 +31,7 @@ class DataNote:
     source: str
     count: int
     text: str
+    first_row: int
 
 
 class Notes:
@@ -63,6 +64,6 @@ class Notes:
         """Return the notes by kind, symbol and source: threads that read side by side come up with them in any order."""
         with self._lock:
             return [
-                DataNote(*key, len(self._rows[key]), self._texts[key])
-                for key in sorted(self._texts)
+                DataNote(*key, len(rows), self._texts[key], int(rows.min()))
+                for key, rows in sorted(self._rows.items(), key=lambda item: item[0])
             ]

@@ -120,11 +120,16 @@ class ParquetStore:
         if not file.has_symbol:
             text = f"{path}: column 'symbol' is missing, and no folder symbol=... says whose bars these are"
             raise StorageError(text, path=str(path), expected="symbol")
-        texts = {text for text in file.facts.symbols if text is not None}
+        found: dict[str, int] = {}
+        for g, said in enumerate(file.facts.symbols):
+            if said is not None:
+                found.setdefault(said, int(file.offsets[g]))
         mixed = [g for g, text in enumerate(file.facts.symbols) if text is None]
         if mixed:
-            texts.update(read_rows(file, mixed, names=(), with_symbol=True).texts)
-        return sorted({_normalised(text, path) for text in texts})
+            rows = read_rows(file, mixed, names=(), with_symbol=True)
+            for text, row in _first_rows(rows).items():
+                found[text] = min(row, found.get(text, row))
+        return sorted({_normalised(text, path, row) for text, row in found.items()})
 
     def stamps(self, path: Path) -> Iterator[list[npt.NDArray[np.int64]]]:
         """Yield the stamps of each symbol from ever more of a file, until it is all of it."""
@@ -243,7 +248,7 @@ class ParquetStore:
                 kept.append(g)
                 continue
             if text not in spelt:
-                spelt[text] = _normalised(text, file.path)
+                spelt[text] = _normalised(text, file.path, int(file.offsets[g]))
             if spelt[text] == symbol:
                 kept.append(g)
             elif of_folder:
@@ -291,8 +296,9 @@ def _nothing(path: Path) -> FileRows:
 
 
 def _split(rows: Rows, path: Path) -> dict[str, Rows]:
-    symbols = [_normalised(text, path) for text in rows.texts]
     assert rows.codes is not None  # the symbol column was asked for
+    firsts = _first_rows(rows)
+    symbols = [_normalised(text, path, firsts[text]) for text in rows.texts]
     places = {s: i for i, s in enumerate(dict.fromkeys(symbols))}
     codes = np.array([places[s] for s in symbols], np.int64)[rows.codes]
     order = np.argsort(codes, kind="stable")
@@ -339,11 +345,22 @@ def _late(file: BarFile, rows: Rows) -> npt.NDArray[np.int64]:
     return np.flatnonzero(ts < before)
 
 
-def _normalised(text: str, path: Path) -> str:
+def _first_rows(rows: Rows) -> dict[str, int]:
+    """Return the first row of each symbol in a file, those without one apart."""
+    assert rows.codes is not None  # the symbol column was asked for
+    codes, at = np.unique(rows.codes, return_index=True)
+    return {
+        rows.texts[code]: row
+        for code, row in zip(codes.tolist(), rows.numbers[at].tolist(), strict=True)
+    }
+
+
+def _normalised(text: str, path: Path, row: int) -> str:
     try:
         return normalise_symbol(text)
     except SymbolError as error:
-        raise StorageError(f"{path}: {error}", path=str(path), symbol=text) from error
+        message = f"{path}: row {row}: {error}"
+        raise StorageError(message, path=str(path), row=row, symbol=text) from error
 
 
 def _foreign(path: Path, symbol: str, other: str) -> StorageError:

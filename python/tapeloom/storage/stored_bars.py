@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeloom._core import Bars, Interval
+from tapeloom.actions import FILES as ACTION_FILES
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.session_table import get_session_table
 from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import ArgumentError, SymbolError
 from tapeloom.importing.mount import is_foreign, mount
+from tapeloom.importing.source_files import files_of
 from tapeloom.storage.bad_rows import (
     check_policy,
     note_unsorted,
@@ -192,6 +194,24 @@ class StoredBars:
         """
         return self._read(symbol, interval, start, end)
 
+    def rows_at(
+        self, symbol: str, interval: IntervalLike, ts: int
+    ) -> list[tuple[str, int]]:
+        """Return the file and the row in it, counted from 0, of each stored bar that starts at an instant, ns UTC.
+
+        Files that are mounted do not say.
+        """
+        series = self._series(symbol, interval)
+        if series is None:
+            return []
+        found = []
+        for path in series.files:
+            rows = self._store.read(
+                path, _name(symbol), ts, ts + 1, of_folder=series.of_folder
+            )
+            found += [(str(path), row) for row in rows.numbers.tolist()]
+        return found
+
     def read_many(
         self,
         series: Iterable[tuple[str, IntervalLike]],
@@ -348,8 +368,9 @@ class StoredBars:
     @property
     def _catalog(self) -> Catalog:
         if self._found is None:
-            if self._is_foreign():
-                self.mount(self._inside)
+            foreign = self._foreign()
+            if foreign is not None:
+                self.mount(foreign)
             self._found = {} if self._only_mounted() else self._find()
         return self._found
 
@@ -358,12 +379,16 @@ class StoredBars:
             self._inside, self._group_names, self._store, interval=self._interval
         )
 
-    def _is_foreign(self) -> bool:
-        """Whether the root itself is a folder or pattern of files of other tools."""
+    def _foreign(self) -> object | None:
+        """Return the root, if it is a folder or pattern of files of other tools, without the tables of splits."""
         root, files = Path(self._inside), self._store.files
         if self._mounted or not files.is_local or files.is_folder(root / BARS):
-            return False
-        return is_foreign(self._inside)
+            return None
+        beside = [root / name for name in ACTION_FILES if (root / name).is_file()]
+        if not beside:
+            return self._inside if is_foreign(self._inside) else None
+        bars = [path for path in files_of(root) if path not in beside]
+        return bars if bars and is_foreign(bars) else None
 
     def _only_mounted(self) -> bool:
         """Whether nothing is stored, and everything there is was mounted."""
