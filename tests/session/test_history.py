@@ -71,14 +71,11 @@ class Run:
         self.plan = StreamPlan.build(asked, self.source)
         rules = asked.session_data_config.bars
         self.store = SessionData(on_duplicate=rules.on_duplicate)
-        days: dict[str, int] = {}
         for plan in self.plan.symbols:
             coarse = [i for i in plan.kept_days if i != plan.base]
             self.store.register_symbol(
                 plan.symbol, base_interval=plan.base, derived=[*plan.derived, *coarse]
             )
-            days |= {plan.base: plan.kept_days.get(plan.base, 0), **plan.kept_days}
-        self.store.keep_history(max(days.values()), by_interval=days)
         self.tally = Tally(p.symbol for p in self.plan.symbols)
         self.table = self.store.session_table
         self.history = SessionHistory(
@@ -94,6 +91,7 @@ class Run:
         """Begin a session and prepare its history."""
         index = self.table.index_of(to_day(day))
         assert index is not None
+        self.history.leave()
         self.store.start_new_session(day, roll=True)
         self.history.prepare(index)
         return self.store

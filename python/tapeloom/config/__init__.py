@@ -1,15 +1,13 @@
 """What a session should hold: the configuration, and the plan that storage allows."""
 
 from tapeloom.config.history_need import HistoryNeed, IndicatorRead
+from tapeloom.config.plan_warnings import PlanWarning
 from tapeloom.config.schema_file import packaged_schema
 from tapeloom.config.session_config import SessionConfig
-from tapeloom.config.stream_plan import (
-    PlanWarning,
-    StreamDecision,
-    StreamPlan,
-    SymbolPlan,
-)
+from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.config.symbol_plan import StreamDecision, SymbolPlan
 from tapeloom.config.universe import Universe
+from tapeloom.config.warm_up import WarmUp
 
 __all__ = [
     "HistoryNeed",
@@ -20,5 +18,6 @@ __all__ = [
     "StreamPlan",
     "SymbolPlan",
     "Universe",
+    "WarmUp",
     "packaged_schema",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -34,7 +34,6 @@ __all__ = [
     "HistoryPeriod",
     "IndicatorName",
     "Listed",
-    "NoIndicators",
     "NotBlank",
     "Part",
     "PositiveLimit",
@@ -62,16 +61,6 @@ class Part(BaseModel):
 def fault(text: str) -> PydanticCustomError:
     """Return what a validator raises; ``text`` is used as it is."""
     return PydanticCustomError("rule", "{text}", {"text": text})
-
-
-def _none_yet(value: dict[str, Any]) -> dict[str, Any]:
-    if value:
-        names = ", ".join(map(repr, list(value)[:3])) + (
-            ", ..." if len(value) > 3 else ""
-        )
-        text = f"indicators are not supported by this version; leave out {names}"
-        raise fault(text)
-    return value
 
 
 def _to_date(value: object) -> object:
@@ -206,5 +195,4 @@ IndicatorName = Annotated[
     str, BeforeValidator(_to_name), WithJsonSchema({"type": "string", "minLength": 1})
 ]
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
-NoIndicators = Annotated[dict[str, Any], AfterValidator(_none_yet), frozen_dict]
 PositiveLimit = Annotated[float, Field(gt=0)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         HistoricalData,
         IndicatorSpec,
     )
+    from tapeloom.config.warm_up import WarmUp
 
 __all__ = ["CONFIGURED", "HistoryNeed", "IndicatorRead", "history_needs", "reads_of"]
 
@@ -96,8 +97,12 @@ def history_needs(
     data: Sequence[HistoricalData],
     indicators: Mapping[str, IndicatorSpec],
     reads: Sequence[IndicatorRead],
+    base: str,
+    warm_ups: Sequence[WarmUp] = (),
 ) -> tuple[HistoryNeed, ...]:
     """Return the union of what is configured for a symbol and what its indicators read, finest first.
+
+    Real-time indicators read the history of ``base``.
 
     An indicator whose period the configured days of its interval reach has no need of its own; it is named there.
     """
@@ -121,6 +126,14 @@ def history_needs(
         key = (interval, period.unit, spec.skip_early_close)
         count, names = own.setdefault(key, (0, []))
         own[key] = (max(count, period.count), [*names, name])
+    for warm_up in warm_ups:
+        interval = Interval(base)
+        if warm_up.days <= kept.get(interval, 0):
+            reasons[interval].append(warm_up.name)
+            continue
+        key = (interval, "d", False)
+        count, names = own.setdefault(key, (0, []))
+        own[key] = (max(count, warm_up.days), [*names, warm_up.name])
     needs = [HistoryNeed(i.text, f"{kept[i]}d", tuple(reasons[i])) for i in kept]
     needs += [
         HistoryNeed(i.text, f"{count}{unit}", tuple(names), full)

@@ -17,6 +17,14 @@ __all__ = ["broken_rules"]
 
 DATA = "session_data_config"
 EXTREMES = ("trailing_max", "trailing_min")
+ONE_DAY = Interval("1d")
+REALTIME_TYPES = ("sma", "ema", "rsi", "atr", "vwap", "stdev", "high", "low")
+# What real-time indicators of some types have no use for, and why.
+NO_USE = {
+    ("vwap", "period"): "it begins with each session",
+    ("vwap", "field"): "it is made of typical price and volume",
+    ("atr", "field"): "it is made of high, low and close",
+}
 
 
 def broken_rules(
@@ -38,6 +46,7 @@ def broken_rules(
         *_streams(given),
         *_history(given, universe),
         *_indicators(given),
+        *_realtime_indicators(given),
     ]
 
 
@@ -124,13 +133,33 @@ def _streams(given: Mapping[str, Any]) -> Iterator[Fault]:
         said = " and ".join(dict.fromkeys(streams))
         text = f"{said} alone leave no bars to stream; add a bar interval such as '1m'"
         yield Fault((DATA, "streams"), text)
+    yield from _base(given, [i for i in map(_interval, streams) if i is not None])
+
+
+def _base(given: Mapping[str, Any], streams: list[Interval]) -> Iterator[Fault]:
+    """What the base does not serve."""
     base = _interval(_at(given, DATA, "bars", "base_interval"))
-    read_streams = [i for i in map(_interval, streams) if i is not None]
-    missed = [] if base is None else [i for i in read_streams if not base.divides(i)]
-    if base is not None and missed:
+    if base is None:
+        return
+    path = (DATA, "bars", "base_interval")
+    if base > ONE_DAY:
+        text = f"{base.text!r} is longer than a session; the longest base is '1d'"
+        yield Fault(path, text)
+        return
+    missed = [i for i in streams if not base.divides(i)]
+    if missed:
         word = "stream" if len(missed) == 1 else "streams"
         text = f"{base.text!r} does not divide the {word} {', '.join(i.text for i in missed)}"
-        yield Fault((DATA, "bars", "base_interval"), text)
+        yield Fault(path, text)
+    for name, spec in _named(_at(given, DATA, "indicators")):
+        interval = _interval(_at(spec, "interval"))
+        if interval is not None and not base.divides(interval):
+            text = f"{interval.text!r} is not served by base_interval {base.text!r}, which does not divide it"
+            yield Fault((DATA, "indicators", name, "interval"), text)
+
+
+def _named(given: object) -> list[tuple[str, Any]]:
+    return list(given.items()) if isinstance(given, Mapping) else []
 
 
 def _history(given: Mapping[str, Any], universe: Universe | None) -> Iterator[Fault]:
@@ -153,8 +182,7 @@ def _history(given: Mapping[str, Any], universe: Universe | None) -> Iterator[Fa
 
 def _indicators(given: Mapping[str, Any]) -> Iterator[Fault]:
     """Keys that only averages have, given to another kind."""
-    asked = _at(given, DATA, "historical", "indicators")
-    for name, spec in asked.items() if isinstance(asked, Mapping) else ():
+    for name, spec in _named(_at(given, DATA, "historical", "indicators")):
         kind = _at(spec, "type")
         if kind not in EXTREMES:
             continue
@@ -165,3 +193,25 @@ def _indicators(given: Mapping[str, Any]) -> Iterator[Fault]:
                 if isinstance(value, bool):
                     text = f"true is for 'trailing_average'; leave it out for {kind!r}"
                 yield Fault((DATA, "historical", "indicators", name, key), text)
+
+
+def _realtime_indicators(given: Mapping[str, Any]) -> Iterator[Fault]:
+    """The period and field that a type of real-time indicator needs, or has no use for."""
+    for name, spec in _named(_at(given, DATA, "indicators")):
+        kind, path = _at(spec, "type"), (DATA, "indicators", name)
+        if not isinstance(kind, str):
+            continue
+        for key in ("period", "field"):
+            # The usual field says nothing, and a configuration that is dumped has it.
+            if (kind, key) in NO_USE and spec.get(key) not in (None, "close"):
+                text = f"is not for {kind!r}: {NO_USE[kind, key]}; leave it out"
+                yield Fault((*path, key), text)
+        period = spec.get("period")
+        if kind not in REALTIME_TYPES or kind == "vwap":
+            continue
+        if period is None:
+            text = f"missing; {kind!r} needs a number of bars, such as 20"
+            yield Fault((*path, "period"), text)
+        elif kind == "stdev" and period == 1 and not isinstance(period, bool):
+            text = "1 must be at least 2 for 'stdev'; one bar has no deviation"
+            yield Fault((*path, "period"), text)

@@ -13,7 +13,6 @@ from tapeloom.config.fields import (
     HistoryPeriod,
     IndicatorName,
     Listed,
-    NoIndicators,
     NotBlank,
     Part,
     Stream,
@@ -33,11 +32,14 @@ __all__ = [
     "IndicatorSpec",
     "Member",
     "Membership",
+    "RealtimeIndicatorSpec",
     "SessionDataConfig",
     "Streaming",
     "SymbolFile",
 ]
 
+#: Bars or days that something may reach back: 400 years of trading days.
+_MOST_BACK = 100_000
 _FIELD_OF = {
     "trailing_average": "volume",
     "trailing_max": "high",
@@ -89,7 +91,7 @@ class Streaming(Part):
 class HistoricalData(Part):
     """Bars of trading dates before each session: how many dates, which intervals, for which symbols."""
 
-    trailing_days: Annotated[int, Field(ge=1)]
+    trailing_days: Annotated[int, Field(ge=1, le=_MOST_BACK)]
     intervals: Annotated[tuple[BarInterval, ...], Listed, Field(min_length=1)]
     apply_to: AllOrSymbols = "all"
 
@@ -108,6 +110,26 @@ class IndicatorSpec(Part):
         default_factory=_usual_field
     )
     skip_early_close: bool = False
+
+
+class RealtimeIndicatorSpec(Part):
+    """A value that follows each bar of a session.
+
+    ``interval`` is the base interval if not given. ``period`` is a number of bars; ``vwap`` has none, it begins with each
+    session. ``field`` is ``close`` if not given; ``atr`` and ``vwap`` have none. With ``warmup`` bars of history come
+    first, so that there is a value from the first bar on.
+    """
+
+    type: Literal["sma", "ema", "rsi", "atr", "vwap", "stdev", "high", "low"]
+    interval: BarInterval | None = None
+    period: Annotated[int, Field(ge=1, le=_MOST_BACK)] | None = None
+    field: Literal["open", "high", "low", "close", "volume"] = "close"
+    warmup: bool = True
+
+    @property
+    def is_warmed_up(self) -> bool:
+        """Whether it reads history."""
+        return self.warmup and self.period is not None
 
 
 class Historical(Part):
@@ -153,6 +175,8 @@ class SessionDataConfig(Part):
     streams: Annotated[tuple[Stream, ...], Listed, Field(min_length=1)]
     streaming: Streaming = Streaming()
     historical: Historical = Historical()
-    indicators: NoIndicators = Field(default_factory=FrozenDict)
+    indicators: Annotated[dict[IndicatorName, RealtimeIndicatorSpec], frozen_dict] = (
+        Field(default_factory=FrozenDict)
+    )
     gap_filler: GapFiller = GapFiller()
     bars: BarRules = BarRules()

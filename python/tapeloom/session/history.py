@@ -1,36 +1,39 @@
-"""The history of a run: loaded before its first session, and restated when the shares of a symbol change.
+"""The history of a run: loaded before its first session, rolled from session to session, restated at splits.
 
-The trailing trading days strictly before a session, regular hours only. In between the store rolls it: each ended session
-comes in, the oldest goes.
+The trailing trading days strictly before a session, regular hours only. What follows from the base is rolled by the store:
+each ended session comes in, the oldest goes. What is stored by itself, and what reaches over several sessions, is put there
+before each session.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval, resample
+from tapeloom._core import Bars, resample
 from tapeloom.actions import Actions, is_ordinary, split_jumps
+from tapeloom.bars import Provenance
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import DuplicateBarError
+from tapeloom.session.day_groups import group_of, whole_groups
+from tapeloom.session.history_series import days_in_the_store, series_of
+from tapeloom.session.loaded_bars import on_grid, one_of_each, regular_hours
+from tapeloom.session.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import date
 
     from tapeloom._core import SessionTable
-    from tapeloom.config.stream_plan import StreamPlan, SymbolPlan
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.session.history_series import HistorySeries
     from tapeloom.session.tally import Tally
     from tapeloom.session_data import SessionData
     from tapeloom.storage.bar_source import BarSource
 
-__all__ = ["SessionHistory", "one_of_each", "regular_hours"]
+__all__ = ["SessionHistory"]
 
-_ONE_DAY = Interval("1d")
 _SPLIT = "splits"
-_VALUES = ("open", "high", "low", "close", "volume")
+_Key = tuple[str, str]
 
 
 class SessionHistory:
@@ -68,10 +71,56 @@ class SessionHistory:
         self._table = table
         self._actions = actions
         self._tally = tally
+        all_series = [
+            series_of(symbol, source.get_intervals(symbol.symbol))
+            for symbol in plan.symbols
+        ]
+        days = days_in_the_store(series for found in all_series for series in found)
+        self._by_symbol = {
+            found[0].symbol: [series for series in found if series.days]
+            for found in all_series
+        }
+        self._series = [s for found in self._by_symbol.values() for s in found]
+        session_data.keep_history(
+            max((series.days for series in self._series), default=0), by_interval=days
+        )
+        by_hand = [series for series in self._series if not days[series.interval]]
+        #: Put into history before each session, and taken along from session to session.
+        self._own = dict.fromkeys(
+            s for s in by_hand if s.is_configured and not s.follows_base
+        )
+        self._taken = [s for s in by_hand if s not in self._own]
+        self._along: dict[_Key, Bars] = {}
+        self._ahead = self._read_ahead()
+        self._weeks: dict[_Key, tuple[range, Bars]] = {}
         self._prepared: int | None = None
         self._jumps: set[tuple[str, date]] = set()
         # Present and due bars of each session behind history that was made from finer bars.
-        self._made: dict[tuple[str, str], dict[int, tuple[int, int]]] = {}
+        self._made: dict[_Key, dict[int, tuple[int, int]]] = {}
+
+    def _read_ahead(self) -> dict[str, ReadAhead]:
+        """Readers of the stored bars of a day or less that are put into history before each session."""
+        found: dict[str, list[str]] = {}
+        for series in self._own:
+            if not series.is_of_several_days:
+                found.setdefault(series.interval, []).append(series.symbol)
+        return {
+            interval: ReadAhead(
+                self._source,
+                self._table,
+                interval,
+                dict.fromkeys(symbols, interval),
+                self._placed,
+                stop=len(self._table),
+            )
+            for interval, symbols in found.items()
+        }
+
+    def leave(self) -> None:
+        """Take along what the store will drop with the session that ends; called before the next one starts."""
+        for series in self._taken:
+            key = series.symbol, series.interval
+            self._along[key] = self._session_data.get_bars(*key, scope="all")
 
     def prepare(self, index: int) -> None:
         """Let history hold what lies before session number ``index`` of the table, in the shares of that session."""
@@ -82,13 +131,14 @@ class SessionHistory:
             # What the store holds is in the shares of an earlier date.
             self._session_data.clear_historical_bars()
             self._load(index, is_first=False)
+        else:
+            self._reach_ahead(index)
+            for series in self._own:
+                self._put(series, self._own_bars(series, index), index)
+            for series in self._taken:
+                taken = self._along[series.symbol, series.interval]
+                self._put(series, self._trailing(series, taken, index), index)
         self._say_presence(index)
-
-    def drop(self, symbol: str) -> None:
-        """Care no more for a symbol that left the run."""
-        left = tuple(p for p in self._plan.symbols if p.symbol != symbol)
-        self._plan = replace(self._plan, symbols=left)
-        self._made = {key: made for key, made in self._made.items() if key[0] != symbol}
 
     def finish(self) -> None:
         """Note what the session that has ended leaves behind, and compare it with the history before it."""
@@ -104,25 +154,126 @@ class SessionHistory:
             before = store.get_last_n_bars(plan.symbol, 1, scope="history")
             self._note_jumps(Bars.concat([before, bars[:1]]))
 
-    def _measure(
-        self, plan: SymbolPlan, interval: str, bars: Bars, sessions: range
-    ) -> None:
+    def _load(self, index: int, *, is_first: bool) -> None:
+        self._reach_ahead(index)
+        for of_symbol in self._by_symbol.values():
+            # Stored bars of a coarse interval come before those that follow from the base.
+            for series in reversed(of_symbol):
+                if not series.is_configured:
+                    continue
+                bars = self._loaded(series, index)
+                self._put(series, bars, index)
+                if is_first:
+                    self._warn_of_few(series, bars)
+
+    def _warn_of_few(self, series: HistorySeries, bars: Bars) -> None:
+        found = int(np.unique(self._table.session_of(bars.ts)).size)
+        # Bars of weeks begin on one of their days only.
+        least = 1 if series.is_of_several_days else series.days
+        if found >= least:
+            return
+        asked = "1 day" if series.days == 1 else f"{series.days} days"
+        text = f"history {series.interval}: {found} of the {asked} asked for have bars"
+        self._tally.warn("history", text, symbols=[series.symbol])
+
+    def _put(self, series: HistorySeries, bars: Bars, index: int) -> None:
+        sessions = range(max(0, index - series.days), index)
+        self._session_data._load_history(series.symbol, sessions, bars)
+
+    def _loaded(self, series: HistorySeries, index: int) -> Bars:
+        """The bars of a series from the source, in the shares of a session."""
+        if series in self._own:
+            return self._own_bars(series, index)
+        sessions = range(max(0, index - series.days), index)
+        bars = self._read(series, sessions)
+        if not series.is_base:
+            self._measure(series, bars, sessions)
+        bars = self._actions.restated(bars, self._date(index), self._table)
+        self._note_jumps(bars)
+        return bars if series.is_base else self._aggregated(bars, series.interval)
+
+    def _own_bars(self, series: HistorySeries, index: int) -> Bars:
+        """Bars that do not follow from the sessions of the run."""
+        if series.is_of_several_days:
+            return self._several_days(series, index)
+        held = self._ahead[series.interval].bars[series.symbol]
+        bars = self._trailing(series, held, index)
+        bars = self._actions.restated(bars, self._date(index), self._table)
+        self._note_jumps(bars)
+        return bars
+
+    def _several_days(self, series: HistorySeries, index: int) -> Bars:
+        """Bars over several sessions, of those groups of sessions that have ended; the first one whole."""
+        key = series.symbol, series.interval
+        first = max(0, index - series.days)
+        sessions = whole_groups(self._table, first, index, series.interval)
+        known, bars = self._weeks.get(key, (range(0), None))
+        if bars is None or known != sessions or series.symbol in self._actions.symbols:
+            bars = self._read(series, sessions)
+            bars = self._actions.restated(bars, self._date(index), self._table)
+            self._note_jumps(bars)
+            if series.origin != series.interval:
+                bars = self._aggregated(bars, series.interval)
+                if series.origin != series.base:
+                    bars = _as_stored(bars, self._table)
+            self._weeks[key] = sessions, bars
+        return bars
+
+    def _read(self, series: HistorySeries, sessions: range) -> Bars:
+        """Stored bars of some sessions, regular hours; the store tells those of the base apart itself."""
+        start, end = _span(self._table, sessions)
+        read = self._source.read(series.symbol, series.origin, start, end)
+        bars = regular_hours(read, self._table, sessions)
+        return bars if series.is_base else self._single(bars)
+
+    def _reach_ahead(self, index: int) -> None:
+        for interval, ahead in self._ahead.items():
+            days = max(s.days for s in self._own if s.interval == interval)
+            ahead.reach(max(0, index - days), index)
+
+    def _trailing(self, series: HistorySeries, bars: Bars, index: int) -> Bars:
+        """The bars of the trailing days before a session, sharing memory."""
+        table, first = self._table, max(0, index - series.days)
+        if first == index:
+            return bars[:0]
+        begin = group_of(table, first, series.interval).start
+        return bars.between(
+            int(table.span_starts[begin]), int(table.span_starts[index])
+        )
+
+    def _placed(self, bars: Bars, sessions: range) -> Bars:
+        return on_grid(self._single(bars), self._table, sessions)
+
+    def _single(self, bars: Bars) -> Bars:
+        return one_of_each(bars, self._session_data.policies["on_duplicate"])
+
+    def _aggregated(self, bars: Bars, interval: str) -> Bars:
+        ((made,),) = resample(
+            [bars],
+            [interval],
+            self._table,
+            completeness=self._session_data._completeness,
+            anchor=self._session_data.policies["anchor"],
+        )
+        return made
+
+    def _measure(self, series: HistorySeries, bars: Bars, sessions: range) -> None:
         """Count the bars behind history that is made from them, where the base's history does not reach as far."""
-        kept = plan.kept_days
-        if kept.get(plan.base, 0) >= kept[interval]:
+        base = self._by_symbol[series.symbol][0]
+        if base.is_base and base.days >= series.days:
             return
         made = {}
         for session in sessions:
             grid = self._table.grid(session, bars.interval)
             stamps = regular_hours(bars, self._table, [session]).ts
             made[session] = int(np.isin(grid, stamps).sum()), len(grid)
-        self._made[plan.symbol, interval] = made
+        self._made[series.symbol, series.interval] = made
 
     def _say_presence(self, index: int) -> None:
         """Tell the store what lies behind the history that it has now."""
-        days = {plan.symbol: plan.kept_days for plan in self._plan.symbols}
+        days = {(s.symbol, s.interval): s.days for s in self._series}
         for (symbol, interval), made in self._made.items():
-            first = index - days[symbol][interval]
+            first = index - days[symbol, interval]
             for session in [session for session in made if session < first]:
                 del made[session]
             listed = self._session_data._is_listed
@@ -133,69 +284,7 @@ class SessionHistory:
     def _split_since(self, before: int, index: int) -> bool:
         split = self._actions.between(self._date(before), self._date(index))
         symbols = {action.symbol for action in split}
-        return any(p.symbol in symbols and p.kept_days for p in self._plan.symbols)
-
-    def _load(self, index: int, *, is_first: bool) -> None:
-        for plan in self._plan.symbols:
-            # Stored bars of a coarse interval come before those that follow from the base.
-            for interval, days in reversed(plan.kept_days.items()):
-                sessions = range(max(0, index - days), index)
-                found = self._load_series(plan, interval, sessions, index)
-                # Bars of weeks begin on one of their days only.
-                least = days if Interval(interval) <= _ONE_DAY else 1
-                if found < least and is_first:
-                    asked = "1 day" if days == 1 else f"{days} days"
-                    text = f"history {interval}: {found} of the {asked} asked for have bars"
-                    self._tally.warn("history", text, symbols=[plan.symbol])
-
-    def _load_series(
-        self, plan: SymbolPlan, interval: str, sessions: range, index: int
-    ) -> int:
-        """Load the bars of an interval and return how many of the sessions have any."""
-        table, symbol = self._table, plan.symbol
-        stored = [
-            kept
-            for kept in self._source.get_intervals(symbol)
-            if Interval(kept).divides(interval)
-        ]
-        # Stored bars of the interval itself, or else aggregated from the coarsest that divides it.
-        origin = max(stored, key=Interval, default=plan.base)
-        start, end = _span(table, sessions)
-        read = self._source.read(symbol, origin, start, end)
-        bars = regular_hours(read, table, sessions)
-        found = int(np.unique(table.session_of(bars.ts)).size)
-        if Interval(origin) != Interval(interval):
-            self._measure(plan, interval, bars, sessions)
-        bars = self._actions.restated(bars, self._date(index), table)
-        self._note_jumps(bars)
-        if Interval(origin) != Interval(interval):
-            bars = self._aggregated(bars, interval)
-        elif interval != plan.base:
-            bars = self._on_grid(bars, sessions)
-        self._session_data._load_history(symbol, sessions, bars)
-        return found
-
-    def _aggregated(self, bars: Bars, interval: str) -> Bars:
-        policies = self._session_data.policies
-        single = one_of_each(bars, policies["on_duplicate"])
-        ((made,),) = resample(
-            [single],
-            [interval],
-            self._table,
-            completeness=self._session_data._completeness,
-            anchor=policies["anchor"],
-        )
-        return made
-
-    def _on_grid(self, bars: Bars, sessions: range) -> Bars:
-        """The bars that start where the store would have one; it tells those of the base apart itself."""
-        single = one_of_each(bars, self._session_data.policies["on_duplicate"])
-        if Interval(single.interval) > _ONE_DAY or not len(single):
-            return single
-        # Bars of minutes and hours that are stored may be counted from another anchor than the run's.
-        grids = [self._table.grid(index, single.interval) for index in sessions]
-        off = np.flatnonzero(~np.isin(single.ts, np.concatenate(grids)))
-        return single.drop_rows(off.tolist()) if off.size else single
+        return any(series.symbol in symbols for series in self._series)
 
     def _note_jumps(self, bars: Bars) -> None:
         """Warn of prices that jump like a split which nobody has told of, once each."""
@@ -214,36 +303,19 @@ class SessionHistory:
         return from_day(int(self._table.dates[index]))
 
 
-def regular_hours(bars: Bars, table: SessionTable, sessions: Iterable[int]) -> Bars:
-    """Return the bars that start in regular hours of some sessions, sharing memory; the bars must be sorted."""
-    parts = [
-        bars.between(*stretch)
-        for index in sessions
-        for stretch in table.segments(index)
-    ]
-    return Bars.concat(parts) if parts else bars[:0]
-
-
-def one_of_each(bars: Bars, on_duplicate: str) -> Bars:
-    """Return one row of each key, as the store would keep it."""
-    same, other = bars.count_duplicates()
-    if not same + other:
-        return bars
-    repeats = np.flatnonzero(np.diff(bars.ts) == 0)
-    if other and on_duplicate == "error":
-        text = (
-            f"{bars.symbol} {bars.interval} history holds {other} bars that came twice with different values and "
-            "on_duplicate is 'error'; use 'replace' or 'ignore'"
-        )
-        differs = [
-            getattr(bars, n)[repeats] != getattr(bars, n)[repeats + 1] for n in _VALUES
-        ]
-        first = int(bars.ts[repeats[int(np.argmax(np.any(differs, axis=0)))]])
-        raise DuplicateBarError(
-            text, symbol=bars.symbol, interval=bars.interval, ts=first
-        )
-    return bars.drop_rows(
-        (repeats if on_duplicate != "ignore" else repeats + 1).tolist()
+def _as_stored(bars: Bars, table: SessionTable) -> Bars:
+    """Bars that were made from others than the base, which no bar of the base replaces."""
+    columns = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
+    flags = bars.flags & ~np.uint8(Provenance.DERIVED)
+    return Bars.from_columns(
+        bars.symbol,
+        bars.interval,
+        ts=bars.ts,
+        volume=bars.volume,
+        zone=bars.zone,
+        table=table,
+        flags=flags,
+        **columns,
     )
 
 

@@ -6,6 +6,7 @@ open.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,8 @@ from tapeloom.indicators import (
     trailing_min,
 )
 from tapeloom.periods import Period
-from tapeloom.session.history import one_of_each, regular_hours
-from tapeloom.storage.bar_source import no_bars
+from tapeloom.session.loaded_bars import one_of_each
+from tapeloom.session.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,10 +39,6 @@ __all__ = ["SessionIndicators"]
 
 _DAILY, _MINUTE = "daily", "minute"
 _INTERVALS = {_DAILY: "1d", _MINUTE: "1m"}
-#: Bytes of one bar in memory, and what bars of minutes read ahead may take.
-_BAR_BYTES, _AHEAD_BYTES = 49, 64 * 2**20
-#: Sessions whose bars are read at once to make daily ones.
-_MOST_AHEAD = 64
 
 
 class SessionIndicators:
@@ -84,13 +81,13 @@ class SessionIndicators:
         self._actions = actions
         reads = {p.symbol: dict(p.indicators) for p in plan.symbols}
         self._kept = {
-            kind: _Kept(
+            kind: ReadAhead(
                 source,
-                self._calendar,
-                kind,
+                self._calendar.table,
+                _INTERVALS[kind],
                 {symbol: _interval_of(kind, specs, r) for symbol, r in reads.items()},
+                partial(self._made, interval=_INTERVALS[kind]),
                 stop=sessions[-1],
-                on_duplicate=session_data.policies["on_duplicate"],
             )
             for kind in dict.fromkeys(spec.granularity for spec in specs.values())
         }
@@ -121,10 +118,13 @@ class SessionIndicators:
             for symbol, value in values.items():
                 self._session_data.set_historical_indicator(symbol, name, value)
 
-    def drop(self, symbol: str) -> None:
-        """Care no more for a symbol that left the run."""
-        for kept in self._kept.values():
-            kept.drop(symbol)
+    def _made(self, bars: Bars, _sessions: range, *, interval: str) -> Bars:
+        """Bars of days or minutes of stored ones."""
+        single = one_of_each(bars, self._session_data.policies["on_duplicate"])
+        if Interval(single.interval) == Interval(interval):
+            return single
+        ((made,),) = resample([single], [interval], self._calendar.table)
+        return made
 
     def _manager(self) -> TimeManager:
         """A time manager with the calendar of the run, whatever was corrected meanwhile."""
@@ -133,69 +133,6 @@ class SessionIndicators:
             pinned = TimeManager(group, overlay=overlay)
             self._time_manager, self._calendar = pinned, pinned.calendar
         return self._time_manager
-
-
-class _Kept:
-    """Bars of days or of minutes of all symbols over a window of sessions that moves forward."""
-
-    def __init__(
-        self,
-        source: BarSource,
-        calendar: MarketCalendar,
-        kind: str,
-        intervals: Mapping[str, str | None],
-        *,
-        stop: int,
-        on_duplicate: str,
-    ) -> None:
-        self._source = source
-        self._table = calendar.table
-        self._interval = _INTERVALS[kind]
-        self._intervals = intervals
-        self._stop = stop
-        self._on_duplicate = on_duplicate
-        self._end: int | None = None
-        self.bars = {
-            symbol: no_bars(symbol, self._interval, self._table.zone)
-            for symbol in intervals
-        }
-
-    def reach(self, first: int, index: int) -> None:
-        """Hold the bars of sessions ``[first, index)``, and perhaps later ones up to the window's last session."""
-        begin = first if self._end is None else self._end
-        if begin >= index and self._end is not None:
-            return
-        self._end = max(index, min(self._stop, index + self._ahead()))
-        since = int(self._table.span_starts[first]) if first < index else None
-        for symbol, interval in self._intervals.items():
-            if interval is not None:
-                new = self._read(symbol, interval, begin, self._end)
-                old = self.bars[symbol].between(since, None)
-                self.bars[symbol] = Bars.concat([old, new]) if len(old) else new
-
-    def drop(self, symbol: str) -> None:
-        self.bars.pop(symbol, None)
-        self._intervals = {s: i for s, i in self._intervals.items() if s != symbol}
-
-    def _ahead(self) -> int:
-        if self._interval == "1d":
-            return _MOST_AHEAD
-        rows = len(self._intervals) * len(self._table.grid(self._stop, "1m"))
-        return min(_MOST_AHEAD, _AHEAD_BYTES // max(1, rows * _BAR_BYTES))
-
-    def _read(self, symbol: str, interval: str, first: int, end: int) -> Bars:
-        """Bars of days or minutes from stored ones, regular hours only."""
-        if first >= end:
-            return no_bars(symbol, self._interval, self._table.zone)
-        start = int(self._table.span_starts[first])
-        stop = int(self._table.span_ends[end - 1])
-        read = self._source.read(symbol, interval, start, stop)
-        bars = regular_hours(read, self._table, range(first, end))
-        bars = one_of_each(bars, self._on_duplicate)
-        if Interval(interval) == Interval(self._interval):
-            return bars
-        ((made,),) = resample([bars], [self._interval], self._table)
-        return made
 
 
 def _interval_of(

@@ -124,6 +124,11 @@ class Roster:
             group.queues.close()
             self._groups.remove(group)
 
+    def leave(self) -> None:
+        """Make ready for the store to roll the session that has ended into history."""
+        for group in self._groups:
+            group.history.leave()
+
     def prepare(self, index: int, *, only: str | None = None) -> None:
         """Load history and compute indicators for session number ``index`` of the table, of all symbols or one."""
         for group in self._groups:

@@ -1,0 +1,97 @@
+"""How far the history of each series reaches back, where it is from, and whether the store rolls it by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tapeloom._core import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tapeloom.config.symbol_plan import SymbolPlan
+
+__all__ = ["HistorySeries", "days_in_the_store", "series_of"]
+
+_ONE_DAY = "1d"
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySeries:
+    """The history of one interval of one symbol."""
+
+    symbol: str
+    interval: str
+    days: int
+    """Trading days before each session; 0 for a series without history."""
+    base: str
+    origin: str
+    """The stored interval it is loaded from."""
+    is_configured: bool
+    """Whether it is loaded; the store derives the others from the history of the base."""
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is the series that is streamed."""
+        return self.interval == self.base
+
+    @property
+    def follows_base(self) -> bool:
+        """Whether its bars of a session that has ended are those that history should have."""
+        return self.origin == self.base and not self.is_of_several_days
+
+    @property
+    def is_of_several_days(self) -> bool:
+        """Whether one bar may reach over more than one session."""
+        return Interval(self.interval) > Interval(_ONE_DAY)
+
+
+def series_of(plan: SymbolPlan, stored: Sequence[str]) -> list[HistorySeries]:
+    """Return all series of a symbol, finest first.
+
+    Stored bars of an interval come before those made from others. What is derived from the base reaches as far back as
+    the base does, and further where that is configured.
+    """
+    kept = plan.kept_days
+    reach = kept.get(plan.base, 0)
+    names = {Interval(i): i for i in (plan.base, *plan.derived, *kept)}
+    found = []
+    for interval in sorted(names):
+        text = names[interval]
+        days = max(kept.get(text, 0), reach)
+        origin = _origin(text, plan.base, stored) if text in kept else plan.base
+        found.append(
+            HistorySeries(plan.symbol, text, days, plan.base, origin, text in kept)
+        )
+    return found
+
+
+def _origin(interval: str, base: str, stored: Sequence[str]) -> str:
+    if interval in stored:
+        return interval
+    # Days go back further than minutes as a rule.
+    if Interval(interval) > Interval(_ONE_DAY) and _ONE_DAY in stored:
+        return _ONE_DAY
+    return base
+
+
+def days_in_the_store(found: Iterable[HistorySeries]) -> dict[str, int]:
+    """Return how many days of each interval the store keeps by itself when a session rolls.
+
+    It has one number for an interval of all symbols. Where that is right for every symbol, the store rolls it. Where it
+    is not, or where a series does not follow the base, the number is 0 and the history is put there for each session.
+    A base is always rolled.
+    """
+    by_interval: dict[str, list[HistorySeries]] = {}
+    for series in found:
+        by_interval.setdefault(series.interval, []).append(series)
+    days = {}
+    for interval, all_of_it in by_interval.items():
+        numbers = {series.days for series in all_of_it}
+        is_rolled = any(series.is_base for series in all_of_it) or (
+            len(numbers) == 1
+            and all(s.follows_base or not s.is_configured for s in all_of_it)
+        )
+        days[interval] = max(numbers) if is_rolled else 0
+    return days

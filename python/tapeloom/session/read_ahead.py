@@ -1,0 +1,89 @@
+"""Reads bars of many symbols some sessions ahead, so that a file is not opened for each session anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapeloom._core import Bars
+from tapeloom.session.loaded_bars import regular_hours
+from tapeloom.storage.bar_source import no_bars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tapeloom._core import SessionTable
+    from tapeloom.storage.bar_source import BarSource
+
+__all__ = ["ReadAhead"]
+
+#: Bytes of one bar in memory, and what bars that are read ahead may take.
+_BAR_BYTES, _AHEAD_BYTES = 49, 64 * 2**20
+#: Sessions whose bars are read at once.
+_MOST_AHEAD = 64
+
+
+class ReadAhead:
+    """Bars of one interval over a window of sessions that moves forward. Who reads them cuts them at the open.
+
+    Parameters
+    ----------
+    source
+        Where bars come from.
+    table
+        The session table.
+    interval
+        What the bars are in the end.
+    origins
+        The stored interval that is read for each symbol; ``None`` leaves it without bars.
+    prepare
+        Makes bars of the interval of those that were read: one symbol, regular hours, whole sessions.
+    stop
+        No session from this position on is read before somebody asks for what lies before it.
+    """
+
+    def __init__(
+        self,
+        source: BarSource,
+        table: SessionTable,
+        interval: str,
+        origins: Mapping[str, str | None],
+        prepare: Callable[[Bars, range], Bars],
+        *,
+        stop: int,
+    ) -> None:
+        self._source = source
+        self._table = table
+        self._interval = interval
+        self._origins = origins
+        self._prepare = prepare
+        self._stop = stop
+        self._end: int | None = None
+        self.bars = {
+            symbol: no_bars(symbol, interval, table.zone) for symbol in origins
+        }
+
+    def reach(self, first: int, index: int) -> None:
+        """Hold the bars of sessions ``[first, index)``, and perhaps some later ones."""
+        begin = first if self._end is None else self._end
+        if begin >= index and self._end is not None:
+            return
+        self._end = max(index, min(self._stop, index + self._ahead(index)))
+        since = int(self._table.span_starts[first]) if first < index else None
+        for symbol, origin in self._origins.items():
+            if origin is not None:
+                new = self._read(symbol, origin, range(begin, self._end))
+                old = self.bars[symbol].between(since, None)
+                self.bars[symbol] = Bars.concat([old, new]) if len(old) else new
+
+    def _ahead(self, index: int) -> int:
+        at = min(index, len(self._table) - 1)
+        rows = len(self._origins) * len(self._table.grid(at, self._interval))
+        return min(_MOST_AHEAD, _AHEAD_BYTES // max(1, rows * _BAR_BYTES))
+
+    def _read(self, symbol: str, origin: str, sessions: range) -> Bars:
+        if not len(sessions):
+            return no_bars(symbol, self._interval, self._table.zone)
+        start = int(self._table.span_starts[sessions[0]])
+        end = int(self._table.span_ends[sessions[-1]])
+        read = self._source.read(symbol, origin, start, end)
+        return self._prepare(regular_hours(read, self._table, sessions), sessions)
