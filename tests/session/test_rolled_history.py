@@ -1,0 +1,269 @@
+"""After any number of sessions history is what loading it afresh would give, for every interval and symbol."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapeloom.actions import Action, Actions
+from tapeloom.bars import Provenance
+from tests.compare import stored
+from tests.reference import history as reference
+from tests.reference.bars import Bar
+from tests.reference.derived import compensated_sum, resample
+from tests.reference.gaps import expected_starts
+from tests.reference.history import Split
+from tests.reference.schedule import MINUTE
+from tests.session.history_run import Run, Tapes, config, minutes_of, warnings_of
+from tests.session.memory import JULY
+from tests.strategies import bar_at, fewer, present_starts
+
+if TYPE_CHECKING:
+    from tapeloom._core import Bars
+
+MONDAY = date(2025, 7, 7)
+#: Which way a bar came here, and when, does not matter to what it is.
+WAY = Provenance.IMPORTED | Provenance.STREAMED | Provenance.LATE
+SYMBOLS = ["AAA", "BBB"]
+
+
+def what_it_is(bars: Bars) -> tuple[list[Bar], list[int], list[int]]:
+    flags = bars.flags & ~np.uint8(WAY)
+    made = bars.constituents.tolist() if bars.is_derived else [0] * len(bars)
+    return stored(bars), flags.tolist(), made
+
+
+def days_of(salt: int) -> list[Bar]:
+    """Stored daily bars that are not those of the minutes."""
+    return [bar_at(day.open, salt) for day in JULY]
+
+
+def weeks_of(salt: int) -> list[Bar]:
+    first: dict[int, int] = {}
+    for day in JULY:
+        first.setdefault(day.date.isocalendar().week, day.open)
+    return [bar_at(ts, salt) for ts in first.values()]
+
+
+@st.composite
+def tapes(draw: st.DrawFn) -> Tapes:
+    """Minutes of two symbols with holes, and stored bars of other intervals for some."""
+    found: Tapes = {}
+    for symbol in SYMBOLS:
+        holed = draw(st.sets(st.sampled_from(range(len(JULY))), max_size=4))
+        rows = [
+            bar_at(ts)
+            for at, day in enumerate(JULY)
+            for ts in (
+                draw(present_starts(day))
+                if at in holed
+                else expected_starts(day, MINUTE)
+            )
+        ]
+        rows += [bar_at(day.open) for day in JULY]
+        found[symbol, "1m"] = sorted({bar.ts: bar for bar in rows}.values())
+        if draw(st.booleans()):
+            found[symbol, "1d"] = days_of(3)
+        if draw(st.booleans()):
+            found[symbol, "15m"] = [
+                bar_at(ts, 4)
+                for day in JULY
+                for ts in expected_starts(day, 15 * MINUTE)
+            ]
+        if draw(st.booleans()):
+            found[symbol, "1w"] = weeks_of(5)
+    return found
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Days of history by interval; those of the base are for all symbols."""
+    entries: list[dict[str, Any]] = []
+    for interval in draw(
+        st.lists(
+            st.sampled_from(["5m", "15m", "1d", "2d", "1w"]), min_size=1, unique=True
+        )
+    ):
+        whom = draw(st.sampled_from(["all", ["AAA"], ["BBB"]]))
+        days = draw(st.integers(1, 6))
+        entries.append(
+            {"trailing_days": days, "intervals": [interval], "apply_to": whom}
+        )
+    if draw(st.booleans()):
+        days = draw(st.integers(1, 4))
+        entries.append({"trailing_days": days, "intervals": ["1m"]})
+    return entries
+
+
+@fewer(4)
+@given(data=st.data(), tape=tapes(), entries=histories())
+def test_a_rolled_history_equals_one_loaded_afresh_at_every_interval(
+    data: st.DataObject, tape: Tapes, entries: list[dict[str, Any]]
+) -> None:
+    first = data.draw(st.integers(4, len(JULY) - 2))
+    days = JULY[first : first + data.draw(st.integers(2, 6))]
+    when = data.draw(st.sampled_from([None, *(day.date for day in days)]))
+    actions = Actions([] if when is None else [Action("AAA", when, 0.5, 2.0)])
+    streams = ("1m", *data.draw(st.lists(st.sampled_from(["5m", "1d"]), unique=True)))
+    asked = config(entries, symbols=SYMBOLS, streams=streams)
+    rolled = Run(tape, asked, actions)
+
+    for day in days:
+        afresh = Run(tape, asked, actions).begin(day.date)
+        store = rolled.begin(day.date)
+        for symbol in SYMBOLS:
+            handle = store.get_symbol_data(symbol)
+            assert handle is not None
+            for interval in handle.intervals:
+                assert what_it_is(
+                    store.get_bars(symbol, interval, scope="history")
+                ) == what_it_is(afresh.get_bars(symbol, interval, scope="history")), (
+                    day.date,
+                    symbol,
+                    interval,
+                )
+        rolled.play(day)
+
+
+def test_a_stored_daily_bar_stays_when_its_session_becomes_history() -> None:
+    entries = [
+        {"trailing_days": 2, "intervals": ["1m"]},
+        {"trailing_days": 4, "intervals": ["1d"]},
+    ]
+    run = Run(
+        {("AAA", "1m"): minutes_of(JULY), ("AAA", "1d"): days_of(3)},
+        config(entries, symbols=["AAA"], streams=("1m", "1d")),
+    )
+
+    for day in JULY[5:]:
+        found = run.begin(day.date).get_bars("AAA", "1d", scope="history")
+        past = reference.trailing(JULY, day.date, 4)
+        assert stored(found) == [bar_at(one.open, 3) for one in past]
+        run.play(day)
+
+
+def test_a_symbol_keeps_no_derived_history_that_is_meant_for_another() -> None:
+    entries = [{"trailing_days": 3, "intervals": ["1d"], "apply_to": ["AAA"]}]
+    run = Run(
+        {(symbol, "1m"): minutes_of(JULY) for symbol in SYMBOLS},
+        config(entries, symbols=SYMBOLS, streams=("1m", "1d")),
+    )
+
+    for day in JULY[5:]:
+        store = run.begin(day.date)
+        past = reference.trailing(JULY, day.date, 3)
+        found = store.get_bars("AAA", "1d", scope="history").ts.tolist()
+        assert found == [one.open for one in past]
+        assert store.get_bar_count("BBB", "1d", scope="history") == 0
+        run.play(day)
+
+
+def test_a_late_bar_of_the_last_session_is_in_the_history_made_of_it() -> None:
+    # The daily history of AAA is taken along, since BBB has stored bars of its own.
+    entries = [{"trailing_days": 3, "intervals": ["1d"]}]
+    tape = {(symbol, "1m"): minutes_of(JULY) for symbol in SYMBOLS}
+    run = Run(tape | {("BBB", "1d"): days_of(3)}, config(entries, symbols=SYMBOLS))
+    friday = next(day for day in JULY if day.date == date(2025, 7, 3))
+    run.begin(friday.date)
+    run.play(friday)
+    high = bar_at(friday.open)._replace(high=10_000.0)
+    run.store.add_bars_batch("AAA", {k: [v] for k, v in high._asdict().items()})
+
+    found = run.begin(MONDAY).get_bars("AAA", "1d", scope="history")
+
+    assert found.high[-1] == 10_000.0
+    assert len(found) == 3
+
+
+def test_a_week_that_is_not_over_is_no_history() -> None:
+    run = Run(
+        {("AAA", "1m"): minutes_of(JULY), ("AAA", "1w"): weeks_of(5)},
+        config([{"trailing_days": 5, "intervals": ["1w"]}], symbols=["AAA"]),
+    )
+    weeks = weeks_of(5)
+
+    for day in JULY[5:]:
+        week = day.date.isocalendar().week
+        found = stored(run.begin(day.date).get_bars("AAA", "1w", scope="history"))
+        reached = {
+            d.date.isocalendar().week for d in reference.trailing(JULY, day.date, 5)
+        }
+        assert found == [
+            bar
+            for bar, number in zip(weeks, (26, 27, 28), strict=True)
+            if number in reached and number < week
+        ]
+        run.play(day)
+
+
+def test_garbage_from_the_session_on_changes_no_history_of_weeks() -> None:
+    entries = [{"trailing_days": 10, "intervals": ["1w", "2d"]}]
+    asked = config(entries, symbols=["AAA"])
+    clean = {("AAA", "1m"): minutes_of(JULY), ("AAA", "1w"): weeks_of(5)}
+    monday = next(day for day in JULY if day.date == MONDAY)
+    # The week of July 7 has a stored bar that knows its end.
+    garbage = {
+        key: [b if b.ts < monday.open else bar_at(b.ts, 99) for b in rows]
+        for key, rows in clean.items()
+    }
+
+    for day in [day for day in JULY if day.date >= MONDAY][:1]:
+        one, other = (Run(tape, asked).begin(day.date) for tape in (clean, garbage))
+        for interval in ("1w", "2d"):
+            assert what_it_is(
+                one.get_bars("AAA", interval, scope="history")
+            ) == what_it_is(other.get_bars("AAA", interval, scope="history"))
+
+
+def test_weeks_that_are_not_stored_are_made_of_days_or_of_the_base() -> None:
+    from tests.session.memory import us_days
+
+    year = us_days(date(2025, 1, 1), date(2025, 7, 10))
+    entries = [{"trailing_days": 8, "intervals": ["1w"]}]
+    minutes = minutes_of(JULY)
+    run = Run({("AAA", "1m"): minutes}, config(entries, symbols=["AAA"]))
+    of_days = Run(
+        {("AAA", "1m"): minutes, ("AAA", "1d"): days_of(3)},
+        config(entries, symbols=["AAA"]),
+    )
+
+    made = stored(run.begin(MONDAY).get_bars("AAA", "1w", scope="history"))
+    of_stored = of_days.begin(MONDAY).get_bars("AAA", "1w", scope="history")
+
+    before = [bar for bar in minutes if bar.ts < JULY[9].open]
+    expected = resample(year, before, "1m", "1w")
+    assert made == [Bar(*bar[:6]) for bar in expected]
+    days = [bar for bar in days_of(3) if bar.ts < JULY[9].open]
+    assert stored(of_stored) == [
+        Bar(*bar[:6]) for bar in resample(year, days, "1d", "1w")
+    ]
+    assert not (of_stored.flags & np.uint8(Provenance.DERIVED)).any()
+    assert warnings_of(run) == []
+
+
+def test_weeks_are_restated_day_by_day_where_a_split_lies_inside() -> None:
+    entries = [{"trailing_days": 4, "intervals": ["1w"]}]
+    split = date(2025, 7, 2)
+    run = Run(
+        {("AAA", "1m"): minutes_of(JULY)},
+        config(entries, symbols=["AAA"]),
+        Actions([Action("AAA", split, 0.25, 4.0)]),
+    )
+
+    (found,) = stored(run.begin(MONDAY).get_bars("AAA", "1w", scope="history"))
+
+    rows = [
+        bar
+        for day in JULY
+        if day.date.isocalendar().week == 27
+        for bar in reference.restated(
+            minutes_of([day]), day.date, [Split(split, 4.0)], MONDAY
+        )
+    ]
+    assert found.high == max(bar.high for bar in rows)
+    assert found.low == min(bar.low for bar in rows)
+    assert found.volume == compensated_sum(bar.volume for bar in rows)
