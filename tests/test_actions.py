@@ -175,9 +175,26 @@ def test_a_row_that_breaks_a_rule_is_named_with_its_file(
     assert "actions.csv" in str(caught.value)
 
 
+def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "actions.csv"
+    file.write_text(
+        "symbol,symbol,ex_date,price_factor,volume_factor\nA,A,2025-01-02,0.5,2\n"
+    )
+
+    with pytest.raises(DataError, match="actions have 2 columns 'symbol'"):
+        Actions.of(file)
+
+
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentTypeError, match="actions are int"):
         Actions.of(5)
+    with pytest.raises(
+        ArgumentTypeError, match=r"row 0 is \('A',\); it must be Action"
+    ):
+        Actions([("A",)])  # type: ignore[list-item]
+    uneven = {"symbol": ["A"], "ex_date": [], "price_factor": [], "volume_factor": []}
+    with pytest.raises(ArgumentTypeError, match="no table with columns of one length"):
+        Actions.of(uneven)
     with pytest.raises(ArgumentError, match="no column 'symbol'"):
         Actions.of({"a": [1]})
     with pytest.raises(MissingDataError, match="does not exist"):

@@ -81,6 +81,35 @@ def test_a_plan_is_printed_without_running_it(folder: Path) -> None:
     assert "warning: dropped: no bars are stored" in result.stdout
 
 
+def test_symbols_with_the_same_plan_are_one_entry_unless_all_are_asked_for(
+    folder: Path,
+) -> None:
+    names = [f"S{number:03}" for number in range(120)]
+    table = pq.read_table(folder / "data" / "AAA.parquet", partitioning=None)
+    rows = table.slice(0, 1).drop_columns("symbol")
+    for name in names:
+        row = rows.append_column("symbol", pa.array([name]))
+        pq.write_table(row, folder / "data" / f"{name}.parquet")
+    data: dict[str, Any] = CONFIG["session_data_config"]
+    asked = data | {"symbols": names, "streams": ["1m", "5m"]}
+    write(folder, CONFIG | {"session_data_config": asked})
+    command = ("plan", folder / "session.json", "--data", folder / "data")
+
+    short = invoke(*command).stdout
+    every = invoke(*command, "--all").stdout
+    as_json = json.loads(invoke(*command, "--json").stdout)
+
+    assert short.splitlines() == [
+        "120 symbols: S000, S001, S002, S003, S004 and 115 more",
+        "  1m  STREAMED   coarsest stored interval dividing 1m, 5m",
+        "  5m  GENERATED  5 x 1m",
+        "  history 1m 3 days (configured), 1m 52 weeks (high_52w)",
+    ]
+    assert len(every.splitlines()) == 3 * 120
+    assert every.splitlines()[3].startswith("S001  1m  STREAMED")
+    assert [entry["symbol"] for entry in as_json["symbols"]] == names
+
+
 def test_a_plan_as_json_is_one_document(folder: Path) -> None:
     result = invoke(
         "plan", folder / "session.json", "--data", folder / "data", "--json"

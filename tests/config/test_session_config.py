@@ -331,7 +331,6 @@ def test_each_misspelt_key_is_found_and_suggested(path: str) -> None:
     [
         ("mode", "live", "'live' is not supported by this version; use 'backtest'"),
         ("mode", "backtst", "'backtst' must be 'backtest'; did you mean 'backtest'?"),
-        ("session_data_config.indicators", {"a": {}}, "indicators are not supported by this version; leave out 'a'"),
         ("api_config.data_api", "alpaca", "'alpaca' is not supported by this version; use 'local'"),
     ],
 )  # fmt: skip

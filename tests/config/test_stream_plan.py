@@ -62,7 +62,7 @@ def config(
         (["1h"], ["1m", "15m"], "15m", ("1h",)),
         (["90m", "1h"], ["30m", "45m"], "30m", ("1h", "90m")),
         (["45m"], ["15m", "30m"], "15m", ("45m",)),
-        (["1w"], ["1m", "1w"], "1w", ()),
+        (["1w"], ["1m", "1d", "1w"], "1d", ("1w",)),
     ],
 )
 def test_the_base_is_the_coarsest_stored_interval_that_divides_all(

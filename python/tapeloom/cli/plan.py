@@ -24,6 +24,9 @@ def plan(
             help="Folder with the bars, or a pattern such as 'bars/*.parquet'.",
         ),
     ] = "data",
+    one_by_one: Annotated[
+        bool, typer.Option("--all", help="Show every symbol, also those of one plan.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document.")
     ] = False,
@@ -31,7 +34,10 @@ def plan(
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Show what a run would do: per symbol what is streamed, computed or left out and why, and the history to load."""
+    """Show what a run would do: per symbol what is streamed, computed or left out and why, and the history to load.
+
+    Symbols with the same plan are shown as one; JSON has every symbol.
+    """
     with reported(debug=debug):
         from tapeloom.calendars import TimeManager
         from tapeloom.config import SessionConfig, StreamPlan
@@ -52,4 +58,4 @@ def plan(
             document = {"session_name": settings.session_name, **found.to_dict()}
             typer.echo(json.dumps(document, indent=2))
         else:
-            typer.echo(str(found))
+            typer.echo(found.to_text(one_by_one=one_by_one))
