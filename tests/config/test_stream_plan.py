@@ -230,6 +230,67 @@ def test_history_that_cannot_be_made_is_left_out_with_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("streams", "interval", "text"),
+    [
+        (["5m"], "1m", "history of 1m bars is left out: they are finer than the streamed 5m bars; add 1m to streams"),
+        (["5m"], "7m", "history of 7m bars is left out: the streamed 5m bars do not divide them"),
+    ],
+)  # fmt: skip
+def test_history_that_cannot_stand_beside_the_base_is_left_out_and_says_what_to_do(
+    streams: list[str], interval: str, text: str
+) -> None:
+    data = [{"trailing_days": 3, "intervals": [interval]}]
+
+    plan = StreamPlan.build(
+        config(streams, historical={"data": data}), Stored({"AAPL": ["1m", "5m", "7m"]})
+    )
+
+    assert plan.symbols[0].history == ()
+    assert [(w.kind, w.text) for w in plan.warnings] == [("history_dropped", text)]
+
+
+def test_history_of_weeks_needs_no_stored_weeks() -> None:
+    data = [{"trailing_days": 10, "intervals": ["1w", "3d"]}]
+
+    plan = StreamPlan.build(
+        config(["1m"], historical={"data": data}), Stored({"AAPL": ["1m"]})
+    )
+
+    assert plan.symbols[0].kept_days == {"3d": 10, "1w": 10}
+    assert plan.warnings == ()
+
+
+def test_bars_longer_than_a_session_are_no_base() -> None:
+    with pytest.raises(PlanError) as caught:
+        StreamPlan.build(config(["2w"]), Stored({"AAPL": ["1w"]}))
+
+    assert str(caught.value) == (
+        "AAPL: 1w bars are longer than a session and cannot be streamed; a stored 1d, 1h or 30m would"
+    )
+
+
+def test_symbols_with_the_same_plan_print_as_one_entry() -> None:
+    data = [{"trailing_days": 3, "intervals": ["1m"], "apply_to": ["B"]}]
+    asked = config(["1m"], symbols=["C", "B", "A"], historical={"data": data})
+
+    plan = StreamPlan.build(asked, Stored({name: ["1m"] for name in "ABC"}))
+
+    why = "coarsest stored interval dividing 1m"
+    assert str(plan).splitlines() == [
+        "2 symbols: C, A",
+        f"  1m  STREAMED   {why}",
+        f"B  1m  STREAMED   {why}",
+        "   history 1m 3 days (configured)",
+    ]
+    assert [line[:1] for line in plan.to_text(one_by_one=True).splitlines()] == [
+        "C",
+        "B",
+        " ",
+        "A",
+    ]
+
+
 INDICATORS = {
     "avg_volume": {"type": "trailing_average", "period": "10d", "skip_early_close": True},
     "avg_short": {"type": "trailing_average", "period": "2d"},

@@ -93,6 +93,7 @@ class Run:
             if len(bars):
                 self.store.add_bars_batch(plan.symbol, bars)
         self.store.end_session()
+        self.history.finish()
 
 
 def warnings_of(run: Run) -> list[RunWarning]:

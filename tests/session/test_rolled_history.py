@@ -6,24 +6,30 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tapeloom
 from tapeloom.actions import Action, Actions
 from tapeloom.bars import Provenance
-from tests.compare import stored
+from tapeloom.storage import DataManager
+from tests.compare import columns, stored
 from tests.reference import history as reference
 from tests.reference.bars import Bar
-from tests.reference.derived import compensated_sum, resample
+from tests.reference.derived import compensated_sum, derive, resample
 from tests.reference.gaps import expected_starts
 from tests.reference.history import Split
 from tests.reference.schedule import MINUTE
 from tests.session.history_run import Run, Tapes, config, minutes_of, warnings_of
-from tests.session.memory import JULY
+from tests.session.memory import JULY, us_days
 from tests.strategies import bar_at, fewer, present_starts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tapeloom._core import Bars
+    from tapeloom.session_data import SessionData
 
 MONDAY = date(2025, 7, 7)
 #: Which way a bar came here, and when, does not matter to what it is.
@@ -35,6 +41,10 @@ def what_it_is(bars: Bars) -> tuple[list[Bar], list[int], list[int]]:
     flags = bars.flags & ~np.uint8(WAY)
     made = bars.constituents.tolist() if bars.is_derived else [0] * len(bars)
     return stored(bars), flags.tolist(), made
+
+
+def found(store: SessionData, symbol: str, interval: str) -> object:
+    return what_it_is(store.get_bars(symbol, interval, scope="history"))
 
 
 def days_of(salt: int) -> list[Bar]:
@@ -119,13 +129,15 @@ def test_a_rolled_history_equals_one_loaded_afresh_at_every_interval(
             handle = store.get_symbol_data(symbol)
             assert handle is not None
             for interval in handle.intervals:
-                assert what_it_is(
-                    store.get_bars(symbol, interval, scope="history")
-                ) == what_it_is(afresh.get_bars(symbol, interval, scope="history")), (
-                    day.date,
-                    symbol,
-                    interval,
-                )
+                where = day.date, symbol, interval
+                assert found(store, symbol, interval) == found(
+                    afresh, symbol, interval
+                ), where
+                assert store.get_quality(
+                    symbol, interval, scope="history"
+                ) == pytest.approx(
+                    afresh.get_quality(symbol, interval, scope="history")
+                ), where
         rolled.play(day)
 
 
@@ -220,8 +232,6 @@ def test_garbage_from_the_session_on_changes_no_history_of_weeks() -> None:
 
 
 def test_weeks_that_are_not_stored_are_made_of_days_or_of_the_base() -> None:
-    from tests.session.memory import us_days
-
     year = us_days(date(2025, 1, 1), date(2025, 7, 10))
     entries = [{"trailing_days": 8, "intervals": ["1w"]}]
     minutes = minutes_of(JULY)
@@ -267,3 +277,52 @@ def test_weeks_are_restated_day_by_day_where_a_split_lies_inside() -> None:
     assert found.high == max(bar.high for bar in rows)
     assert found.low == min(bar.low for bar in rows)
     assert found.volume == compensated_sum(bar.volume for bar in rows)
+
+
+def test_a_run_whose_history_would_be_finer_than_its_base_runs_without_it(
+    tmp_path: Path,
+) -> None:
+    manager = DataManager(tmp_path)
+    manager.write_bars("AAA", "1m", columns(minutes_of(JULY)))
+    fives = [bar_at(ts) for day in JULY for ts in expected_starts(day, 5 * MINUTE)]
+    manager.write_bars("AAA", "5m", columns(fives))
+    entries = [{"trailing_days": 2, "intervals": ["1m", "5m"]}]
+
+    result = tapeloom.run(
+        config(entries, symbols=["AAA"], streams=("5m",)), data=tmp_path, progress=False
+    )
+
+    assert result.plan.symbols[0].kept_days == {"5m": 2}
+    assert "history_dropped" in [warning.kind for warning in result.warnings]
+
+
+def test_a_run_keeps_the_stored_days_of_one_symbol_beside_the_made_ones_of_another(
+    tmp_path: Path,
+) -> None:
+    manager = DataManager(tmp_path)
+    for symbol in SYMBOLS:
+        manager.write_bars(symbol, "1m", columns(minutes_of(JULY)))
+    manager.write_bars("AAA", "1d", columns(days_of(3)))
+    entries = [{"trailing_days": 3, "intervals": ["1d"]}]
+    seen: dict[date, dict[str, list[Bar]]] = {}
+
+    class Looking:
+        def on_session_start(self, session: SessionData) -> None:
+            assert session.current_session_date is not None
+            seen[session.current_session_date] = {
+                symbol: stored(session.get_bars(symbol, "1d", scope="history"))
+                for symbol in SYMBOLS
+            }
+
+    tapeloom.run(
+        config(entries, symbols=SYMBOLS), Looking(), data=tmp_path, progress=False
+    )
+
+    for day in JULY[3:]:
+        past = reference.trailing(JULY, day.date, 3)
+        assert seen[day.date]["AAA"] == [bar_at(one.open, 3) for one in past]
+        assert seen[day.date]["BBB"] == [
+            Bar(*made[:6])
+            for one in past
+            for made in derive(one, {b.ts: b for b in minutes_of([one])}, MINUTE, None)
+        ]

@@ -7,11 +7,12 @@ before each session.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeloom._core import Bars, resample
+from tapeloom._core import Bars, Interval, resample
 from tapeloom.actions import Actions, is_ordinary, split_jumps
 from tapeloom.bars import Provenance
 from tapeloom.calendars.days import from_day
@@ -81,6 +82,7 @@ class SessionHistory:
             for found in all_series
         }
         self._series = [s for found in self._by_symbol.values() for s in found]
+        self._by_key = {(s.symbol, s.interval): s for s in self._series}
         session_data.keep_history(
             max((series.days for series in self._series), default=0), by_interval=days
         )
@@ -100,20 +102,20 @@ class SessionHistory:
 
     def _read_ahead(self) -> dict[str, ReadAhead]:
         """Readers of the stored bars of a day or less that are put into history before each session."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, list[HistorySeries]] = {}
         for series in self._own:
             if not series.is_of_several_days:
-                found.setdefault(series.interval, []).append(series.symbol)
+                found.setdefault(series.interval, []).append(series)
         return {
             interval: ReadAhead(
                 self._source,
                 self._table,
                 interval,
-                dict.fromkeys(symbols, interval),
-                self._placed,
+                {series.symbol: series.origin for series in of_it},
+                partial(self._placed, interval=interval),
                 stop=len(self._table),
             )
-            for interval, symbols in found.items()
+            for interval, of_it in found.items()
         }
 
     def leave(self) -> None:
@@ -143,8 +145,9 @@ class SessionHistory:
     def finish(self) -> None:
         """Note what the session that has ended leaves behind, and compare it with the history before it."""
         store = self._session_data
-        for (symbol, _), made in self._made.items():
-            if self._prepared is not None:
+        for (symbol, interval), made in self._made.items():
+            follows = self._by_key[symbol, interval].follows_base
+            if follows and self._prepared is not None:
                 made[self._prepared] = store._session_presence(symbol)[:2]
         for plan in self._plan.symbols:
             last = store.get_latest_bar(plan.symbol, scope="history")
@@ -187,7 +190,7 @@ class SessionHistory:
         sessions = range(max(0, index - series.days), index)
         bars = self._read(series, sessions)
         if not series.is_base:
-            self._measure(series, bars, sessions)
+            self._measure((series.symbol, series.interval), bars, sessions)
         bars = self._actions.restated(bars, self._date(index), self._table)
         self._note_jumps(bars)
         return bars if series.is_base else self._aggregated(bars, series.interval)
@@ -241,8 +244,13 @@ class SessionHistory:
             int(table.span_starts[begin]), int(table.span_starts[index])
         )
 
-    def _placed(self, bars: Bars, sessions: range) -> Bars:
-        return on_grid(self._single(bars), self._table, sessions)
+    def _placed(self, bars: Bars, sessions: range, *, interval: str) -> Bars:
+        """Bars of an interval of stored ones."""
+        single = self._single(bars)
+        if Interval(single.interval) == Interval(interval):
+            return on_grid(single, self._table, sessions)
+        self._measure((bars.symbol, interval), single, sessions)
+        return _as_stored(self._aggregated(single, interval), self._table)
 
     def _single(self, bars: Bars) -> Bars:
         return one_of_each(bars, self._session_data.policies["on_duplicate"])
@@ -257,27 +265,25 @@ class SessionHistory:
         )
         return made
 
-    def _measure(self, series: HistorySeries, bars: Bars, sessions: range) -> None:
+    def _measure(self, key: _Key, bars: Bars, sessions: range) -> None:
         """Count the bars behind history that is made from them, where the base's history does not reach as far."""
-        base = self._by_symbol[series.symbol][0]
+        series, base = self._by_key[key], self._by_symbol[key[0]][0]
         if base.is_base and base.days >= series.days:
             return
-        made = {}
+        made = self._made.setdefault(key, {})
         for session in sessions:
             grid = self._table.grid(session, bars.interval)
             stamps = regular_hours(bars, self._table, [session]).ts
             made[session] = int(np.isin(grid, stamps).sum()), len(grid)
-        self._made[series.symbol, series.interval] = made
 
     def _say_presence(self, index: int) -> None:
         """Tell the store what lies behind the history that it has now."""
-        days = {(s.symbol, s.interval): s.days for s in self._series}
+        listed = self._session_data._is_listed
         for (symbol, interval), made in self._made.items():
-            first = index - days[symbol, interval]
+            first = index - self._by_key[symbol, interval].days
             for session in [session for session in made if session < first]:
                 del made[session]
-            listed = self._session_data._is_listed
-            found = [n for at, n in made.items() if listed(symbol, at)]
+            found = [n for at, n in made.items() if at < index and listed(symbol, at)]
             presence = sum(n for n, _ in found), sum(n for _, n in found)
             self._session_data._set_history_presence(symbol, interval, presence)
 
@@ -304,9 +310,8 @@ class SessionHistory:
 
 
 def _as_stored(bars: Bars, table: SessionTable) -> Bars:
-    """Bars that were made from others than the base, which no bar of the base replaces."""
+    """Bars that were made from others than the base: no bar that is derived from the base replaces them."""
     columns = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
-    flags = bars.flags & ~np.uint8(Provenance.DERIVED)
     return Bars.from_columns(
         bars.symbol,
         bars.interval,
@@ -314,7 +319,9 @@ def _as_stored(bars: Bars, table: SessionTable) -> Bars:
         volume=bars.volume,
         zone=bars.zone,
         table=table,
-        flags=flags,
+        flags=bars.flags & ~np.uint8(Provenance.DERIVED),
+        constituents=bars.constituents,
+        anchor=bars.anchor,
         **columns,
     )
 

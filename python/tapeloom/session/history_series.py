@@ -50,7 +50,7 @@ class HistorySeries:
 def series_of(plan: SymbolPlan, stored: Sequence[str]) -> list[HistorySeries]:
     """Return all series of a symbol, finest first.
 
-    Stored bars of an interval come before those made from others. What is derived from the base reaches as far back as
+    Stored bars of an interval come before those made from others, of which the coarsest that divides it is taken. What is derived from the base reaches as far back as
     the base does, and further where that is configured.
     """
     kept = plan.kept_days
@@ -68,12 +68,9 @@ def series_of(plan: SymbolPlan, stored: Sequence[str]) -> list[HistorySeries]:
 
 
 def _origin(interval: str, base: str, stored: Sequence[str]) -> str:
-    if interval in stored:
-        return interval
-    # Days go back further than minutes as a rule.
-    if Interval(interval) > Interval(_ONE_DAY) and _ONE_DAY in stored:
-        return _ONE_DAY
-    return base
+    # What is coarser goes back further as a rule, and there is less of it to read.
+    dividing = [kept for kept in stored if Interval(kept).divides(interval)]
+    return max(dividing, key=Interval, default=base)
 
 
 def days_in_the_store(found: Iterable[HistorySeries]) -> dict[str, int]:
