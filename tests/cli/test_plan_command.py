@@ -182,7 +182,10 @@ def test_a_file_that_is_no_json_is_a_problem_and_a_missing_one_is_usage(
     (folder / "session.json").write_text("{")
 
     assert invoke("validate", folder / "session.json").exit_code == 1
-    assert invoke("validate", folder / "none.json").exit_code == 2
+    missing = invoke("validate", folder / "none.json")
+    assert (missing.exit_code, "does not exist" in missing.stderr) == (2, True)
+    a_folder = invoke("validate", folder / "data")
+    assert (a_folder.exit_code, "is a folder" in a_folder.stderr) == (2, True)
 
 
 def test_the_schema_is_printed() -> None:

@@ -32,8 +32,10 @@ def validate(
         from tapeloom.config import SessionConfig
         from tapeloom.errors import ConfigError
 
-        if not config.is_file():
-            text = f"config file {str(config)!r} does not exist; 'tapeloom demo' writes one to start from"
+        # A pipe will do: validate <(make-config).
+        if config.is_dir() or not config.exists():
+            state = "is a folder" if config.is_dir() else "does not exist"
+            text = f"config file {str(config)!r} {state}; 'tapeloom demo' writes one to start from"
             raise ConfigError(text, path=str(config))
         error = None
         try:
