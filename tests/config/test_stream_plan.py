@@ -250,6 +250,19 @@ def test_history_that_cannot_stand_beside_the_base_is_left_out_and_says_what_to_
     assert [(w.kind, w.text) for w in plan.warnings] == [("history_dropped", text)]
 
 
+def test_history_for_a_symbol_that_is_not_stored_is_warned_of() -> None:
+    data = [{"trailing_days": 3, "intervals": ["1m"], "apply_to": ["APPL"]}]
+
+    plan = StreamPlan.build(
+        config(["1m"], symbols="all", historical={"data": data}),
+        Stored({"AAPL": ["1m"]}),
+    )
+
+    assert [str(warning) for warning in plan.warnings] == [
+        "history is asked for a symbol that is not stored; did you mean 'AAPL'? (APPL)"
+    ]
+
+
 def test_history_of_weeks_needs_no_stored_weeks() -> None:
     data = [{"trailing_days": 10, "intervals": ["1w", "3d"]}]
 

@@ -6,6 +6,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 import tapeloom
 from tapeloom.actions import Action, Actions
 from tapeloom.bars import Provenance
+from tapeloom.errors import InvalidBarError
 from tapeloom.storage import DataManager
 from tests.compare import columns, stored
 from tests.reference import history as reference
@@ -277,6 +280,35 @@ def test_weeks_are_restated_day_by_day_where_a_split_lies_inside() -> None:
     assert found.high == max(bar.high for bar in rows)
     assert found.low == min(bar.low for bar in rows)
     assert found.volume == compensated_sum(bar.volume for bar in rows)
+
+
+def test_a_fault_of_stored_days_comes_at_the_session_that_would_read_it(
+    tmp_path: Path,
+) -> None:
+    manager = DataManager(tmp_path)
+    manager.write_bars("AAA", "1m", columns(minutes_of(JULY)))
+    manager.write_bars("AAA", "1d", columns(days_of(3)))
+    (file,) = (tmp_path / "bars").rglob("interval=1d/**/*.parquet")
+    table = pq.ParquetFile(file).read()
+    highs = table["high"].to_numpy().copy()
+    highs[[day.date for day in JULY].index(MONDAY)] = np.nan
+    at = table.schema.get_field_index("high")
+    foreign = table.set_column(at, "high", pa.array(highs))
+    pq.write_table(foreign.replace_schema_metadata(None), file)
+    entries = [{"trailing_days": 3, "intervals": ["1d"]}]
+    seen: list[date | None] = []
+
+    class Looking:
+        def on_session_start(self, session: SessionData) -> None:
+            seen.append(session.current_session_date)
+
+    with pytest.raises(InvalidBarError, match="high"):
+        tapeloom.run(
+            config(entries, symbols=["AAA"]), Looking(), data=tmp_path, progress=False
+        )
+
+    # July 8 is the first session with July 7 in its history.
+    assert seen[-1] == MONDAY
 
 
 def test_a_run_whose_history_would_be_finer_than_its_base_runs_without_it(

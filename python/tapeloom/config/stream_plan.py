@@ -104,6 +104,8 @@ class StreamPlan:
             plans.append(request.plan(symbol, stored, usable, notes, has_quotes=quotes))
         if not plans:
             raise PlanError(notes.nothing_left(), symbols=tuple(symbols))
+        if wanted == "all":
+            request.note_unknown(symbols, notes)
         if "ticks" in request.others:
             for plan in plans:
                 notes.add("stream_ignored", TICKS_IGNORED, plan.symbol)

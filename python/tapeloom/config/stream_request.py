@@ -141,6 +141,17 @@ class StreamRequest:
             warm,
         )
 
+    def note_unknown(self, known: Sequence[str], notes: PlanNotes) -> None:
+        """Note the symbols that history is asked for and that are not stored, where all stored symbols are meant."""
+        entries = self.config.session_data_config.historical.data
+        asked = [s for e in entries if e.apply_to != "all" for s in e.apply_to]
+        there = set(known)
+        for symbol in dict.fromkeys(asked):
+            if symbol not in there:
+                near = did_you_mean(symbol, known)
+                text = f"history is asked for a symbol that is not stored{near}"
+                notes.add("history_dropped", text, symbol)
+
     def _decisions(
         self, base: Interval, derived: Sequence[Interval], *, has_quotes: bool
     ) -> tuple[StreamDecision, ...]:

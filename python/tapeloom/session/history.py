@@ -54,6 +54,9 @@ class SessionHistory:
         Splits, by which bars of earlier sessions are restated.
     tally
         Takes the warnings.
+    stop
+        Position behind the last session that is played: nothing from it on is read ahead. The end of the table if not
+        given.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class SessionHistory:
         *,
         actions: Actions,
         tally: Tally,
+        stop: int | None = None,
     ) -> None:
+        self._stop = len(table) if stop is None else stop
         self._session_data = session_data
         self._source = source
         self._plan = plan
@@ -113,14 +118,14 @@ class SessionHistory:
                 interval,
                 {series.symbol: series.origin for series in of_it},
                 partial(self._placed, interval=interval),
-                stop=len(self._table),
+                stop=self._stop,
             )
             for interval, of_it in found.items()
         }
 
     def leave(self) -> None:
         """Take along what the store will drop with the session that ends; called before the next one starts."""
-        for series in self._taken:
+        for series in self._taken if self._prepared is not None else ():
             key = series.symbol, series.interval
             self._along[key] = self._session_data.get_bars(*key, scope="all")
 

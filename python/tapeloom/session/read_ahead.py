@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Bars
+from tapeloom.errors import TapeloomError
 from tapeloom.session.loaded_bars import regular_hours
 from tapeloom.storage.bar_source import no_bars
 
@@ -58,27 +59,43 @@ class ReadAhead:
         self._prepare = prepare
         self._stop = stop
         self._end: int | None = None
+        self._most_ahead = _MOST_AHEAD
         self.bars = {
             symbol: no_bars(symbol, interval, table.zone) for symbol in origins
         }
 
     def reach(self, first: int, index: int) -> None:
-        """Hold the bars of sessions ``[first, index)``, and perhaps some later ones."""
+        """Hold the bars of sessions ``[first, index)``, and perhaps some later ones.
+
+        A fault of later sessions is none of these: it is raised when somebody asks for them.
+        """
         begin = first if self._end is None else self._end
         if begin >= index and self._end is not None:
             return
-        self._end = max(index, min(self._stop, index + self._ahead(index)))
+        end = max(index, min(self._stop, index + self._ahead(index)))
+        try:
+            self._extend(first, index, range(begin, end))
+        except TapeloomError:
+            if end == index:
+                raise
+            self._most_ahead = 0
+            self._extend(first, index, range(begin, index))
+
+    def _extend(self, first: int, index: int, sessions: range) -> None:
+        """Read some sessions of all symbols, and let go of what lies before ``first``."""
         since = int(self._table.span_starts[first]) if first < index else None
+        found = dict(self.bars)
         for symbol, origin in self._origins.items():
             if origin is not None:
-                new = self._read(symbol, origin, range(begin, self._end))
-                old = self.bars[symbol].between(since, None)
-                self.bars[symbol] = Bars.concat([old, new]) if len(old) else new
+                new = self._read(symbol, origin, sessions)
+                old = found[symbol].between(since, None)
+                found[symbol] = Bars.concat([old, new]) if len(old) else new
+        self.bars, self._end = found, sessions.stop
 
     def _ahead(self, index: int) -> int:
         at = min(index, len(self._table) - 1)
         rows = len(self._origins) * len(self._table.grid(at, self._interval))
-        return min(_MOST_AHEAD, _AHEAD_BYTES // max(1, rows * _BAR_BYTES))
+        return min(self._most_ahead, _AHEAD_BYTES // max(1, rows * _BAR_BYTES))
 
     def _read(self, symbol: str, origin: str, sessions: range) -> Bars:
         if not len(sessions):

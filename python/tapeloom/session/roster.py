@@ -206,6 +206,7 @@ class Roster:
                 self._table,
                 actions=self._actions,
                 tally=self._tally,
+                stop=self._sessions[-1] + 1,
             ),
             SessionIndicators(
                 self._session_data,
