@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from tapeloom import TimeManager
 from tapeloom.bars import Bars
 from tapeloom.checking import CheckReport
-from tapeloom.errors import ArgumentError, ArgumentTypeError, MissingDataError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    MissingDataError,
+    OutOfCalendarError,
+)
 from tapeloom.gap import Cause
-from tapeloom.standalone import check
+from tapeloom.standalone import check, gaps
 from tests.check.made_up import bars, columns, grid
 from tests.reference.schedule import HOUR, MINUTE, SECOND
 
@@ -266,6 +274,84 @@ def test_dates_that_are_asked_for_are_due() -> None:
         True,
         None,
     )
+
+
+def test_a_weekend_that_is_asked_for_has_its_bars() -> None:
+    saturday = grid("2025-07-03", "2025-07-03")[:20] + 48 * HOUR
+    data = bars("AAPL", joined(TWO_DAYS, saturday))
+    report = check(data, start=date(2025, 7, 5), end=date(2025, 7, 6))
+    assert said(report) == {"no_session": "20 bars on dates without a session"}
+    assert (report.symbols[0].bars, report.expected) == (20, 0)
+    for start, end, number in ((2, 5, 410), (2, 4, 390), (5, 7, 20), (6, 6, 0)):
+        part = check(data, start=date(2025, 7, start), end=date(2025, 7, end))
+        assert part.symbols[0].bars == number, (start, end)
+
+
+def test_an_overnight_session_is_that_of_its_date() -> None:
+    # Sunday evening in Chicago belongs to Monday.
+    ts = grid("2025-07-07", "2025-07-08", group="CMES")
+    data = columns(ts)
+    for day in (7, 8):
+        report = check(
+            data,
+            symbol="ES",
+            exchange_group="CMES",
+            start=date(2025, 7, day),
+            end=date(2025, 7, day),
+        )
+        assert (report.missing, report.symbols[0].no_session) == (0, 0)
+        assert report.symbols[0].bars == report.expected > 0
+
+
+def test_dates_that_the_calendar_does_not_cover_are_refused() -> None:
+    data = bars("AAPL", TWO_DAYS)
+    for ask in (check, gaps):
+        with pytest.raises(
+            OutOfCalendarError,
+            match="end 2060-01-01 is outside the calendar XNYS, which covers 1990-01-01 to 2035-12-31",
+        ):
+            ask(data, end=date(2060, 1, 1))
+        with pytest.raises(OutOfCalendarError, match="start 1900-01-01"):
+            ask(data, start=date(1900, 1, 1))
+
+
+def test_bars_beyond_the_calendar_are_told_as_such() -> None:
+    report = check(bars("AAPL", TWO_DAYS + 25 * 365 * 24 * HOUR))
+    assert said(report) == {
+        "no_session": (
+            "780 bars from 2050-06-25 to 2050-06-26, outside the calendar XNYS, which covers 1990-01-01 to 2035-12-31"
+        )
+    }
+
+
+def test_a_session_that_has_not_begun_is_not_due() -> None:
+    manager = TimeManager("US_EQUITY", mode="backtest")
+    manager.set_backtest_time(
+        datetime(2025, 7, 3, 10, tzinfo=ZoneInfo("America/New_York"))
+    )
+    report = check(
+        bars("AAPL", TWO_DAYS),
+        start=date(2025, 7, 1),
+        end=date(2025, 12, 31),
+        time_manager=manager,
+    )
+    assert [row.session.day for row in report.sessions] == [1, 2, 3]
+
+
+def test_arguments_of_another_type_are_refused_by_name() -> None:
+    data = bars("AAPL", TWO_DAYS)
+    with pytest.raises(ArgumentTypeError, match=r"symbols is True \(bool\)"):
+        check(data, symbols=True)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="symbols is empty; name one"):
+        check(data, symbols=[])
+    with pytest.raises(ArgumentTypeError, match="allow_negative_prices is 'no'"):
+        check(data, allow_negative_prices="no")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="name a folder, a file or a pattern"):
+        check(" ")
+    with pytest.raises(ArgumentTypeError, match="data is Series, which holds no col"):
+        check(pd.Series([1.0, 2.0]))
+    with pytest.raises(ArgumentError, match="of AAPL of two lengths, 1m and 5m"):
+        check([data, bars("AAPL", TWO_DAYS[::5], interval="5m")])
 
 
 def test_what_is_not_in_the_data_is_named() -> None:

@@ -243,6 +243,8 @@ def test_bars_that_do_not_divide_are_refused() -> None:
     )
     with pytest.raises(IntervalError, match="AAPL: none of 30m divides 45m"):
         resample(coarse, "45m")
+    with pytest.raises(IntervalError, match="AAPL: the bars are 30m bars already"):
+        resample(coarse, "30m")
 
 
 def test_broken_bars_are_refused() -> None:

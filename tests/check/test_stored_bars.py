@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tapeloom import Bars, DataManager
+from tapeloom import Bars, DataManager, TimeManager
 from tapeloom.calendars.session_table import get_session_table
+from tests.check.made_up import bars, grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,7 @@ def test_a_data_manager_reports_what_its_bars_lack(tmp_path: Path) -> None:
     ts = table.grid(index, "1m")
     ts = np.delete(ts, [100, 101])
     price = np.full(len(ts), 10.0)
-    bars = Bars.from_columns(
+    one = Bars.from_columns(
         "AAPL",
         "1m",
         ts=ts,
@@ -34,8 +36,29 @@ def test_a_data_manager_reports_what_its_bars_lack(tmp_path: Path) -> None:
         table=table,
     )
     manager = DataManager(tmp_path)
-    manager.write_bars("AAPL", "1m", bars)
+    manager.write_bars("AAPL", "1m", one)
     report = manager.check_data_quality(["AAPL"])
     assert not report.is_clean
     assert "2 of 390 bars missing" in str(report.problems)
     assert manager.notes == []
+
+
+def test_while_a_clock_holds_only_sessions_that_are_over_are_looked_at(
+    tmp_path: Path,
+) -> None:
+    DataManager(tmp_path).write_bars(
+        "AAPL", "1m", bars("AAPL", grid("2025-07-01", "2025-07-07"), without=[400])
+    )
+    zone = ZoneInfo("America/New_York")
+    clock = TimeManager("US_EQUITY", mode="backtest")
+    clock.set_backtest_time(datetime(2025, 7, 2, 11, tzinfo=zone))
+    manager = DataManager(tmp_path, time_manager=clock)
+    report = manager.check_data_quality(end=date(2025, 7, 7))
+    assert [(row.session.day, row.missing) for row in report.sessions] == [(1, 0)]
+    assert report.is_clean
+    clock.set_backtest_time(datetime(2025, 7, 2, 16, tzinfo=zone))
+    report = manager.check_data_quality()
+    assert [(row.session.day, row.missing) for row in report.sessions] == [
+        (1, 0),
+        (2, 1),
+    ]

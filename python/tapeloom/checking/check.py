@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapeloom._core import Interval
@@ -20,11 +21,16 @@ from tapeloom.checking.rows import (
     SymbolChecks,
 )
 from tapeloom.checking.window import Window
-from tapeloom.errors import MissingDataError, did_you_mean
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    MissingDataError,
+    did_you_mean,
+)
 from tapeloom.gap.gaps import Gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import date
 
     from tapeloom._core import Bars, SessionTable
@@ -63,13 +69,12 @@ def series_of(
     MissingDataError
         If a symbol is not there, or no series has the interval.
     """
-    known = source.get_symbols()
-    names = known
+    names = known = source.get_symbols()
     if symbols is not None:
-        given = [symbols] if isinstance(symbols, str) else symbols
-        names = list(dict.fromkeys(normalise_symbol(name) for name in given))
+        names = _named(symbols)
+        kept = set(known)
         for name in names:
-            if name not in known:
+            if name not in kept:
                 text = f"symbol {name} is not in the data{did_you_mean(name, known)}"
                 raise MissingDataError(text, symbol=name)
     wanted = None if interval is None else Interval(interval).text
@@ -86,6 +91,18 @@ def series_of(
     return found
 
 
+def _named(symbols: str | Iterable[str]) -> list[str]:
+    if not isinstance(symbols, Iterable):
+        text = f"symbols is {symbols!r} ({type(symbols).__name__}); give a symbol or a list of them"
+        raise ArgumentTypeError(text, got=symbols)
+    given = [symbols] if isinstance(symbols, str) else symbols
+    names = list(dict.fromkeys(normalise_symbol(name) for name in given))
+    if not names:
+        text = "symbols is empty; name one, or leave it out for all"
+        raise ArgumentError(text, got=symbols)
+    return names
+
+
 def check_source(
     source: BarSource,
     table: SessionTable,
@@ -95,7 +112,8 @@ def check_source(
     interval: IntervalLike | None = None,
     window: Window = _ALL_DATES,
     actions: Actions = _NO_ACTIONS,
-    naive: bool = False,
+    naive: Callable[[str], bool] = lambda _: False,
+    said: Callable[[Collection[str]], Iterable[Finding]] = lambda _: (),
     progress: Callable[[Progress], object] | None = None,
 ) -> CheckReport:
     """Check the series of a source.
@@ -115,13 +133,17 @@ def check_source(
     actions
         Splits that are known and need no hint.
     naive
-        Whether the stamps came without a zone and were read as wall time of the exchange.
+        Whether the stamps of a symbol that was read came without a zone and were taken for wall time of the exchange.
+    said
+        What reading found besides in the data of some symbols; asked when all is read.
     progress
         Called before each series and once at the end.
     """
+    window.require_covered(table)
     wanted = series_of(source, symbols, interval)
     looked = []
-    notes = _Notes(source)
+    notes = _Notes(source, wanted)
+    explained = {(action.symbol, action.ex_date) for action in actions}
     made: dict[str, tuple[str, Bars]] = {}
     start, end = window.instants(table)
     for done, (symbol, kept) in enumerate(wanted):
@@ -129,12 +151,17 @@ def check_source(
             progress(Progress(symbol, kept, done, len(wanted)))
         bars = source.read(symbol, kept, start, end)
         first, last = window.sessions(table, bars)
-        looked.append(look_at(bars, table, (first, last), actions, naive=naive))
-        looked[-1].take_notes(notes.new_of(symbol))
+        is_naive = naive(symbol)
+        one = look_at(bars, table, (first, last), explained, naive=is_naive)
+        one.take_notes(notes.new_of(symbol))
+        looked.append(one)
         looked[-1].compare_days(made, table)
     if progress is not None:
         progress(Progress("", "", len(wanted), len(wanted)))
-    return _report(looked, table, exchange_group)
+    for one in looked:
+        one.take_notes(notes.rest_of(one.symbol))
+    others = said({symbol for symbol, _ in wanted})
+    return _report(looked, others, table, exchange_group)
 
 
 def gaps_in_source(
@@ -144,15 +171,22 @@ def gaps_in_source(
     symbols: str | Iterable[str] | None = None,
     interval: IntervalLike | None = None,
     window: Window = _ALL_DATES,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Gaps:
     """Return the missing runs of all series of a source with their causes; parameters as ``check_source``."""
+    window.require_covered(table)
     start, end = window.instants(table)
     found = []
-    for symbol, kept in series_of(source, symbols, interval):
+    wanted = series_of(source, symbols, interval)
+    for done, (symbol, kept) in enumerate(wanted):
+        if progress is not None:
+            progress(Progress(symbol, kept, done, len(wanted)))
         if has_grid(kept):
             bars = source.read(symbol, kept, start, end)
             counts = count(bars, table, *window.sessions(table, bars))
             found.append((symbol, kept, counts))
+    if progress is not None:
+        progress(Progress("", "", len(wanted), len(wanted)))
     causes = _causes([(kept, counts) for _, kept, counts in found], table)
     return Gaps(
         gap
@@ -162,7 +196,10 @@ def gaps_in_source(
 
 
 def _report(
-    looked: Sequence[Looked], table: SessionTable, exchange_group: str
+    looked: Sequence[Looked],
+    said: Iterable[Finding],
+    table: SessionTable,
+    exchange_group: str,
 ) -> CheckReport:
     causes = _causes([(one.interval, one.counts) for one in looked], table)
     rows, series = [], []
@@ -180,6 +217,7 @@ def _report(
         series.append(
             CheckedSeries(one.symbol, one.interval, one.counts, why, one.diagnosis)
         )
+    findings += said
     return CheckReport(
         exchange_group=exchange_group,
         symbols=SymbolChecks(rows),
@@ -210,12 +248,18 @@ def _split_finding(hint: SplitHint, interval: str) -> Finding:
 class _Notes:
     """What reading a source went on without, as it grows."""
 
-    def __init__(self, source: BarSource) -> None:
+    def __init__(self, source: BarSource, wanted: Iterable[tuple[str, str]]) -> None:
         self._source = source
+        series = Counter(symbol for symbol, _ in wanted)
+        # All notes are looked through each time, so only where they tell which series of a symbol they are of.
+        self._several = {symbol for symbol, number in series.items() if number > 1}
+        self._rest: dict[str, Counter[str]] | None = None
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def new_of(self, symbol: str) -> Counter[str]:
-        """Return how many rows of each kind came up for a symbol since it was asked last."""
+        """Return how many rows of each kind came up since it was asked last, for a symbol with several series."""
+        if symbol not in self._several:
+            return Counter()
         now: Counter[tuple[str, str]] = Counter()
         for note in self._source.notes:
             if note.symbol == symbol:
@@ -225,3 +269,14 @@ class _Notes:
         )
         self._seen |= now
         return found
+
+    def rest_of(self, symbol: str) -> Counter[str]:
+        """Return the same for a symbol with one series, when all is read."""
+        if self._rest is None:
+            self._rest = {}
+            for note in self._source.notes:
+                of_one = self._rest.setdefault(note.symbol, Counter())
+                of_one[note.kind] += note.count
+        return (
+            Counter() if symbol in self._several else self._rest.get(symbol, Counter())
+        )

@@ -14,12 +14,12 @@ from tapeloom.diagnosis import wall_times
 from tapeloom.timestamps import NS_PER_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+    from datetime import date
 
     from numpy.typing import NDArray
 
     from tapeloom._core import Bars, SessionTable
-    from tapeloom.actions import Actions
 
 __all__ = ["beside_days", "days_of", "split_hints", "starts_at_midnight"]
 
@@ -38,10 +38,11 @@ def days_of(bars: Bars, table: SessionTable) -> Bars | None:
     return days
 
 
-def split_hints(days: Bars, table: SessionTable, known: Actions) -> Iterator[SplitHint]:
+def split_hints(
+    days: Bars, table: SessionTable, explained: Collection[tuple[str, date]]
+) -> Iterator[SplitHint]:
     """Yield the nights over which prices move as in a split and that no known action explains."""
     sessions = set(table.session_of(days.ts).tolist())
-    explained = {(action.symbol, action.ex_date) for action in known}
     for jump in split_jumps(days, table):
         at = table.index_of(to_day(jump.session_date))
         # Over months without a bar a price may go anywhere.

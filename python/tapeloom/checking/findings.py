@@ -61,6 +61,10 @@ def findings_of(
     if row.conflicts:
         text = f"{_keys(row.conflicts)} with different values; choose on_duplicate"
         yield found("conflicts", row.conflicts, text)
+    if row.no_session:
+        number = row.no_session
+        text = f"{counted(number, 'bar')} {_no_session(row, counts, table)}"
+        yield found("no_session", number, text)
     for kind, text, is_problem in _STRAYS:
         number = getattr(row, kind)
         if number:
@@ -88,9 +92,18 @@ _STRAYS = (
     ),
     ("off_grid", "between two expected starts", True),
     ("in_break", "in a break of the session", True),
-    ("no_session", "on dates without a session", True),
     ("outside_trading", "outside pre-market, regular and post-market hours", True),
 )
+
+
+def _no_session(row: SymbolCheck, counts: SeriesCounts, table: SessionTable) -> str:
+    if counts.first < counts.last or row.first is None or row.last is None:
+        return "on dates without a session"
+    start, end = from_day(table.first_day), from_day(table.last_day)
+    if start <= row.first.date() and row.last.date() <= end:
+        return "on dates without a session"
+    spread = f"{row.first:%Y-%m-%d} to {row.last:%Y-%m-%d}"
+    return f"from {spread}, outside the calendar {table.calendar}, which covers {start} to {end}"
 
 
 def _keys(number: int) -> str:

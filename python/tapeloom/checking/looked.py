@@ -18,9 +18,10 @@ from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Collection
+    from datetime import date
 
     from tapeloom._core import Bars, SessionTable
-    from tapeloom.actions import Actions
     from tapeloom.checking.counts import SeriesCounts
     from tapeloom.checking.rows import SplitHint
     from tapeloom.diagnosis import Diagnosis
@@ -43,8 +44,8 @@ class Looked:
 
     def take_notes(self, notes: Counter[str]) -> None:
         """Take over what reading left out or put in order."""
-        self.invalid = notes["invalid_skipped"]
-        self.unsorted = notes["unsorted"]
+        self.invalid += notes["invalid_skipped"]
+        self.unsorted += notes["unsorted"]
         if notes["interval_told"]:
             text = (
                 f"the interval {self.interval} was told from the spacing of the stamps"
@@ -81,11 +82,14 @@ def look_at(
     bars: Bars,
     table: SessionTable,
     sessions: tuple[int, int],
-    actions: Actions,
+    explained: Collection[tuple[str, date]],
     *,
     naive: bool,
 ) -> Looked:
-    """Look at the sorted bars of a series over sessions ``[first, last)``; ``naive`` as for ``check_source``."""
+    """Look at the sorted bars of a series over sessions ``[first, last)``.
+
+    ``explained`` are symbols and dates of known splits, ``naive`` says whether the stamps came without a zone.
+    """
     counts = count(bars, table, *sessions)
     ts = wall_times(bars.ts, table.zone) if naive else bars.ts
     diagnosis = diagnose(ts, table=table, interval=bars.interval, naive=naive)
@@ -94,7 +98,7 @@ def look_at(
     looked.duplicates = equal + looked.conflicts
     looked.days = days_of(bars, table)
     if looked.days is not None:
-        looked.splits += split_hints(looked.days, table, actions)
+        looked.splits += split_hints(looked.days, table, explained)
     return looked
 
 

@@ -90,7 +90,8 @@ class Finding:
     """Something to know about one series, in a sentence.
 
     ``kind`` is a word to filter by, such as ``"missing"``. ``is_problem`` tells what makes data wrong or incomplete from
-    what is only worth knowing. ``count`` says how many bars, sessions or files it is about.
+    what is only worth knowing. ``count`` says how many bars, sessions or files it is about. What was found in a file of
+    another tool has no ``interval``, and no ``symbol`` where the file holds several or none.
     """
 
     symbol: str

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tapeloom.calendars.days import require_date, to_day
+import numpy as np
+
+from tapeloom.calendars.days import from_day, require_date, to_day
 from tapeloom.checking.counts import sessions_of
-from tapeloom.errors import ArgumentError
+from tapeloom.errors import ArgumentError, OutOfCalendarError
+from tapeloom.timestamps import local_midnights
 
 if TYPE_CHECKING:
     from datetime import date
@@ -21,10 +24,16 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The dates to look at, both included; ``None`` is open, and then a series begins and ends with its own bars."""
+    """The dates to look at, both included; ``None`` is open, and then a series begins and ends with its own bars.
+
+    ``now`` is the time, ns UTC: no session that opens later is due, unless it has bars already. ``clock`` is that of a
+    backtest, ns UTC: a session that is not over by then is not looked at.
+    """
 
     start: date | None = None
     end: date | None = None
+    now: int | None = None
+    clock: int | None = None
 
     def __post_init__(self) -> None:
         for name, bound in (("start", self.start), ("end", self.end)):
@@ -34,15 +43,32 @@ class Window:
             text = f"start {self.start} is after end {self.end}; both are included"
             raise ArgumentError(text, start=self.start, end=self.end)
 
+    def require_covered(self, table: SessionTable) -> None:
+        """Raise ``OutOfCalendarError`` if a date lies outside the calendar: nobody knows what is due there."""
+        for name, bound in (("start", self.start), ("end", self.end)):
+            if (
+                bound is not None
+                and not table.first_day <= to_day(bound) <= table.last_day
+            ):
+                first, last = from_day(table.first_day), from_day(table.last_day)
+                text = f"{name} {bound} is outside the calendar {table.calendar}, which covers {first} to {last}"
+                raise OutOfCalendarError(text, start=first, end=last, got=bound)
+
     def instants(self, table: SessionTable) -> tuple[int, int]:
-        """Return where the time of its sessions begins and ends, ns UTC."""
+        """Return where the time of its dates begins and ends, ns UTC; that of dates without a session included."""
         first, last = self._positions(table)
-        start = int(table.span_starts[first]) if first < len(table) else _LARGEST
-        end = int(table.span_ends[last - 1]) if last > 0 else _SMALLEST
-        return (
-            _SMALLEST if self.start is None else start,
-            _LARGEST if self.end is None else max(start, end),
-        )
+        # Between two sessions lies the time of neither: that of a weekend.
+        start, end = _SMALLEST, _LARGEST
+        if self.start is not None:
+            own = int(table.span_starts[first]) if first < len(table) else _LARGEST
+            before = int(table.span_ends[first - 1]) if first > 0 else _SMALLEST
+            start = max(before, min(own, _midnight(table, self.start, 0)))
+        if self.end is not None or self.clock is not None:
+            end = int(table.span_starts[last]) if last < len(table) else _LARGEST
+        if self.end is not None:
+            own = int(table.span_ends[last - 1]) if last > 0 else _SMALLEST
+            end = min(end, max(own, _midnight(table, self.end, 1)))
+        return start, max(start, end)
 
     def sessions(self, table: SessionTable, bars: Bars) -> tuple[int, int]:
         """Return the positions of the sessions in which a series is expected."""
@@ -50,6 +76,9 @@ class Window:
         first, last = self._positions(table)
         if not len(bars) and (self.start is None or self.end is None):
             return 0, 0
+        if self.now is not None:
+            opened = int(table.opens.searchsorted(self.now, side="right"))
+            last = min(last, max(opened, own_last))
         first = own_first if self.start is None else first
         last = own_last if self.end is None else last
         return first, max(first, last)
@@ -61,4 +90,11 @@ class Window:
             if self.end is None
             else table.sessions_before(to_day(self.end) + 1)
         )
-        return first, last
+        if self.clock is not None:
+            last = min(last, int(table.closes.searchsorted(self.clock, side="right")))
+        return first, max(first, last)
+
+
+def _midnight(table: SessionTable, day: date, later: int) -> int:
+    """When a date, or one some days later, begins on the exchange's clock, ns UTC."""
+    return int(local_midnights(np.array([to_day(day) + later]), table.zone)[0])

@@ -268,7 +268,11 @@ def _named_columns(data: object, source: str) -> dict[str, Any]:
     elif hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         import pyarrow as pa
 
-        table = pa.table(data)
+        try:
+            table = pa.table(data)
+        except (pa.ArrowInvalid, TypeError) as error:
+            text = f"{source} is {type(data).__name__}, which holds no columns by name; give a frame"
+            raise ArgumentTypeError(text, got=type(data)) from error
         pairs = list(zip(table.column_names, table.columns, strict=True))
     else:
         hint = "; call .collect() first" if hasattr(data, "collect") else ""

@@ -59,6 +59,7 @@ def mount(
     exchange_group: str = "US_EQUITY",
     table: SessionTable | None = None,
     keep: Keep | None = None,
+    auto: bool = False,
 ) -> Mounted:
     """Read foreign files where they lie.
 
@@ -75,6 +76,8 @@ def mount(
         Its sessions, where they are at hand.
     keep
         What to do with bars as they come, such as leaving out those that break a rule. By default those raise.
+    auto
+        Apply the reading that fits best where an import would stop, and say so in ``findings``.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def mount(
     )
     sessions = get_session_table(exchange_group) if table is None else table
     market = Market(sessions, equities=exchange_group.upper().endswith("EQUITY"))
-    files = MountedFiles(files_of(pattern), options, market)
+    files = MountedFiles(files_of(pattern), options, market, auto=auto)
     return Mounted(files, sessions, keep or _refused)
 
 
@@ -132,7 +135,7 @@ class Mounted:
     """Foreign files as a source of bars: symbols, intervals, ranges and reading, as ``BarSource`` has them.
 
     Each file is opened once to learn what it holds, and its bars are kept as long as there is room for them. Nothing is
-    guessed that an import would stop for: such files raise ``ImportMismatchError``.
+    guessed that an import would stop for, unless ``auto`` was said: such files raise ``ImportMismatchError``.
     """
 
     def __init__(self, files: MountedFiles, table: SessionTable, keep: Keep) -> None:
@@ -149,6 +152,18 @@ class Mounted:
     def findings(self) -> list[Finding]:
         """What reading found so far: guesses with their evidence, columns that are not read."""
         return self._files.findings
+
+    def symbols_in(self) -> dict[str, set[str]]:
+        """Return whose bars each file holds."""
+        found: dict[str, set[str]] = {}
+        for (symbol, _), pieces in self._files.series.items():
+            for piece in pieces:
+                found.setdefault(piece.name, set()).add(symbol)
+        return found
+
+    def is_naive(self, symbol: str) -> bool:
+        """Whether stamps of a symbol that were read so far came without a zone, and none was given."""
+        return symbol in self._files.naive
 
     def get_symbols(self) -> list[str]:
         """Return the symbols, sorted."""

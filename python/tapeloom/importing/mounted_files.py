@@ -62,10 +62,19 @@ class Piece:
 class MountedFiles:
     """Pieces of foreign files and their bars."""
 
-    def __init__(self, files: list[Path], options: ReadOptions, market: Market) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        options: ReadOptions,
+        market: Market,
+        *,
+        auto: bool = False,
+    ) -> None:
         self._files = files
         self._options = options
         self._market = market
+        self._auto = auto
+        self.naive: set[str] = set()
         self._lock = Lock()
         self._kept: OrderedDict[tuple[str, int | None], list[ReadSeries]] = (
             OrderedDict()
@@ -147,7 +156,7 @@ class MountedFiles:
         )
 
     def _read(self, piece: Piece) -> list[ReadSeries]:
-        findings = Findings(piece.name)
+        findings = Findings(piece.name, auto=self._auto)
         options = self._options
         if piece.path in self._intervals:
             options = replace(options, interval=self._intervals[piece.path])
@@ -162,6 +171,7 @@ class MountedFiles:
         if error is not None:
             raise error
         with self._lock:
+            self.naive |= {s.bars.symbol for s in found if s.is_naive}
             for finding in findings.all():
                 self._findings.setdefault((piece.name, finding.text), finding)
         lengths = {_key(s)[1] for s in found}

@@ -48,12 +48,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadSeries:
-    """Bars of one symbol, how the source spells it, how many rows it offered, and the row of each bar (int64)."""
+    """Bars of one symbol, how the source spells it, how many rows it offered, and the row of each bar (int64).
+
+    ``is_naive``: its stamps came without a zone, and none was given.
+    """
 
     bars: Bars
     spelt: str
     offered: int
     rows: Ns
+    is_naive: bool = False
 
 
 def prepared(
@@ -97,6 +101,8 @@ def read_series(
     reading = choose_reading(
         stamps, interval, table=market.table, options=options, findings=findings
     )
+    # A zone that the file or the user names is a claim like any other.
+    is_naive = stamps.naive and stamps.zone is None and options.zone is None
     found = []
     for part in parts:
         rows = part.rows[stamps.valid[part.rows]]
@@ -114,7 +120,7 @@ def read_series(
             zone=market.table.zone,
             table=market.table,
         )
-        found.append(ReadSeries(bars, part.spelt, len(part.rows), rows))
+        found.append(ReadSeries(bars, part.spelt, len(part.rows), rows, is_naive))
     return found
 
 

@@ -134,14 +134,21 @@ def _lines(findings: Sequence[Finding], most: int) -> Iterator[str]:
     for found in findings:
         kinds.setdefault(found.kind, []).append(found)
     for kind, of_kind in kinds.items():
-        for found in of_kind[:most]:
-            yield f"{found.symbol} {found.interval}: {found.text}"
+        # Where only some are shown, those are the largest, in the order of the data.
+        largest = sorted(range(len(of_kind)), key=lambda at: -of_kind[at].count)[:most]
+        for found in (of_kind[at] for at in sorted(largest)):
+            whose = " ".join(filter(None, (found.symbol, found.interval)))
+            yield f"{whose}: {found.text}" if whose else found.text
         if len(of_kind) > most:
             more = len(of_kind) - most
             yield f"and {more:,} more of this kind ({kind}); --all shows all"
 
 
 def _sum(report: CheckReport) -> str:
+    if not report.expected:
+        number = len(report.problems)
+        said = counted(number, "problem") if number else "no problems"
+        return f"{said}: no bar is due"
     if report.is_clean:
         return f"no problems: {counted(report.expected, 'bar')} due, all there"
     bars = f"{report.missing:,} of {counted(report.expected, 'bar')} missing"

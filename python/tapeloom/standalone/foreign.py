@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from tapeloom.checking.files_read import findings_of_files
+from tapeloom.errors import ArgumentError, ArgumentTypeError, did_you_mean
 from tapeloom.importing.mount import mount
 from tapeloom.storage.bad_rows import check_policy, without_bad_rows
 from tapeloom.storage.notes import Notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from tapeloom._core import Bars
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.checking import Finding
     from tapeloom.intervals import IntervalLike
     from tapeloom.storage.notes import DataNote
 
-__all__ = ["ForeignFiles", "Rules"]
+__all__ = ["ForeignFiles", "Rules", "reading_options"]
+
+_READING = (
+    *("columns", "zone", "label", "shift", "time_unit", "time_format"),
+    *("ambiguous", "price_scale", "members"),
+)
+
+
+def reading_options(reading: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options of ``mount`` that say how files are read, checked by name.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such option.
+    """
+    if reading is None:
+        return {}
+    if not hasattr(reading, "keys"):
+        text = f"reading is {type(reading).__name__}; give a dict such as {{'shift': '-4h'}}"
+        raise ArgumentTypeError(text, got=reading)
+    for name in reading:
+        if name not in _READING:
+            text = f"reading names {name!r}; it takes {', '.join(_READING)}{did_you_mean(str(name), _READING)}"
+            raise ArgumentError(text, got=name)
+    return dict(reading)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whose bars files hold and how long, where they do not say, and what happens to rows that break a rule."""
+    """Whose bars files hold and how long, where they do not say, and what happens to rows that break a rule.
+
+    ``reading`` holds options of ``mount``; what they leave open is read as it is labelled.
+    """
 
     symbol: str | None
     interval: IntervalLike | None
     on_invalid: str
     allow_negative_prices: bool
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ForeignFiles:
@@ -53,13 +85,15 @@ class ForeignFiles:
 
     def __init__(self, pattern: str, manager: TimeManager, rules: Rules) -> None:
         self._notes = Notes()
+        # Said outright, so that nothing is proposed in place of the labels.
+        as_labelled = {"label": "start", "shift": "0h"}
         self._files = mount(
             pattern,
             symbol=rules.symbol,
             interval=rules.interval,
-            # Said outright, so that nothing is proposed in place of the labels.
-            label="start",
-            shift="0h",
+            **{**as_labelled, **rules.reading},
+            # What else an import would ask for is applied, and a finding.
+            auto=True,
             exchange_group=manager.exchange_group,
             table=manager.session_table,
             keep=_kept(self._notes, rules),
@@ -69,6 +103,14 @@ class ForeignFiles:
     def notes(self) -> list[DataNote]:
         """Rows that were left out."""
         return self._notes.all()
+
+    def is_naive(self, symbol: str) -> bool:
+        """Whether the stamps of a symbol that was read came without a zone."""
+        return self._files.is_naive(symbol)
+
+    def findings(self, symbols: Collection[str]) -> Iterator[Finding]:
+        """Return what was found in the files that hold bars of some symbols, or no bar at all."""
+        return findings_of_files([self._files], symbols)
 
     def get_symbols(self) -> list[str]:
         """Return the symbols there are, normalised."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tapeloom import _core
 from tapeloom._core import Interval
@@ -14,7 +14,7 @@ from tapeloom.standalone.given import actions_of, given
 from tapeloom.standalone.resampled import ResampledBars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
     from tapeloom._core import Bars
@@ -40,6 +40,7 @@ def check(
     time_manager: TimeManager | None = None,
     actions: object | None = None,
     allow_negative_prices: bool = False,
+    reading: Mapping[str, Any] | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> CheckReport:
     """Check bars before anything is built on them.
@@ -52,7 +53,8 @@ def check(
     ----------
     data
         A long frame (pandas, polars, Arrow) with a symbol column, a dict of arrays or of frames by symbol, ``Bars`` or a
-        list of them, or a path: a folder, a Parquet file or a glob pattern.
+        list of them, or a path: a folder, a file or a glob pattern. CSV and Parquet as other tools write them are read
+        as they are labelled, and what that leaves out or has to assume is a finding.
     symbol
         Whose bars these are, if the data do not say.
     symbols
@@ -61,8 +63,8 @@ def check(
         Length of the bars of frames, told from their spacing if not given. Of files, the interval to check; all if not
         given.
     start, end
-        Dates, both included; each session between them is due then. Without them a series is due from its first bar to
-        its last.
+        Dates, both included; each session between them that has begun is due then. Without them a series is due from its
+        first bar to its last.
     exchange_group
         Whose sessions the bars belong to, and in whose zone naive times are; ``"US_EQUITY"``, or the time manager's.
     time_manager
@@ -72,6 +74,10 @@ def check(
         ``actions.csv`` or ``actions.parquet`` in the folder of the data.
     allow_negative_prices
         Whether prices may be zero or below.
+    reading
+        How files of other tools are read, where they do not say it or say it wrong: a dict of ``columns``, ``zone``,
+        ``label``, ``shift``, ``time_unit``, ``time_format``, ``ambiguous``, ``price_scale`` and ``members``, as
+        ``tapeloom.importing.mount`` takes them.
     progress
         Called before each series and at the end.
 
@@ -88,6 +94,8 @@ def check(
         If a file is damaged or cannot be read.
     ArgumentError
         For data that cannot be read, or ``start`` after ``end``.
+    OutOfCalendarError
+        If the calendar does not cover ``start`` or ``end``.
 
     Examples
     --------
@@ -103,13 +111,14 @@ def check(
     2 of 390 bars missing in 1 gap, the longest 2 from 2025-07-02 10:00
     """
     manager = time_manager_for(exchange_group, time_manager)
-    window = Window(start, end)
+    window = Window(start, end, now=_now(manager))
     found = given(
         data,
         manager,
         symbol=symbol,
         interval=interval,
         allow_negative_prices=allow_negative_prices,
+        reading=reading,
     )
     return check_source(
         found.source,
@@ -120,6 +129,7 @@ def check(
         window=window,
         actions=actions_of(data, actions),
         naive=found.is_naive,
+        said=found.findings,
         progress=progress,
     )
 
@@ -135,6 +145,8 @@ def gaps(
     exchange_group: str | None = None,
     time_manager: TimeManager | None = None,
     allow_negative_prices: bool = False,
+    reading: Mapping[str, Any] | None = None,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Gaps:
     """Return the runs of missing bars with their causes.
 
@@ -158,13 +170,14 @@ def gaps(
     10:00:00 10:02:00 2 unknown
     """
     manager = time_manager_for(exchange_group, time_manager)
-    window = Window(start, end)
+    window = Window(start, end, now=_now(manager))
     found = given(
         data,
         manager,
         symbol=symbol,
         interval=interval,
         allow_negative_prices=allow_negative_prices,
+        reading=reading,
     )
     return gaps_in_source(
         found.source,
@@ -172,6 +185,7 @@ def gaps(
         symbols=symbols,
         interval=interval,
         window=window,
+        progress=progress,
     )
 
 
@@ -186,6 +200,7 @@ def resample(
     exchange_group: str | None = None,
     time_manager: TimeManager | None = None,
     allow_negative_prices: bool = False,
+    reading: Mapping[str, Any] | None = None,
 ) -> ResampledBars:
     """Return coarser bars of each symbol, as a session derives them from the same bars.
 
@@ -207,7 +222,7 @@ def resample(
         those with all of them.
     anchor
         From where buckets are counted: ``"session"``, ``"segment"`` or ``"clock"``.
-    exchange_group, time_manager, allow_negative_prices
+    exchange_group, time_manager, allow_negative_prices, reading
         As for ``check``.
 
     Returns
@@ -243,6 +258,7 @@ def resample(
         interval=interval,
         on_invalid="error",
         allow_negative_prices=allow_negative_prices,
+        reading=reading,
     )
     base = None if interval is None else Interval(interval)
     sources = [
@@ -264,11 +280,19 @@ def resample(
     return ResampledBars(coarse, wanted.text, manager.timezone)
 
 
+def _now(manager: TimeManager) -> int | None:
+    """The time of the manager, ns UTC; ``None`` where its clock was not set."""
+    return manager.clock.now_ns() if getattr(manager.clock, "is_set", True) else None
+
+
 def _base_bars(
     source: BarSource, symbol: str, base: Interval | None, wanted: Interval
 ) -> Bars | None:
     """The bars to make others from; ``None`` for a symbol that is not stored at the interval asked for."""
     stored = source.get_intervals(symbol)
+    if wanted in (base, *(Interval(text) for text in stored[:1])):
+        text = f"{symbol}: the bars are {wanted.text} bars already; give a longer interval to make"
+        raise IntervalError(text, symbol=symbol, got=wanted.text)
     if base is not None:
         fits = [text for text in stored if Interval(text) == base]
         if not fits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any
 from tapeloom._core import Bars
 from tapeloom.actions import Actions
 from tapeloom.columns import read_frame
-from tapeloom.errors import CorruptFileError, DataError, MissingDataError
-from tapeloom.standalone.foreign import ForeignFiles, Rules
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CorruptFileError,
+    DataError,
+    MissingDataError,
+)
+from tapeloom.importing.mount import is_foreign
+from tapeloom.standalone.foreign import ForeignFiles, Rules, reading_options
 from tapeloom.standalone.resampled import ResampledBars
 from tapeloom.storage.bar_source import FrameSource
 from tapeloom.storage.data_manager import DataManager
+from tapeloom.storage.layout import BARS
 
 if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.checking import Finding
     from tapeloom.intervals import IntervalLike
     from tapeloom.storage.bar_source import BarSource
 
@@ -28,10 +37,15 @@ __all__ = ["Given", "actions_of", "given"]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A source of bars, and whether its stamps came without a zone."""
+    """A source of bars.
+
+    ``is_naive`` tells of a symbol that was read whether its stamps came without a zone, ``findings`` what reading found in
+    the files that hold bars of some symbols.
+    """
 
     source: BarSource
-    is_naive: bool = False
+    is_naive: Callable[[str], bool] = lambda _: False
+    findings: Callable[[Collection[str]], Iterable[Finding]] = lambda _: ()
 
 
 def given(
@@ -42,6 +56,7 @@ def given(
     interval: IntervalLike | None = None,
     on_invalid: str = "skip",
     allow_negative_prices: bool = False,
+    reading: Mapping[str, Any] | None = None,
 ) -> Given:
     """Return data as a source of bars.
 
@@ -60,10 +75,19 @@ def given(
         ``"skip"`` leaves out rows that break a rule, and notes them; ``"error"`` refuses them.
     allow_negative_prices
         Whether prices may be zero or below.
+    reading
+        How files are read that are not ours: options of ``mount``.
     """
+    if not isinstance(allow_negative_prices, bool):
+        text = f"allow_negative_prices is {allow_negative_prices!r}; it must be True or False"
+        raise ArgumentTypeError(text, got=allow_negative_prices)
+    options = reading_options(reading)
     if isinstance(data, str | os.PathLike):
-        rules = Rules(symbol, interval, on_invalid, allow_negative_prices)
-        return Given(_files(os.fspath(data), manager, rules))
+        rules = Rules(symbol, interval, on_invalid, allow_negative_prices, options)
+        return _files(os.fspath(data), manager, rules)
+    if options:
+        text = f"reading says how files are read, and data is {type(data).__name__}; leave it out"
+        raise ArgumentError(text, got=reading)
     if _is_source(data):
         return Given(data)  # type: ignore[arg-type]
     frames, is_naive = _frames(data, manager, symbol, interval)
@@ -73,11 +97,16 @@ def given(
         on_invalid=on_invalid,
         allow_negative_prices=allow_negative_prices,
     )
-    return Given(source, is_naive)
+    return Given(source, lambda _: is_naive)
 
 
-def _files(path: str, manager: TimeManager, rules: Rules) -> BarSource:
+def _files(path: str, manager: TimeManager, rules: Rules) -> Given:
     """Stored files in our columns, or else those that others wrote."""
+    if not path.strip():
+        text = f"data is {path!r}; name a folder, a file or a pattern, such as '.'"
+        raise ArgumentError(text, got=path)
+    if rules.reading or _is_foreign(path):
+        return _foreign(path, manager, rules)
     stored = DataManager(
         path,
         time_manager=manager,
@@ -90,13 +119,22 @@ def _files(path: str, manager: TimeManager, rules: Rules) -> BarSource:
     except DataError as error:
         if isinstance(error, CorruptFileError) and path.endswith(".parquet"):
             raise
-        foreign = ForeignFiles(path, manager, rules)
         try:
-            foreign.get_symbols()
+            return _foreign(path, manager, rules)
         except MissingDataError:
             raise error from None
-        return foreign
-    return stored
+    return Given(stored)
+
+
+def _is_foreign(path: str) -> bool:
+    """Whether a path is of files of other tools, of which the ones below may say more than a data manager keeps."""
+    return not (Path(path) / BARS).is_dir() and is_foreign(path)
+
+
+def _foreign(path: str, manager: TimeManager, rules: Rules) -> Given:
+    files = ForeignFiles(path, manager, rules)
+    files.get_symbols()
+    return Given(files, files.is_naive, files.findings)
 
 
 def actions_of(data: object, actions: object | None) -> Actions:
@@ -139,6 +177,10 @@ def _by_symbol(bars: list[Bars] | tuple[Bars, ...]) -> dict[str, Bars]:
     parts: dict[str, list[Bars]] = {}
     for one in bars:
         parts.setdefault(one.symbol, []).append(one)
+        if one.interval != parts[one.symbol][0].interval:
+            lengths = f"{parts[one.symbol][0].interval} and {one.interval}"
+            text = f"data holds bars of {one.symbol} of two lengths, {lengths}; give those of one length at a time"
+            raise ArgumentError(text, symbol=one.symbol, got=lengths)
     return {
         name: found[0] if len(found) == 1 else Bars.concat(found)
         for name, found in parts.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapeloom.actions import Actions
 from tapeloom.checking import Window, check_source
+from tapeloom.checking.files_read import findings_of_files
 from tapeloom.importing import import_bars
 from tapeloom.storage.notes import Notes
 from tapeloom.storage.queue_reading import QueueReading
@@ -123,18 +124,21 @@ class DataManager(QueueReading):
         interval
             ``None`` means every stored one.
         start, end
-            First and last session date to look at, both included; ``None`` is open.
+            First and last session date to look at, both included; ``None`` is open. While a clock holds, sessions that
+            are not over by then are not looked at.
         """
+        table, clock = self._session_table, self.clock_ns
         lenient = copy.copy(self)
         # Invalid rows are findings, and what reading notes is in the report.
         lenient._on_invalid, lenient._notes = "skip", Notes()
         beside = Actions.beside(self._root) if Path(self._root).is_dir() else Actions()
         return check_source(
             lenient,
-            self._session_table,
+            table,
             exchange_group=self.exchange_group,
             symbols=symbols,
             interval=interval,
-            window=Window(start, end),
+            window=Window(start, end, clock=clock),
             actions=beside,
+            said=lambda wanted: findings_of_files(lenient._mounted, wanted),
         )
