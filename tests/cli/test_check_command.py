@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from tests.check.made_up import bars, grid
+from tests.reference.schedule import HOUR
 from typer.testing import CliRunner
 
 from tapeloom import DataManager
@@ -12,7 +15,6 @@ from tapeloom.cli.app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from typer.testing import Result
 
@@ -170,8 +172,85 @@ def test_a_damaged_file_is_a_data_error(
     assert file.name in result.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "gaps"])
 def test_quiet_shows_nothing_and_exits_the_same(
+    run: Callable[..., Result], data: str, command: str
+) -> None:
+    result = run(command, data, "--quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "")
+
+
+LATE = grid("2025-07-01", "2025-07-01") + 4 * HOUR
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> str:
+    """A file of one day whose stamps say UTC and run four hours late, and that does not say whose bars it holds."""
+    rows = [f"{np.datetime64(ts, 'ns')}Z,100,100,100,100,5" for ts in LATE.tolist()]
+    path = tmp_path / "bars.csv"
+    path.write_text("\n".join(["ts,open,high,low,close,volume", *rows]))
+    return str(path)
+
+
+def test_a_file_that_does_not_say_whose_bars_it_holds_is_told(
+    run: Callable[..., Result], late: str
+) -> None:
+    found = json.loads(run("check", late, "--symbol", "aapl", "--json").stdout)
+    assert [row["symbol"] for row in found["symbols"]] == ["AAPL"]
+    (reading,) = [f for f in found["findings"] if f["kind"] == "reading"]
+    assert reading["text"].startswith(
+        "these bars fit the session if shifted by -4 h: 390/390"
+    )
+    result = run("check", late, "--symbol", "AAPL", "--shift", "-4h")
+    assert result.exit_code == 0
+    assert "no problems: 390 bars due, all there" in result.stdout
+    assert run("gaps", late, "--symbol", "AAPL", "--shift", "-4h").exit_code == 0
+
+
+def test_a_symbol_chooses_among_the_files_of_a_folder(
+    run: Callable[..., Result], late: str, tmp_path: Path
+) -> None:
+    for name in ("AAPL", "MSFT"):
+        (tmp_path / f"{name}.csv").write_text(Path(late).read_text())
+    Path(late).unlink()
+    found = json.loads(run("check", str(tmp_path), "--symbol", "MSFT", "--json").stdout)
+    assert [(row["symbol"], row["bars"]) for row in found["symbols"]] == [("MSFT", 390)]
+
+
+def test_remedies_are_named_as_options(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "AAPL.csv"
+    path.write_text("ts,open,high,low,close,volume\n2025-07-01 13:30,1,1,1,1,1\n")
+    result = run("check", str(path))
+    assert result.exit_code == 2
+    assert "--interval" in result.stderr
+    assert "interval=" not in result.stderr
+    result = run("check", str(path), "--column", "ts")
+    assert "write OURS=THEIRS" in result.stderr
+
+
+def test_the_largest_findings_are_those_shown(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    store = DataManager(tmp_path)
+    ts = grid("2025-07-01", "2025-07-01")
+    for number in range(8):
+        one = bars(f"S{number}", ts, without=range(number + 1))
+        store.write_bars(f"S{number}", "1m", one)
+    shown = run("check", str(tmp_path)).stdout
+    assert "S7 1m: 8 of 390 bars missing" in shown
+    assert "S3 1m: 4 of 390 bars missing" in shown
+    assert "S2 1m: 3 of 390 bars missing" not in shown
+
+
+def test_where_no_bar_is_due_none_is_said_to_be_there(
     run: Callable[..., Result], data: str
 ) -> None:
-    result = run("check", data, "--quiet")
-    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "")
+    weekend = ["--start", "2025-07-05", "--end", "2025-07-06"]
+    result = run("check", data, *weekend)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("no problems: no bar is due\n")
+    result = run("check", data, "--start", "2060")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "which covers 1990-01-01 to 2035-12-31" in result.stderr

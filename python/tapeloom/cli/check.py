@@ -10,6 +10,20 @@ from typing import Annotated
 import typer
 
 from tapeloom.cli.outcome import PROBLEMS, reported
+from tapeloom.cli.reading_options import (
+    Ambiguous,
+    Columns,
+    Label,
+    Members,
+    PriceScale,
+    Shift,
+    TimeFormat,
+    TimeUnit,
+    Zone,
+    in_words_of_options,
+    named_for,
+    reading,
+)
 
 __all__ = ["check"]
 
@@ -24,7 +38,10 @@ def check(
     ],
     symbol: Annotated[
         list[str] | None,
-        typer.Option(metavar="S", help="Only this symbol; may be given again."),
+        typer.Option(
+            metavar="S",
+            help="Only this symbol; may be given again. With one file: whose bars they are.",
+        ),
     ] = None,
     start: Annotated[
         str | None,
@@ -39,6 +56,15 @@ def check(
     interval: Annotated[
         str | None, typer.Option(metavar="I", help="Only this interval, such as 1m.")
     ] = None,
+    zone: Zone = None,
+    label: Label = None,
+    shift: Shift = None,
+    column: Columns = None,
+    time_unit: TimeUnit = None,
+    time_format: TimeFormat = None,
+    ambiguous: Ambiguous = None,
+    price_scale: PriceScale = None,
+    members: Members = None,
     every: Annotated[
         bool, typer.Option("--all", help="Show every series and finding.")
     ] = False,
@@ -60,14 +86,29 @@ def check(
         from tapeloom.cli.date_range import date_range
         from tapeloom.report.check_progress import CheckLine
 
-        with nullcontext() if quiet else CheckLine() as progress:
+        with (
+            in_words_of_options(),
+            nullcontext() if quiet else CheckLine() as progress,
+        ):
             report = standalone.check(
                 data,
+                symbol=named_for(data, symbol),
                 symbols=symbol or None,
                 interval=interval,
                 start=None if start is None else date_range(start).start,
                 end=None if end is None else date_range(end).end,
                 exchange_group=exchange_group,
+                reading=reading(
+                    column,
+                    zone=zone,
+                    label=label,
+                    shift=shift,
+                    time_unit=time_unit,
+                    time_format=time_format,
+                    ambiguous=ambiguous,
+                    price_scale=price_scale,
+                    members=members,
+                ),
                 progress=progress,
             )
         if as_json:

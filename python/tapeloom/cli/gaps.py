@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from tapeloom.cli.outcome import PROBLEMS, reported
+from tapeloom.cli.reading_options import (
+    Ambiguous,
+    Columns,
+    Label,
+    Members,
+    PriceScale,
+    Shift,
+    TimeFormat,
+    TimeUnit,
+    Zone,
+    in_words_of_options,
+    named_for,
+    reading,
+)
 
 __all__ = ["gaps"]
 
@@ -23,7 +38,10 @@ def gaps(
     ],
     symbol: Annotated[
         list[str] | None,
-        typer.Option(metavar="S", help="Only this symbol; may be given again."),
+        typer.Option(
+            metavar="S",
+            help="Only this symbol; may be given again. With one file: whose bars they are.",
+        ),
     ] = None,
     start: Annotated[
         str | None,
@@ -38,10 +56,20 @@ def gaps(
     interval: Annotated[
         str | None, typer.Option(metavar="I", help="Only this interval, such as 1m.")
     ] = None,
+    zone: Zone = None,
+    label: Label = None,
+    shift: Shift = None,
+    column: Columns = None,
+    time_unit: TimeUnit = None,
+    time_format: TimeFormat = None,
+    ambiguous: Ambiguous = None,
+    price_scale: PriceScale = None,
+    members: Members = None,
     every: Annotated[bool, typer.Option("--all", help="Show every gap.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, and nothing else.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show errors only.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
@@ -50,20 +78,38 @@ def gaps(
     with reported(debug=debug):
         from tapeloom import standalone
         from tapeloom.cli.date_range import date_range
+        from tapeloom.report.check_progress import CheckLine
 
-        found = standalone.gaps(
-            data,
-            symbols=symbol or None,
-            interval=interval,
-            start=None if start is None else date_range(start).start,
-            end=None if end is None else date_range(end).end,
-            exchange_group=exchange_group,
-        )
+        with (
+            in_words_of_options(),
+            nullcontext() if quiet else CheckLine() as progress,
+        ):
+            found = standalone.gaps(
+                data,
+                symbol=named_for(data, symbol),
+                symbols=symbol or None,
+                interval=interval,
+                start=None if start is None else date_range(start).start,
+                end=None if end is None else date_range(end).end,
+                exchange_group=exchange_group,
+                reading=reading(
+                    column,
+                    zone=zone,
+                    label=label,
+                    shift=shift,
+                    time_unit=time_unit,
+                    time_format=time_format,
+                    ambiguous=ambiguous,
+                    price_scale=price_scale,
+                    members=members,
+                ),
+                progress=progress,
+            )
         if as_json:
             from tapeloom.report.check_tables import gaps_dict
 
             typer.echo(json.dumps(gaps_dict(found), indent=2))
-        else:
+        elif not quiet:
             from tapeloom.report.check_tables import gaps_page
             from tapeloom.report.console import print_all
 
