@@ -45,6 +45,25 @@ class Demanding:
 
 def failing(session, bar):
     return 1 / 0
+
+def below_a_library(session, bar):
+    import json
+    json.loads("{")
+
+def below_tapeloom(session, bar):
+    session.get_last_n_bars(bar.symbol, -1)
+
+def leaving(session, bar):
+    raise SystemExit
+
+def leaving_with_4(session, bar):
+    raise SystemExit(4)
+
+def leaving_with_0(session, bar):
+    raise SystemExit(0)
+
+def leaving_with_words(session, bar):
+    raise SystemExit("enough")
 """
 
 
@@ -158,6 +177,35 @@ def test_an_analysis_may_be_a_function_or_a_class(folder: Path, name: str) -> No
 def test_an_analysis_that_raises_ends_with_3_and_names_its_line(folder: Path) -> None:
     done = run(folder, *analysis(folder, "failing"))
     assert_error(done, 3, "ZeroDivisionError", "mine.py, line 21")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("below_a_library", 25), ("below_tapeloom", 28)]
+)
+def test_the_line_named_is_the_users_own(folder: Path, name: str, line: int) -> None:
+    done = run(folder, *analysis(folder, name))
+    assert_error(done, 3, f"(mine.py, line {line})")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "text"),
+    [
+        ("leaving", 3, "stopped by sys.exit() (mine.py, line 31)\n"),
+        ("leaving_with_4", 4, "stopped by sys.exit(4) (mine.py, line 34)\n"),
+        ("leaving_with_0", 3, "stopped by sys.exit(0) (mine.py, line 37)\n"),
+        ("leaving_with_words", 3, "stopped by sys.exit('enough') (mine.py, line 40)\n"),
+    ],
+)
+def test_an_analysis_that_leaves_is_no_clean_run(
+    folder: Path, name: str, code: int, text: str
+) -> None:
+    done = run(folder, *analysis(folder, name))
+    assert (done.exit_code, done.stdout, done.stderr) == (code, "", text)
+
+
+def test_a_folder_in_place_of_a_config_is_said_to_be_one(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["run", str(folder)])
+    assert_error(done, 2, "is a folder", "did you mean 'session.json'")
 
 
 def test_debug_shows_the_traceback(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 import traceback
 import warnings
 from contextlib import contextmanager
@@ -36,6 +37,10 @@ PROBLEMS = 1
 USAGE = 2
 DATA = 3
 INTERRUPTED = 130
+
+_OURS = Path(__file__).parents[1]
+_INSTALLED = ("site-packages", "dist-packages")
+_STANDARD = ("stdlib", "platstdlib")
 
 # A bar that breaks a rule came from a file here, not from an argument.
 _IN_THE_DATA = (InvalidBarError, DuplicateBarError, TimestampError, SymbolError)
@@ -73,6 +78,10 @@ def reported(*, debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except SystemExit as error:
+        if debug:
+            traceback.print_exc()
+        raise typer.Exit(_told_to_leave(error)) from None
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -108,11 +117,32 @@ def _sentence(error: Exception, *, debug: bool) -> str:
     return f"unexpected {type(error).__name__}: {error}{more}"
 
 
+def _told_to_leave(error: SystemExit) -> int:
+    """Say that the user's code ended the command, and return its exit code: never 0, for nothing came to its end."""
+    given = "" if error.code is None else repr(error.code)
+    typer.echo(f"stopped by sys.exit({given}){_where(error)}", err=True)
+    return error.code if isinstance(error.code, int) and error.code else DATA
+
+
 def _where(cause: BaseException | None) -> str:
-    """Return the file and line in which the user's code raised."""
+    """Return the file and line of the last call in the user's own code, whoever raised below it."""
     frames = traceback.extract_tb(cause.__traceback__) if cause is not None else []
+    for is_other in (_is_library, _is_ours):
+        for frame in reversed(frames):
+            if not is_other(frame.filename):
+                return f" ({Path(frame.filename).name}, line {frame.lineno})"
+    return ""
+
+
+def _is_ours(filename: str) -> bool:
+    # A name in angle brackets is no file.
+    return filename.startswith("<") or _OURS in Path(filename).parents
+
+
+def _is_library(filename: str) -> bool:
+    parents = Path(filename).parents
     return (
-        f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
-        if frames
-        else ""
+        _is_ours(filename)
+        or any(parent.name in _INSTALLED for parent in parents)
+        or any(Path(sysconfig.get_path(name)) in parents for name in _STANDARD)
     )
