@@ -16,11 +16,17 @@ from tests.truth.test_truth_derived import GROUPS
 from tests.truth.test_truth_markets import berlin_days, cme, round_the_clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tapeloom.checking import CheckReport, SessionCheck, SymbolCheck
     from tapeloom.gap import Gaps
 
+RULES = {
+    "crypto_coinbase": round_the_clock,
+    "future_cme": cme,
+    "future_eurex": berlin_days,
+}
 COUNTS = (
     "expected",
     "present",
@@ -39,6 +45,19 @@ def truths(root: Path, market: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in found]
 
 
+def test_every_file_of_minutes_is_compared(real_data: Path) -> None:
+    index = json.loads((real_data / "truth" / "index.json").read_text())
+    files = (real_data / "bars").glob("*/interval=1m/symbol=*/*.parquet")
+    names = {path.relative_to(real_data).as_posix() for path in files}
+    compared = [
+        truth["file"]
+        for market in (*GROUPS, *RULES)
+        for truth in truths(real_data, market)
+    ]
+    assert len(compared) == len(index) == len(names)
+    assert {facts["file"] for facts in index.values()} == names == set(compared)
+
+
 @pytest.mark.parametrize("market", sorted(GROUPS))
 def test_counts_of_each_session_are_those_of_the_truth(
     real_data: Path, market: str, subtests: pytest.Subtests
@@ -49,7 +68,9 @@ def test_counts_of_each_session_are_those_of_the_truth(
             report = check(path, exchange_group=GROUPS[market])
             (row,) = report.symbols
             assert (row.symbol, row.bars) == (truth["symbol"], truth["rows"])
+            assert not truth["dates_with_bars_but_no_session"]
             assert row.no_session == 0
+            assert row.zero_volume <= truth["zero_volume"]
             assert row.duplicates == truth["duplicate_ts"]
             assert row.off_grid == truth["off_grid"]
             assert (row.invalid, row.unsorted) == (0, 0)
@@ -85,30 +106,30 @@ def runs_of(found: Gaps, day: str) -> list[tuple[int, int]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("market", "time_manager"),
-    [
-        ("crypto_coinbase", round_the_clock),
-        ("future_cme", cme),
-        ("future_eurex", berlin_days),
-    ],
-)
+@pytest.mark.parametrize("market", sorted(RULES))
 def test_what_is_outside_or_twice_under_the_stated_rule_is_that_of_the_truth(
-    real_data: Path, market: str, time_manager: Any, subtests: pytest.Subtests
+    real_data: Path, market: str, subtests: pytest.Subtests
 ) -> None:
-    manager = time_manager()
+    manager = RULES[market]()
     for truth in truths(real_data, market):
         with subtests.test(file=truth["file"]):
             report = check(str(real_data / truth["file"]), time_manager=manager)
             (row,) = report.symbols
             assert row.bars == truth["rows"]
             assert row.duplicates == truth["duplicate_ts"]
+            # A bar outside the hours of the rule is not asked for its volume.
             assert row.zero_volume <= truth["zero_volume"]
+            assert truth["outside_rule"] or row.zero_volume == truth["zero_volume"]
             assert outside(row) == truth["outside_rule"]
-            assert (
-                missing_within(report, real_data / truth["file"], market)
-                == truth["missing"]
-            )
+            assert (row.invalid, row.unsorted) == (0, 0)
+            due, missing = within_bars(report, real_data / truth["file"], market)
+            assert (due, len(missing)) == (truth["expected"], truth["missing"])
+            assert due - len(missing) == truth["present"]
+            assert missing == {
+                to_ns(datetime.fromisoformat(start)) + k * MINUTE
+                for start, number in truth["missing_runs"]
+                for k in range(number)
+            }
 
 
 def outside(row: SymbolCheck) -> int:
@@ -116,23 +137,30 @@ def outside(row: SymbolCheck) -> int:
     return strays + row.off_grid + row.no_session
 
 
-def missing_within(report: CheckReport, path: Path, market: str) -> int:
-    """Missing minutes from the first bar to the last, of each day where the rule says so."""
+def within_bars(report: CheckReport, path: Path, market: str) -> tuple[int, set[int]]:
+    """Due and missing minutes from the first bar to the last, of each day where the rule says so."""
     column = pq.read_table(path, columns=["ts"])["ts"].cast("int64").to_numpy()
-    zone = report.table.zone
+    table = report.table
     spans: dict[date | None, tuple[int, int]] = {}
     for ts in column.tolist():
         day = None
         if market == "future_eurex":
-            day = datetime.fromtimestamp(ts // 10**9, zone).date()
+            day = datetime.fromtimestamp(ts // 10**9, table.zone).date()
         low, high = spans.get(day, (ts, ts))
         spans[day] = min(low, ts), max(high, ts)
-    return sum(
-        1
+
+    def inside(minutes: Iterable[int]) -> set[int]:
+        return {ts for ts in minutes if any(a <= ts <= b for a, b in spans.values())}
+
+    (series,) = report.series
+    sessions = range(series.counts.first, series.counts.last)
+    due = inside(ts for at in sessions for ts in table.grid(at, "1m").tolist())
+    missing = inside(
+        ts
         for gap in report.gaps
         for ts in range(to_ns(gap.start), to_ns(gap.end), MINUTE)
-        if any(low <= ts <= high for low, high in spans.values())
     )
+    return len(due), missing
 
 
 def test_every_minute_that_comes_twice_with_other_prices_is_told(
