@@ -16,7 +16,7 @@ import tapeloom
 from tapeloom import Bars, DataManager, TimeManager
 from tapeloom._core import merge_bars
 from tapeloom.calendars import get_session_table
-from tapeloom.errors import ArgumentError, ArgumentTypeError
+from tapeloom.errors import ArgumentError, ArgumentTypeError, InvalidBarError
 from tests.days import us_day
 from tests.reference.gaps import expected_starts
 from tests.reference.schedule import MINUTE
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 US = get_session_table("US_EQUITY")
 FIELDS = ("open", "high", "low", "close", "volume")
 FULL, HALF = us_day("2025-07-02"), us_day("2025-07-03")
+FULL_GRID = expected_starts(FULL, MINUTE)[:3]
 
 
 def bars_at(symbol: str, interval: str, ts: Sequence[int] | NDArray[np.int64]) -> Bars:
@@ -255,3 +256,17 @@ def test_memory_that_somebody_holds_is_never_used_again() -> None:
         used.add(again[1].ctypes.data)
     del again
     assert merge_bars(series, US)[1].ctypes.data in used
+
+
+def test_rows_of_a_frame_that_break_a_rule_are_refused() -> None:
+    columns = {name: getattr(bars_at("A", "1m", FULL_GRID), name) for name in FIELDS}
+    frame = {"ts": np.array(FULL_GRID), **columns}
+    assert len(tapeloom.merge(frame, symbol="aapl")) == 3
+    assert tapeloom.merge(frame, symbol="aapl").sources[0][0] == "AAPL"
+    broken = {**frame, "close": np.array([1.0, np.nan, 2.0])}
+    with pytest.raises(InvalidBarError, match="row 1"):
+        tapeloom.merge({"AAPL": broken})
+    below = {**frame, **dict.fromkeys(("open", "high", "low", "close"), -np.ones(3))}
+    with pytest.raises(InvalidBarError, match="row 0"):
+        tapeloom.merge({"CL": below})
+    assert len(tapeloom.merge({"CL": below}, allow_negative_prices=True)) == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -198,9 +197,11 @@ class MergedBars:
 def merge(
     data: object,
     *,
+    symbol: str | None = None,
     interval: IntervalLike | None = None,
     exchange_group: str | None = None,
     time_manager: TimeManager | None = None,
+    allow_negative_prices: bool = False,
 ) -> MergedBars:
     """Merge the bars of many series in the order in which they become known.
 
@@ -210,12 +211,16 @@ def merge(
         A long frame (pandas, polars, Arrow) with a symbol column, a dict of frames, of column dicts or of ``Bars`` by
         symbol, a list of ``Bars``, or a path as ``run`` takes it, of which every stored interval is read. Each series
         is in order of time.
+    symbol
+        Whose bars these are, if a frame does not say.
     interval
         Length of the bars of frames; told from their spacing if not given. Of files, the interval to read.
     exchange_group
         Whose sessions end a bar, and in whose zone naive times are; ``"US_EQUITY"``, or the time manager's.
     time_manager
         A calendar with corrections.
+    allow_negative_prices
+        Whether prices of frames and files may be zero or below. ``Bars`` are taken as they are.
 
     Returns
     -------
@@ -228,6 +233,10 @@ def merge(
     ------
     ArgumentError
         If a series is not in order; the text names the series and the row.
+    InvalidBarError
+        If a row of a frame or file breaks a rule of a bar.
+    MissingDataError, ImportMismatchError, CorruptFileError, StorageError
+        If files are missing, would have to be read in another way to fit, are damaged or cannot be read.
 
     Examples
     --------
@@ -242,7 +251,8 @@ def merge(
     ['MSFT', 'AAPL', 'AAPL', 'MSFT']
     """
     manager = time_manager_for(exchange_group, time_manager)
-    series = _series(data, interval, manager)
+    lenient = allow_negative_prices
+    series = _series(data, symbol, interval, manager, allow_negative_prices=lenient)
     try:
         columns = merge_bars(
             [bars for _, bars in series],
@@ -354,10 +364,15 @@ def _joined(parts: Sequence[_Columns]) -> _Columns:
 
 
 def _series(
-    data: object, interval: IntervalLike | None, manager: TimeManager
+    data: object,
+    symbol: str | None,
+    interval: IntervalLike | None,
+    manager: TimeManager,
+    *,
+    allow_negative_prices: bool,
 ) -> list[tuple[str, Bars]]:
-    if isinstance(data, str | Path):
-        return _stored(str(data), interval, manager)
+    if isinstance(data, str | os.PathLike):
+        return _stored(os.fspath(data), interval, manager, allow_negative_prices)
     if isinstance(data, Bars):
         return [(data.symbol, data)]
     if isinstance(data, Mapping) and data and _all_bars(data.values()):
@@ -365,10 +380,25 @@ def _series(
     if isinstance(data, list | tuple) and data and _all_bars(data):
         return [(bars.symbol, bars) for bars in data]
     from tapeloom.columns import read_frame
+    from tapeloom.storage.bad_rows import without_bad_rows
+    from tapeloom.storage.notes import Notes
 
     found = read_frame(
-        data, zone=manager.timezone, table=manager.session_table, interval=interval
+        data,
+        zone=manager.timezone,
+        table=manager.session_table,
+        symbol=symbol,
+        interval=interval,
     )
+    for bars in found.values():
+        without_bad_rows(
+            bars,
+            source="data",
+            rows=None,
+            on_invalid="error",
+            allow_negative_prices=allow_negative_prices,
+            notes=Notes(),
+        )
     return list(found.items())
 
 
@@ -377,11 +407,16 @@ def _all_bars(values: Any) -> bool:
 
 
 def _stored(
-    path: str, interval: IntervalLike | None, manager: TimeManager
+    path: str,
+    interval: IntervalLike | None,
+    manager: TimeManager,
+    allow_negative_prices: bool,
 ) -> list[tuple[str, Bars]]:
     from tapeloom.storage.data_manager import DataManager
 
-    stored = DataManager(path, time_manager=manager)
+    stored = DataManager(
+        path, time_manager=manager, allow_negative_prices=allow_negative_prices
+    )
     wanted = None if interval is None else str(Interval(interval))
     return [
         (symbol, stored.read(symbol, kept, None, None))

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tapeloom import DataManager
-from tapeloom.errors import ArgumentError, ArgumentTypeError
+from tapeloom import DataManager, merge
+from tapeloom.errors import ArgumentError, ArgumentTypeError, ImportMismatchError
 from tapeloom.standalone import check, gaps, resample
 from tests.check.made_up import columns, grid
 
@@ -121,3 +121,20 @@ def test_a_reading_is_checked_by_name_and_is_for_files(tmp_path: Path) -> None:
         check(frame(), symbol="AAPL", reading={"zone": "UTC"})
     with pytest.raises(ArgumentTypeError, match="give a dict"):
         check(tmp_path, reading="UTC")  # type: ignore[arg-type]
+
+
+def test_gaps_and_coarser_bars_of_times_that_do_not_fit_are_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "AAPL.csv"
+    late = frame().assign(ts=lambda one: one["ts"] + pd.Timedelta(hours=4))
+    late.to_csv(path, index=False)
+    for ask in (gaps, lambda data: resample(data, "5m"), merge):
+        with pytest.raises(ImportMismatchError, match="fit the session if shifted by"):
+            ask(path)
+    with pytest.raises(ImportMismatchError, match=r"pass reading=\{'shift': '-4h'\}$"):
+        gaps(path)
+    assert gaps(path, reading={"shift": "-4h"}) == []
+    whole = resample(path, "1h", reading={"shift": "-4h"})
+    assert whole["AAPL"] == resample(frame(), "1h", symbol="AAPL")["AAPL"]
+    assert "reading" in problems(check(path))

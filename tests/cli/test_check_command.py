@@ -204,6 +204,9 @@ def test_a_file_that_does_not_say_whose_bars_it_holds_is_told(
     result = run("check", late, "--symbol", "AAPL", "--shift", "-4h")
     assert result.exit_code == 0
     assert "no problems: 390 bars due, all there" in result.stdout
+    refused = run("gaps", late, "--symbol", "AAPL")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr.endswith("; pass --shift -4h\n")
     assert run("gaps", late, "--symbol", "AAPL", "--shift", "-4h").exit_code == 0
 
 
@@ -254,3 +257,45 @@ def test_where_no_bar_is_due_none_is_said_to_be_there(
     result = run("check", data, "--start", "2060")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "which covers 1990-01-01 to 2035-12-31" in result.stderr
+
+
+RAW_LATE = "raw/mismartera/bars_dump_AAPL_2025-07-02.csv"
+
+
+def test_a_raw_file_whose_labels_run_late_is_found_out(
+    run: Callable[..., Result], real_data: Path
+) -> None:
+    path = str(real_data / RAW_LATE)
+    shown = run("check", path)
+    assert (shown.exit_code, shown.stderr) == (1, "")
+    text = (
+        "these bars fit the session if shifted by -4 h: 390/390 (as labelled: 349/390)"
+    )
+    assert f"AAPL 1m: {text}" in shown.stdout
+    result = run("check", path, "--json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    found = json.loads(result.stdout)
+    assert found["findings"][0] == {
+        "symbol": "AAPL",
+        "interval": "1m",
+        "kind": "reading",
+        "is_problem": True,
+        "count": 862,
+        "text": text,
+    }
+    assert (found["is_clean"], found["totals"]["present"]) == (False, 349)
+    mended = json.loads(
+        run(
+            "check",
+            path,
+            "--shift",
+            "-4h",
+            "--start",
+            "2025-07-02",
+            "--end",
+            "2025-07-02",
+            "--json",
+        ).stdout
+    )
+    assert mended["is_clean"]
+    assert mended["totals"]["present"] == mended["totals"]["expected"] == 390

@@ -111,4 +111,5 @@ def _as_options(text: str) -> str:
         shown = f"'{value}'" if re.search(r"[\s*%]", value) else value
         return f"--{found[1].replace('_', '-')} {shown}".rstrip()
 
+    text = re.sub(r"reading=\{'(\w+)': (\S+)\}", r"\1=\2", text)
     return re.sub(rf"(?<![/\w])({_NAMED})=(?:'([^']*)'|([\d.]+)|(?!\S))", written, text)

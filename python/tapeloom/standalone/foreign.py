@@ -1,12 +1,19 @@
-"""Files that are not ours, as a source of bars read as they are labelled: a check is to find what is wrong with that."""
+"""Files that are not ours, as a source of bars; read as they are labelled where a check is to find what is wrong with that."""
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tapeloom.checking.files_read import findings_of_files
-from tapeloom.errors import ArgumentError, ArgumentTypeError, did_you_mean
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ImportMismatchError,
+    did_you_mean,
+)
 from tapeloom.importing.mount import mount
 from tapeloom.storage.bad_rows import check_policy, without_bad_rows
 from tapeloom.storage.notes import Notes
@@ -55,7 +62,8 @@ def reading_options(reading: Mapping[str, Any] | None) -> dict[str, Any]:
 class Rules:
     """Whose bars files hold and how long, where they do not say, and what happens to rows that break a rule.
 
-    ``reading`` holds options of ``mount``; what they leave open is read as it is labelled.
+    ``reading`` holds options of ``mount``. What they leave open is read ``as_labelled``, or else refused where the file
+    would have to be read in another way to fit.
     """
 
     symbol: str | None
@@ -63,6 +71,7 @@ class Rules:
     on_invalid: str
     allow_negative_prices: bool
     reading: Mapping[str, Any] = field(default_factory=dict)
+    as_labelled: bool = False
 
 
 class ForeignFiles:
@@ -81,19 +90,21 @@ class ForeignFiles:
     ------
     MissingDataError
         If there is no such file.
+    ImportMismatchError
+        When it is asked for what a file holds that would have to be read in another way to fit.
     """
 
     def __init__(self, pattern: str, manager: TimeManager, rules: Rules) -> None:
         self._notes = Notes()
         # Said outright, so that nothing is proposed in place of the labels.
-        as_labelled = {"label": "start", "shift": "0h"}
+        as_labelled = {"label": "start", "shift": "0h"} if rules.as_labelled else {}
         self._files = mount(
             pattern,
             symbol=rules.symbol,
             interval=rules.interval,
             **{**as_labelled, **rules.reading},
             # What else an import would ask for is applied, and a finding.
-            auto=True,
+            auto=rules.as_labelled,
             exchange_group=manager.exchange_group,
             table=manager.session_table,
             keep=_kept(self._notes, rules),
@@ -114,11 +125,13 @@ class ForeignFiles:
 
     def get_symbols(self) -> list[str]:
         """Return the symbols there are, normalised."""
-        return self._files.get_symbols()
+        with _remedies():
+            return self._files.get_symbols()
 
     def get_intervals(self, symbol: str) -> list[str]:
         """Return the intervals of a symbol, finest first."""
-        return self._files.get_intervals(symbol)
+        with _remedies():
+            return self._files.get_intervals(symbol)
 
     def get_range(self, symbol: str, interval: str) -> tuple[int, int] | None:
         """Return the start of the first and of the last bar, nanoseconds UTC; ``None`` if there is none."""
@@ -130,7 +143,22 @@ class ForeignFiles:
 
     def read(self, symbol: str, interval: str, start: int, end: int) -> Bars:
         """Return the bars that start in ``[start, end)``, nanoseconds UTC, in order."""
-        return self._files.read(symbol, interval, start, end)
+        with _remedies():
+            return self._files.read(symbol, interval, start, end)
+
+
+@contextmanager
+def _remedies() -> Iterator[None]:
+    """Name the reading to give in place of an option of imports."""
+    try:
+        yield
+    except ImportMismatchError as error:
+        error.message = re.sub(
+            r"pass (\w+)=(\S+), or auto=True to apply it",
+            r"pass reading={'\1': \2}",
+            error.message,
+        )
+        raise
 
 
 def _kept(notes: Notes, rules: Rules) -> Callable[[Bars, str, NDArray[np.int64]], Bars]:

@@ -119,6 +119,7 @@ def check(
         interval=interval,
         allow_negative_prices=allow_negative_prices,
         reading=reading,
+        as_labelled=True,
     )
     return check_source(
         found.source,
@@ -150,13 +151,21 @@ def gaps(
 ) -> Gaps:
     """Return the runs of missing bars with their causes.
 
-    Parameters are those of ``check``. A session without any bar is a gap, and a break or a night separates two. The causes
+    Parameters are those of ``check``. Files of other tools whose times would have to be read in another way to fit are
+    refused: their gaps would be none. A session without any bar is a gap, and a break or a night separates two. The causes
     are ``truncated``, ``vendor_hole`` and ``unknown``: bars alone are no evidence of a halt.
 
     Returns
     -------
     Gaps
         A table with one row per gap, each series' oldest first.
+
+    Raises
+    ------
+    ImportMismatchError
+        If the times of a file of another tool fit the calendar only in another reading; the text names it.
+    MissingDataError, CorruptFileError, StorageError, ArgumentError, OutOfCalendarError
+        As ``check``.
 
     Examples
     --------
@@ -236,6 +245,8 @@ def resample(
         If the bars given do not divide ``to``.
     InvalidBarError
         If a bar breaks a rule.
+    ImportMismatchError
+        If the times of a file of another tool fit the calendar only in another reading; the text names it.
 
     Examples
     --------

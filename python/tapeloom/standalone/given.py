@@ -57,6 +57,7 @@ def given(
     on_invalid: str = "skip",
     allow_negative_prices: bool = False,
     reading: Mapping[str, Any] | None = None,
+    as_labelled: bool = False,
 ) -> Given:
     """Return data as a source of bars.
 
@@ -77,13 +78,17 @@ def given(
         Whether prices may be zero or below.
     reading
         How files are read that are not ours: options of ``mount``.
+    as_labelled
+        Read such files as they are labelled, right or wrong.
     """
     if not isinstance(allow_negative_prices, bool):
         text = f"allow_negative_prices is {allow_negative_prices!r}; it must be True or False"
         raise ArgumentTypeError(text, got=allow_negative_prices)
     options = reading_options(reading)
     if isinstance(data, str | os.PathLike):
-        rules = Rules(symbol, interval, on_invalid, allow_negative_prices, options)
+        rules = Rules(
+            symbol, interval, on_invalid, allow_negative_prices, options, as_labelled
+        )
         return _files(os.fspath(data), manager, rules)
     if options:
         text = f"reading says how files are read, and data is {type(data).__name__}; leave it out"
