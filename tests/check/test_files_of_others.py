@@ -9,9 +9,14 @@ import pandas as pd
 import pytest
 
 from tapeloom import DataManager, merge
-from tapeloom.errors import ArgumentError, ArgumentTypeError, ImportMismatchError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CorruptFileError,
+    ImportMismatchError,
+)
 from tapeloom.standalone import check, gaps, resample
-from tests.check.made_up import columns, grid
+from tests.check.made_up import bars, columns, grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +143,30 @@ def test_gaps_and_coarser_bars_of_times_that_do_not_fit_are_refused(
     whole = resample(path, "1h", reading={"shift": "-4h"})
     assert whole["AAPL"] == resample(frame(), "1h", symbol="AAPL")["AAPL"]
     assert "reading" in problems(check(path))
+
+
+def test_a_file_with_the_newest_row_first_is_told(real_data: Path) -> None:
+    report = check(real_data / "raw" / "eqker" / "AAPL_1min.csv")
+    assert [f.text for f in report.findings if f.kind == "order"] == [
+        "AAPL_1min.csv: newest first; sorted"
+    ]
+
+
+def test_a_damaged_file_is_not_read_in_another_way(tmp_path: Path) -> None:
+    manager = DataManager(tmp_path)
+    manager.write_bars("AAPL", "1m", bars("AAPL", DAYS))
+    (path,) = tmp_path.rglob("*.parquet")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    for place in (path, tmp_path / "flat" / "AAPL.parquet"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+        for data in (place, place.parent):
+            with pytest.raises(CorruptFileError, match="damaged"):
+                check(data)
+
+
+def test_the_name_of_a_file_sends_no_commands_to_a_terminal(tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "A\x1b[2J.csv", index=False)
+    for found in check(tmp_path / "A\x1b[2J.csv", symbol="A").findings:
+        assert found.text.isprintable()

@@ -62,3 +62,21 @@ def test_while_a_clock_holds_only_sessions_that_are_over_are_looked_at(
         (1, 0),
         (2, 1),
     ]
+
+
+def test_each_day_is_held_against_the_finest_bars_that_have_it(tmp_path: Path) -> None:
+    manager = DataManager(tmp_path)
+    seconds, minutes = (
+        grid("2025-07-01", "2025-07-01", interval="1s"),
+        grid("2025-07-01", "2025-07-03"),
+    )
+    manager.write_bars("SPY", "1s", bars("SPY", seconds, interval="1s"))
+    manager.write_bars("SPY", "1m", bars("SPY", minutes))
+    opens = grid("2025-07-01", "2025-07-07", interval="1d")
+    manager.write_bars("SPY", "1d", bars("SPY", opens, interval="1d"))
+    found = [f.text for f in manager.check_data_quality().findings if f.kind == "daily"]
+    more = "volume in {} (auctions and extended hours count in many daily bars)"
+    assert found == [
+        f"daily bars differ from the aggregate of 1s bars in 1 sessions: {more.format(1)}",
+        f"daily bars differ from the aggregate of 1m bars in 2 sessions: {more.format(2)}",
+    ]

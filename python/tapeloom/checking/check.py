@@ -144,7 +144,7 @@ def check_source(
     looked = []
     notes = _Notes(source, wanted)
     explained = {(action.symbol, action.ex_date) for action in actions}
-    made: dict[str, tuple[str, Bars]] = {}
+    made: dict[str, list[tuple[str, Bars]]] = {}
     start, end = window.instants(table)
     for done, (symbol, kept) in enumerate(wanted):
         if progress is not None:

@@ -14,7 +14,7 @@ from tapeloom.diagnosis import wall_times
 from tapeloom.timestamps import NS_PER_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import date
 
     from numpy.typing import NDArray
@@ -60,12 +60,27 @@ def split_hints(
 
 
 def beside_days(
-    days: Bars, made: Bars, base: str, table: SessionTable
+    days: Bars, finer: Iterable[tuple[str, Bars]], table: SessionTable
 ) -> Iterator[Finding]:
-    """Yield how stored daily bars differ from those made of a finer series, in sessions that both have."""
-    at, other = _shared(table.session_of(days.ts), table.session_of(made.ts))
-    if not len(at):
-        return
+    """Yield how stored daily bars differ from those made of finer series: each from the first that has its session.
+
+    ``finer`` are intervals with the days made of them, finest first.
+    """
+    left = np.arange(len(days))
+    for base, made in finer:
+        sessions = table.session_of(days.ts[left])
+        at, other = _shared(sessions, table.session_of(made.ts))
+        yield from _differences(days, made, base, left[at], other)
+        left = np.delete(left, at)
+
+
+def _differences(
+    days: Bars,
+    made: Bars,
+    base: str,
+    at: NDArray[np.intp],
+    other: NDArray[np.intp],
+) -> Iterator[Finding]:
     differ = {
         name: int(
             (~_is_near(getattr(days, name)[at], getattr(made, name)[other])).sum()

@@ -37,5 +37,11 @@ def findings_of_files(
                 kind=found.kind,
                 is_problem=found.outcome in _PROBLEMS,
                 count=max(found.count, 1),
-                text=f"{Path(found.source).name}: {text}",
+                text=f"{_named(found.source)}: {text}",
             )
+
+
+def _named(source: str) -> str:
+    """The name of a file as it can be printed: a terminal takes some characters for commands."""
+    name = Path(source).name
+    return name if name.isprintable() else repr(name)

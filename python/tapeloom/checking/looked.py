@@ -53,22 +53,19 @@ class Looked:
             self.add("interval_told", False, 1, text)
 
     def compare_days(
-        self, made: dict[str, tuple[str, Bars]], table: SessionTable
+        self, made: dict[str, list[tuple[str, Bars]]], table: SessionTable
     ) -> None:
-        """Hold daily bars against those made of the finest series of the symbol, which came before."""
+        """Hold daily bars against those made of finer series of the symbol, which came before, finest first."""
         if self.days is None:
             return
         if self.interval != "1d":
-            made.setdefault(self.symbol, (self.interval, self.days))
+            made.setdefault(self.symbol, []).append((self.interval, self.days))
         else:
             number = starts_at_midnight(self.days, table)
             if number:
                 text = f"{counted(number, 'daily bar')} stamped 00:00; a daily bar is stamped with its session's open"
                 self.add("midnight", True, number, text)
-            finer = made.pop(self.symbol, None)
-            if finer is not None:
-                base, days = finer
-                self.extra += beside_days(self.days, days, base, table)
+            self.extra += beside_days(self.days, made.pop(self.symbol, []), table)
         self.days = None
 
     def add(self, kind: str, is_problem: bool, number: int, text: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Ns = npt.NDArray[np.int64]
 
-__all__ = ["Examined", "examined"]
+__all__ = ["Examined", "examined", "tell_order"]
 
 SHOWN = 3
 # A last day is cut off where this many bars are missing at its end, more than at the end of any other day.
@@ -58,7 +58,7 @@ def examined(
     on_duplicate
         What to do with repeated keys of other values; ``None`` stops.
     """
-    _tell_order(bars, findings)
+    tell_order(bars, findings)
     offered = len(bars)
     bars = _without_invalid(bars, rows, allow_negative_prices, findings)
     bars = without_repeats(
@@ -72,7 +72,8 @@ def examined(
     return Examined(bars, offered - len(bars))
 
 
-def _tell_order(bars: Bars, findings: Findings) -> None:
+def tell_order(bars: Bars, findings: Findings) -> None:
+    """Say whether bars come newest first, or in no order."""
     steps = np.diff(bars.ts)
     falls = int((steps < 0).sum())
     if not falls:

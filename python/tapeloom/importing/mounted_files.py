@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapeloom._core import Interval
+from tapeloom.importing.examine import tell_order
 from tapeloom.importing.findings import Findings
 from tapeloom.importing.mismatch import mismatch_of
 from tapeloom.importing.open_tables import open_tables
@@ -161,7 +162,7 @@ class MountedFiles:
         if piece.path in self._intervals:
             options = replace(options, interval=self._intervals[piece.path])
         found = [
-            _in_order(series)
+            _in_order(series, findings)
             for table in self._tables(piece, findings)
             for series in read_series(
                 table, market=self._market, options=options, findings=findings
@@ -189,8 +190,9 @@ def _key(series: ReadSeries) -> Key:
     return series.bars.symbol, Interval(series.bars.interval)
 
 
-def _in_order(series: ReadSeries) -> ReadSeries:
+def _in_order(series: ReadSeries, findings: Findings) -> ReadSeries:
     if series.bars.is_sorted():
         return series
+    tell_order(series.bars, findings)
     rows = series.rows[np.argsort(series.bars.ts, kind="stable")]
     return replace(series, bars=series.bars.sorted(), rows=rows)

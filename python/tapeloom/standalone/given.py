@@ -121,9 +121,10 @@ def _files(path: str, manager: TimeManager, rules: Rules) -> Given:
     )
     try:
         stored.get_symbols()
+    except CorruptFileError:
+        # Whoever else reads it would not see the damage.
+        raise
     except DataError as error:
-        if isinstance(error, CorruptFileError) and path.endswith(".parquet"):
-            raise
         try:
             return _foreign(path, manager, rules)
         except MissingDataError:
