@@ -14,6 +14,7 @@ from tapeloom.errors import (
     ArgumentTypeError,
     CorruptFileError,
     ImportMismatchError,
+    MissingDataError,
 )
 from tapeloom.standalone import check, gaps, resample
 from tests.check.made_up import bars, columns, grid
@@ -170,3 +171,13 @@ def test_the_name_of_a_file_sends_no_commands_to_a_terminal(tmp_path: Path) -> N
     frame().to_csv(tmp_path / "A\x1b[2J.csv", index=False)
     for found in check(tmp_path / "A\x1b[2J.csv", symbol="A").findings:
         assert found.text.isprintable()
+
+
+def test_in_a_folder_of_ours_nothing_else_is_read(tmp_path: Path) -> None:
+    DataManager(tmp_path).write_bars("AAPL", "1m", bars("AAPL", DAYS))
+    frame().to_csv(tmp_path / "MSFT.csv", index=False)
+    assert [row.symbol for row in check(tmp_path).symbols] == ["AAPL"]
+    with pytest.raises(MissingDataError, match="holds no bars of 'HK_EQUITY'"):
+        check(tmp_path, exchange_group="HK_EQUITY")
+    with pytest.raises(ArgumentError, match="holds stored bars; leave it out"):
+        check(tmp_path, reading={"zone": "UTC"})

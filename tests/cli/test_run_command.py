@@ -338,6 +338,7 @@ def test_an_analysis_may_import_its_neighbours(folder: Path) -> None:
         (errors.AnalysisError("x"), 3),
         (errors.InternalError("x"), 3),
         (PermissionError(13, "Permission denied", "bars/x.parquet"), 3),
+        (OSError(28, "x is full"), 3),
         (RuntimeError("x"), 3),
     ],
 )

@@ -1,6 +1,6 @@
 """The ``tapeloom`` command: one file per subcommand, no rule of its own.
 
-Exit codes: 0 clean, 1 problems found with ``--strict``, 2 usage, 3 data or a failed run, 130 stopped by Ctrl-C.
+Exit codes: 0 clean, 1 problems found, 2 usage, 3 data or a failed run, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

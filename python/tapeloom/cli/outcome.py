@@ -113,6 +113,8 @@ def _sentence(error: Exception, *, debug: bool) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot use {str(error.filename)!r}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot go on: {error.strerror}"
     more = "" if debug else "; --debug shows where"
     return f"unexpected {type(error).__name__}: {error}{more}"
 

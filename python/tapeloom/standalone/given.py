@@ -17,7 +17,6 @@ from tapeloom.errors import (
     ArgumentTypeError,
     CorruptFileError,
     DataError,
-    MissingDataError,
 )
 from tapeloom.importing.mount import is_foreign
 from tapeloom.standalone.foreign import ForeignFiles, Rules, reading_options
@@ -110,7 +109,11 @@ def _files(path: str, manager: TimeManager, rules: Rules) -> Given:
     if not path.strip():
         text = f"data is {path!r}; name a folder, a file or a pattern, such as '.'"
         raise ArgumentError(text, got=path)
-    if rules.reading or _is_foreign(path):
+    if rules.reading and _is_ours(path):
+        text = f"reading says how files of other tools are read, and {path!r} holds stored bars; leave it out"
+        raise ArgumentError(text, got=rules.reading)
+    # A data manager would read these too, and keep what it found to itself.
+    if rules.reading or (not _is_ours(path) and is_foreign(path)):
         return _foreign(path, manager, rules)
     stored = DataManager(
         path,
@@ -124,17 +127,16 @@ def _files(path: str, manager: TimeManager, rules: Rules) -> Given:
     except CorruptFileError:
         # Whoever else reads it would not see the damage.
         raise
-    except DataError as error:
-        try:
-            return _foreign(path, manager, rules)
-        except MissingDataError:
-            raise error from None
+    except DataError:
+        # What lies in our layout is ours, and nothing else in that folder is meant.
+        if _is_ours(path) or "://" in path:
+            raise
+        return _foreign(path, manager, rules)
     return Given(stored)
 
 
-def _is_foreign(path: str) -> bool:
-    """Whether a path is of files of other tools, of which the ones below may say more than a data manager keeps."""
-    return not (Path(path) / BARS).is_dir() and is_foreign(path)
+def _is_ours(path: str) -> bool:
+    return (Path(path) / BARS).is_dir()
 
 
 def _foreign(path: str, manager: TimeManager, rules: Rules) -> Given:
