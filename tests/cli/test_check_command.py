@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from tapeloom import DataManager
 from tapeloom.cli.app import app
+from tapeloom.demo import write_demo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,3 +301,19 @@ def test_a_raw_file_whose_labels_run_late_is_found_out(
     )
     assert mended["is_clean"]
     assert mended["totals"]["present"] == mended["totals"]["expected"] == 390
+
+
+def test_the_report_in_the_readme_is_that_of_the_made_up_market(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    pages = re.findall(
+        r"```text\n\$ tapeloom check demo-market/data (.*?)\n(.*?)```",
+        readme.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    ((options, page),) = pages
+    made = write_demo(tmp_path / "demo-market")
+    result = run("check", str(made.data), *options.split())
+    assert result.exit_code == 1
+    assert [line.rstrip() for line in result.stdout.splitlines()] == page.splitlines()

@@ -123,6 +123,27 @@ class SessionHistory:
             for interval, of_it in found.items()
         }
 
+    def replanned(self, plan: StreamPlan) -> SessionHistory:
+        """Return the history of a plan with other symbols, in the same session; it knows what this one has noted."""
+        found = SessionHistory(
+            self._session_data,
+            self._source,
+            plan,
+            self._table,
+            actions=self._actions,
+            tally=self._tally,
+            stop=self._stop,
+        )
+        found._prepared, found._jumps = self._prepared, self._jumps
+        found._made = {k: made for k, made in self._made.items() if k in found._by_key}
+        return found
+
+    def join(self, symbol: str) -> None:
+        """Load the history of a symbol that joins the session."""
+        if self._prepared is not None:
+            self._load(self._prepared, [symbol], is_first=True)
+            self._say_presence(self._prepared)
+
     def leave(self) -> None:
         """Take along what the store will drop with the session that ends; called before the next one starts."""
         for series in self._taken if self._prepared is not None else ():
@@ -133,11 +154,11 @@ class SessionHistory:
         """Let history hold what lies before session number ``index`` of the table, in the shares of that session."""
         before, self._prepared = self._prepared, index
         if before is None:
-            self._load(index, is_first=True)
+            self._load(index, self._by_symbol, is_first=True)
         elif self._split_since(before, index):
             # What the store holds is in the shares of an earlier date.
             self._session_data.clear_historical_bars()
-            self._load(index, is_first=False)
+            self._load(index, self._by_symbol, is_first=False)
         else:
             self._reach_ahead(index)
             for series in self._own:
@@ -162,9 +183,10 @@ class SessionHistory:
             before = store.get_last_n_bars(plan.symbol, 1, scope="history")
             self._note_jumps(Bars.concat([before, bars[:1]]))
 
-    def _load(self, index: int, *, is_first: bool) -> None:
+    def _load(self, index: int, symbols: Iterable[str], *, is_first: bool) -> None:
         self._reach_ahead(index)
-        for of_symbol in self._by_symbol.values():
+        for symbol in symbols:
+            of_symbol = self._by_symbol[symbol]
             # Stored bars of a coarse interval come before those that follow from the base.
             for series in reversed(of_symbol):
                 if not series.is_configured:

@@ -92,6 +92,11 @@ class SessionIndicators:
             for kind in dict.fromkeys(spec.granularity for spec in specs.values())
         }
 
+    def drop(self, symbol: str) -> None:
+        """Care no more for a symbol that left the run."""
+        for kept in self._kept.values():
+            kept.drop(symbol)
+
     def prepare(self, index: int) -> None:
         """Set the values of all indicators for session number ``index`` of the table."""
         if not self._specs:
