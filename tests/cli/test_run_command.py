@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from tapeloom.session.system_manager import SystemManager
-from tapeloom import errors
+from tapeloom import TimeManager, errors
 from tapeloom.cli.app import app
+from tapeloom.session.system_manager import SystemManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -390,7 +390,7 @@ def test_an_overlay_corrects_the_calendar_of_the_run(folder: Path) -> None:
     assert done.exit_code == 0, done.output
     # Ten minutes more, in which both symbols have no bar.
     assert "10 at 13:00" in done.stdout
-    fingerprint = tapeloom.TimeManager(overlay=folder / "fixes.json").session_table
+    fingerprint = TimeManager(overlay=folder / "fixes.json").session_table
     assert fingerprint.fingerprint in done.stdout
     assert done.stderr == ""
 

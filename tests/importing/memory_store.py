@@ -11,7 +11,7 @@ from tapeloom.bars import Bars
 from tapeloom.errors import DuplicateBarError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tapeloom.intervals import IntervalLike
 
@@ -26,6 +26,15 @@ class MemoryStore:
         self.bars: dict[tuple[str, str], Bars] = {}
         self.writes = 0
 
+    def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
+        bars = self.bars.get((symbol, str(interval)))
+        return [] if bars is None else [(int(bars.ts[0]), int(bars.ts[-1]))]
+
+    def read(
+        self, symbol: str, interval: IntervalLike, start: int | None, end: int | None
+    ) -> Bars:
+        return self.bars[symbol, str(interval)].between(start, end)
+
     def write_bars(
         self,
         symbol: str,
@@ -33,17 +42,20 @@ class MemoryStore:
         bars: Any,
         *,
         on_duplicate: str,
-        origin: Mapping[str, object] | None = None,
+        origins: Sequence[Mapping[str, object]] = (),
     ) -> list[Path]:
         key = (symbol, str(interval))
+        bars = bars.sorted()
         known = self.bars.get(key)
         if known is not None:
             joined = Bars.concat([known, bars]).sorted()
             if on_duplicate == "error" and joined.count_duplicates()[1]:
                 text = f"{symbol}: a bar is there with other values and on_duplicate is 'error'"
                 raise DuplicateBarError(text, symbol=symbol)
-            repeats = np.flatnonzero(joined.ts[1:] == joined.ts[:-1])
-            bars = joined.drop_rows(repeats.tolist())
+            bars = joined
+        repeats = bars.ts[1:] == bars.ts[:-1]
+        at = np.flatnonzero(repeats) + (on_duplicate == "ignore")
+        bars = bars.drop_rows(at.tolist())
         self.bars[key] = bars
         self.writes += 1
         path = Path(self.root) / f"{symbol}.written"

@@ -71,6 +71,13 @@ def test_a_single_bad_file_raises(store: MemoryStore, write_text: WriteText) -> 
         import_bars(write_text("BAD_1m.csv.gz", b"no gzip at all"), into=store)
 
 
+@pytest.fixture
+def file_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches so small that each file is written by itself."""
+    monkeypatch.setattr("tapeloom.importing.job.BATCH_BARS", 1)
+
+
+@pytest.mark.usefixtures("file_by_file")
 def test_an_import_goes_on_where_it_was_stopped(
     store: MemoryStore, folder: Path
 ) -> None:
@@ -149,14 +156,27 @@ def test_the_record_of_a_file_says_how_it_was_read(
     assert content["written"] == ["AAPL.written"]
 
 
-def test_progress_is_told_file_by_file(store: MemoryStore, folder: Path) -> None:
+def test_progress_tells_what_is_read_and_what_is_written(
+    store: MemoryStore, folder: Path
+) -> None:
     seen: list[ImportProgress] = []
     import_bars(folder, into=store, progress=seen.append)
-    assert [(p.done, p.total, p.bars) for p in seen] == [
-        (1, 3, 390),
-        (2, 3, 780),
-        (3, 3, 1170),
+    assert [(p.read, p.done, p.total, p.bars) for p in seen] == [
+        (1, 0, 3, 0),
+        (2, 0, 3, 0),
+        (3, 0, 3, 0),
+        (3, 3, 3, 1170),
     ]
+    assert seen[0].source.endswith("AAPL_1m.csv")
+
+
+@pytest.mark.usefixtures("file_by_file")
+def test_bars_that_wait_are_written_when_there_are_many(
+    store: MemoryStore, folder: Path
+) -> None:
+    seen: list[ImportProgress] = []
+    import_bars(folder, into=store, progress=seen.append)
+    assert [(p.read, p.done) for p in seen][:4] == [(1, 0), (1, 1), (2, 1), (2, 2)]
 
 
 def test_days_in_files_of_their_own_become_one_series(

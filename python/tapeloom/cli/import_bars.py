@@ -215,11 +215,11 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[ImportProgress], None] | Non
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("files"),
-        TextColumn("{task.fields[bars]:,} bars"),
+        TextColumn("read, {task.fields[bars]:,} bars written"),
         console=Console(stderr=True),
         transient=True,
     ) as line:
         task = line.add_task("import", total=None, bars=0)
         yield lambda at: line.update(
-            task, total=at.total, completed=at.done, bars=at.bars
+            task, total=at.total, completed=at.read, bars=at.bars
         )

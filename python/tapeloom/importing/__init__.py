@@ -4,10 +4,11 @@ It writes through a store that is handed in, and decides nothing that the data d
 """
 
 from tapeloom.importing.findings import Finding
-from tapeloom.importing.importer import BarStore, import_bars
+from tapeloom.importing.importer import import_bars
 from tapeloom.importing.mismatch import ImportMismatchError
 from tapeloom.importing.mount import Mounted, is_foreign, mount
 from tapeloom.importing.report import FileReport, ImportProgress, ImportReport
+from tapeloom.importing.store import BarStore
 
 __all__ = [
     "BarStore",

@@ -7,6 +7,7 @@ there already.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -91,7 +92,8 @@ class ImportRecords:
             temporary.write_text(content + "\n", encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             text = (
                 f"{path}: cannot be written: {(error.strerror or str(error)).lower()}"
             )

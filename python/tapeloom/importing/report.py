@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,19 +12,27 @@ if TYPE_CHECKING:
     from tapeloom.errors import TapeloomError
     from tapeloom.importing.findings import Finding
 
-__all__ = ["FileReport", "ImportProgress", "ImportReport", "Status"]
+__all__ = ["FileReport", "ImportProgress", "ImportReport", "Progress", "Status"]
 
 Status = Literal["imported", "already_imported", "examined", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """Where an import stands: files done of all files, bars written so far, and the file that was done last."""
+    """Where an import stands.
+
+    ``read`` of ``total`` files are read and examined, the last of them is ``source``; ``done`` are finished, and ``bars``
+    of those are written. Bars of many files are written together, so that ``done`` runs behind ``read``.
+    """
 
     done: int
+    read: int
     total: int
     bars: int
     source: str
+
+
+Progress: TypeAlias = Callable[[ImportProgress], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from tapeloom.session.loaded_bars import on_grid, one_of_each, regular_hours
 from tapeloom.session.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from tapeloom._core import SessionTable

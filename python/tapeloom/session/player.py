@@ -262,7 +262,7 @@ class SessionPlayer:
         self._roster.add(plan, at=min(self.done, len(self._sessions) - 1))
         if self._stream is None:
             return
-        self._roster.prepare(self._sessions[self.done], only=symbol)
+        self._roster.join(symbol, self._sessions[self.done])
         queues = self._roster.load(self.done, only=symbol)
         self._tally.start_symbols(self._session_data, queues)
         clock = self._time_manager.clock.now_ns()

@@ -64,6 +64,11 @@ class ReadAhead:
             symbol: no_bars(symbol, interval, table.zone) for symbol in origins
         }
 
+    def drop(self, symbol: str) -> None:
+        """Read no more bars of a symbol."""
+        self._origins = {s: o for s, o in self._origins.items() if s != symbol}
+        self.bars.pop(symbol, None)
+
     def reach(self, first: int, index: int) -> None:
         """Hold the bars of sessions ``[first, index)``, and perhaps some later ones.
 

@@ -1,7 +1,7 @@
 """Whose bars a run streams: the symbols of the plan, and those that come and go while it runs.
 
-A group is some symbols with their queues, history and indicators. The configured symbols are one; each symbol that is added
-later is a group of its own, prepared in the same way.
+A group is some symbols with their queues and indicators of history. The configured symbols are one; each symbol that is added
+later is a group of its own, prepared in the same way. History is one for all, since the store rolls it as a whole.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tapeloom.calendars.days import from_day
+from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.config.universe import Universe
 from tapeloom.session.history import SessionHistory
 from tapeloom.session.indicators import SessionIndicators
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tapeloom.actions import Actions
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_data_config import IndicatorSpec
-    from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.errors import DuplicateBarError
     from tapeloom.quotes import Quote
     from tapeloom.session.tally import Tally
@@ -87,6 +87,7 @@ class Roster:
         self._universe = Universe("all") if universe is None else universe
         self._extended = extended
         self._groups: list[_Group] = []
+        self._history: SessionHistory | None = None
 
     @property
     def symbols(self) -> list[str]:
@@ -110,7 +111,7 @@ class Roster:
             self._tally.add_symbol(symbol.symbol)
         self._session_data.make_quotes_from_bars(_quoted(plan, "GENERATED"))
         self._groups.append(self._group(plan, at))
-        self._keep_history()
+        self._replan()
 
     def remove(self, symbol: str) -> None:
         """Take a symbol out; its bars in the store stay until the store is told."""
@@ -118,28 +119,36 @@ class Roster:
             left = tuple(p for p in group.plan.symbols if p.symbol != symbol)
             if len(left) < len(group.plan.symbols):
                 group.plan = replace(group.plan, symbols=left)
-                group.history.drop(symbol)
                 group.indicators.drop(symbol)
         for group in [g for g in self._groups if not g.plan.symbols]:
             group.queues.close()
             self._groups.remove(group)
+        self._replan()
 
     def leave(self) -> None:
         """Make ready for the store to roll the session that has ended into history."""
-        for group in self._groups:
-            group.history.leave()
+        if self._history is not None:
+            self._history.leave()
 
-    def prepare(self, index: int, *, only: str | None = None) -> None:
-        """Load history and compute indicators for session number ``index`` of the table, of all symbols or one."""
+    def prepare(self, index: int) -> None:
+        """Load history and compute indicators for session number ``index`` of the table."""
+        if self._history is not None:
+            self._history.prepare(index)
         for group in self._groups:
-            if only is None or only in group.names:
-                group.history.prepare(index)
+            group.indicators.prepare(index)
+
+    def join(self, symbol: str, index: int) -> None:
+        """Do so for a symbol that joins the session."""
+        if self._history is not None:
+            self._history.join(symbol)
+        for group in self._groups:
+            if symbol in group.names:
                 group.indicators.prepare(index)
 
     def finish(self) -> None:
         """Note what the session that has ended leaves behind."""
-        for group in self._groups:
-            group.history.finish()
+        if self._history is not None:
+            self._history.finish()
 
     def load(self, at: int, *, only: str | None = None) -> list[SessionQueue]:
         """Return the queues of the window's session number ``at``, one per symbol."""
@@ -199,15 +208,6 @@ class Roster:
                 extended=self._extended,
                 quoted=_quoted(plan, "STREAMED"),
             ),
-            SessionHistory(
-                self._session_data,
-                self._source,
-                plan,
-                self._table,
-                actions=self._actions,
-                tally=self._tally,
-                stop=self._sessions[-1] + 1,
-            ),
             SessionIndicators(
                 self._session_data,
                 self._source,
@@ -219,17 +219,22 @@ class Roster:
             ),
         )
 
-    def _keep_history(self) -> None:
-        # Every series has a number of its own, so that none grows beyond what is asked for.
-        days: dict[str, int] = {}
-        for group in self._groups:
-            for symbol in group.plan.symbols:
-                kept = symbol.kept_days
-                for interval in (symbol.base, *symbol.derived, *kept):
-                    # What is derived reaches as far back as its base.
-                    asked = kept.get(interval, kept.get(symbol.base, 0))
-                    days[interval] = max(days.get(interval, 0), asked)
-        self._session_data.keep_history(max(days.values(), default=0), by_interval=days)
+    def _replan(self) -> None:
+        """Let history follow the symbols that the run has now."""
+        symbols = tuple(p for group in self._groups for p in group.plan.symbols)
+        plan = StreamPlan(symbols)
+        if self._history is None:
+            self._history = SessionHistory(
+                self._session_data,
+                self._source,
+                plan,
+                self._table,
+                actions=self._actions,
+                tally=self._tally,
+                stop=self._sessions[-1] + 1,
+            )
+        else:
+            self._history = self._history.replanned(plan)
 
     def _say_between_sessions(self, group: _Group) -> None:
         for symbol, bars in group.queues.between_sessions.items():
@@ -250,13 +255,11 @@ class _Group:
         plan: StreamPlan,
         first: int,
         queues: SessionQueues,
-        history: SessionHistory,
         indicators: SessionIndicators,
     ) -> None:
         self.plan = plan
         self.first = first
         self.queues = queues
-        self.history = history
         self.indicators = indicators
 
     @property

@@ -16,7 +16,7 @@ from tapeloom.storage.parquet_writer import delete_series, write_series
 from tapeloom.storage.stored_bars import StoredBars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tapeloom.intervals import IntervalLike
     from tapeloom.timestamps import TimestampLike
@@ -34,7 +34,7 @@ class BarWriting(StoredBars):
         bars: object,
         *,
         on_duplicate: str = "replace",
-        origin: Mapping[str, object] | None = None,
+        origins: Sequence[Mapping[str, object]] = (),
     ) -> list[Path]:
         """Write bars of one series below the root, merged by start with what is stored.
 
@@ -50,8 +50,9 @@ class BarWriting(StoredBars):
         on_duplicate
             For bars that start together: ``"replace"`` keeps the last, ``"ignore"`` the first, where stored ones come
             first; ``"error"`` refuses bars with other values.
-        origin
-            Where the bars come from and how they were read; kept in the metadata of the files.
+        origins
+            Where the bars come from and how they were read, in values that JSON knows; kept in the metadata of the files.
+            One with ``first_ts`` and ``last_ts`` goes to the files that hold bars between them.
 
         Returns
         -------
@@ -87,7 +88,7 @@ class BarWriting(StoredBars):
                 table=table,
                 store=self._store,
                 on_duplicate=on_duplicate,
-                origin=origin,
+                origins=origins,
             )
         finally:
             self._found = None

@@ -43,7 +43,7 @@ def write_series(
     table: SessionTable,
     store: ParquetStore,
     on_duplicate: str = "replace",
-    origin: Mapping[str, object] | None = None,
+    origins: Sequence[Mapping[str, object]] = (),
 ) -> list[Path]:
     """Write bars into the folder of their series.
 
@@ -62,9 +62,9 @@ def write_series(
     on_duplicate
         For bars of one start: ``"replace"`` keeps the last, ``"ignore"`` the first, where what is there comes first;
         ``"error"`` refuses bars with other values.
-    origin
+    origins
         Where the bars come from and how they were read, in values that JSON knows; kept in the metadata of the files
-        beside what they say already.
+        beside what they say already. One with ``first_ts`` and ``last_ts`` goes to the files that hold bars between them.
 
     Returns
     -------
@@ -101,10 +101,8 @@ def write_series(
             new = {n: c[chosen] for n, c in columns.items()}
             old = _stored(folder / name, bars.symbol, store)
             merged = _merged(old, new, on_duplicate=on_duplicate, symbol=bars.symbol)
-            origins = _origins(folder / name, store, origin)
-            contents[name] = encoded(
-                bars.symbol, interval, merged, table, origins=origins
-            )
+            said = _origins(folder / name, store, _of_range(origins, new["ts"]))
+            contents[name] = encoded(bars.symbol, interval, merged, table, origins=said)
         for name, content in contents.items():
             target.put(name, content)
     return [folder / name for name in wanted]
@@ -150,7 +148,7 @@ def delete_series(
                 target.remove(path.name)
             elif gone.any():
                 left = {n: c[~gone] for n, c in rows.items()}
-                origins = _origins(path, store, None)
+                origins = _origins(path, store, ())
                 target.put(
                     path.name, encoded(symbol, interval, left, table, origins=origins)
                 )
@@ -179,14 +177,26 @@ def _stored(path: Path, symbol: str, store: ParquetStore) -> Columns | None:
     return {"flags": flags, **found}
 
 
+def _of_range(
+    origins: Sequence[Mapping[str, object]], ts: npt.NDArray[np.int64]
+) -> list[Mapping[str, object]]:
+    """Return the origins that may have given some of the bars."""
+    first, last = int(ts.min()), int(ts.max())
+    return [
+        one
+        for one in origins
+        if one.get("first_ts", first) <= last and one.get("last_ts", last) >= first  # type: ignore[operator]
+    ]
+
+
 def _origins(
-    path: Path, store: ParquetStore, origin: Mapping[str, object] | None
+    path: Path, store: ParquetStore, new: Sequence[Mapping[str, object]]
 ) -> list[Mapping[str, object]]:
     """Return what a file says of where its bars come from, and what is new."""
     known: list[Mapping[str, object]] = []
     if store.files.is_file(path):
         known = store.footer(path).about.get("origins", [])
-    return [o for o in known if o != origin] + ([] if origin is None else [origin])
+    return [*(one for one in known if one not in new), *new]
 
 
 def _merged(
