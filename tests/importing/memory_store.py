@@ -26,6 +26,10 @@ class MemoryStore:
         self.bars: dict[tuple[str, str], Bars] = {}
         self.writes = 0
 
+    @property
+    def local_root(self) -> Path:
+        return Path(self.root)
+
     def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
         bars = self.bars.get((symbol, str(interval)))
         return [] if bars is None else [(int(bars.ts[0]), int(bars.ts[-1]))]

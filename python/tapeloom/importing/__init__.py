@@ -3,6 +3,7 @@
 It writes through a store that is handed in, and decides nothing that the data do not show.
 """
 
+from tapeloom.importing.api import import_from_api
 from tapeloom.importing.findings import Finding
 from tapeloom.importing.importer import import_bars
 from tapeloom.importing.mismatch import ImportMismatchError
@@ -19,6 +20,7 @@ __all__ = [
     "ImportReport",
     "Mounted",
     "import_bars",
+    "import_from_api",
     "is_foreign",
     "mount",
 ]

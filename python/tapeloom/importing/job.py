@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import StorageError, SymbolError, TapeloomError
@@ -70,7 +69,7 @@ class Job:
         self._taken: list[SourceRead] = []
         self._reports: list[FileReport] = []
         self._records = ImportRecords(
-            Path(store.root),
+            store.local_root,
             {
                 "group": store.exchange_group,
                 "table": market.table.fingerprint,
@@ -122,9 +121,9 @@ class Job:
             self._take(read)
             self._tell(progress, total)
             if self._batch.bars >= BATCH_BARS:
-                self._write()
+                self.write()
                 self._tell(progress, total)
-        self._write()
+        self.write()
         self._tell(progress, total)
         return _raised_alone(ImportReport(tuple(self._reports)), dry_run=self._dry_run)
 
@@ -155,7 +154,7 @@ class Job:
             return error
         return mismatch_of(read.source, read.findings)
 
-    def _write(self) -> None:
+    def write(self) -> None:
         """Write the bars that wait, and settle the reports of all sources taken so far."""
         outcomes: dict[int, Written] = {}
         if self._dry_run:

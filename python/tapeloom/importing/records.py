@@ -50,21 +50,25 @@ class ImportRecords:
     Parameters
     ----------
     root
-        Folder of the store.
+        Folder of the store; ``None`` if it lies on no local disk, and no records are kept.
     settings
         What the import was told, in values that JSON knows: told something else, a file is imported again.
     """
 
-    def __init__(self, root: Path, settings: Mapping[str, object]) -> None:
-        self._folder = root / FOLDER
+    def __init__(self, root: Path | None, settings: Mapping[str, object]) -> None:
+        self._root = root
         text = json.dumps({"version": VERSION, **settings}, sort_keys=True, default=str)
         self._settings = text
 
     def find(self, digest: str) -> dict[str, Any] | None:
         """Return the record of a source file whose bars are all still there, or ``None``."""
+        if self._root is None:
+            return None
         try:
-            record: dict[str, Any] = json.loads(self._path(digest).read_text("utf-8"))
-            written = [Path(self._folder.parent, name) for name in record["written"]]
+            record: dict[str, Any] = json.loads(
+                self._path(self._root, digest).read_text("utf-8")
+            )
+            written = [Path(self._root, name) for name in record["written"]]
             return record if all(path.is_file() for path in written) else None
         except (OSError, ValueError, KeyError, TypeError):
             # No record, or one that cannot be read: the file is imported again.
@@ -73,22 +77,21 @@ class ImportRecords:
     def save(
         self, digest: str, record: Mapping[str, object], written: list[Path]
     ) -> None:
-        """Write the record of a source file; none where the bars lie on no local disk.
+        """Write the record of a source; none where the bars lie on no local disk.
 
         Raises
         ------
         StorageError
             If it cannot be written.
         """
-        root = self._folder.parent
-        if not all(path.is_file() for path in written):
+        if self._root is None:
             return
-        names = sorted({os.path.relpath(path, root) for path in written})
+        names = sorted({os.path.relpath(path, self._root) for path in written})
         content = json.dumps({**record, "written": names}, indent=1, default=str)
-        path = self._path(digest)
+        path = self._path(self._root, digest)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(content + "\n", encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
@@ -99,6 +102,6 @@ class ImportRecords:
             )
             raise StorageError(text, path=str(path)) from error
 
-    def _path(self, digest: str) -> Path:
+    def _path(self, root: Path, digest: str) -> Path:
         key = hashlib.sha256(f"{digest} {self._settings}".encode()).hexdigest()[:32]
-        return self._folder / f"{key}.json"
+        return root / FOLDER / f"{key}.json"

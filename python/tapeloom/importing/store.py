@@ -18,8 +18,8 @@ class BarStore(Protocol):
     """Where an import writes to; ``DataManager`` is one."""
 
     @property
-    def root(self) -> str:
-        """The folder of the store."""
+    def local_root(self) -> Path | None:
+        """The folder of the store, below which records are kept; ``None`` if it lies on no local disk."""
 
     @property
     def exchange_group(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tapeloom.actions import Actions
 from tapeloom.checking import Window, check_source
 from tapeloom.checking.files_read import findings_of_files
-from tapeloom.importing import import_bars
+from tapeloom.importing import import_bars, import_from_api
 from tapeloom.storage.notes import Notes
 from tapeloom.storage.queue_reading import QueueReading
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from tapeloom.checking import CheckReport
+    from tapeloom.history_source import HistorySource
     from tapeloom.importing import ImportReport
     from tapeloom.intervals import IntervalLike
+    from tapeloom.timestamps import TimestampLike
 
 __all__ = ["DataManager"]
 
@@ -69,6 +71,11 @@ class DataManager(QueueReading):
     ``InvalidBarError`` if a row breaks a rule and ``on_invalid`` is ``"error"``.
     """
 
+    @property
+    def local_root(self) -> Path | None:
+        """The root as a folder of the local disk; ``None`` if it lies elsewhere."""
+        return Path(self._inside) if self._store.files.is_local else None
+
     def import_bars(
         self, source: object, *, exchange_group: str | None = None, **options: Any
     ) -> ImportReport:
@@ -96,17 +103,72 @@ class DataManager(QueueReading):
         CorruptFileError, StorageError, ArgumentError, MissingDataError
             If a single source cannot be read.
         """
-        if exchange_group not in (None, *self._group_names):
-            other = DataManager(self._root, exchange_group=exchange_group)
-            return import_bars(source, into=other, **options)
         options.setdefault("allow_negative_prices", self._allow_negative_prices)
-        return import_bars(source, into=self, table=self._session_table, **options)
+        return import_bars(source, **self._target(exchange_group), **options)
 
     def import_csv(
         self, path: str | os.PathLike[str], symbol: str | None = None, **options: Any
     ) -> ImportReport:
         """Import a file of text; ``import_bars`` with the symbol as second argument."""
         return self.import_bars(path, symbol=symbol, **options)
+
+    def import_from_api(
+        self,
+        source: HistorySource,
+        symbols: str | Iterable[str],
+        interval: IntervalLike,
+        start: TimestampLike,
+        end: TimestampLike,
+        *,
+        exchange_group: str | None = None,
+        **options: Any,
+    ) -> ImportReport:
+        """Import bars that a source of history answers with into this store.
+
+        Parameters
+        ----------
+        source
+            Who is asked; see ``tapeloom.history_source.HistorySource``.
+        symbols
+            One symbol, or several.
+        interval
+            Length of the bars.
+        start, end
+            Bars that start in ``[start, end)``; naive times are wall time of the exchange.
+        exchange_group
+            Whose bars these are; by default those of this store.
+        **options
+            ``label``, ``on_duplicate``, ``auto``, ``progress`` and the others of ``tapeloom.importing.import_from_api``.
+
+        Returns
+        -------
+        ImportReport
+            Per request, of a symbol and a month (a year for days and weeks), what was read, found and written.
+
+        Raises
+        ------
+        HistorySourceError
+            If the only request is not answered. Of several the errors stand in the report.
+        ArgumentError
+            If an argument breaks its rule; nothing is asked then.
+        """
+        options.setdefault("allow_negative_prices", self._allow_negative_prices)
+        target = self._target(exchange_group)
+        return import_from_api(
+            source, symbols, interval, start, end, **target, **options
+        )
+
+    def _target(self, exchange_group: str | None) -> dict[str, Any]:
+        """Where an import writes to, and the sessions it compares with, if they are at hand."""
+        if exchange_group in (None, *self._group_names):
+            return {"into": self, "table": self._session_table}
+        other = DataManager(
+            self._inside,
+            exchange_group=exchange_group,
+            allow_negative_prices=self._allow_negative_prices,
+            filesystem=self._store.files.filesystem,
+        )
+        return {"into": other}
 
     def check_data_quality(
         self,
