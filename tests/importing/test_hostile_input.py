@@ -321,3 +321,19 @@ def test_times_beyond_int64_are_no_times(
     rows = lines(day()).replace("2025-07-02", "9999-07-02")
     with pytest.raises(TapeloomError):
         import_bars(write_text("AAPL_1m.csv", rows), into=store)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"entries": {\n"a": 1,\n}}', "holds JSON"),
+        ("\n [1, 2]", "holds JSON"),
+        ("<!DOCTYPE html>\n<html><body>429 Too Many Requests", "holds a web page"),
+        ("\ufeff<?xml version='1.0'?>\n<a>1,2</a>", "holds a web page"),
+    ],
+)
+def test_a_text_that_is_no_table_is_called_what_it_is(
+    store: MemoryStore, write_text: WriteText, content: str, said: str
+) -> None:
+    with pytest.raises(CorruptFileError, match=said):
+        import_bars(write_text("AAPL_1m.csv", content), into=store)

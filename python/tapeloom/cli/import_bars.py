@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tapeloom.cli.import_words import as_options, command
 from tapeloom.cli.outcome import DATA, PROBLEMS, USAGE, reported
 from tapeloom.errors import ArgumentError, MissingDataError, TapeloomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tapeloom.importing import ImportProgress, ImportReport
+    from tapeloom.importing import FileReport, Finding, ImportProgress, ImportReport
 
 __all__ = ["import_bars"]
 
+# What a command that goes on does without.
+NOT_REPEATED = ("source", "auto", "dry_run", "again", "as_json", "quiet", "debug")
+
 
 def import_bars(
+    ctx: typer.Context,
     source: Annotated[
         list[str],
         typer.Argument(
@@ -57,6 +61,13 @@ def import_bars(
         list[str] | None,
         typer.Option(
             metavar="OURS=THEIRS", help="A column by its name, such as ts=Zeit."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME...",
+            help="Of files without a header: all columns in order, ours by our names, such as ts,open,high,low,close,volume.",
         ),
     ] = None,
     on_duplicate: Annotated[
@@ -109,7 +120,8 @@ def import_bars(
             # A name that was mistyped, not data that are wrong.
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(USAGE) from None
-        with _in_words_of_options(), _progress(quiet=quiet) as progress:
+        given = _given(ctx)
+        with _in_words_of_options(given), _progress(quiet=quiet) as progress:
             manager = DataManager(data, exchange_group=exchange_group)
             report = manager.import_bars(
                 [str(path) for path in files],
@@ -117,7 +129,7 @@ def import_bars(
                 interval=interval,
                 zone=zone,
                 label=label,
-                columns=_columns(column),
+                columns=_columns(column, columns),
                 on_duplicate=on_duplicate,
                 auto=auto,
                 shift=shift,
@@ -133,11 +145,30 @@ def import_bars(
         if as_json:
             typer.echo(json.dumps(report.to_dict(), indent=2))
         elif not quiet:
-            _show(report)
+            _show(report, given, dry_run=dry_run)
         _leave(report, dry_run=dry_run)
 
 
-def _columns(pairs: list[str] | None) -> dict[str, str | None] | None:
+def _given(ctx: typer.Context) -> list[tuple[str, str]]:
+    """Return the options that say how and where to import, as they were given."""
+    found = []
+    for option in ctx.command.params:
+        value = ctx.params.get(option.name or "")
+        if option.name in NOT_REPEATED or value in (None, option.default, []):
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        found += [(option.opts[0], str(one)) for one in values]
+    return found
+
+
+def _columns(
+    pairs: list[str] | None, names: str | None
+) -> dict[str, str | None] | list[str] | None:
+    if names is not None and pairs:
+        text = "--columns names all columns of a file without a header, --column one of a file with a header; give one of them"
+        raise ArgumentError(text, got=names)
+    if names is not None:
+        return [name.strip() for name in names.split(",")]
     if not pairs:
         return None
     found: dict[str, str | None] = {}
@@ -150,19 +181,48 @@ def _columns(pairs: list[str] | None) -> dict[str, str | None] | None:
     return found
 
 
-def _show(report: ImportReport) -> None:
-    """Print what was found: all of it for one file, what needs a look for several."""
+def _show(report: ImportReport, given: list[tuple[str, str]], *, dry_run: bool) -> None:
+    """Print what was found, all of it for one file and what needs a look for several; then what came."""
+    from tapeloom.report.console import print_all
+    from tapeloom.report.import_tables import import_page
+
     alone = len(report.files) == 1
     for file in report.files:
-        shown = [f for f in file.findings if alone or f.is_problem]
-        if file.error is not None and not any(f.outcome == "stops" for f in shown):
-            typer.echo(f"{file.source}\n  {_as_option(str(file.error))}")
-        elif shown:
+        lines = [
+            f"{f.symbol}: {f.text}" if f.symbol else f.text
+            for f in file.findings
+            if alone or f.is_problem
+        ]
+        if file.error is not None and not _stops(file):
+            lines.insert(0, str(file.error).removeprefix(f"{file.source}: "))
+        if lines:
             typer.echo(file.source)
-        for finding in shown:
-            whose = f"{finding.symbol}: " if finding.symbol else ""
-            typer.echo(f"  {whose}{_as_option(finding.text)}")
-    typer.echo(str(report).splitlines()[0])
+        for line in lines:
+            typer.echo(f"  {as_options(line)}")
+    print_all(import_page(report), sys.stdout)
+    written = "; nothing is written, since this is a dry run" if dry_run else ""
+    typer.echo(f"{str(report).splitlines()[0]}{written}")
+    for line in _remedies(report.files, given):
+        typer.echo(line)
+
+
+def _remedies(
+    files: Sequence[FileReport], given: list[tuple[str, str]]
+) -> Iterator[str]:
+    """Yield a command for the files that stopped for what the data show; those of one remedy share it."""
+    found: dict[tuple[tuple[str, object], ...], list[str]] = {}
+    for file in files:
+        stops = _stops(file)
+        if stops and all(f.option for f in stops):
+            remedy = dict.fromkeys((f.option, f.value) for f in stops)
+            found.setdefault(tuple(remedy), []).append(file.source)
+    for options, sources in found.items():
+        if len(dict(options)) == len(options):
+            yield f"try: {command(sources, given, dict(options))}"
+
+
+def _stops(file: FileReport) -> list[Finding]:
+    return [f for f in file.findings if f.outcome == "stops"]
 
 
 def _leave(report: ImportReport, *, dry_run: bool) -> None:
@@ -181,25 +241,20 @@ def _leave(report: ImportReport, *, dry_run: bool) -> None:
 
 
 @contextmanager
-def _in_words_of_options() -> Iterator[None]:
+def _in_words_of_options(given: list[tuple[str, str]]) -> Iterator[None]:
+    """Raise errors in the words of the command, with the command that goes on where the data show one."""
+    from tapeloom.importing import FileReport, ImportMismatchError
+
     try:
         yield
     except TapeloomError as error:
-        error.message = _as_option(error.message)
+        error.message = as_options(error.message)
+        if isinstance(error, ImportMismatchError):
+            source, findings = str(error.facts["path"]), error.facts["findings"]
+            stopped = FileReport(source, "failed", findings=findings)  # type: ignore[arg-type]
+            lines = _remedies([stopped], given)
+            error.message = "\n".join([error.message, *lines])
         raise
-
-
-def _as_option(text: str) -> str:
-    """Return a text with ``zone='UTC'`` as ``--zone UTC``."""
-
-    def written(found: re.Match[str]) -> str:
-        value = found[2] or found[3]
-        shown = f"'{value}'" if re.search(r"[\s*%]", value) else value
-        return f"--{found[1].replace('_', '-')} {shown}"
-
-    text = text.replace("auto=True", "--auto").replace("give symbol=", "give --symbol")
-    named = "zone|label|shift|symbol|interval|time_unit|time_format|members|price_scale"
-    return re.sub(rf"\b({named})=(?:'([^']*)'|([\d.]+))", written, text)
 
 
 @contextmanager

@@ -8,7 +8,12 @@ from tapeloom.importing.findings import Finding
 from tapeloom.importing.importer import import_bars
 from tapeloom.importing.mismatch import ImportMismatchError
 from tapeloom.importing.mount import Mounted, is_foreign, mount
-from tapeloom.importing.report import FileReport, ImportProgress, ImportReport
+from tapeloom.importing.report import (
+    FileReport,
+    ImportProgress,
+    ImportReport,
+    SeriesReport,
+)
 from tapeloom.importing.store import BarStore
 
 __all__ = [
@@ -19,6 +24,7 @@ __all__ = [
     "ImportProgress",
     "ImportReport",
     "Mounted",
+    "SeriesReport",
     "import_bars",
     "import_from_api",
     "is_foreign",

@@ -50,6 +50,8 @@ class Finding:
         How many rows, sessions or columns are concerned.
     source
         The file, or the member of an archive.
+    option, value
+        What to pass to go on, where a finding stops the import and the data show what is right; else empty.
     """
 
     kind: str
@@ -58,6 +60,8 @@ class Finding:
     symbol: str = ""
     count: int = 0
     source: str = ""
+    option: str = ""
+    value: object = None
 
     @property
     def is_problem(self) -> bool:
@@ -97,9 +101,11 @@ class Findings:
         outcome: Outcome = "noted",
         symbol: str = "",
         count: int = 0,
+        option: str = "",
+        value: object = None,
     ) -> None:
         """Add a finding of this source."""
-        found = Finding(kind, outcome, text, symbol, count, self.source)
+        found = Finding(kind, outcome, text, symbol, count, self.source, option, value)
         self._all.append(found)
 
     def propose(self, proposal: Proposal) -> bool:
@@ -115,6 +121,8 @@ class Findings:
             outcome=outcome,
             symbol=proposal.symbol,
             count=proposal.count,
+            option="" if self.auto else proposal.option,
+            value=None if self.auto else proposal.value,
         )
         if self.auto:
             self._applied[proposal.option] = proposal.value

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tapeloom.errors import TapeloomError
     from tapeloom.importing.findings import Finding
 
-__all__ = ["FileReport", "ImportProgress", "ImportReport", "Progress", "Status"]
+__all__ = [
+    "FileReport",
+    "ImportProgress",
+    "ImportReport",
+    "Progress",
+    "SeriesReport",
+    "Status",
+]
 
 Status = Literal["imported", "already_imported", "examined", "failed"]
 
@@ -36,6 +44,17 @@ Progress: TypeAlias = Callable[[ImportProgress], object]
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesReport:
+    """The bars of one series in one source: how many, and the start of the first and last, aware, in the exchange's zone."""
+
+    symbol: str
+    interval: str
+    bars: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FileReport:
     """What became of one source.
 
@@ -48,7 +67,7 @@ class FileReport:
     offered, bars
         Rows that were there, and bars that were written; the findings say what became of the others.
     series
-        Symbol and interval of each series.
+        Each series of which there are bars.
     findings
         What was found, in order.
     error
@@ -61,7 +80,7 @@ class FileReport:
     status: Status
     offered: int = 0
     bars: int = 0
-    series: tuple[tuple[str, str], ...] = ()
+    series: tuple[SeriesReport, ...] = ()
     findings: tuple[Finding, ...] = ()
     error: TapeloomError | None = None
     applied: Mapping[str, object] = field(default_factory=dict)
@@ -73,7 +92,16 @@ class FileReport:
             "status": self.status,
             "offered": self.offered,
             "bars": self.bars,
-            "series": [list(one) for one in self.series],
+            "series": [
+                {
+                    "symbol": one.symbol,
+                    "interval": one.interval,
+                    "bars": one.bars,
+                    "first": one.first.isoformat(),
+                    "last": one.last.isoformat(),
+                }
+                for one in self.series
+            ],
             "applied": {k: _plain(v) for k, v in self.applied.items()},
             "error": None if self.error is None else str(self.error),
             "findings": [
@@ -103,8 +131,9 @@ class ImportReport:
 
     @property
     def symbols(self) -> list[str]:
-        """Symbols of which bars were read, sorted."""
-        return sorted({symbol for f in self.files for symbol, _ in f.series})
+        """Symbols of which bars were written, or, in a dry run, are ready to be; sorted."""
+        read = [f for f in self.files if f.status != "failed"]
+        return sorted({one.symbol for f in read for one in f.series})
 
     @property
     def failed(self) -> list[FileReport]:

@@ -64,6 +64,7 @@ def sniff(sample: bytes, *, source: str, whole: bool) -> Shape:
     if any(byte in sample for byte in CONTROL):
         text = f"{source}: holds binary data; give CSV, TSV or Parquet"
         raise CorruptFileError(text, path=source)
+    _check_kind(sample, source)
     raw = sample.splitlines(keepends=True)
     if not whole:
         raw = raw[:-1]
@@ -94,6 +95,17 @@ def sniff(sample: bytes, *, source: str, whole: bool) -> Shape:
     if not first and raw[0].startswith(MARK):
         skip = len(MARK)
     return _shape(rows, heads, skip, delimiter)
+
+
+def _check_kind(sample: bytes, source: str) -> None:
+    """Refuse texts that are no tables, whatever their lines look like."""
+    start = sample.removeprefix(MARK).lstrip()[:15].lower()
+    if start.startswith((b"{", b"[")):
+        text = f"{source}: holds JSON; give CSV, TSV or Parquet, or a frame that is made of it"
+        raise CorruptFileError(text, path=source)
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        text = f"{source}: holds a web page, as a download that went wrong does; give CSV, TSV or Parquet"
+        raise CorruptFileError(text, path=source)
 
 
 def _split(lines: list[str], delimiter: str, source: str) -> list[tuple[str, ...]]:

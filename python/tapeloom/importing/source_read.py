@@ -10,11 +10,13 @@ from tapeloom.errors import TapeloomError
 from tapeloom.importing.findings import Findings
 from tapeloom.importing.mismatch import mismatch_of
 from tapeloom.importing.prepare import prepared
-from tapeloom.importing.report import FileReport
+from tapeloom.importing.report import FileReport, SeriesReport
+from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tapeloom.bars import Bars
     from tapeloom.importing.options import ReadOptions
     from tapeloom.importing.prepare import Market, ReadSeries, Rules
     from tapeloom.importing.tables import ForeignTable
@@ -61,11 +63,16 @@ class SourceRead:
             "failed" if failed else "examined",
             offered=sum(s.offered for s in self.series),
             bars=0 if failed else sum(len(s.bars) for s in self.series),
-            series=tuple((s.bars.symbol, s.bars.interval) for s in self.series),
+            series=tuple(_told(s.bars) for s in self.series if len(s.bars)),
             findings=self.findings.all(),
             error=self.error,
             applied=self.findings.applied,
         )
+
+
+def _told(bars: Bars) -> SeriesReport:
+    first, last = (from_ns(int(bars.ts[at]), bars.zone) for at in (0, -1))
+    return SeriesReport(bars.symbol, bars.interval, len(bars), first, last)
 
 
 def read_source(
