@@ -115,3 +115,12 @@ def test_of_several_symbols_one_can_be_imported(store: MemoryStore) -> None:
     frame = pd.concat([pandas_frame(symbol="AAPL"), pandas_frame(symbol="MSFT")])
     import_bars(frame, into=store, symbol="MSFT")
     assert list(store.bars) == [("MSFT", "1m")]
+
+
+@pytest.mark.parametrize("times", [[object(), object()], ["2025-07-02", 7]])
+def test_a_frame_that_arrow_does_not_take_is_an_error_of_ours(
+    store: MemoryStore, times: list[object]
+) -> None:
+    prices = {name: [1.0, 2.0] for name in ("open", "high", "low", "close", "volume")}
+    with pytest.raises(ArgumentError, match=r"the frame cannot be read: .* column ts"):
+        import_bars(pd.DataFrame({"ts": times, **prices}), into=store, symbol="A")

@@ -9,6 +9,7 @@ import pytest
 from tests.importing.made_up import MINUTE, day, lines
 from tests.importing.memory_store import MemoryStore
 
+from tapeloom import DataManager
 from tapeloom.errors import (
     ArgumentError,
     CorruptFileError,
@@ -248,6 +249,14 @@ def test_a_folder_without_tables_is_an_error(
         {"interval": "7x"},
         {"symbol": " "},
         {"ambiguous": "never"},
+        {"on_duplicate": 5},
+        {"time_format": 5},
+        {"time_format": " "},
+        {"members": 5},
+        {"price_scale": float("inf")},
+        {"columns": {"open": 5}},
+        {"columns": {"open": None}},
+        {"columns": {"open": "a", "close": "a"}},
     ],
     ids=str,
 )
@@ -268,3 +277,19 @@ def test_files_of_the_same_content_are_told_apart_by_their_names(
         report = import_bars(tmp_path / "in" / name, into=store)
         assert statuses(report) == ["imported"]
     assert sorted(symbol for symbol, _ in store.bars) == ["AAPL", "MSFT"]
+
+
+def test_a_store_below_the_source_is_no_source(
+    store: MemoryStore, write_text: WriteText, tmp_path: Path
+) -> None:
+    write_text("AAPL_1m.csv", lines(day()))
+    manager = DataManager(tmp_path / "in" / "data")
+    first = manager.import_bars(tmp_path / "in")
+    again = manager.import_bars(tmp_path / "in")
+    assert statuses(first) == ["imported"]
+    assert statuses(again) == ["already_imported"]
+
+
+def test_an_empty_list_of_files_is_an_error(store: MemoryStore) -> None:
+    with pytest.raises(MissingDataError, match="empty list"):
+        import_bars([], into=store)

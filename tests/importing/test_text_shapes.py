@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from tests.importing.made_up import HEADER, NEW_YORK, clock, day, lines
 
-from tapeloom.errors import ArgumentError, CorruptFileError
+from tapeloom.errors import ArgumentError, CorruptFileError, InvalidBarError
 from tapeloom.importing import ImportMismatchError, import_bars
 
 if TYPE_CHECKING:
@@ -266,3 +266,89 @@ def test_a_file_in_a_named_folder_is_of_that_symbol(
     write_text("symbol=BTC%2FUSD/interval=1m/part.csv", lines(day()))
     import_bars(tmp_path / "in", into=store)
     assert_is_the_day(store, "BTC/USD")
+
+
+def numbers(delimiter: str, price: str, volume: str) -> str:
+    """Twenty minutes, each with one price and volume as they are written."""
+    rows = [
+        delimiter.join([f"2025-07-02 09:{30 + i}", *[price] * 4, volume])
+        for i in range(20)
+    ]
+    return "\n".join([HEADER.replace(",", delimiter), *rows])
+
+
+@pytest.mark.parametrize(
+    ("text", "price", "volume"),
+    [
+        (numbers(",", "100.5", '"1,005"'), 100.5, 1005),
+        (numbers(",", '"1,100.25"', '"1,234,567"'), 1100.25, 1234567),
+        (numbers(";", "100.5", "1,005"), 100.5, 1005),
+        (numbers(";", "100,5", "1.005"), 100.5, 1005),
+        (numbers(";", "1.100,25", "1.234.567"), 1100.25, 1234567),
+        (numbers(";", "100,5", "7"), 100.5, 7),
+        (numbers(";", "1,105", "7"), 1.105, 7),
+    ],
+)
+def test_thousands_are_told_from_fractions(
+    store: MemoryStore, write_text: WriteText, text: str, price: float, volume: float
+) -> None:
+    import_bars(write_text("AAPL_1m.csv", text), into=store)
+    bars = store.bars["AAPL", "1m"]
+    assert (set(bars.close.tolist()), set(bars.volume.tolist())) == ({price}, {volume})
+    assert len(bars) == 20
+
+
+@pytest.mark.parametrize("volume", ["1.5K", "n/a."])
+def test_a_file_of_which_no_row_is_a_bar_is_an_error(
+    store: MemoryStore, write_text: WriteText, volume: str
+) -> None:
+    path = write_text("AAPL_1m.csv", numbers(",", "100.5", volume))
+    with pytest.raises(InvalidBarError, match="none of its 20 rows is a bar: 20 rows"):
+        import_bars(path, into=store)
+    assert store.bars == {}
+
+
+def test_a_quotation_mark_that_nobody_closes_loses_no_row_in_silence(
+    store: MemoryStore, write_text: WriteText
+) -> None:
+    text = lines(day()).replace("2025-07-02 10:00", '"2025-07-02 10:00')
+    with pytest.raises(CorruptFileError, match="390 lines give 31 rows"):
+        import_bars(write_text("AAPL_1m.csv", text), into=store)
+
+
+def test_blank_lines_between_quoted_rows_are_no_error(
+    store: MemoryStore, write_text: WriteText
+) -> None:
+    text = lines(day()).replace("2025-07-02 10:00:00", '"2025-07-02 10:00:00"')
+    import_bars(
+        write_text("AAPL_1m.csv", text.replace("\n", "\n\n") + "\n\n"), into=store
+    )
+    assert len(store.bars["AAPL", "1m"]) == 390
+
+
+def test_times_of_several_forms_are_told_as_such(
+    store: MemoryStore, write_text: WriteText
+) -> None:
+    text = lines(day()).replace("2025-07-02 1", "07/02/2025 1")
+    with pytest.raises(
+        ArgumentError, match="such as '2025-07-02 09:30:00' and '07/02/2025 10:00:00'"
+    ):
+        import_bars(write_text("AAPL_1m.csv", text), into=store)
+
+
+def test_names_in_order_are_refused_where_there_is_a_header(
+    store: MemoryStore, write_text: WriteText
+) -> None:
+    path = write_text("AAPL_1m.csv", lines(day()))
+    names = ["ts", "high", "open", "low", "close", "volume"]
+    with pytest.raises(ArgumentError, match="columns must be a dict"):
+        import_bars(path, into=store, columns=names)
+    import_bars(path, into=store, columns=HEADER.split(","))
+
+
+def test_a_column_of_two_meanings_is_told(
+    store: MemoryStore, write_text: WriteText
+) -> None:
+    path = write_text("AAPL_1m.csv", lines(day()))
+    with pytest.raises(ArgumentError, match="'high' is named for 'open' already"):
+        import_bars(path, into=store, columns={"open": "high"})

@@ -83,6 +83,12 @@ def map_columns(
     ArgumentError
         If a column that is needed is missing, or two could be it.
     """
+    if isinstance(options.columns, tuple) and options.columns != tuple(names):
+        text = (
+            f"{source}: has names for its columns ({_listed(names)}), so columns must be a dict from ours to them, such as "
+            "columns={'ts': " + repr(str(names[0]) if names else "") + "}"
+        )
+        raise ArgumentError(text, got=options.columns)
     given = options.columns if isinstance(options.columns, Mapping) else {}
     folded: dict[str, list[str]] = {}
     for name in names:
@@ -150,6 +156,10 @@ def _require(
         extra = (
             ", or columns={'volume': None} if there is none" if role == "volume" else ""
         )
+        other = next((r for r, n in of.items() if fold(n) in NAMES[role]), None)
+        if other is not None:
+            text = f"{source}: column {of[other]!r} is named for {other!r} already; name the one for {role!r} with columns="
+            raise ArgumentError(text, expected=role)
         text = (
             f"{source}: column {role!r} is missing; found {_listed(names)}{did_you_mean(role, names)}; "
             f"name it with columns={{{role!r}: ...}}{extra}"

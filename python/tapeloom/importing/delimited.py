@@ -10,7 +10,7 @@ import numpy as np
 from tapeloom.errors import ArgumentError, CorruptFileError
 from tapeloom.importing.column_names import PRICES, map_columns
 from tapeloom.importing.headerless import headerless_columns
-from tapeloom.importing.sniff import SAMPLE_BYTES, Shape, sniff
+from tapeloom.importing.sniff import SAMPLE_BYTES, THOUSANDS, Shape, sniff
 from tapeloom.importing.tables import ForeignTable
 from tapeloom.importing.unpack import file_errors_named
 from tapeloom.importing.wide import wide_columns
@@ -28,6 +28,7 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "--"]
 # A torn line or two is told of; a file full of them is another format.
 MOST_BAD_SHARE = 0.01
 SHOWN = 3
+CHUNK = 2**24
 
 
 def read_delimited(
@@ -131,6 +132,7 @@ def _parsed(
             table, bad = _read(
                 buffer, shape, places, dict.fromkeys(places, pa.string())
             )
+    _check_quotes(buffer, table.num_rows + len(bad), name)
     columns = {role: table.column(str(at)) for role, at in places.items()}
     return {
         role: _numbers(column, shape.decimal)
@@ -175,6 +177,22 @@ def _read(
     return table, bad
 
 
+def _check_quotes(buffer: pa.Buffer, rows: int, name: str) -> None:
+    """Refuse a text in which lines became part of a row, as those behind a quotation mark that nobody closes do."""
+    content = memoryview(buffer)
+    ends = sum(
+        int(np.count_nonzero(np.frombuffer(content[at : at + CHUNK], np.uint8) == 10))
+        for at in range(0, len(content), CHUNK)
+    )
+    if ends <= rows or not re.search(rb'"', content):
+        return
+    blank = sum(1 for _ in re.finditer(rb"(?:\A|\n)[ \t\r]*(?=\n)", content))
+    lines = ends - blank + (content[-1] != 10)
+    if lines > rows:
+        text = f"{name}: {lines:,} lines give {rows:,} rows, since some lie between quotation marks; close or remove the one that is too many"
+        raise CorruptFileError(text, path=name, got=lines, expected=rows)
+
+
 def _encoding(buffer: pa.Buffer) -> str:
     sample = buffer.slice(0, min(SAMPLE_BYTES, buffer.size)).to_pybytes()
     # Without its last bytes, which may be half a character.
@@ -197,7 +215,13 @@ def _numbers(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
 def _number(text: str | None, decimal: str) -> float:
     if text is None:
         return float("nan")
+    text = text.strip()
+    if THOUSANDS[decimal].fullmatch(text):
+        text = text.replace("." if decimal == "," else ",", "")
+    elif decimal == "," and "." in text:
+        # Neither a fraction nor thousands, as the others write them.
+        return float("nan")
     try:
-        return float(text.strip().replace(decimal, "."))
+        return float(text.replace(decimal, "."))
     except ValueError:
         return float("nan")

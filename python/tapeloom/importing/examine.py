@@ -98,7 +98,7 @@ def _without_invalid(
     more = f"; and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
     findings.add(
         "invalid",
-        f"{len(found):,} {_rows(len(found))} left out that break a rule: {'; '.join(lines)}{more}",
+        f"{len(found):,} {_rows(len(found))} left out that {'breaks' if len(found) == 1 else 'break'} a rule: {'; '.join(lines)}{more}",
         outcome="left_out",
         symbol=bars.symbol,
         count=len(found),
@@ -122,7 +122,11 @@ def _tell_places(
     segment = np.searchsorted(table.segment_starts, ts, side="right") - 1
     inside = (segment >= 0) & (ts < table.segment_ends[np.maximum(segment, 0)])
     outside = int((~inside).sum())
-    if outside:
+    if outside == len(ts):
+        first = from_ns(int(ts[0]), bars.zone)
+        text = f"none of the {len(ts):,} bars lies in the regular hours of a session, the first at {first:%Y-%m-%d %H:%M}; kept"
+        findings.add("no_bar_inside", text, symbol=bars.symbol, count=outside)
+    elif outside:
         text = f"{outside:,} of {len(ts):,} bars outside regular hours; kept"
         findings.add("outside_hours", text, symbol=bars.symbol, count=outside)
 

@@ -28,6 +28,7 @@ PROBLEMS = frozenset(
         "cut_off",
         "other_fit",
         "no_session",
+        "no_bar_inside",
     }
 )
 

@@ -113,22 +113,28 @@ def _pandas_frame(source: object) -> bool:
 
 
 def _of_pandas(frame: Any, options: ReadOptions) -> list[ForeignTable]:
-    import pyarrow as pa
-
     if frame.columns.nlevels == 2:
         return _of_levels(frame, options)
     if any(n is not None for n in frame.index.names) or frame.index.dtype.kind == "M":
         names = [n if n is not None else "ts" for n in frame.index.names]
         clash = [n for n in names if n in frame.columns]
         frame = frame.drop(columns=clash).rename_axis(index=names).reset_index()
-    data = pa.Table.from_pandas(frame, preserve_index=False)
-    return [_table(data, options)]
+    return [_table(_arrow_of(frame), options)]
+
+
+def _arrow_of(frame: Any) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        said = ": ".join(str(a) for a in reversed(error.args)) or str(error)
+        text = f"the frame cannot be read: {said.splitlines()[0]}; give each column values of one type"
+        raise ArgumentError(text) from error
 
 
 def _of_levels(frame: Any, options: ReadOptions) -> list[ForeignTable]:
     """Tables of a frame whose columns have two levels: what is measured, and the symbol."""
-    import pyarrow as pa
-
     level = next(
         (
             i
@@ -146,9 +152,7 @@ def _of_levels(frame: Any, options: ReadOptions) -> list[ForeignTable]:
     symbols = ["", *map(str, frame.columns.get_level_values(level))]
     fields = ["ts", *map(str, frame.columns.get_level_values(1 - level))]
     flat = frame.set_axis([str(i) for i in range(1, len(fields))], axis=1)
-    data = pa.Table.from_pandas(
-        flat.rename_axis(index="0").reset_index(), preserve_index=False
-    )
+    data = _arrow_of(flat.rename_axis(index="0").reset_index())
     return [
         ForeignTable(
             f"data: {symbol}",

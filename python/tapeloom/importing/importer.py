@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -161,8 +162,18 @@ def import_bars(
             digest=digest,
         )
 
-    files = files_of(source)
+    files = _without_own(files_of(source), into.local_root)
     return job.run(_read_ahead(files, read_file), len(files), progress)
+
+
+def _without_own(files: list[Path], root: Path | None) -> list[Path]:
+    """Leave out what lies in the store itself, as below the working directory; unless nothing else is meant."""
+    if root is None:
+        return files
+    # Links stay: what they point to may lie anywhere.
+    own = os.path.abspath(root / "bars") + os.sep  # noqa: PTH100, it must not follow links
+    others = [f for f in files if not os.path.abspath(f).startswith(own)]  # noqa: PTH100
+    return others or files
 
 
 def _read_ahead(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tapeloom.errors import StorageError, SymbolError, TapeloomError
+from tapeloom.errors import ArgumentTypeError, StorageError, SymbolError, TapeloomError
 from tapeloom.importing.batch import Batch
 from tapeloom.importing.findings import Finding
 from tapeloom.importing.mismatch import ImportMismatchError, mismatch_of
@@ -116,7 +116,14 @@ class Job:
         ------
         TapeloomError
             What is wrong with a single source.
+        ArgumentTypeError
+            If ``progress`` cannot be called; nothing is read then.
         """
+        if progress is not None and not callable(progress):
+            text = (
+                f"progress is {progress!r}; it must be a function of one ImportProgress"
+            )
+            raise ArgumentTypeError(text, got=progress)
         for read in reads:
             self._take(read)
             self._tell(progress, total)

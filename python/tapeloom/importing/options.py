@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta, tzinfo
+from math import inf
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -80,10 +81,10 @@ def read_options(
         columns=_columns(columns),
         shift_ns=None if shift is None else _shift(shift),
         time_unit=_word("time_unit", time_unit, tuple(TIME_UNITS)),
-        time_format=time_format,
+        time_format=_text("time_format", time_format),
         ambiguous=_word("ambiguous", ambiguous, ("first", "second", "infer")),
         price_scale=None if price_scale is None else _scale(price_scale),
-        members=members,
+        members=_text("members", members),
     )
 
 
@@ -109,6 +110,13 @@ def _word(name: str, value: str | None, known: tuple[str, ...]) -> str | None:
         return value
     text = f"{name} is {value!r}; it must be one of {', '.join(map(repr, known))}{did_you_mean(str(value), known)}"
     raise ArgumentError(text, got=value, expected=known)
+
+
+def _text(name: str, value: str | None) -> str | None:
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    text = f"{name} is {value!r}; it must be text that is not blank, or None"
+    raise ArgumentTypeError(text, got=value)
 
 
 def _zone(zone: str | tzinfo) -> tzinfo:
@@ -141,7 +149,25 @@ def _columns(
         if name not in ROLES:
             text = f"columns names {name!r}; our columns are {', '.join(ROLES)}{did_you_mean(str(name), ROLES)}"
             raise ArgumentError(text, got=name)
+        _check_theirs(name, columns)
     return dict(columns)
+
+
+def _check_theirs(name: str, columns: Mapping[str, str | None]) -> None:
+    """Raise an error for a name that is none, or that stands for two of our columns."""
+    from tapeloom.importing.column_names import PRICES
+
+    theirs = columns[name]
+    if theirs is None and name in (*PRICES, "ts"):
+        text = f"columns says that {name!r} is not there; a bar has it: name its column"
+        raise ArgumentError(text, got=name)
+    if theirs is not None and not isinstance(theirs, str):
+        text = f"columns has {theirs!r} for {name!r}; give the name of a column, or None where there is none"
+        raise ArgumentTypeError(text, got=theirs)
+    same = [ours for ours, other in columns.items() if other == theirs]
+    if theirs is not None and len(same) > 1:
+        text = f"columns has {theirs!r} for {' and '.join(map(repr, same))}; a column is one of ours"
+        raise ArgumentError(text, got=theirs)
 
 
 def _shift(shift: str | timedelta) -> int:
@@ -174,7 +200,11 @@ def _parsed_shift(shift: str) -> int:
 
 
 def _scale(scale: float) -> float:
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not scale > 0:
+    if (
+        isinstance(scale, bool)
+        or not isinstance(scale, int | float)
+        or not 0 < scale < inf
+    ):
         text = f"price_scale is {scale!r}; it must be a number above 0, by which stored prices are divided, such as 10_000"
         raise ArgumentError(text, got=scale)
     return scale

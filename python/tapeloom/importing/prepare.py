@@ -133,7 +133,8 @@ def _tell_table(table: ForeignTable, findings: Findings) -> None:
             "dropped_columns", f"columns not read: {names}", count=len(table.dropped)
         )
     if table.bad_rows:
-        text = f"{table.bad_rows:,} rows left out that do not have all columns, such as {table.bad_texts[0]!r}"
+        rows = "row" if table.bad_rows == 1 else "rows"
+        text = f"{table.bad_rows:,} {rows} left out that do not have all columns, such as {table.bad_texts[0]!r}"
         findings.add("invalid", text, outcome="left_out", count=table.bad_rows)
 
 
@@ -147,7 +148,8 @@ def _with_values(
     timeless = int((~stamps.valid).sum())
     if timeless:
         row = int(np.argmin(stamps.valid))
-        text = f"{timeless:,} rows left out without a readable time, the first is row {row}"
+        rows = "row" if timeless == 1 else "rows"
+        text = f"{timeless:,} {rows} left out without a readable time, the first is row {row}"
         findings.add("invalid", text, outcome="left_out", count=timeless)
     if table.symbol is None:
         return stamps

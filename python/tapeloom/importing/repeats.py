@@ -26,7 +26,7 @@ def check_on_duplicate(on_duplicate: str | None) -> None:
     if on_duplicate is None or on_duplicate in POLICIES:
         return
     known = ", ".join(map(repr, POLICIES))
-    text = f"on_duplicate is {on_duplicate!r}; it must be one of {known}{did_you_mean(on_duplicate, POLICIES)}"
+    text = f"on_duplicate is {on_duplicate!r}; it must be one of {known}{did_you_mean(str(on_duplicate), POLICIES)}"
     raise ArgumentError(text, got=on_duplicate)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tapeloom.errors import CorruptFileError, StorageError
 
-__all__ = ["SAMPLE_BYTES", "Shape", "sniff"]
+__all__ = ["SAMPLE_BYTES", "THOUSANDS", "Shape", "sniff"]
 
 SAMPLE_BYTES = 2**18
 SAMPLE_LINES = 50
@@ -17,7 +17,13 @@ DELIMITERS = (",", ";", "\t", "|")
 # Bytes that no text holds.
 CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\v\x1a")
 MARK = b"\xef\xbb\xbf"
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+DECIMAL_COMMA = re.compile(r"[+-]?\d[\d.]*,\d+")
+DECIMAL_POINT = re.compile(r"[+-]?\d[\d,]*\.\d+")
+# Numbers with a mark between thousands, by the mark before their fractions.
+THOUSANDS = {
+    ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"),
+    ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?"),
+}
 NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$")
 STAMP = re.compile(
     r"\s*\d{1,4}[-/.:]\d{1,2}([-/.:]\d{1,4})?([ T]\S+)?\s*$|\s*\d{8}[ T]"
@@ -130,14 +136,21 @@ def _decoded(line: bytes) -> str:
 def _shape(rows: list[tuple[str, ...]], heads: int, skip: int, delimiter: str) -> Shape:
     data = tuple(rows[heads:])
     width = max((len(r) for r in data), default=len(rows[0]))
-    decimal = "."
-    if delimiter != "," and any(DECIMAL_COMMA.fullmatch(f) for r in data for f in r):
-        decimal = ","
+    decimal = "." if delimiter == "," else _decimal([f for r in data for f in r])
     if not heads:
         return Shape(delimiter, None, width, skip, decimal, data)
     names = _fitted(rows[0], data, width)
     above = tuple(rows[1:heads])
     return Shape(delimiter, names, max(width, len(names)), skip, decimal, data, above)
+
+
+def _decimal(fields: list[str]) -> str:
+    """Return the mark that stands before fractions; the other one may stand between thousands."""
+    commas = [f for f in fields if DECIMAL_COMMA.fullmatch(f)]
+    points = [f for f in fields if DECIMAL_POINT.fullmatch(f)]
+    if not commas or (points and all(map(THOUSANDS["."].fullmatch, commas))):
+        return "."
+    return "," if not points or all(map(THOUSANDS[","].fullmatch, points)) else "."
 
 
 def _is_comment(line: bytes) -> bool:

@@ -29,6 +29,9 @@ def files_of(source: object) -> list[Path]:
         If the source is no path.
     """
     if isinstance(source, list | tuple):
+        if not source:
+            message = "source is an empty list; name a file, a folder or a pattern"
+            raise MissingDataError(message)
         return list(dict.fromkeys(f for one in source for f in files_of(one)))
     if not isinstance(source, str | os.PathLike):
         text = (
@@ -53,6 +56,9 @@ def files_of(source: object) -> list[Path]:
             raise MissingDataError(f"no file matches {text!r}", path=text)
         files = [f for m in matches for f in (files_of(m) if m.is_dir() else [m])]
         return list(dict.fromkeys(files))
+    if path.exists():
+        message = f"{text!r} is no file that can be read again; name a file, a folder or a pattern"
+        raise MissingDataError(message, path=text)
     message = f"{text!r} does not exist; name a file, a folder or a pattern"
     raise MissingDataError(message, path=text)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from tapeloom.errors import TapeloomError
+from tapeloom.errors import InvalidBarError, TapeloomError
 from tapeloom.importing.findings import Findings
 from tapeloom.importing.mismatch import mismatch_of
 from tapeloom.importing.prepare import prepared
@@ -70,6 +70,18 @@ class SourceRead:
         )
 
 
+def _no_bar(
+    source: str, series: list[ReadSeries], findings: Findings
+) -> TapeloomError | None:
+    """Return the error of a source that has rows, of which none is a bar."""
+    offered = sum(one.offered for one in series)
+    if not offered or any(len(one.bars) for one in series):
+        return None
+    why = next((f.text for f in findings.all() if f.outcome == "left_out"), "")
+    text = f"{source}: none of its {offered:,} rows is a bar{': ' if why else ''}{why}"
+    return InvalidBarError(text, got=offered)
+
+
 def _told(bars: Bars) -> SeriesReport:
     first, last = (from_ns(int(bars.ts[at]), bars.zone) for at in (0, -1))
     return SeriesReport(bars.symbol, bars.interval, len(bars), first, last)
@@ -95,7 +107,7 @@ def read_source(
             series += prepared(
                 table, market=market, options=options, rules=rules, findings=findings
             )
-        error = mismatch_of(source, findings)
+        error = mismatch_of(source, findings) or _no_bar(source, series, findings)
     except TapeloomError as raised:
         error = raised
     return SourceRead(source, tuple(series), findings, digest, error)

@@ -77,6 +77,13 @@ def parse_times(
         d + c for d in DATES for c in CLOCKS if not _stripped(sample, d + c).null_count
     ]
     if not fits:
+        odd = _other_form(sample)
+        if odd is not None:
+            text = (
+                f"{name}: the times are of several forms, such as {_first(column)!r} and {odd!r}; write all in one form, or "
+                "give that of the rows to read with time_format="
+            )
+            raise ArgumentError(text, got=odd)
         text = (
             f"{name}: the form of the times, such as {_first(column)!r}, is not known; give it, such as "
             "time_format='%d.%m.%Y %H:%M'"
@@ -137,6 +144,17 @@ def _one(text: str | None, kind: pa.DataType) -> int | None:
     except pa.ArrowInvalid:
         return None
     return value
+
+
+def _other_form(sample: pa.ChunkedArray) -> str | None:
+    """Return the first text that is not of the form of the one before all, where that is a known one."""
+    import pyarrow as pa
+
+    texts = sample.to_pylist()
+    for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
+        if _one(texts[0], kind) is not None:
+            return next((t for t in texts if _one(t, kind) is None), None)
+    return None
 
 
 def _first(column: pa.ChunkedArray) -> str | None:
