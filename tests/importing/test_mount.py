@@ -9,7 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests.importing.made_up import HEADER, MINUTE, OPEN, Row, aware, day, lines
 
-from tapeloom.errors import CorruptFileError, InvalidBarError, MissingDataError
+from tapeloom.errors import (
+    CorruptFileError,
+    InvalidBarError,
+    MissingDataError,
+    SymbolError,
+)
 from tapeloom.importing import (
     ImportMismatchError,
     is_foreign,
@@ -175,7 +180,7 @@ def test_a_parquet_file_per_symbol_is_known_from_its_footer(
     def decoded(*_: object) -> None:
         raise AssertionError("a row group was decoded")
 
-    monkeypatch.setattr(mounted_files, "read_group", decoded)
+    monkeypatch.setattr(mounted_files, "read_groups", decoded)
     assert source.get_symbols() == ["AAPL", "MSFT"]
     assert source.get_range("AAPL", "1m") == (ALL[0].ts, ALL[-1].ts)
 
@@ -265,3 +270,71 @@ def test_files_of_others_are_told_from_ours(
         for name in ("theirs", "ours", "text", "none")
     }
     assert found == {"theirs": True, "ours": False, "text": True, "none": False}
+
+
+def parquet(
+    path: Path, rows: list[Row], *, zone: str | None = "UTC", step: int = 50
+) -> Path:
+    """A Parquet file of short row groups, with times of a zone or of none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ts = pa.array([r.ts for r in rows], pa.int64()).cast(pa.timestamp("ns"))
+    values = {
+        name: [getattr(r, name) for r in rows]
+        for name in ("open", "high", "low", "close", "volume")
+    }
+    kind = pa.timestamp("ns", zone) if zone else pa.timestamp("ns")
+    pq.write_table(
+        pa.table({"datetime": ts.cast(kind), **values}), path, row_group_size=step
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("late", "zone", "said"),
+    [
+        (0, None, "pass zone='UTC'"),
+        (240 * MINUTE, "UTC", "pass shift='-4h'"),
+        (MINUTE, "UTC", "pass label='end'"),
+    ],
+)
+def test_times_are_judged_by_the_file_and_not_by_a_row_group(
+    tmp_path: Path, late: int, zone: str | None, said: str
+) -> None:
+    rows = [Row(r.ts + late, *r.values) for r in day()]
+    path = parquet(tmp_path / "AAPL_1m.parquet", rows, zone=zone)
+    with pytest.raises(ImportMismatchError, match=said):
+        mount(path).read("AAPL", "1m", None, None)
+
+
+def test_a_row_group_alone_decides_nothing(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "AAPL_1m.parquet", [*day(-200, 590), *day(days=6)])
+    for step in (13, 50, 195, 389):
+        parquet(path, [*day(-200, 590), *day(days=6)], step=step)
+        bars = mount(path).read("AAPL", "1m", None, None)
+        assert bars.ts.tolist() == [r.ts for r in (*day(-200, 590), *day(days=6))]
+
+
+def test_a_name_that_says_another_length_than_the_bars_is_told(tmp_path: Path) -> None:
+    rows = day(count=78, step=5 * MINUTE)
+    path = parquet(tmp_path / "AAPL_1m.parquet", rows)
+    with pytest.raises(
+        ImportMismatchError,
+        match="its name says 1m bars, the most frequent step between them is 5m; pass interval='5m'",
+    ):
+        mount(path).read("AAPL", "1m", None, None)
+    assert len(mount(path, interval="5m").read("AAPL", "5m", None, None)) == 78
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_two_spellings_that_become_one_symbol_are_an_error(
+    tmp_path: Path, write_text: WriteText, kind: str
+) -> None:
+    for name in ("a/AAPL_1m", "b/aapl_1m"):
+        if kind == "csv":
+            write_text(f"{name}.csv", aware(day()))
+        else:
+            parquet(tmp_path / "in" / f"{name}.parquet", day())
+    with pytest.raises(
+        SymbolError, match=r"'aapl' and 'AAPL' of .* both become 'AAPL'"
+    ):
+        mount(tmp_path / "in").get_symbols()

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapeloom._core import Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import ImportMismatchError, SymbolError
 from tapeloom.importing.examine import tell_order
 from tapeloom.importing.findings import Findings
 from tapeloom.importing.mismatch import mismatch_of
 from tapeloom.importing.open_tables import open_tables
 from tapeloom.importing.path_hints import path_hints
 from tapeloom.importing.prepare import ReadSeries, read_series
-from tapeloom.importing.row_groups import group_bounds, open_footer, read_group
+from tapeloom.importing.row_groups import group_bounds, open_footer, read_groups
 from tapeloom.importing.source_files import PARQUET
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["MountedFiles", "Piece"]
 
 ROW_BYTES = 64
+# Rows of a file by which its times are judged: weeks of a market, years of a share.
+JUDGED_ROWS = 2**18
 CACHE_BYTES = 512 * 2**20
 
 
@@ -81,8 +85,10 @@ class MountedFiles:
             OrderedDict()
         )
         self._findings: dict[tuple[str, str], Finding] = {}
-        # The interval of a file is told once, from its first piece.
+        # What holds for all of a file is told once: its interval, and whether its times read as they are.
         self._intervals: dict[Path, Interval] = {}
+        # How the files spell each symbol.
+        self._spelt: dict[str, tuple[str, str]] = {}
 
     @cached_property
     def series(self) -> dict[Key, list[Piece]]:
@@ -102,7 +108,18 @@ class MountedFiles:
 
     def bars_of(self, piece: Piece, key: Key) -> list[ReadSeries]:
         """Return the bars of one series in a piece, in order of time."""
-        return [s for s in self._bars(piece) if _key(s) == key]
+        found = self._bars(piece)
+        other = next(
+            (s for s in found if s.bars.symbol == key[0] and len(s.bars)), None
+        )
+        if other is not None and _key(other) != key and len(piece.bounds) == 1:
+            length = other.bars.interval
+            text = (
+                f"{piece.name}: its name says {key[1].text} bars, the most frequent step between them is {length}; pass "
+                f"interval={length!r}"
+            )
+            raise ImportMismatchError(text, path=piece.name, symbol=key[0])
+        return [s for s in found if _key(s) == key]
 
     def _pieces(self, path: Path) -> Iterator[Piece]:
         if path.name.lower().endswith(PARQUET):
@@ -125,11 +142,25 @@ class MountedFiles:
         if options.zone is not None or options.label == "end":
             return {}
         found = group_bounds(path, footer, group, options, hints)
-        return {} if found is None else {(found[0], interval): found[1:]}
+        if found is None:
+            return {}
+        symbol = normalise_symbol(found[0])
+        self._check_spelling(symbol, found[0].strip(), str(path))
+        return {(symbol, interval): found[1:]}
+
+    def _check_spelling(self, symbol: str, spelling: str, source: str) -> None:
+        spelt, where = self._spelt.setdefault(symbol, (spelling, source))
+        if spelt != spelling:
+            text = (
+                f"{source}: the symbol {spelling!r} and {spelt!r} of {where} both become {symbol!r}; symbols are compared in "
+                "upper case: rename one, or mount each by itself"
+            )
+            raise SymbolError(text, symbol=symbol)
 
     def _learnt(self, piece: Piece) -> Piece:
         bounds: dict[Key, tuple[int, int]] = {}
         for series in self._bars(piece):
+            self._check_spelling(series.bars.symbol, series.spelt, piece.name)
             ts = series.bars.ts
             if ts.size:
                 first, last = bounds.get(_key(series), (int(ts[0]), int(ts[-1])))
@@ -158,6 +189,9 @@ class MountedFiles:
 
     def _read(self, piece: Piece) -> list[ReadSeries]:
         findings = Findings(piece.name, auto=self._auto)
+        is_part = piece.footer is not None and piece.footer.num_row_groups > 1
+        if is_part and piece.path not in self._intervals:
+            self._judge(piece, findings)
         options = self._options
         if piece.path in self._intervals:
             options = replace(options, interval=self._intervals[piece.path])
@@ -165,25 +199,57 @@ class MountedFiles:
             _in_order(series, findings)
             for table in self._tables(piece, findings)
             for series in read_series(
-                table, market=self._market, options=options, findings=findings
+                table,
+                market=self._market,
+                options=options,
+                findings=findings,
+                is_judged=is_part,
             )
         ]
-        error = mismatch_of(piece.name, findings)
-        if error is not None:
-            raise error
+        self._keep_findings(piece, findings)
         with self._lock:
             self.naive |= {s.bars.symbol for s in found if s.is_naive}
-            for finding in findings.all():
-                self._findings.setdefault((piece.name, finding.text), finding)
         lengths = {_key(s)[1] for s in found}
         if len(lengths) == 1:
             self._intervals.setdefault(piece.path, lengths.pop())
         return found
 
+    def _judge(self, piece: Piece, findings: Findings) -> None:
+        """Tell the interval of a file of several row groups, and hold its times against the calendar, from many at once.
+
+        One row group may be too short to show anything.
+        """
+        if piece.footer is None:
+            return
+        groups, rows = [], 0
+        for group in range(piece.footer.num_row_groups):
+            groups.append(group)
+            rows += piece.footer.row_group(group).num_rows
+            if rows >= JUDGED_ROWS:
+                break
+        found = read_series(
+            read_groups(piece.path, piece.footer, groups, self._options),
+            market=self._market,
+            options=self._options,
+            findings=findings,
+        )
+        self._keep_findings(piece, findings)
+        if found:
+            self._intervals.setdefault(piece.path, _key(found[0])[1])
+
+    def _keep_findings(self, piece: Piece, findings: Findings) -> None:
+        """Keep what reading found; raise the error for what an import would stop for."""
+        error = mismatch_of(piece.name, findings)
+        if error is not None:
+            raise error
+        with self._lock:
+            for finding in findings.all():
+                self._findings.setdefault((piece.name, finding.text), finding)
+
     def _tables(self, piece: Piece, findings: Findings) -> Iterable[ForeignTable]:
         if piece.group is None or piece.footer is None:
             return open_tables(piece.path, self._options, findings)
-        return [read_group(piece.path, piece.footer, piece.group, self._options)]
+        return [read_groups(piece.path, piece.footer, [piece.group], self._options)]
 
 
 def _key(series: ReadSeries) -> Key:

@@ -84,9 +84,14 @@ def prepared(
 
 
 def read_series(
-    table: ForeignTable, *, market: Market, options: ReadOptions, findings: Findings
+    table: ForeignTable,
+    *,
+    market: Market,
+    options: ReadOptions,
+    findings: Findings,
+    is_judged: bool = False,
 ) -> list[ReadSeries]:
-    """Return the bars of a table by symbol, in its order and unexamined."""
+    """Return the bars of a table by symbol, in its order and unexamined; for ``is_judged`` see ``choose_reading``."""
     _tell_table(table, findings)
     if not table.rows:
         findings.add("empty", "has no rows")
@@ -99,7 +104,12 @@ def read_series(
     stamps = _with_values(stamps, values, table, findings)
     interval = interval_of(table, stamps, parts, options, findings)
     reading = choose_reading(
-        stamps, interval, table=market.table, options=options, findings=findings
+        stamps,
+        interval,
+        table=market.table,
+        options=options,
+        findings=findings,
+        is_judged=is_judged,
     )
     # A zone that the file or the user names is a claim like any other.
     is_naive = stamps.naive and stamps.zone is None and options.zone is None

@@ -50,15 +50,16 @@ def choose_reading(
     table: SessionTable,
     options: ReadOptions,
     findings: Findings,
+    is_judged: bool = False,
 ) -> TimeReading:
     """Return how to read the times of a table.
 
     What is given as an option holds. What is not, and what fits the calendar clearly better than what the file says, is
-    proposed.
+    proposed; unless the table is part of one that ``is_judged`` as a whole.
     """
     given = _as_given(stamps, interval, table.zone, options)
     ns = np.unique(stamps.ns[stamps.valid])
-    if interval.ns is None or not ns.size:
+    if is_judged or interval.ns is None or not ns.size:
         return given
     found = _diagnosed(ns, given, stamps, interval, table=table, options=options)
     if options.zone is not None and not stamps.naive:

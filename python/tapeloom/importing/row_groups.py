@@ -11,6 +11,7 @@ from tapeloom.importing.path_hints import path_hints
 from tapeloom.importing.unpack import file_errors_named
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tapeloom.importing.path_hints import PathHints
     from tapeloom.importing.tables import ForeignTable
 
-__all__ = ["group_bounds", "open_footer", "read_group"]
+__all__ = ["group_bounds", "open_footer", "read_groups"]
 
 PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
@@ -50,10 +51,10 @@ def open_footer(path: Path) -> pq.FileMetaData:
     return footer
 
 
-def read_group(
-    path: Path, footer: pq.FileMetaData, group: int, options: ReadOptions
+def read_groups(
+    path: Path, footer: pq.FileMetaData, groups: Sequence[int], options: ReadOptions
 ) -> ForeignTable:
-    """Return the rows of one row group."""
+    """Return the rows of some row groups."""
     import pyarrow.parquet as pq
 
     name = str(path)
@@ -65,7 +66,7 @@ def read_group(
     ):
         found = map_columns(file.schema_arrow.names, options, source=name)
         columns = list(dict.fromkeys(found.of.values()))
-        data = file.read_row_group(group, columns=columns, use_threads=False)
+        data = file.read_row_groups(groups, columns=columns, use_threads=False)
         data.validate(full=True)
     return arrow_table(data, found, name, path_hints(name))
 
@@ -77,7 +78,7 @@ def group_bounds(
     options: ReadOptions,
     hints: PathHints,
 ) -> tuple[str, int, int] | None:
-    """Return the one symbol of a row group and its first and last instant, ns UTC, or ``None`` if it is not stated.
+    """Return the one symbol of a row group, as it is spelt, and its first and last instant, ns UTC; or ``None``.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def group_bounds(
             symbol = symbol if normalise_symbol(symbol) == options.symbol else None
     if symbol is None:
         return None
-    return normalise_symbol(symbol), times.min_raw * factor, times.max_raw * factor
+    return symbol, times.min_raw * factor, times.max_raw * factor
 
 
 def _touch(path: Path, footer: pq.FileMetaData, group: int, columns: list[str]) -> None:
