@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from tapeloom import BarData, SessionData, TimeManager, replay
-from tapeloom.errors import ArgumentTypeError, SeriesConflictError, StateError
+from tapeloom.errors import (
+    ArgumentTypeError,
+    IntervalError,
+    SeriesConflictError,
+    StateError,
+)
 from tapeloom.session.stream_coordinator import BacktestStreamCoordinator
 from tapeloom.storage import DataManager
 
@@ -179,3 +184,13 @@ def test_without_a_session_date_bars_are_kept_too() -> None:
 
     assert [len(batch) for batch in coordinator] == [1, 1, 1]
     assert session.get_bar_count("AAPL") == 3
+
+
+@pytest.mark.parametrize("interval", ["", 0])
+def test_an_interval_that_is_none_is_not_taken_for_minutes(interval: Any) -> None:
+    coordinator = BacktestStreamCoordinator(SessionData())
+
+    with pytest.raises(IntervalError):
+        coordinator.peek_queue_timestamp("AAPL", interval)
+    with pytest.raises(IntervalError):
+        coordinator.consume_queue("AAPL", interval)

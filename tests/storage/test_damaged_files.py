@@ -234,3 +234,58 @@ def test_what_is_no_parquet_file_is_said(
 
     with pytest.raises(DataError, match=r"encrypted|does not end as Parquet files do"):
         DataManager(path).get_symbols()
+
+
+# Reads mutants under a limit of memory and prints which errors came; any other one ends it.
+MUTANTS = """
+import resource, sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+from tapeloom.errors import CorruptFileError, InvalidBarError, StorageError
+from tapeloom.storage import DataManager
+from tests.storage.mutants import KINDS, make_file, mutant
+
+root, count, seen = Path(sys.argv[1]), int(sys.argv[2]), Counter()
+path = root / "bars/us_equity/interval=1m/a.parquet"
+path.parent.mkdir(parents=True)
+
+def read():
+    source = DataManager(root)
+    for symbol in source.get_symbols():
+        for interval in source.get_intervals(symbol):
+            source.get_range(symbol, interval)
+            # Half of a row group more or less, and everything.
+            source.read(symbol, interval, 1_751_463_600_000_000_000, None)
+            source.read(symbol, interval, None, None)
+
+for kind in KINDS:
+    raw = make_file(kind)
+    path.write_bytes(raw)
+    read()
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    room = pages * resource.getpagesize() + 512 * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
+    for seed in range(count):
+        path.write_bytes(mutant(raw, Random(f"{kind} {seed}")))
+        try:
+            read()
+            seen["read"] += 1
+        except (CorruptFileError, StorageError, InvalidBarError) as error:
+            assert "a.parquet" in str(error) or "no Parquet file" in str(error), error
+            seen[type(error).__name__] += 1
+print(seen.total(), seen["CorruptFileError"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+def test_numbers_of_the_format_that_became_others_are_errors_and_take_no_memory(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", MUTANTS, str(tmp_path), "60"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-2_000:]
+    tried, corrupt = map(int, done.stdout.split())
+    assert tried == 8 * 60
+    assert corrupt > tried // 2

@@ -150,8 +150,7 @@ class BacktestStreamCoordinator:
         kind: QueueKind = "bar",
     ) -> datetime | None:
         """Return when the head of a queue becomes known, aware; ``None`` if it is empty. Consumes nothing."""
-        name, length = normalise_symbol(symbol), Interval(interval or "1m")
-        return self._queues.peek(name, length, kind)
+        return self._queues.peek(*_queue_of(symbol, interval), kind)
 
     def consume_queue(
         self,
@@ -161,7 +160,7 @@ class BacktestStreamCoordinator:
         kind: QueueKind = "bar",
     ) -> Item | None:
         """Take the head of one queue and write it; ``None`` if it is empty. What other queues hold stays behind."""
-        name, length = normalise_symbol(symbol), Interval(interval or "1m")
+        name, length = _queue_of(symbol, interval)
         head = self._queues.head_ns(name, length, kind)
         if head is None:
             return None
@@ -273,3 +272,7 @@ class BacktestStreamCoordinator:
             raise SeriesConflictError(
                 text, symbol=name, expected=str(base), got=str(wanted)
             )
+
+
+def _queue_of(symbol: str, interval: IntervalLike | None) -> tuple[str, Interval]:
+    return normalise_symbol(symbol), Interval("1m" if interval is None else interval)
