@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tapeloom._core import Bars
     from tapeloom.session_data import SessionData
+    from tests.reference.schedule import TradingDay
 
 MONDAY = date(2025, 7, 7)
 #: Which way a bar came here, and when, does not matter to what it is.
@@ -358,3 +359,59 @@ def test_a_run_keeps_the_stored_days_of_one_symbol_beside_the_made_ones_of_anoth
             for one in past
             for made in derive(one, {b.ts: b for b in minutes_of([one])}, MINUTE, None)
         ]
+
+
+@pytest.mark.parametrize("has_stored_days", [False, True])
+def test_a_symbol_that_enters_the_universe_has_the_days_before_it(
+    tmp_path: Path, has_stored_days: bool
+) -> None:
+    manager = DataManager(tmp_path)
+    for symbol in SYMBOLS:
+        manager.write_bars(symbol, "1m", columns(minutes_of(JULY)))
+    if has_stored_days:
+        # The daily history of AAA is taken along then.
+        manager.write_bars("BBB", "1d", columns(days_of(3)))
+    entries = [
+        {"trailing_days": 2, "intervals": ["1m"]},
+        {"trailing_days": 4, "intervals": ["1d"]},
+    ]
+    asked = config(entries, symbols=["AAA"], streams=("1m", "5m")).model_dump()
+    # In at first, out for three sessions, and in again after a half day.
+    spells = [("2025-06-01", "2025-06-27"), ("2025-07-03", "2025-07-03")]
+    rows = [{"date_from": a, "date_to": b, "symbol": "AAA"} for a, b in spells]
+    table = [*rows, {"date_from": "2025-07-08", "symbol": "AAA"}, {"symbol": "BBB"}]
+    asked["session_data_config"]["symbols"] = {"table": table}
+    seen: dict[tuple[date | None, str], list[Bar]] = {}
+
+    class Looking:
+        def on_session_start(self, session: SessionData) -> None:
+            for interval in ("1m", "5m", "1d"):
+                bars = session.get_bars("AAA", interval, scope="history")
+                seen[session.current_session_date, interval] = stored(bars)
+
+    tapeloom.run(asked, Looking(), data=tmp_path, progress=False)
+
+    listed = [
+        day
+        for day in JULY[5:]
+        if day.date.isoformat()
+        in ("2025-07-03", "2025-07-08", "2025-07-09", "2025-07-10")
+    ]
+    assert len(listed) == 4
+    for day in listed:
+        for interval, count in (("1m", 2), ("5m", 2), ("1d", 4)):
+            expected = [
+                bar
+                for past in reference.trailing(JULY, day.date, count)
+                for bar in bars_of(past, interval)
+            ]
+            assert seen[day.date, interval] == expected, (day.date, interval)
+
+
+def bars_of(day: TradingDay, interval: str) -> list[Bar]:
+    rows = minutes_of([day])
+    if interval == "1m":
+        return rows
+    target = None if interval == "1d" else 5 * MINUTE
+    by_start = {bar.ts: bar for bar in rows}
+    return [Bar(*made[:6]) for made in derive(day, by_start, MINUTE, target)]
