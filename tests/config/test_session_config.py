@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -523,3 +523,23 @@ def test_repeated_keys_and_numbers_json_does_not_have_are_errors(
         load_text(tmp_path, change(json.dumps(SMALL)))
 
     assert (path, message) in caught.value.errors  # type: ignore[operator]
+
+
+def test_a_datetime_is_no_date_and_hides_no_other_fault() -> None:
+    given = changed("backtest_config.start_date", datetime(2025, 7, 2, tzinfo=UTC))
+    given = changed("backtest_config.end_date", "2025-7-7", given)
+
+    assert errors_of(given) == {
+        "backtest_config.start_date": "datetime is nothing that JSON can hold",
+        "backtest_config.end_date": "'2025-7-7' is not a date; write YYYY-MM-DD",
+    }
+
+
+def test_a_key_of_another_form_of_symbols_is_told_to_go() -> None:
+    both = {"file": __file__, "table": [{"symbol": "AAPL"}]}
+
+    found = errors_of(changed("session_data_config.symbols", both))
+
+    assert found["session_data_config.symbols.table"] == (
+        "cannot stand beside the other key here; leave out one of them"
+    )

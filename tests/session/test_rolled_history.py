@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tapeloom
 from tapeloom.actions import Action, Actions
 from tapeloom.bars import Provenance
+from tapeloom.calendars.days import to_day
 from tapeloom.errors import InvalidBarError
 from tapeloom.storage import DataManager
 from tests.compare import columns, stored
@@ -193,6 +194,23 @@ def test_a_late_bar_of_the_last_session_is_in_the_history_made_of_it() -> None:
 
     assert found.high[-1] == 10_000.0
     assert len(found) == 3
+
+
+def test_what_nobody_took_along_is_loaded_again() -> None:
+    entries = [{"trailing_days": 3, "intervals": ["1d"]}]
+    tape = {(symbol, "1m"): minutes_of(JULY) for symbol in SYMBOLS}
+    asked = config(entries, symbols=SYMBOLS)
+    run = Run(tape | {("BBB", "1d"): days_of(3)}, asked)
+    run.begin(JULY[7].date)
+    run.play(JULY[7])
+
+    index = run.table.index_of(to_day(JULY[8].date))
+    assert index is not None
+    run.store.start_new_session(JULY[8].date, roll=True)
+    run.history.prepare(index)
+
+    past = [day.open for day in JULY[5:8]]
+    assert run.store.get_bars("AAA", "1d", scope="history").ts.tolist() == past
 
 
 def test_a_week_that_is_not_over_is_no_history() -> None:

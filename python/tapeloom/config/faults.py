@@ -117,6 +117,9 @@ def _unknown_key(key: str, parent: Path, model: type[BaseModel]) -> str:
         if _leads_to(path, keys)
         for name in _keys(other)
     }
+    if key in here:
+        # It belongs to another form of the same object.
+        return "cannot stand beside the other key here; leave out one of them"
     near = did_you_mean(key, sorted(here))
     if near:
         return f"unknown key{near}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from tapeloom._core import Interval
@@ -63,8 +63,9 @@ def _items(given: object) -> list[Any]:
 
 
 def _date(value: object) -> date | None:
+    # A datetime is a date to Python, and is refused by its own key.
     if isinstance(value, date):
-        return value
+        return None if isinstance(value, datetime) else value
     try:
         return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

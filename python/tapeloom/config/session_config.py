@@ -48,7 +48,8 @@ def _known_group(name: str) -> str:
         resolve_exchange_group(name)
     except UnknownExchangeError as error:
         # The path in front of the message names the parameter already.
-        raise fault(str(error).removeprefix("exchange_group is ")) from error
+        text = str(error).removeprefix("exchange_group is ")
+        raise fault(text.replace(", which is no", " is no", 1)) from error
     return name
 
 

@@ -160,8 +160,12 @@ class SessionHistory:
             for series in self._own:
                 self._put(series, self._bars.own(series, index), index)
             for series in self._taken:
-                taken = self._along[series.symbol, series.interval]
-                self._put(series, self._bars.trailing(series, taken, index), index)
+                taken = self._along.pop((series.symbol, series.interval), None)
+                if taken is None:
+                    bars = self._from_source(series, index)
+                else:
+                    bars = self._bars.trailing(series, taken, index)
+                self._put(series, bars, index)
             self._catch_up(index)
         self._presence.say(index)
 
