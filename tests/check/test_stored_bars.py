@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pytest
 
 from tapeloom import Bars, DataManager, TimeManager
 from tapeloom.calendars.session_table import get_session_table
-from tests.check.made_up import bars, grid
+from tests.check.made_up import bars, columns, grid
+from tests.reference.schedule import to_ns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +82,31 @@ def test_each_day_is_held_against_the_finest_bars_that_have_it(tmp_path: Path) -
         f"daily bars differ from the aggregate of 1s bars in 1 sessions: {more.format(1)}",
         f"daily bars differ from the aggregate of 1m bars in 2 sessions: {more.format(2)}",
     ]
+
+
+@pytest.mark.parametrize("hour", [9, 11, 16])
+def test_nothing_after_the_clock_changes_a_check(tmp_path: Path, hour: int) -> None:
+    now = datetime(2025, 7, 2, hour, 30, tzinfo=ZoneInfo("America/New_York"))
+    ts, reports = grid("2025-07-01", "2025-07-07"), []
+    rng = np.random.default_rng(7)
+    for name, is_garbage in (("true", False), ("poisoned", True)):
+        values = columns(ts, without=[5, 450])
+        later = values["ts"] >= to_ns(now)
+        if is_garbage:
+            for field in ("open", "high", "low", "close", "volume"):
+                values[field][later] = rng.uniform(1e3, 1e6, later.sum())
+            values["low"][later], values["high"][later] = 1.0, 1e7
+        table = get_session_table("US_EQUITY")
+        one = Bars.from_columns("AAPL", "1m", **values, zone=table.zone, table=table)
+        if is_garbage:
+            one = one.drop_rows(np.flatnonzero(later)[::3].tolist())
+        DataManager(tmp_path / name).write_bars("AAPL", "1m", one)
+        clock = TimeManager("US_EQUITY", mode="backtest")
+        clock.set_backtest_time(now)
+        manager = DataManager(tmp_path / name, time_manager=clock)
+        for dates in ((None, None), (date(2025, 7, 1), date(2025, 7, 7))):
+            report = manager.check_data_quality(None, "1m", *dates)
+            reports.append(report.to_dict())
+    assert reports[0] == reports[2]
+    assert reports[1] == reports[3]
+    assert reports[0]["totals"]["bars"] == (389 if hour < 16 else 778)

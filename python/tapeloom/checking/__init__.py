@@ -12,7 +12,7 @@ from tapeloom.checking.rows import (
     SymbolCheck,
     SymbolChecks,
 )
-from tapeloom.checking.window import Window
+from tapeloom.checking.window import Window, now_of
 
 __all__ = [
     "CheckReport",
@@ -27,4 +27,5 @@ __all__ = [
     "Window",
     "check_source",
     "gaps_in_source",
+    "now_of",
 ]

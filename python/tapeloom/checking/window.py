@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     from tapeloom._core import Bars, SessionTable
+    from tapeloom.calendars.time_manager import TimeManager
 
-__all__ = ["Window"]
+__all__ = ["Window", "now_of"]
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
@@ -93,6 +94,11 @@ class Window:
         if self.clock is not None:
             last = min(last, int(table.closes.searchsorted(self.clock, side="right")))
         return first, max(first, last)
+
+
+def now_of(manager: TimeManager) -> int | None:
+    """Return the time of a manager's clock, ns UTC; ``None`` where it was not set."""
+    return manager.clock.now_ns() if getattr(manager.clock, "is_set", True) else None
 
 
 def _midnight(table: SessionTable, day: date, later: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tapeloom import _core
 from tapeloom._core import Interval
 from tapeloom.calendars.time_manager import time_manager_for
-from tapeloom.checking import Window, check_source, gaps_in_source
+from tapeloom.checking import Window, check_source, gaps_in_source, now_of
 from tapeloom.errors import IntervalError
 from tapeloom.standalone.given import actions_of, given
 from tapeloom.standalone.resampled import ResampledBars
@@ -111,7 +111,7 @@ def check(
     2 of 390 bars missing in 1 gap, the longest 2 from 2025-07-02 10:00
     """
     manager = time_manager_for(exchange_group, time_manager)
-    window = Window(start, end, now=_now(manager))
+    window = Window(start, end, now=now_of(manager))
     found = given(
         data,
         manager,
@@ -179,7 +179,7 @@ def gaps(
     10:00:00 10:02:00 2 unknown
     """
     manager = time_manager_for(exchange_group, time_manager)
-    window = Window(start, end, now=_now(manager))
+    window = Window(start, end, now=now_of(manager))
     found = given(
         data,
         manager,
@@ -289,11 +289,6 @@ def resample(
         bars.symbol: made_of[0] for bars, made_of in zip(sources, made, strict=True)
     }
     return ResampledBars(coarse, wanted.text, manager.timezone)
-
-
-def _now(manager: TimeManager) -> int | None:
-    """The time of the manager, ns UTC; ``None`` where its clock was not set."""
-    return manager.clock.now_ns() if getattr(manager.clock, "is_set", True) else None
 
 
 def _base_bars(

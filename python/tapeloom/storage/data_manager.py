@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapeloom.actions import Actions
-from tapeloom.checking import Window, check_source
+from tapeloom.calendars.time_manager import TimeManager
+from tapeloom.checking import Window, check_source, now_of
 from tapeloom.checking.files_read import findings_of_files
 from tapeloom.importing import import_bars, import_from_api
 from tapeloom.storage.notes import Notes
@@ -186,10 +187,11 @@ class DataManager(QueueReading):
         interval
             ``None`` means every stored one.
         start, end
-            First and last session date to look at, both included; ``None`` is open. While a clock holds, sessions that
-            are not over by then are not looked at.
+            First and last session date to look at, both included; ``None`` is open. Sessions that have not begun are not
+            due, and while a clock holds those that are not over by then are not looked at.
         """
         table, clock = self._session_table, self.clock_ns
+        manager = self._time_manager or TimeManager(self.exchange_group)
         lenient = copy.copy(self)
         # Invalid rows are findings, and what reading notes is in the report.
         lenient._on_invalid, lenient._notes = "skip", Notes()
@@ -200,7 +202,7 @@ class DataManager(QueueReading):
             exchange_group=self.exchange_group,
             symbols=symbols,
             interval=interval,
-            window=Window(start, end, clock=clock),
+            window=Window(start, end, now_of(manager), clock),
             actions=beside,
             said=lambda wanted: findings_of_files(lenient._mounted, wanted),
         )
