@@ -142,6 +142,7 @@ def test_many_series_and_findings_are_cut_and_counted(
     [
         (["nowhere"], 3, "does not exist"),
         (["{data}", "--symbol", "ALDERB"], 3, "did you mean 'ALDERA'"),
+        (["{data}", "--symbol", " "], 2, "--symbol: symbol ' ' must hold"),
         (["{data}", "--interval", "5m"], 3, "the data hold no 5m bars"),
         (["{data}", "--interval", "5 minutes"], 2, "interval"),
         (["{data}", "--start", "yesterday"], 2, "no date"),

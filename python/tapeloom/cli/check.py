@@ -20,6 +20,7 @@ from tapeloom.cli.reading_options import (
     TimeFormat,
     TimeUnit,
     Zone,
+    asked_for,
     in_words_of_options,
     named_for,
     reading,
@@ -93,7 +94,7 @@ def check(
             report = standalone.check(
                 data,
                 symbol=named_for(data, symbol),
-                symbols=symbol or None,
+                symbols=asked_for(symbol),
                 interval=interval,
                 start=None if start is None else date_range(start).start,
                 end=None if end is None else date_range(end).end,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tapeloom.errors import ArgumentError, TapeloomError
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import ArgumentError, SymbolError, TapeloomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ __all__ = [
     "TimeFormat",
     "TimeUnit",
     "Zone",
+    "asked_for",
     "in_words_of_options",
     "named_for",
     "reading",
@@ -76,6 +78,15 @@ def reading(columns: list[str] | None, **given: Any) -> dict[str, Any] | None:
     if columns:
         found["columns"] = dict(map(_pair, columns))
     return found or None
+
+
+def asked_for(symbols: list[str] | None) -> list[str] | None:
+    """Return the symbols asked for, ``None`` for all; what is no symbol is a fault of the request, not of the data."""
+    try:
+        return [normalise_symbol(name) for name in symbols or ()] or None
+    except SymbolError as error:
+        text = f"--symbol: {error}"
+        raise ArgumentError(text) from error
 
 
 def named_for(data: str, symbols: list[str] | None) -> str | None:
