@@ -12,6 +12,7 @@ import pytest
 from tapeloom.bars import Bars, Provenance
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 from tapeloom.gap import Cause
+from tapeloom.gap.record import EvidenceRecord
 from tapeloom.quotes import TickData
 from tapeloom.session.gap_answers import failure_of, sift
 from tapeloom.session.gap_filler import GapFiller
@@ -19,7 +20,7 @@ from tapeloom.session.gap_requests import Ask
 from tapeloom.session.gap_state import Retries
 from tapeloom.session.quality_manager import DataQualityManager
 from tapeloom.session.session_grids import SessionGrids
-from tapeloom.statuses import TradingStatus
+from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tests.compare import bar_data, columns, instant, stored
 from tests.days import us_day
 from tests.reference.gaps import expected_starts
@@ -205,7 +206,7 @@ def test_an_answer_may_have_any_form_that_bars_have(truth: Tape, form: str) -> N
             session = Played(HALF, {}).session
             session.add_bars_batch("AAPL", rows)
             bars = session.get_bars("AAPL")
-            return {
+            forms: dict[str, Callable[[], object]] = {
                 "bars": lambda: bars,
                 "pandas": bars.to_pandas,
                 "polars": bars.to_polars,
@@ -214,7 +215,8 @@ def test_an_answer_may_have_any_form_that_bars_have(truth: Tape, form: str) -> N
                     name: getattr(bars, name)
                     for name in ("ts", "open", "high", "low", "close", "volume")
                 },
-            }[form]()
+            }
+            return forms[form]()
 
     played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5, 9))
     walk(played, filling(played, Typed(truth)), 1, 12)
@@ -314,6 +316,60 @@ def test_minutes_expected_to_be_free_of_trades_are_not_asked_for(truth: Tape) ->
     # No bar comes after them: at the close they are due.
     (call,) = vendor.calls
     assert [(each.start, each.end) for each in call] == [(at(208), at(210))]
+
+
+def test_minutes_in_an_outage_are_asked_for_though_none_without_a_trade_is_due(
+    truth: Tape,
+) -> None:
+    played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5, 6), no_trade="expected")
+    vendor = Vendor(truth)
+    manager = filling(played, vendor)
+    walk(played, manager, 1, 5)
+    played.session.append_connection(
+        ConnectionEvent(instant(at(5)), is_up=False, source="feed")
+    )
+    played.session.append_connection(
+        ConnectionEvent(instant(at(7)), is_up=True, source="feed")
+    )
+    walk(played, manager, 6, 7)
+    assert vendor.calls == []
+    walk(played, manager, 8, 8)
+    assert [(each.start, each.end) for each in vendor.calls[0]] == [(at(5), at(7))]
+    assert played.session.get_bar_count("AAPL") == 8
+
+
+def test_a_gap_of_which_a_part_is_still_to_be_asked_for_has_no_cause_yet(
+    truth: Tape,
+) -> None:
+    lacking = without({"AAPL": truth["AAPL"]}, 5, 6)
+    played = Played(HALF, lacking)
+    vendor = Vendor(lacking)
+    manager = filling(played, vendor)
+    walk(played, manager, 1, 6)
+    vendor.failures = 9
+    walk(played, manager, 7, 7)
+    (gap,) = played.session.get_gaps("AAPL")
+    assert (gap.missing, gap.cause) == (2, Cause.UNKNOWN)
+    assert (gap.status, gap.attempts) == ("detected", 1)
+
+
+def test_a_gap_of_two_stretches_shows_the_one_that_was_tried_more_often(
+    truth: Tape,
+) -> None:
+    played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5, 6))
+    vendor = Vendor(truth, failures=9)
+    manager = filling(played, vendor, retry_interval_seconds=60)
+    walk(played, manager, 1, 7)
+    (gap,) = played.session.get_gaps("AAPL")
+    assert (gap.missing, gap.status, gap.attempts) == (2, "detected", 2)
+    assert gap.last_attempt == instant(at(7))
+
+
+def test_what_history_was_asked_for_later_is_not_known_before() -> None:
+    record = EvidenceRecord()
+    record.add_asked("AAPL", at(5), at(6), at(9))
+    assert record.asked("AAPL", at(9) - 1) == []
+    assert len(record.asked("AAPL", at(9))) == 1
 
 
 def test_an_answer_in_part_leaves_the_rest_as_partial(truth: Tape) -> None:
@@ -546,6 +602,18 @@ def test_a_gap_that_closed_by_itself_is_not_asked_for(truth: Tape) -> None:
     ]
 
 
+def test_a_bar_that_comes_while_a_try_fails_settles_its_gap(truth: Tape) -> None:
+    played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5))
+    live = Live(played, Vendor(truth, failures=1))
+    played.to_minute(8)
+    live.filler.detect("AAPL", at(5), at(6))
+    live.filler.apply_ready()
+    played.session.add_bar("AAPL", bar_data("AAPL", truth["AAPL"][at(5)]))
+    live.executor.run()
+    (settled,) = live.filler.apply_ready()
+    assert (settled.status, settled.filled) == ("filled", 0)
+
+
 def test_an_answer_that_comes_after_its_session_is_dropped(truth: Tape) -> None:
     played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5))
     live = Live(played, Vendor(truth))
@@ -620,7 +688,7 @@ def test_three_thousand_thin_symbols_stay_within_a_quota() -> None:
     live = Live(played, vendor)
     manager = DataQualityManager(played.session, on_gap="fill", history_source=vendor)
     manager._filler = live.filler
-    live.filler._grids = manager._grids
+    live.filler._grids = live.filler._merger._grids = manager._grids
     manager.start_session()
     for minute in range(1, minutes + 1):
         played.to_minute(minute)

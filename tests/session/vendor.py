@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapeloom._core import Replay
 from tapeloom.bars import Bars
@@ -145,10 +145,10 @@ class Played:
         table = self.session.session_table
         sources = []
         for symbol, rows in tape.items():
-            given = columns([rows[ts] for ts in sorted(rows)])
+            given: dict[str, Any] = {**columns([rows[ts] for ts in sorted(rows)])}
             bars = Bars.from_columns(
                 symbol, "1m", **given, zone=table.zone, table=table
-            )  # type: ignore[arg-type]
+            )
             sources.append((symbol, bars))
         self._replay = Replay(self.session, sources, close=day.close)
 

@@ -5,39 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from tapeloom.errors import (
-    ArgumentTypeError,
-    DuplicateBarError,
-)
+from tapeloom.errors import ArgumentTypeError
 from tapeloom.gap.filling import Filling, FillStatus
 from tapeloom.history_source import HistorySource
-from tapeloom.ingest import IngestCounts
-from tapeloom.session.gap_answers import (
-    Answer,
-    ask_source,
-    backfilled,
-    failure_of,
-    sift,
-)
+from tapeloom.session.gap_answers import Answer, ask_source
+from tapeloom.session.gap_merger import FillCounts, GapMerger
 from tapeloom.session.gap_requests import Quota, joined, limit_of
 from tapeloom.session.gap_state import FillJob, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from concurrent.futures import Executor
 
-    from tapeloom._core import Bars
     from tapeloom.session.gap_requests import Ask
-    from tapeloom.session.session_grids import MissingRun, SessionGrids
+    from tapeloom.session.session_grids import SessionGrids
     from tapeloom.session_data import SessionData
 
-__all__ = ["FillCounts", "GapFiller"]
+__all__ = ["GapFiller"]
 
 _log = logging.getLogger("tapeloom.gap_filler")
 
@@ -46,37 +33,6 @@ _MOST_REQUESTS = 100
 _MOST_CALLS_OUT = 4
 
 _NEVER = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class FillCounts:
-    """What was asked and what became of the rows that came.
-
-    ``returned == outside + off_grid + too_early + refused + bars.offered`` and ``bars.balanced`` hold at any time.
-    ``outside`` lay in no stretch that was asked for, ``off_grid`` between two expected starts, ``too_early`` were not
-    known yet at the clock, ``refused`` would have changed a stored bar where ``on_duplicate`` is ``"error"``.
-    """
-
-    calls: int = 0
-    requests: int = 0
-    failures: int = 0
-    returned: int = 0
-    outside: int = 0
-    off_grid: int = 0
-    too_early: int = 0
-    refused: int = 0
-    bars: IngestCounts = field(default_factory=IngestCounts)
-
-    def plus(self, *, bars: IngestCounts | None = None, **more: int) -> FillCounts:
-        """Return the counts with some added."""
-        values = {
-            name: getattr(self, name) + more.get(name, 0)
-            for name in self.__slots__
-            if name != "bars"
-        }
-        return FillCounts(
-            **values, bars=self.bars if bars is None else self.bars + bars
-        )
 
 
 class _Done(NamedTuple):
@@ -157,8 +113,8 @@ class GapFiller:
         self._out = 0
         self._session = 0
         self._done: SimpleQueue[_Done] = SimpleQueue()
-        #: What was asked, and what became of what came.
-        self.counts = FillCounts()
+        self._merger = GapMerger(session_data, grids, instant)
+        self._asked = FillCounts()
 
     # The life of a session
 
@@ -200,6 +156,14 @@ class GapFiller:
             self._merge_answers()
         settled, self._fresh = self._fresh, []
         return settled
+
+    @property
+    def counts(self) -> FillCounts:
+        """What was asked, and what became of what came."""
+        asked = self._asked
+        return self._merger.counts.plus(
+            calls=asked.calls, requests=asked.requests, failures=asked.failures
+        )
 
     @property
     def seconds_until_next(self) -> float | None:
@@ -266,10 +230,10 @@ class GapFiller:
 
     def _to_ask(self, symbol: str, jobs: list[FillJob]) -> list[FillJob]:
         """Those of a symbol's stretches that history can know more of; the others are settled."""
-        runs = self._session_data._due_runs(symbol)
+        left = self._merger.left(symbol, (job.filling for job in jobs))
         lacking = []
-        for job in jobs:
-            if self._left(job.filling, runs):
+        for job, missing in zip(jobs, left, strict=True):
+            if missing:
                 lacking.append(job)
             else:
                 self._settled(job.answer(0, 0, self._instant()))
@@ -299,7 +263,7 @@ class GapFiller:
                 job = self._jobs[part.symbol, part.start]
                 self._session_data._fills.put(job.request(instant))
         self._out += 1
-        self.counts = self.counts.plus(calls=1, requests=len(asks))
+        self._asked = self._asked.plus(calls=1, requests=len(asks))
         session = self._session
         if self._executor is None:
             self._answered(session, asks)
@@ -334,7 +298,7 @@ class GapFiller:
         for answer in answers:
             if answer.failure:
                 failures.setdefault(answer.failure, []).append(answer.ask.symbol)
-        self.counts = self.counts.plus(failures=sum(map(len, failures.values())))
+        self._asked = self._asked.plus(failures=sum(map(len, failures.values())))
         for failure, symbols in failures.items():
             named = ", ".join(symbols[:5])
             more = f" and {len(symbols) - 5} more" if len(symbols) > 5 else ""
@@ -345,95 +309,17 @@ class GapFiller:
         symbol = answer.ask.symbol
         if self._forgot(symbol):
             return
-        jobs = [
-            job
-            for part in answer.ask.parts
-            if (job := self._jobs.get((symbol, part.start))) is not None
-        ]
-        before = self._session_data._due_runs(symbol)
-        failure, rows = answer.failure, None
-        if not failure:
-            rows = self._store(answer)
-        after = self._session_data._due_runs(symbol)
-        for job in jobs:
-            left = self._left(job.filling, after)
-            if failure and left:
-                instant = self._instant()
-                self._failed(job.fail(failure, self._retries, self._now(), instant))
+        merged = self._merger.merge(answer)
+        for part, (came, left) in zip(answer.ask.parts, merged, strict=True):
+            job, instant = self._jobs.get((symbol, part.start)), self._instant()
+            if job is None:
+                # The symbol went meanwhile, and came again.
                 continue
-            came = 0 if failure else self._left(job.filling, before) - left
-            self._settled(job.answer(came, left, self._instant()))
-        if not failure:
-            self._note_absent(answer.ask, after, rows)
-
-    def _store(self, answer: Answer) -> Bars | None:
-        """Add what the gap lacks to the session; the rows that were offered."""
-        grid = self._grids.of(answer.ask.symbol)
-        if answer.bars is None or grid is None:
-            return None
-        sifted = sift(
-            answer.bars,
-            answer.ask,
-            grid,
-            clock=self._instant(),
-            zone=self._session_data.timezone,
-        )
-        self.counts = self.counts.plus(
-            returned=len(answer.bars),
-            outside=sifted.outside,
-            off_grid=sifted.off_grid,
-            too_early=sifted.too_early,
-        )
-        if sifted.bars is not None:
-            self._offer(answer.ask.symbol, self._accepted(sifted.bars))
-        return sifted.bars
-
-    def _accepted(self, bars: Bars) -> Bars:
-        """Without the rows that the policy of the store would refuse the whole answer for."""
-        if self._session_data.policies["on_duplicate"] != "error":
-            return bars
-        runs = self._session_data._due_runs(bars.symbol)
-        lacking = [any(s <= ts < e for s, e, _ in runs) for ts in bars.ts.tolist()]
-        _, first = np.unique(bars.ts, return_index=True)
-        rows = np.intersect1d(np.flatnonzero(lacking), first)
-        self.counts = self.counts.plus(refused=len(bars) - len(rows))
-        return backfilled(bars, rows, self._session_data.timezone)
-
-    def _offer(self, symbol: str, bars: Bars) -> None:
-        if not len(bars):
-            return
-        try:
-            counts, skipped = self._session_data._add_batch(symbol, bars, "skip")
-        except DuplicateBarError as error:
-            # Another thread added one of them since.
-            _log.warning("history of %s: %s", symbol, failure_of(error))
-            rejected = IngestCounts(offered=len(bars), rejected=len(bars))
-            self.counts = self.counts.plus(bars=rejected)
-            return
-        self.counts = self.counts.plus(bars=IngestCounts(*counts))
-        if skipped:
-            row, name, value, rule = skipped[0]
-            text = "history of %s: %d invalid bars, first row %d: %s is %s; %s"
-            _log.warning(text, symbol, len(skipped), row, name, value, rule)
-
-    def _note_absent(
-        self, ask: Ask, runs: Iterable[MissingRun], rows: Bars | None
-    ) -> None:
-        """Keep as evidence which bars the source does not have; not those that it has and that were refused."""
-        came = [] if rows is None else rows.ts.tolist()
-        for part in ask.parts:
-            for start, end, _ in self._within(part, runs):
-                if not any(start <= ts < end for ts in came):
-                    self._session_data._evidence.add_asked(
-                        part.symbol, start, end, self._instant()
-                    )
-
-    def _left(self, filling: Filling, runs: Iterable[MissingRun]) -> int:
-        return sum(number for _, _, number in self._within(filling, runs))
-
-    def _within(self, filling: Filling, runs: Iterable[MissingRun]) -> list[MissingRun]:
-        grid = self._grids.of(filling.symbol)
-        return [] if grid is None else grid.within(runs, filling.start, filling.end)
+            if answer.failure and left:
+                failure = answer.failure
+                self._failed(job.fail(failure, self._retries, self._now(), instant))
+            else:
+                self._settled(job.answer(came, left, instant))
 
     def _failed(self, filling: Filling) -> None:
         if filling.settled is not None:

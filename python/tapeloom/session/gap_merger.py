@@ -1,0 +1,165 @@
+"""Puts what history answered into the session; keeps as evidence what it does not have. It asks nobody."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom.errors import DuplicateBarError
+from tapeloom.ingest import IngestCounts
+from tapeloom.session.gap_answers import backfilled, failure_of, sift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tapeloom._core import Bars
+    from tapeloom.gap.filling import Filling
+    from tapeloom.session.gap_answers import Answer
+    from tapeloom.session.gap_requests import Ask
+    from tapeloom.session.session_grids import MissingRun, SessionGrids
+    from tapeloom.session_data import SessionData
+
+__all__ = ["FillCounts", "GapMerger"]
+
+_log = logging.getLogger("tapeloom.gap_filler")
+
+
+@dataclass(frozen=True, slots=True)
+class FillCounts:
+    """What was asked and what became of the rows that came.
+
+    ``returned == outside + off_grid + too_early + refused + bars.offered`` and ``bars.balanced`` hold at any time.
+    ``outside`` lay in no stretch that was asked for, ``off_grid`` between two expected starts, ``too_early`` were not
+    known yet at the clock, ``refused`` would have changed a stored bar where ``on_duplicate`` is ``"error"``.
+    """
+
+    calls: int = 0
+    requests: int = 0
+    failures: int = 0
+    returned: int = 0
+    outside: int = 0
+    off_grid: int = 0
+    too_early: int = 0
+    refused: int = 0
+    bars: IngestCounts = field(default_factory=IngestCounts)
+
+    def plus(self, *, bars: IngestCounts | None = None, **more: int) -> FillCounts:
+        """Return the counts with some added."""
+        values = {
+            name: getattr(self, name) + more.get(name, 0)
+            for name in self.__slots__
+            if name != "bars"
+        }
+        return FillCounts(
+            **values, bars=self.bars if bars is None else self.bars + bars
+        )
+
+
+class GapMerger:
+    """Merges answers, one after the other, on the thread that writes the session.
+
+    Parameters
+    ----------
+    session_data
+        Where the bars go.
+    grids
+        The expected bars of the session.
+    instant
+        The clock of the session, ns UTC.
+    """
+
+    def __init__(
+        self,
+        session_data: SessionData,
+        grids: SessionGrids,
+        instant: Callable[[], int],
+    ) -> None:
+        self._session_data = session_data
+        self._grids = grids
+        self._instant = instant
+        #: What became of the rows that came.
+        self.counts = FillCounts()
+
+    def merge(self, answer: Answer) -> list[tuple[int, int]]:
+        """Return for each stretch that was asked for how many bars came, and how many are still missing."""
+        symbol, parts = answer.ask.symbol, answer.ask.parts
+        before = self.left(symbol, parts)
+        rows = None if answer.failure else self._store(answer)
+        after = self.left(symbol, parts)
+        if not answer.failure:
+            self._note_absent(answer.ask, rows)
+        return [(was - left, left) for was, left in zip(before, after, strict=True)]
+
+    def left(self, symbol: str, fillings: Iterable[Filling]) -> list[int]:
+        """Return how many bars of each of a symbol's stretches are missing."""
+        runs = self._session_data._due_runs(symbol)
+        within = (self._within(filling, runs) for filling in fillings)
+        return [sum(number for _, _, number in parts) for parts in within]
+
+    def _store(self, answer: Answer) -> Bars | None:
+        """Add what the gap lacks to the session; the rows that were offered."""
+        grid = self._grids.of(answer.ask.symbol)
+        if answer.bars is None or grid is None:
+            return None
+        sifted = sift(
+            answer.bars,
+            answer.ask,
+            grid,
+            clock=self._instant(),
+            zone=self._session_data.timezone,
+        )
+        self.counts = self.counts.plus(
+            returned=len(answer.bars),
+            outside=sifted.outside,
+            off_grid=sifted.off_grid,
+            too_early=sifted.too_early,
+        )
+        if sifted.bars is not None:
+            self._offer(answer.ask.symbol, self._accepted(sifted.bars))
+        return sifted.bars
+
+    def _accepted(self, bars: Bars) -> Bars:
+        """Without the rows that the policy of the store would refuse the whole answer for."""
+        if self._session_data.policies["on_duplicate"] != "error":
+            return bars
+        runs = self._session_data._due_runs(bars.symbol)
+        lacking = [any(s <= ts < e for s, e, _ in runs) for ts in bars.ts.tolist()]
+        _, first = np.unique(bars.ts, return_index=True)
+        rows = np.intersect1d(np.flatnonzero(lacking), first)
+        self.counts = self.counts.plus(refused=len(bars) - len(rows))
+        return backfilled(bars, rows, self._session_data.timezone)
+
+    def _offer(self, symbol: str, bars: Bars) -> None:
+        if not len(bars):
+            return
+        try:
+            counts, skipped = self._session_data._add_batch(symbol, bars, "skip")
+        except DuplicateBarError as error:
+            # Another thread added one of them since.
+            _log.warning("history of %s: %s", symbol, failure_of(error))
+            rejected = IngestCounts(offered=len(bars), rejected=len(bars))
+            self.counts = self.counts.plus(bars=rejected)
+            return
+        self.counts = self.counts.plus(bars=IngestCounts(*counts))
+        if skipped:
+            row, name, value, rule = skipped[0]
+            text = "history of %s: %d invalid bars, first row %d: %s is %s; %s"
+            _log.warning(text, symbol, len(skipped), row, name, value, rule)
+
+    def _note_absent(self, ask: Ask, rows: Bars | None) -> None:
+        """Keep as evidence which bars the source does not have; not those that it has and that were refused."""
+        came = [] if rows is None else rows.ts.tolist()
+        runs = self._session_data._due_runs(ask.symbol)
+        for part in ask.parts:
+            for start, end, _ in self._within(part, runs):
+                if not any(start <= ts < end for ts in came):
+                    self._session_data._evidence.add_asked(
+                        part.symbol, start, end, self._instant()
+                    )
+
+    def _within(self, filling: Filling, runs: Iterable[MissingRun]) -> list[MissingRun]:
+        grid = self._grids.of(filling.symbol)
+        return [] if grid is None else grid.within(runs, filling.start, filling.end)
