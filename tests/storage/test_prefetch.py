@@ -95,6 +95,58 @@ def test_a_process_ends_while_a_block_is_waiting() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+INTERRUPTED = """
+import signal, threading
+from tapeloom.storage.prefetch import Prefetch
+
+waiting = threading.Event()
+
+def load(number, cancelled):
+    if number:
+        # It ends when it is cancelled, and not before.
+        cancelled.wait(60)
+    return number
+
+def interrupt():
+    waiting.wait(60)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+blocks = Prefetch(load, 2)
+blocks.take()
+threading.Thread(target=interrupt).start()
+try:
+    waiting.set()
+    blocks.take()
+except KeyboardInterrupt:
+    blocks.close()
+    print([t.name for t in threading.enumerate() if "prefetch" in t.name])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to a thread are POSIX's")
+def test_an_interrupt_while_a_block_is_awaited_leaves_no_thread() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_a_system_without_threads_loads_each_block_when_it_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(_: threading.Thread) -> None:
+        text = "can't start new thread"
+        raise RuntimeError(text)
+
+    monkeypatch.setattr("tapeloom.storage.prefetch.Thread.start", start)
+    with Prefetch(lambda number, _: number, 3) as blocks:
+        assert [blocks.take() for _ in range(3)] == [0, 1, 2]
+
+
 SIZES = st.lists(st.integers(0, MOST_BYTES + 5), max_size=40)
 
 

@@ -141,17 +141,22 @@ class _Load(Generic[_Block]):
     ) -> None:
         self._found: list[_Block] = []
         self._error: BaseException | None = None
+        self._done = Event()
 
         def run() -> None:
             try:
                 self._found.append(load(number, cancelled))
             except BaseException as error:
                 self._error = error
+            finally:
+                self._done.set()
 
         self._thread = Thread(target=run, name="tapeloom-prefetch")
         self._thread.start()
 
     def wait(self) -> None:
+        # A join that is interrupted takes the thread for ended, and the next one would not wait for it.
+        self._done.wait()
         self._thread.join()
 
     def result(self) -> _Block:
