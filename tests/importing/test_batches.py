@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +22,7 @@ from tests.reference.importing import import_in_turn
 from tapeloom import Bars, DataManager
 from tapeloom._core import Interval
 from tapeloom.errors import CorruptFileError, StorageError
-from tapeloom.importing import ImportMismatchError, import_bars
+from tapeloom.importing import ImportMismatchError, ImportProgress, import_bars
 from tapeloom.importing.batch import Batch
 from tapeloom.importing.findings import Findings
 from tapeloom.importing.prepare import ReadSeries
@@ -278,3 +282,58 @@ def test_batches_of_any_size_give_what_one_source_after_the_other_gives(
         )
         for (symbol, _), bars in store.bars.items()
     } == stored
+
+
+KILLED = """
+import os, signal, sys
+from tapeloom import DataManager
+from tapeloom.importing import job
+
+job.BATCH_BARS = 1
+def die(at):
+    if at.done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+DataManager(sys.argv[1]).import_bars(sys.argv[2], progress=die)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+def test_an_import_that_is_killed_goes_on_where_it_ended(
+    tmp_path: Path, write_text: WriteText
+) -> None:
+    for n in (0, 1, 5, 6):
+        write_text(f"day_{n}.csv", of_symbols(AAPL=day(days=n), MSFT=day(days=n)))
+    root, folder = tmp_path / "data", tmp_path / "in"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(root), str(folder)], check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    manager = DataManager(root)
+    assert bars_of(manager, "MSFT").ts.tolist() == [
+        r.ts for n in (0, 1) for r in day(days=n)
+    ]
+    report = manager.import_bars(folder)
+    assert [f.status for f in report.files] == [
+        *["already_imported"] * 2,
+        *["imported"] * 2,
+    ]
+    for symbol in ("AAPL", "MSFT"):
+        assert bars_of(manager, symbol).ts.tolist() == [
+            r.ts for n in (0, 1, 5, 6) for r in day(days=n)
+        ]
+
+
+def test_an_interrupt_writes_nothing_more_and_leaves_no_thread(
+    tmp_path: Path, write_text: WriteText
+) -> None:
+    for n in (0, 1, 5, 6):
+        write_text(f"day_{n}.csv", of_symbols(AAPL=day(days=n)))
+
+    def interrupt(at: ImportProgress) -> None:
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        DataManager(tmp_path / "data").import_bars(tmp_path / "in", progress=interrupt)
+    assert set(threading.enumerate()) == before
+    assert not (tmp_path / "data").exists()
