@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +16,6 @@ from tapeloom.cli.import_bars import import_bars
 from tapeloom.cli.import_words import as_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from typer.testing import Result
 
 app = typer.Typer()
@@ -147,6 +147,16 @@ def test_a_file_without_a_header_is_read_by_its_names(folder: Path) -> None:
 )
 def test_texts_are_told_in_words_of_the_command(text: str, said: str) -> None:
     assert as_options(text) == said
+
+
+def test_the_readme_shows_what_the_command_prints(folder: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(\$ tapeloom import .*?)```", readme, re.DOTALL)
+    printed = []
+    for words in re.findall(r"^\$ tapeloom import (.*)$", shown, re.MULTILINE):
+        done = run(*shlex.split(words))
+        printed.append(f"$ tapeloom import {words}\n{done.stdout}{done.stderr}")
+    assert shown == "\n".join(printed)
 
 
 @pytest.mark.parametrize("words", [("--auto",), ("--label", "end")])
