@@ -190,7 +190,8 @@ def test_rows_that_break_a_rule_are_left_out_and_told() -> None:
     values["low"][10], values["close"][11] = 101.0, np.nan
     report = check(values, symbol="AAPL")
     assert said(report)["invalid"] == (
-        "2 bars broken: a price or volume breaks a rule; left out of all counts"
+        "2 bars broken: a price or volume breaks a rule; left out of all counts; "
+        "the first is row 10, 2025-07-01 13:40:00 UTC: low is 101, must not be above high"
     )
     assert (report.missing, report.symbols[0].invalid) == (2, 2)
 

@@ -16,10 +16,12 @@ from tapeloom import DataManager, TimeManager
 from tapeloom.calendars import get_session_table
 from tapeloom.columns import read_frame
 from tapeloom.errors import (
+    AmbiguousTimeError,
     CorruptFileError,
     IntervalError,
     InvalidBarError,
     MissingDataError,
+    NonexistentTimeError,
     UnknownSymbolError,
 )
 from tapeloom.standalone import check, gaps, resample
@@ -116,6 +118,27 @@ def test_naive_times_of_another_zone_are_told() -> None:
         f"these bars fit the session if read as wall time of UTC: {hits}/780 (as labelled: {found}/780); pass zone='UTC'"
         for hits, found in ((775, 295), (780, 300))
     }
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "fact"),
+    [
+        ("2025-11-02 00:30", AmbiguousTimeError, "which occurs twice in"),
+        ("2025-03-09 01:30", NonexistentTimeError, "which does not occur in"),
+    ],
+)
+def test_naive_times_that_cannot_be_are_to_be_given_a_zone(
+    start: str, error: type[Exception], fact: str
+) -> None:
+    naive = pd.date_range(start, periods=120, freq="1min")
+    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0)
+    frame = pd.DataFrame({"ts": naive, **prices})
+    with pytest.raises(
+        error, match=f"{fact}.*; give times that carry their zone, such as UTC$"
+    ):
+        check(frame, symbol="ES")
+    aware = frame.assign(ts=naive.tz_localize("UTC"))
+    assert check(aware, symbol="ES").symbols[0].bars == 120
 
 
 def test_no_path_and_a_damaged_file_are_errors(tmp_path: Path) -> None:

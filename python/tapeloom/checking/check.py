@@ -12,7 +12,7 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.checking.causes import gaps_of, judged
 from tapeloom.checking.counts import count, has_grid
 from tapeloom.checking.findings import findings_of
-from tapeloom.checking.looked import look_at, row_of
+from tapeloom.checking.looked import INVALID_SKIPPED, look_at, row_of
 from tapeloom.checking.report import CheckedSeries, CheckReport
 from tapeloom.checking.rows import (
     Finding,
@@ -160,6 +160,7 @@ def check_source(
         progress(Progress("", "", len(wanted), len(wanted)))
     for one in looked:
         one.take_notes(notes.rest_of(one.symbol))
+        one.first_invalid = notes.first_invalid.get(one.symbol, "")
     others = said({symbol for symbol, _ in wanted})
     return _report(looked, others, table, exchange_group)
 
@@ -208,7 +209,7 @@ def _report(
     for one, why in zip(looked, causes, strict=True):
         row = row_of(one, table)
         rows.append(row)
-        findings += findings_of(row, one.counts, why, one.diagnosis, table)
+        findings += findings_of(row, one, why, table)
         findings += one.extra
         for hint in one.splits:
             # Every interval of a symbol shows the same jump.
@@ -254,6 +255,8 @@ class _Notes:
         # All notes are looked through each time, so only where they tell which series of a symbol they are of.
         self._several = {symbol for symbol, number in series.items() if number > 1}
         self._rest: dict[str, Counter[str]] | None = None
+        self.first_invalid: dict[str, str] = {}
+        """What is said of the first row left out, by symbol; known when all is read."""
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def new_of(self, symbol: str) -> Counter[str]:
@@ -275,6 +278,8 @@ class _Notes:
         if self._rest is None:
             self._rest = {}
             for note in self._source.notes:
+                if note.kind == INVALID_SKIPPED:
+                    self.first_invalid.setdefault(note.symbol, note.text)
                 of_one = self._rest.setdefault(note.symbol, Counter())
                 of_one[note.kind] += note.count
         return (

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tapeloom._core import SessionTable
     from tapeloom.checking.causes import Causes
     from tapeloom.checking.counts import SeriesCounts
+    from tapeloom.checking.looked import Looked
     from tapeloom.checking.rows import SymbolCheck
-    from tapeloom.diagnosis import Diagnosis
 
 __all__ = ["counted", "findings_of"]
 
@@ -33,13 +33,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def findings_of(
-    row: SymbolCheck,
-    counts: SeriesCounts,
-    causes: Causes,
-    diagnosis: Diagnosis,
-    table: SessionTable,
+    row: SymbolCheck, seen: Looked, causes: Causes, table: SessionTable
 ) -> Iterator[Finding]:
     """Yield the findings of a series, those first that explain others."""
+    counts, diagnosis = seen.counts, seen.diagnosis
 
     def found(kind: str, number: int, text: str, *, problem: bool = True) -> Finding:
         return Finding(row.symbol, row.interval, kind, problem, number, text)
@@ -61,16 +58,18 @@ def findings_of(
     if row.conflicts:
         text = f"{_keys(row.conflicts)} with different values; choose on_duplicate"
         yield found("conflicts", row.conflicts, text)
+    if row.invalid:
+        text = f"{counted(row.invalid, 'bar')} broken: a price or volume breaks a rule; left out of all counts"
+        first = seen.first_invalid.partition("; the first is ")
+        yield found("invalid", row.invalid, text + first[1] + first[2])
     if row.no_session:
         number = row.no_session
         text = f"{counted(number, 'bar')} {_no_session(row, counts, table)}"
         yield found("no_session", number, text)
-    for kind, text, is_problem in _STRAYS:
+    for kind, text in _STRAYS:
         number = getattr(row, kind)
         if number:
-            yield found(
-                kind, number, f"{counted(number, 'bar')} {text}", problem=is_problem
-            )
+            yield found(kind, number, f"{counted(number, 'bar')} {text}")
     outside = row.before_open + row.at_or_after_close
     if outside:
         text = f"{counted(row.before_open, 'bar')} before the open, {row.at_or_after_close:,} at or after the close"
@@ -85,14 +84,9 @@ def findings_of(
 
 
 _STRAYS = (
-    (
-        "invalid",
-        "broken: a price or volume breaks a rule; left out of all counts",
-        True,
-    ),
-    ("off_grid", "between two expected starts", True),
-    ("in_break", "in a break of the session", True),
-    ("outside_trading", "outside pre-market, regular and post-market hours", True),
+    ("off_grid", "between two expected starts"),
+    ("in_break", "in a break of the session"),
+    ("outside_trading", "outside pre-market, regular and post-market hours"),
 )
 
 

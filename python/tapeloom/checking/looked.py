@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from tapeloom.checking.rows import SplitHint
     from tapeloom.diagnosis import Diagnosis
 
-__all__ = ["Looked", "look_at", "row_of"]
+__all__ = ["INVALID_SKIPPED", "Looked", "look_at", "row_of"]
+
+#: What a source calls rows that broke a rule and were left out.
+INVALID_SKIPPED = "invalid_skipped"
 
 
 class Looked:
@@ -38,13 +41,14 @@ class Looked:
         self.span = (int(bars.ts[0]), int(bars.ts[-1])) if len(bars) else None
         self.duplicates, self.conflicts = 0, 0
         self.invalid, self.unsorted = 0, 0
+        self.first_invalid = ""
         self.days: Bars | None = None
         self.splits: list[SplitHint] = []
         self.extra: list[Finding] = []
 
     def take_notes(self, notes: Counter[str]) -> None:
         """Take over what reading left out or put in order."""
-        self.invalid += notes["invalid_skipped"]
+        self.invalid += notes[INVALID_SKIPPED]
         self.unsorted += notes["unsorted"]
         if notes["interval_told"]:
             text = (

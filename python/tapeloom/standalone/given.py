@@ -13,10 +13,12 @@ from tapeloom._core import Bars
 from tapeloom.actions import Actions
 from tapeloom.columns import read_frame
 from tapeloom.errors import (
+    AmbiguousTimeError,
     ArgumentError,
     ArgumentTypeError,
     CorruptFileError,
     DataError,
+    NonexistentTimeError,
 )
 from tapeloom.importing.mount import is_foreign
 from tapeloom.standalone.foreign import ForeignFiles, Rules, reading_options
@@ -172,7 +174,12 @@ def _frames(
         return _by_symbol(data), False
     options: dict[str, Any] = {"symbol": symbol, "interval": interval}
     table = manager.session_table
-    read = read_frame(data, zone=table.zone, table=table, **options)
+    try:
+        read = read_frame(data, zone=table.zone, table=table, **options)
+    except (AmbiguousTimeError, NonexistentTimeError) as error:
+        fact = error.message.partition("; ")[0]
+        error.message = f"data: {fact}; give times that carry their zone, such as UTC"
+        raise
     if isinstance(data, Iterator) or _is_of_bars(data):
         return read, False
     # Times with a zone mean the same wherever they are read.

@@ -75,13 +75,13 @@ def without_bad_rows(
         return bars
     at = np.array([bad[0] for bad in found], np.int64)
     numbers = at if rows is None else rows[at]
+    lines = [
+        f"row {number}, {from_ns(int(bars.ts[row]), UTC):%Y-%m-%d %H:%M:%S} UTC: {field} is {value:g}, {rule}"
+        for number, (row, field, value, rule) in zip(
+            numbers[:SHOWN].tolist(), found, strict=False
+        )
+    ]
     if on_invalid == "error":
-        lines = [
-            f"row {number}, {from_ns(int(bars.ts[row]), UTC):%Y-%m-%d %H:%M:%S} UTC: {field} is {value:g}, {rule}"
-            for number, (row, field, value, rule) in zip(
-                numbers[:SHOWN].tolist(), found, strict=False
-            )
-        ]
         if len(found) > SHOWN:
             lines.append(f"and {len(found) - SHOWN} more")
         detail = (
@@ -101,7 +101,7 @@ def without_bad_rows(
             rule=rule,
             total=len(found),
         )
-    text = "rows that break a rule were left out (on_invalid='skip')"
+    text = f"rows that break a rule were left out (on_invalid='skip'); the first is {lines[0]}"
     notes.add(INVALID_SKIPPED, bars.symbol, source=source, text=text, rows=numbers)
     return bars.drop_rows(at.tolist())
 
