@@ -27,6 +27,7 @@ __all__ = [
     "Interval",
     "MarketHours",
     "PiecewiseMerge",
+    "RealtimeIndicators",
     "Replay",
     "SessionTable",
     "Store",
@@ -702,13 +703,80 @@ class PiecewiseMerge:
         """Take up to ``rows`` bars, as ``merge_bars`` returns them; fewer where a source needs a piece."""
 
 @final
+class RealtimeIndicators:
+    """Values of one store that follow each bar of a session; a replay that is given them computes them before each epoch.
+
+    A value is what its definition gives for the bars of history and then those of the session, oldest first, as they
+    stand: the same to the last bit whatever the order in which they came. Names and symbols are taken as they are given.
+
+    ``sma``, ``ema``, ``stdev``, ``high``, ``low`` read ``field``; ``rsi`` its changes, Wilder's way, 50 where nothing
+    changed; ``atr`` the true range, Wilder's way; ``vwap`` (high + low + close) / 3 weighted by volume since the open.
+    """
+
+    def __new__(cls, session: Store, *, extended: bool = False) -> Self:
+        """Make an empty set; with ``extended`` bars outside regular hours count too."""
+    def add(
+        self,
+        name: str,
+        symbols: Sequence[str],
+        interval: IntervalLike,
+        kind: str,
+        *,
+        period: int | None = None,
+        field: str | None = None,
+        warmup: bool = True,
+    ) -> None:
+        """Compute a value of each symbol, in place of those of the same name; ``follow`` or the next instant brings it.
+
+        Without ``warmup`` history does not feed it. ``sma``, ``stdev``, ``high`` and ``low`` take their period of it,
+        ``ema``, ``rsi`` and ``atr`` all of it, ``vwap`` nothing. Raises ``ArgumentError`` for a kind, field or period
+        that breaks its rule, ``UnknownSymbolError`` and ``UnknownSeriesError`` for what nobody keeps; nothing is added
+        then. O(symbols).
+        """
+    def watch(self, symbol: str, interval: IntervalLike) -> None:
+        """Note from now on what becomes of a series, for ``take_news``. Raises as ``add`` for what nobody keeps."""
+    def remove_symbol(self, symbol: str) -> None:
+        """Forget a symbol with all its values; one that has none is no error."""
+    def reset(self) -> None:
+        """Let every value be ``None`` until bars are followed again, which begins with history."""
+    def start_session(self) -> None:
+        """Reset all values and compute them from the history and the session that the store has now.
+
+        O(bars of history), with the interpreter detached.
+        """
+    def follow(self) -> None:
+        """Bring all values up to date with the store, for bars that came without a replay. O(1) a bar on average.
+
+        Late bars, corrections and another history cost a pass over the bars of their series.
+        """
+    def take_news(
+        self,
+    ) -> list[tuple[str, str, Literal["appended", "rewritten"]]]:
+        """Return ``(symbol, interval, what)`` of each watched series that changed since the last call.
+
+        ``"appended"``: bars came at its end; ``"rewritten"``: others changed, of history too, or another session began.
+        """
+    def value(self, symbol: str, name: str) -> float | None:
+        """Return a value as of the newest epoch, ``None`` until there are enough bars. O(1), without a lock."""
+    def count(self, symbol: str, name: str) -> int:
+        """Return the number of bars behind a value, those of history included. O(1), without a lock."""
+
+@final
 class Replay:
-    """One session played through a store: merge, append, presence, derived bars, epoch, instant by instant."""
+    """One session played through a store: merge, append, presence, derived bars, indicators, epoch, instant by instant."""
 
     def __new__(
-        cls, session: Store, sources: Sequence[tuple[str, Bars]], *, close: int
+        cls,
+        session: Store,
+        sources: Sequence[tuple[str, Bars]],
+        *,
+        close: int,
+        indicators: RealtimeIndicators | None = None,
     ) -> Self:
-        """Prepare to play sorted base bars of registered symbols up to the close (ns)."""
+        """Prepare to play sorted base bars of registered symbols up to the close (ns).
+
+        ``indicators`` of the same session follow each instant and show with its epoch.
+        """
     @property
     def next_ts(self) -> int:
         """The next instant, ns UTC: when a bar becomes known or a bucket ends; the close when there is none."""

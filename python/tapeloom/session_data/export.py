@@ -76,7 +76,7 @@ class SessionExport(SessionQuality, SessionQuotes, SessionIndicators):
             "symbols": {name: found for name, found in symbols.items() if found},
             "indicators": {
                 "historical": plain(values.historical),
-                "realtime": plain(values.realtime),
+                "realtime": plain(values.realtime_now()),
             },
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IndicatorInfo", "SessionIndicators"]
+__all__ = [
+    "ComputedIndicators",
+    "IndicatorInfo",
+    "SessionIndicators",
+    "checked_name",
+    "kept_value",
+]
 
 _NOT_GIVEN: Any = object()
 
@@ -40,23 +46,52 @@ class IndicatorInfo:
     """The first session that has the extreme."""
 
 
+class ComputedIndicators(Protocol):
+    """Real-time values that are computed instead of set."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether values of this name are computed."""
+
+    def value(self, symbol: str, name: str) -> Any:
+        """Return a value as of the newest epoch, ``None`` without one."""
+
+    def values(self) -> dict[str, dict[str, Any]]:
+        """Return all values by name, then by symbol."""
+
+    def reset(self) -> None:
+        """Forget what belongs to the session that ends."""
+
+    def remove_symbol(self, symbol: str) -> None:
+        """Forget a symbol."""
+
+
 class IndicatorValues:
     """Values by name, then by symbol; a global one stands under ``None``."""
 
     def __init__(self) -> None:
         self.historical: dict[str, dict[str | None, Any]] = {}
         self.realtime: dict[str, dict[str, Any]] = {}
+        #: What computes values of the running session; a name is either computed or set.
+        self.computed: ComputedIndicators | None = None
+
+    def realtime_now(self) -> dict[str, dict[str, Any]]:
+        """Return the real-time values by name, then by symbol, set and computed ones."""
+        return self.realtime | (self.computed.values() if self.computed else {})
 
     def start_session(self) -> None:
         """Forget real-time values; historical ones stay until they are set again."""
         self.realtime = {}
+        if self.computed is not None:
+            self.computed.reset()
 
     def clear(self) -> None:
         """Forget all values."""
-        self.historical, self.realtime = {}, {}
+        self.historical, self.realtime, self.computed = {}, {}, None
 
     def remove(self, symbol: str) -> None:
         """Forget the values of a symbol."""
+        if self.computed is not None:
+            self.computed.remove_symbol(symbol)
         for by_symbol in list(self.historical.values()):
             by_symbol.pop(symbol, None)
         for values in list(self.realtime.values()):
@@ -72,6 +107,10 @@ class SessionIndicators(SessionReading):
         super()._begin()
         self._values = IndicatorValues()
         self._parts.append(self._values)
+
+    def _compute_with(self, computed: ComputedIndicators) -> None:
+        """Let values of the running session be computed, in place of who computed them before."""
+        self._values.computed = computed
 
     @overload
     def set_historical_indicator(self, name: str, value: object, /) -> None: ...
@@ -101,10 +140,10 @@ class SessionIndicators(SessionReading):
             such as a list, a dict or a frame.
         """
         if third is _NOT_GIVEN:
-            symbol, name, value = None, _checked(first), second
+            symbol, name, value = None, checked_name(first), second
         else:
-            symbol, name, value = normalise_symbol(first), _checked(second), third
-        self._values.historical.setdefault(name, {})[symbol] = _kept(value)
+            symbol, name, value = normalise_symbol(first), checked_name(second), third
+        self._values.historical.setdefault(name, {})[symbol] = kept_value(value)
 
     @overload
     def get_historical_indicator(self, name: str, /) -> Any: ...
@@ -122,7 +161,7 @@ class SessionIndicators(SessionReading):
         """
         if second is not _NOT_GIVEN:
             return _value(self._historical_of(first, second))
-        name = _checked(first)
+        name = checked_name(first)
         by_symbol = dict(self._values.historical.get(name, {}))
         if None in by_symbol:
             return _value(by_symbol[None])
@@ -151,7 +190,7 @@ class SessionIndicators(SessionReading):
         return None if found is None else IndicatorInfo(found)
 
     def _historical_of(self, symbol: str, name: str) -> Any:
-        owner, wanted = normalise_symbol(symbol), _checked(name)
+        owner, wanted = normalise_symbol(symbol), checked_name(name)
         by_symbol = self._values.historical.get(wanted, {})
         if owner not in by_symbol:
             # Says, or raises, that nobody keeps the symbol.
@@ -161,21 +200,32 @@ class SessionIndicators(SessionReading):
     def set_realtime_indicator(self, symbol: str, name: str, value: object) -> None:
         """Set a value that follows the running session; a new session forgets it.
 
-        Rules and errors are those of :meth:`set_historical_indicator`.
+        Rules and errors are those of :meth:`set_historical_indicator`; a name whose values are computed is an
+        ``ArgumentError``.
         """
-        owner, wanted = normalise_symbol(symbol), _checked(name)
-        self._values.realtime.setdefault(wanted, {})[owner] = _kept(value)
+        owner, wanted = normalise_symbol(symbol), checked_name(name)
+        computed = self._values.computed
+        if computed is not None and wanted in computed:
+            text = f"name is {wanted!r}, whose values are computed; set yours under another, such as 'my_{wanted}'"
+            raise ArgumentError(text, got=name)
+        self._values.realtime.setdefault(wanted, {})[owner] = kept_value(value)
 
     def get_realtime_indicator(self, symbol: str, name: str) -> Any:
-        """Return a value of the running session, ``None`` without one."""
-        owner, wanted = normalise_symbol(symbol), _checked(name)
-        values = self._values.realtime.get(wanted, {})
-        if owner not in values:
+        """Return a value of the running session, computed or set; ``None`` without one. O(1)."""
+        owner, wanted = normalise_symbol(symbol), checked_name(name)
+        computed = self._values.computed
+        if computed is not None and wanted in computed:
+            found = computed.value(owner, wanted)
+        else:
+            found = self._values.realtime.get(wanted, {}).get(owner)
+        if found is None:
+            # Says, or raises, that nobody keeps the symbol.
             self._resolve(owner, None)
-        return values.get(owner)
+        return found
 
 
-def _checked(name: object) -> str:
+def checked_name(name: object) -> str:
+    """Return the name of an indicator, stripped; ``ArgumentError`` if it is blank or cannot be printed."""
     if not isinstance(name, str):
         text = f"name is {name!r} ({type(name).__name__}); it must be text such as 'avg_volume'"
         raise ArgumentTypeError(text, got=name)
@@ -188,10 +238,12 @@ def _checked(name: object) -> str:
     return found
 
 
-def _kept(value: Any) -> Any:
+def kept_value(value: Any) -> Any:
     """Return what is kept of a value: nothing that anybody could change afterwards."""
     if isinstance(value, HistoricalIndicator):
-        return replace(value, value=_kept(value.value), counts=_kept(value.counts))
+        return replace(
+            value, value=kept_value(value.value), counts=kept_value(value.counts)
+        )
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         own = value.copy()
         own.flags.writeable = False

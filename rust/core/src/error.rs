@@ -137,6 +137,15 @@ pub enum Error {
         /// How many there may be.
         limit: usize,
     },
+    /// An indicator that breaks a rule of its kind.
+    Indicator {
+        /// Its kind.
+        kind: &'static str,
+        /// The period that came.
+        period: Option<usize>,
+        /// The rule.
+        rule: &'static str,
+    },
     /// An instant so late that its end does not fit 64 bits.
     Overflow {
         /// Start of the bar, ns UTC.
@@ -272,6 +281,10 @@ impl fmt::Display for Error {
                 "{what} '{name}' would be {what} {} of at most {limit}; give things of one kind one name",
                 limit + 1
             ),
+            Self::Indicator { kind, period, rule } => match period {
+                Some(period) => write!(f, "{kind} with period {period}: {rule}"),
+                None => write!(f, "{kind}: {rule}"),
+            },
             Self::Overflow { ts } => write!(f, "the bar at {ts} ns ends beyond what 64 bits hold"),
         }
     }

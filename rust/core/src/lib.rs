@@ -21,6 +21,7 @@
 //! | [`indicator`] | values of whole sessions, averages and extremes over history |
 //! | [`series`] | the bars of one symbol and interval, snapshots |
 //! | [`store`] | all series of a session, epochs, outcomes |
+//! | [`realtime`] | averages, ranges and extremes that follow each bar of a session |
 //! | [`replay`] | one step: merge, append, gaps, aggregate |
 //! | [`subscription`] | a signal between one producer and one consumer |
 //! | [`timing`] | how long things took, in constant memory |
@@ -40,6 +41,7 @@ pub mod metrics;
 #[cfg(all(test, loom))]
 mod models;
 mod published;
+pub mod realtime;
 pub mod replay;
 pub mod schedule;
 pub mod segment;

@@ -24,6 +24,19 @@ impl Sum {
         self.total = next;
     }
 
+    /// Of nothing.
+    pub(crate) const ZERO: Self = Self {
+        total: 0.0,
+        lost: 0.0,
+    };
+
+    /// Add all that another sum has.
+    #[inline]
+    pub(crate) fn add_all(&mut self, other: Self) {
+        self.add(other.total);
+        self.lost += other.lost;
+    }
+
     /// The compensated sum.
     pub fn value(&self) -> f64 {
         self.total + self.lost

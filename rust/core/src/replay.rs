@@ -1,4 +1,4 @@
-//! One session played through the store: merge, append, presence, aggregate, epoch, instant by instant.
+//! One session played through the store: merge, append, presence, aggregate, indicators, epoch, instant by instant.
 //!
 //! An instant is a moment at which bars become known or a bucket ends. The caller decides how far to go: one instant,
 //! to the next that changes a series somebody waits for, or to the end.
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::bar::STREAMED;
 use crate::error::Result;
 use crate::merge::{Merge, Source};
-use crate::store::{Change, Entry, Store, SymbolId};
+use crate::realtime::RealtimeIndicators;
+use crate::store::{Change, Entry, Store, SymbolId, Writing};
 use crate::time::Interval;
 
 /// What to wake for.
@@ -55,6 +56,7 @@ pub struct Progress {
 pub struct Replay {
     store: Arc<Store>,
     merge: Merge,
+    indicators: Option<Arc<RealtimeIndicators>>,
     sources: Vec<(SymbolId, Arc<crate::columns::Columns>)>,
     close: i64,
     progress: Progress,
@@ -101,11 +103,19 @@ impl Replay {
         Ok(Some(Self {
             store,
             merge,
+            indicators: None,
             sources: rows,
             close,
             progress: Progress::default(),
             ended: false,
         }))
+    }
+
+    /// Let values of this store follow each instant, and show with its epoch.
+    #[must_use]
+    pub fn with_indicators(mut self, indicators: Arc<RealtimeIndicators>) -> Self {
+        self.indicators = Some(indicators);
+        self
     }
 
     /// How much was played so far.
@@ -146,7 +156,7 @@ impl Replay {
                 // The clock of the store stands at the limit too: what is due by then counts.
                 if writing.clock() < until {
                     writing.finish_instant(until)?;
-                    writing.publish();
+                    self.publish(&mut writing);
                 }
                 drop(writing);
                 return Ok(Stop {
@@ -157,7 +167,7 @@ impl Replay {
             let Some(instant) = next else {
                 let close = self.close.max(writing.clock());
                 writing.finish_instant(close)?;
-                writing.publish();
+                self.publish(&mut writing);
                 drop(writing);
                 self.finish();
                 return Ok(self.stop(Vec::new(), false));
@@ -167,7 +177,7 @@ impl Replay {
             let played = self.play(&mut writing, instant);
             let mut changes = writing.take_changes();
             writing.collect_changes(false);
-            writing.publish();
+            self.publish(&mut writing);
             self.progress.derived_bars += writing.derived_bars() - derived_before;
             played?;
             drop(writing);
@@ -186,6 +196,14 @@ impl Replay {
                 return Ok(self.stop(if woke { changes } else { Vec::new() }, woke));
             }
         }
+    }
+
+    /// Values first: who sees the epoch sees them.
+    fn publish(&self, writing: &mut Writing<'_>) {
+        if let Some(indicators) = &self.indicators {
+            indicators.follow(writing);
+        }
+        writing.publish();
     }
 
     fn next_instant(&self, next_end: Option<i64>) -> Option<i64> {

@@ -17,7 +17,7 @@ use crate::sync::{ArcSwap, AtomicU64};
 use crate::time::Interval;
 use cursor::Tape;
 pub use cursor::{Cursor, News};
-pub(crate) use writer::SeriesWriter;
+pub(crate) use writer::{Rewrites, SeriesWriter};
 
 /// Rows that a slice points into.
 #[derive(Debug, Clone)]

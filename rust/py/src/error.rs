@@ -122,6 +122,9 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
             facts.set_item("source", source)?;
             facts.set_item("row", row)
         }),
+        Error::Indicator { period, .. } => raised(py, "ArgumentError", text, |facts| {
+            facts.set_item("got", period)
+        }),
         Error::OutOfCalendar { .. } => raised(py, "OutOfCalendarError", text, |_| Ok(())),
         Error::Poisoned => raised(py, "InternalError", text, |_| Ok(())),
         Error::Capacity { symbol, limit } => raised(py, "CapacityError", text, |facts| {

@@ -21,6 +21,7 @@ mod merge;
 mod merged;
 mod missing;
 mod pieces;
+mod realtime;
 mod replay;
 mod resample;
 mod session_table;
@@ -46,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<group::PyGroup>()?;
     module.add_class::<cursor::PyCursor>()?;
     module.add_class::<pieces::PyPiecewiseMerge>()?;
+    module.add_class::<realtime::PyRealtimeIndicators>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<replay::PyBatch>()?;
     module.add_class::<subscription::PySubscription>()?;

@@ -17,6 +17,7 @@ use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::label::PyLabel;
+use crate::realtime::PyRealtimeIndicators;
 use crate::store::{PyStore, label_all};
 
 /// See `_core.pyi`.
@@ -34,14 +35,18 @@ pub(crate) struct PyReplay {
 #[pymethods]
 impl PyReplay {
     #[new]
-    #[pyo3(signature = (session, sources, *, close))]
+    #[pyo3(signature = (session, sources, *, close, indicators=None))]
     fn new(
         session: &Bound<'_, PyStore>,
         sources: Vec<(String, Bound<'_, PyBars>)>,
         close: i64,
+        indicators: Option<&Bound<'_, PyRealtimeIndicators>>,
     ) -> BindResult<Self> {
         let store = session.get();
         let py = session.py();
+        let indicators = indicators
+            .map(|given| given.get().of(&store.store))
+            .transpose()?;
         let replay = loop {
             let lanes = lanes(&store.store.directory(), &sources, close)?;
             let core = &store.store;
@@ -49,6 +54,10 @@ impl PyReplay {
             if let Some(replay) = py.detach(|| Replay::new(core.clone(), lanes, close))? {
                 break replay;
             }
+        };
+        let replay = match indicators {
+            Some(indicators) => replay.with_indicators(indicators),
+            None => replay,
         };
         Ok(Self {
             replay: Mutex::new(replay),

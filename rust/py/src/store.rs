@@ -27,11 +27,10 @@ use crate::exchange::Exchange;
 use crate::group::{PyGroup, newest_of_all};
 use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
-use answers::{
-    Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, policy, report, runs,
-};
-pub(crate) use find::label_all;
-use find::{Known, series_of, unknown};
+pub(crate) use answers::policy;
+use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, report, runs};
+use find::Known;
+pub(crate) use find::{label_all, series_of, unknown};
 use waker::Waker;
 
 /// See `_core.pyi`.

@@ -36,6 +36,16 @@ pub(crate) struct SeriesWriter {
     dirty: bool,
     /// The bar written last, as long as it is the newest of the session.
     last: Option<Bar>,
+    rewrites: Rewrites,
+}
+
+/// How often rows that were written became others, for those who have computed something from them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rewrites {
+    /// Rows of history.
+    pub(crate) history: u64,
+    /// Rows of the session.
+    pub(crate) session: u64,
 }
 
 impl SeriesWriter {
@@ -51,7 +61,13 @@ impl SeriesWriter {
             expected: 0,
             dirty: false,
             last: None,
+            rewrites: Rewrites::default(),
         }
+    }
+
+    /// How often rows became others.
+    pub(crate) fn rewrites(&self) -> Rewrites {
+        self.rewrites
     }
 
     pub(crate) fn series(&self) -> &Arc<Series> {
@@ -216,6 +232,7 @@ impl SeriesWriter {
         }
         merged.extend(staged.map(|(bar, count)| (bar, count, epoch)));
         let history = self.slices(0, first);
+        self.rewrites.session += 1;
         self.rebuild(history, &merged, epoch);
         self.series.revision.fetch_add(1, Relaxed);
         true
@@ -264,6 +281,7 @@ impl SeriesWriter {
         } else {
             vec![sealed(columns)]
         };
+        self.rewrites.history += 1;
         self.rebuild(pieces, &kept, epoch);
     }
 
@@ -332,12 +350,15 @@ impl SeriesWriter {
         self.expected = expected;
         self.staged.clear();
         self.staged_history.clear();
+        self.rewrites.history += 1;
+        self.rewrites.session += 1;
         self.rebuild(pieces, &[], epoch);
     }
 
     /// Forget the bars of history.
     pub(crate) fn clear_history(&mut self, epoch: u64) {
         let kept = self.session_copy(self.session_rows());
+        self.rewrites.history += 1;
         self.rebuild(Vec::new(), &kept, epoch);
     }
 

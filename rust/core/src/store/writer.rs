@@ -2,6 +2,7 @@
 
 mod arrival;
 mod batch;
+mod followed;
 mod session;
 
 use std::cell::RefCell;
@@ -18,6 +19,7 @@ use crate::store::{
     Directory, Entry, IngestCounts, Policies, Quarantined, Revision, SessionState, SymbolId,
 };
 use crate::time::Interval;
+pub(crate) use followed::Place;
 
 /// What happened to a series in one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -70,7 +70,7 @@ pub(super) fn report(done: BatchReport) -> Report {
 pub(super) const ON_INVALID: [(&str, OnInvalid); 2] =
     [("error", OnInvalid::Error), ("skip", OnInvalid::Skip)];
 
-pub(super) fn policy<T>(name: &str, value: &str, known: &[(&str, T)]) -> BindResult<T>
+pub(crate) fn policy<T>(name: &str, value: &str, known: &[(&str, T)]) -> BindResult<T>
 where
     T: Copy,
 {

@@ -81,7 +81,7 @@ pub(super) struct Kept<'a> {
 }
 
 /// A symbol that nobody keeps, or not any more.
-pub(super) fn unknown(symbol: &str) -> BindError {
+pub(crate) fn unknown(symbol: &str) -> BindError {
     BindError::Named(
         "UnknownSymbolError",
         format!("symbol {symbol} is not registered"),
@@ -102,7 +102,7 @@ pub(crate) fn label_all(
 }
 
 /// The series of an interval.
-pub(super) fn series_of(entry: &Entry, interval: Interval) -> BindResult<&Arc<Series>> {
+pub(crate) fn series_of(entry: &Entry, interval: Interval) -> BindResult<&Arc<Series>> {
     entry.find(interval).ok_or_else(|| {
         BindError::Named(
             "UnknownSeriesError",
@@ -122,7 +122,7 @@ impl PyStore {
     }
 
     /// Write without waiting while attached: who waits for the writers' lock lets other Python threads run.
-    pub(super) fn write<T: Send>(
+    pub(crate) fn write<T: Send>(
         &self,
         py: Python<'_>,
         job: impl FnOnce(&mut Writing<'_>) -> T + Send,
@@ -174,7 +174,7 @@ impl PyStore {
         Ok(self.store.check()?)
     }
 
-    pub(super) fn entry(&self, symbol: &str) -> BindResult<Arc<Entry>> {
+    pub(crate) fn entry(&self, symbol: &str) -> BindResult<Arc<Entry>> {
         let entry = self.store.directory().get(symbol).cloned();
         entry.ok_or_else(|| unknown(symbol))
     }
