@@ -245,3 +245,173 @@ impl Following {
         watched.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bar::Bar;
+    use crate::schedule::Stretch;
+    use crate::store::{Policies, SessionStart};
+    use crate::time::MINUTE;
+
+    fn bar(minute: i64, close: f64) -> Bar {
+        Bar {
+            ts: minute * MINUTE,
+            open: close,
+            high: close,
+            low: close,
+            close,
+            volume: 1.0,
+            flags: 0,
+        }
+    }
+
+    fn sma(period: usize) -> Spec {
+        Spec::new(Kind::Sma, Some(period), None, true).unwrap()
+    }
+
+    fn store(symbols: &[&str]) -> Store {
+        let store = Store::new(Policies::default());
+        for symbol in symbols {
+            let one_minute = Some(Interval::ONE_MINUTE);
+            store.write().register(symbol, one_minute, &[]).unwrap();
+        }
+        store
+    }
+
+    fn offer(store: &Store, symbol: &str, bar: Bar) {
+        let mut writing = store.write();
+        let id = writing.id_of(symbol).unwrap();
+        writing.offer(id, bar).unwrap();
+    }
+
+    fn value(indicators: &RealtimeIndicators, store: &Store, symbol: &str) -> Option<f64> {
+        indicators.reading(store, symbol, "mean").unwrap().value
+    }
+
+    #[test]
+    fn late_and_corrected_bars_give_what_bars_in_order_give() {
+        let store = store(&["A"]);
+        let indicators = RealtimeIndicators::new(false);
+        let unknown = indicators.add(
+            &store.write(),
+            "mean",
+            &["A", "B"],
+            Interval::ONE_MINUTE,
+            sma(2),
+        );
+        assert_eq!(unknown, Some("B"));
+        assert_eq!(indicators.reading(&store, "A", "mean"), None);
+        indicators.add(&store.write(), "mean", &["A"], Interval::ONE_MINUTE, sma(2));
+        for (minute, close, expected) in [
+            (0, 1.0, None),
+            (1, 3.0, Some(2.0)),
+            (4, 5.0, Some(4.0)),
+            (3, 9.0, Some(7.0)),
+            (3, 7.0, Some(6.0)),
+            (4, 1.0, Some(4.0)),
+        ] {
+            offer(&store, "A", bar(minute, close));
+            indicators.follow(&store.write());
+            assert_eq!(value(&indicators, &store, "A"), expected);
+        }
+        assert_eq!(indicators.reading(&store, "A", "mean").unwrap().bars, 4);
+    }
+
+    #[test]
+    fn a_value_is_out_with_its_epoch_and_not_before() {
+        let store = store(&["A"]);
+        let indicators = RealtimeIndicators::new(false);
+        indicators.add(&store.write(), "mean", &["A"], Interval::ONE_MINUTE, sma(1));
+        offer(&store, "A", bar(0, 1.0));
+        indicators.follow(&store.write());
+        let mut writing = store.write();
+        let id = writing.id_of("A").unwrap();
+        writing.deliver(id, bar(1, 2.0)).unwrap();
+        indicators.follow(&writing);
+        assert_eq!(value(&indicators, &store, "A"), Some(1.0));
+        writing.publish();
+        assert_eq!(value(&indicators, &store, "A"), Some(2.0));
+    }
+
+    #[test]
+    fn symbols_that_move_up_or_come_again_keep_their_own_values() {
+        let store = store(&["A", "B"]);
+        let indicators = RealtimeIndicators::new(false);
+        let both = ["A", "B"];
+        indicators.add(&store.write(), "mean", &both, Interval::ONE_MINUTE, sma(1));
+        offer(&store, "A", bar(0, 1.0));
+        offer(&store, "B", bar(0, 2.0));
+        indicators.follow(&store.write());
+        let id = store.write().id_of("A").unwrap();
+        store.write().remove(id).unwrap();
+        offer(&store, "B", bar(1, 3.0));
+        indicators.follow(&store.write());
+        assert_eq!(value(&indicators, &store, "B"), Some(3.0));
+        assert_eq!(value(&indicators, &store, "A"), None);
+        let one_minute = Some(Interval::ONE_MINUTE);
+        store.write().register("A", one_minute, &[]).unwrap();
+        offer(&store, "A", bar(2, 4.0));
+        indicators.follow(&store.write());
+        assert_eq!(value(&indicators, &store, "A"), Some(4.0));
+        indicators.remove_symbol(&store.write(), "B");
+        assert_eq!(indicators.reading(&store, "B", "mean"), None);
+    }
+
+    #[test]
+    fn a_session_begins_with_the_history_that_it_rolls() {
+        let store = store(&["A"]);
+        let indicators = RealtimeIndicators::new(false);
+        indicators.add(&store.write(), "mean", &["A"], Interval::ONE_MINUTE, sma(3));
+        let day = |day: i32| SessionStart {
+            day,
+            span: Stretch {
+                start: i64::from(day) * 1_440 * MINUTE,
+                end: i64::from(day + 1) * 1_440 * MINUTE,
+            },
+            roll: day > 0,
+        };
+        store.write().start_session(day(0)).unwrap();
+        (0..4).for_each(|minute| offer(&store, "A", bar(minute, minute as f64 + 1.0)));
+        indicators.follow(&store.write());
+        assert_eq!(value(&indicators, &store, "A"), None);
+        indicators.reset(&store.write());
+        assert_eq!(
+            indicators.reading(&store, "A", "mean"),
+            Some(Reading::default())
+        );
+        let extended = RealtimeIndicators::new(true);
+        extended.add(&store.write(), "mean", &["A"], Interval::ONE_MINUTE, sma(3));
+        store.write().start_session(day(1)).unwrap();
+        offer(&store, "A", bar(1_440, 8.0));
+        indicators.follow(&store.write());
+        extended.follow(&store.write());
+        // Whatever belongs to a date without trading is out of hours.
+        assert_eq!(value(&indicators, &store, "A"), None);
+        assert_eq!(value(&extended, &store, "A"), Some((3.0 + 4.0 + 8.0) / 3.0));
+    }
+
+    #[test]
+    fn what_becomes_of_a_watched_series_is_told_once() {
+        let store = store(&["A", "B"]);
+        let indicators = RealtimeIndicators::new(false);
+        let told = || {
+            indicators.follow(&store.write());
+            let news = indicators.take_news(&store.write());
+            let short = news.into_iter().map(|w| (w.symbol, w.news));
+            short.collect::<Vec<_>>()
+        };
+        assert!(indicators.watch(&store.write(), "B", Interval::ONE_MINUTE));
+        assert!(!indicators.watch(&store.write(), "C", Interval::ONE_MINUTE));
+        assert_eq!(told(), [("B".to_owned(), News::Rewritten)]);
+        offer(&store, "A", bar(0, 1.0));
+        assert_eq!(told(), []);
+        offer(&store, "B", bar(0, 1.0));
+        offer(&store, "B", bar(2, 1.0));
+        assert_eq!(told(), [("B".to_owned(), News::Appended)]);
+        offer(&store, "B", bar(3, 1.0));
+        offer(&store, "B", bar(1, 1.0));
+        assert_eq!(told(), [("B".to_owned(), News::Rewritten)]);
+        assert_eq!(told(), []);
+    }
+}
