@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeloom.bars import BarData
 from tests.reference.bars import Bar
-from tests.reference.derived import DERIVED, PARTIAL, Derived
+from tests.reference.derived import DERIVED, EXTENDED, PARTIAL, Derived
 from tests.reference.gaps import Run
 from tests.reference.schedule import SECOND, to_ns
 
@@ -82,14 +82,14 @@ def plain(bar: BarData) -> Bar:
 
 
 def derived_facts(bars: Iterable[Derived]) -> list[tuple[Bar, int, int]]:
-    """Return values, number of base bars and the flags DERIVED and PARTIAL of the reference."""
+    """Return values, number of base bars and the flags DERIVED, PARTIAL and EXTENDED of the reference."""
     return [(Bar(*bar[:6]), bar.constituents, bar.flags) for bar in bars]
 
 
 def plain_derived(bars: Bars) -> list[tuple[Bar, int, int]]:
     """Return the same of a read."""
     assert bars.constituents is not None
-    flags = (bars.flags & (DERIVED | PARTIAL)).tolist()
+    flags = (bars.flags & (DERIVED | PARTIAL | EXTENDED)).tolist()
     return list(zip(stored(bars), bars.constituents.tolist(), flags, strict=True))
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import pairwise
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.reference.schedule import TradingDay, trading_day
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "ALL_MARKETS",
@@ -26,13 +30,20 @@ class Market(NamedTuple):
     days: tuple[TradingDay, ...]
 
 
-def _days(zone: str, hours: dict[str, str]) -> tuple[TradingDay, ...]:
+def _days(
+    zone: str,
+    hours: dict[str, str],
+    extended: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+) -> tuple[TradingDay, ...]:
+    """Days by their hours; ``extended`` has the start of the pre- and the end of the post-market by regular hours."""
     return tuple(
-        trading_day(date.fromisoformat(day), text, zone) for day, text in hours.items()
+        trading_day(date.fromisoformat(day), text, zone, extended.get(text))
+        for day, text in hours.items()
     )
 
 
 _FULL, _HALF = "09:30-16:00", "09:30-13:00"
+_US_EXTENDED = {_FULL: ("04:00", "20:00"), _HALF: ("04:00", "17:00")}
 
 # Spring and autumn clock changes, a half day before a holiday, the days around them.
 US = Market(
@@ -50,6 +61,7 @@ US = Market(
             "2025-07-03": _HALF,
             "2025-07-07": _FULL,
         },
+        _US_EXTENDED,
     ),
 )
 # The close moved from 15:00 to 15:30 on 2024-11-05.

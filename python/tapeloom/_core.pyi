@@ -333,10 +333,11 @@ class Bars:
         flags: NDArray[np.uint8] | None = None,
         constituents: NDArray[np.int32] | None = None,
         anchor: str,
+        extended_hours: str = "off",
     ) -> Bars:
         """Copy columns of one length, in the order given; no values are checked.
 
-        With ``constituents`` they are derived bars, which end with their bucket as ``anchor`` says.
+        With ``constituents`` they are derived bars, which end with their bucket as ``anchor`` and ``extended_hours`` say.
         """
     @staticmethod
     def concat(parts: Sequence[Bars]) -> Bars:
@@ -384,6 +385,9 @@ class Bars:
     def anchor(self) -> str:
         """From where buckets of derived bars are counted: ``"session"``, ``"segment"`` or ``"clock"``."""
     @property
+    def extended_hours(self) -> str:
+        """What bars of pre- and post-market take part in: ``"off"``, ``"show"`` or ``"full"``."""
+    @property
     def is_derived(self) -> bool:
         """Whether the bars are computed from a base series."""
     @overload
@@ -423,6 +427,7 @@ class Bars:
         table: SessionTable,
         completeness: str = "any",
         anchor: str = "session",
+        extended_hours: str = "off",
     ) -> Bars:
         """Return the derived bars of a coarser interval; the bars must be sorted and without repeats."""
     def count_duplicates(self) -> tuple[int, int]:
@@ -463,6 +468,7 @@ class Store:
         allow_negative_prices: bool = False,
         completeness: str = "any",
         anchor: str = "session",
+        extended_hours: str = "off",
         no_trade: str = "gap",
         max_symbols: int = 100_000,
     ) -> Self:
@@ -902,13 +908,15 @@ def resample(
     *,
     completeness: str = "any",
     anchor: str = "session",
+    extended_hours: str = "off",
     threads: int = 2,
 ) -> list[list[Bars]]:
     """Return coarser bars of each source at each interval, all intervals in one pass; new columns.
 
     The same bars, to the bit, as a store derives from streaming the source: rows off the grid and out of regular hours
     take no part, of rows with the same ``ts`` the last one counts. ``anchor`` is ``"session"``, ``"segment"`` or
-    ``"clock"``. Raises ``IntervalError`` for an interval the base does not divide. The interpreter is detached meanwhile.
+    ``"clock"``; ``extended_hours`` is ``"off"``, ``"show"`` (pre- and post-market have bars of their own) or ``"full"``
+    (they also take part in bars of days and weeks). Raises ``IntervalError`` for an interval the base does not divide. The interpreter is detached meanwhile.
     """
 
 def daily_values(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.reference.gaps import expected_starts
+from tests.reference.gaps import expected_starts, extended_starts
 from tests.reference.schedule import (
     clipped_end,
     day_groups,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DERIVED",
+    "EXTENDED",
     "PARTIAL",
     "Bucket",
     "Derived",
@@ -31,15 +32,17 @@ __all__ = [
 ]
 
 DERIVED = 8
+EXTENDED = 16
 PARTIAL = 64
 
 
 class Bucket(NamedTuple):
-    """``[start, end)`` and the base bars that should lie in it."""
+    """``[start, end)``, the base bars that should lie in it, and those that may: the ones of extended hours."""
 
     start: int
     end: int
     expected: tuple[int, ...]
+    welcome: tuple[int, ...] = ()
 
 
 class Derived(NamedTuple):
@@ -77,18 +80,48 @@ def buckets(
     *,
     anchor: str = "session",
     zone: str = "UTC",
+    extended_hours: str = "off",
 ) -> list[Bucket]:
-    """Buckets of a session that expect at least one base bar; the zone is for those of the wall clock."""
+    """Buckets of a session that hold at least one base bar; the zone is for those of the wall clock.
+
+    With extended hours ``"show"`` pre- and post-market have buckets of their own, with ``"full"`` they belong to the day too.
+    """
     base_starts = expected_starts(day, base)
     if target is None:
-        return [Bucket(day.open, day.close, tuple(base_starts))]
+        if extended_hours != "full" or base is None:
+            return [Bucket(day.open, day.close, tuple(base_starts))]
+        welcome = tuple(extended_starts(day, base))
+        return [Bucket(day.open, day.last_close, tuple(base_starts), welcome)]
     found = []
+    if extended_hours != "off" and base is not None:
+        for part in day.extended:
+            found += _extended_buckets(part, base, target, anchor, zone, day.open)
     for start, end in _stretches(day, target, anchor, zone):
         first, last = bisect_left(base_starts, start), bisect_left(base_starts, end)
         expected = tuple(base_starts[first:last])
         if expected:
             label = max(start, day.open)
             found.append(Bucket(label, clipped_end(day, start, end), expected))
+    return sorted(found)
+
+
+def _extended_buckets(
+    part: tuple[int, int],
+    base: int,
+    target: int,
+    anchor: str,
+    zone: str,
+    opening: int,
+) -> list[Bucket]:
+    """Buckets of a pre- or post-market, as if it were a session by itself, of which no bar is expected."""
+    begin, close = part
+    origin = wall_midnight(opening, zone) if anchor == "clock" else begin
+    found = []
+    for start in range(origin, close, target):
+        low, high = max(start, begin), min(start + target, close)
+        welcome = tuple(ts for ts in range(begin, close, base) if low <= ts < high)
+        if welcome:
+            found.append(Bucket(low, high, (), welcome))
     return found
 
 
@@ -115,10 +148,11 @@ def derive(
     *,
     completeness: str = "any",
     clock: int | None = None,
+    extended_hours: str = "off",
 ) -> list[Derived]:
     """Derived bars of one session from its base bars by start; with a clock only those that have ended."""
     found = []
-    for bucket in buckets(day, base, target):
+    for bucket in buckets(day, base, target, extended_hours=extended_hours):
         if clock is None or bucket.end <= clock:
             found += _emitted(bucket, bars, completeness)
     return found
@@ -133,6 +167,7 @@ def resample(
     completeness: str = "any",
     anchor: str = "session",
     zone: str = "UTC",
+    extended_hours: str = "off",
 ) -> list[Derived]:
     """Coarser bars of loaded rows; of equal starts the last row counts.
 
@@ -147,13 +182,24 @@ def resample(
         length = interval_ns(target)
         for day in days:
             if day.span[0] <= max(bars) and min(bars) < day.span[1]:
-                for bucket in buckets(day, step, length, anchor=anchor, zone=zone):
+                for bucket in buckets(
+                    day,
+                    step,
+                    length,
+                    anchor=anchor,
+                    zone=zone,
+                    extended_hours=extended_hours,
+                ):
                     found += _emitted(bucket, bars, completeness)
         return found
     for group in day_groups(days, target):
         if group[0].span[0] <= max(bars) and min(bars) < group[-1].span[1]:
             expected = [ts for day in group for ts in expected_starts(day, step)]
             bucket = Bucket(group[0].open, group[-1].close, tuple(expected))
+            if extended_hours == "full" and step is not None:
+                beside = [ts for day in group for ts in extended_starts(day, step)]
+                end = group[-1].last_close
+                bucket = bucket._replace(end=end, welcome=tuple(beside))
             found += _emitted(bucket, bars, completeness)
     return found
 
@@ -162,8 +208,10 @@ def _emitted(
     bucket: Bucket, bars: Mapping[int, Bar], completeness: str
 ) -> list[Derived]:
     """The bar of a bucket, or nothing."""
-    members = [bars[ts] for ts in bucket.expected if ts in bars]
-    whole = len(members) == len(bucket.expected)
+    starts = sorted(bucket.expected + bucket.welcome)
+    members = [bars[ts] for ts in starts if ts in bars]
+    whole = all(ts in bars for ts in bucket.expected)
+    flags = DERIVED if bucket.expected else DERIVED | EXTENDED
     if not members or (completeness == "complete" and not whole):
         return []
     return [
@@ -175,7 +223,7 @@ def _emitted(
             close=members[-1].close,
             volume=compensated_sum(bar.volume for bar in members),
             constituents=len(members),
-            flags=DERIVED if whole else DERIVED | PARTIAL,
+            flags=flags if whole else flags | PARTIAL,
             end=bucket.end,
         )
     ]

@@ -16,6 +16,7 @@ __all__ = [
     "Run",
     "due_starts",
     "expected_starts",
+    "extended_starts",
     "loaded_gaps",
     "missing_runs",
     "quality",
@@ -51,6 +52,13 @@ def expected_starts(day: TradingDay, interval: int | None) -> list[int]:
         for ts in range(day.open, day.close, interval)
         if any(ts < end and start < ts + interval for start, end in day.segments)
     ]
+
+
+def extended_starts(day: TradingDay, interval: int | None) -> list[int]:
+    """Starts of the bars that pre- and post-market may have, counted from the start of each; none of a day or longer."""
+    if interval is None:
+        return []
+    return [ts for start, end in day.extended for ts in range(start, end, interval)]
 
 
 def due_starts(day: TradingDay, interval: int | None, clock: int | None) -> list[int]:

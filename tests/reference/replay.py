@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.reference.derived import derive
-from tests.reference.gaps import expected_starts
+from tests.reference.gaps import expected_starts, extended_starts
 from tests.reference.schedule import MINUTE, interval_ns, known_at
 
 if TYPE_CHECKING:
@@ -40,12 +40,21 @@ def replay(
     base: str = "1m",
     derived: Sequence[str] = (),
     completeness: str = "any",
+    extended_hours: str = "off",
 ) -> list[Batch]:
-    """Return every batch of the sessions in order. Only regular bars take part; of equal keys the last one counts."""
+    """Return every batch of the sessions in order. Of equal keys the last one counts.
+
+    Only regular bars take part, with extended hours other than ``"off"`` those of pre- and post-market too.
+    """
     batches: list[Batch] = []
     for day in sorted(days, key=lambda day: day.open):
         batches += _replay_session(
-            day, streams, base=base, derived=derived, completeness=completeness
+            day,
+            streams,
+            base=base,
+            derived=derived,
+            completeness=completeness,
+            extended_hours=extended_hours,
         )
     return batches
 
@@ -57,9 +66,12 @@ def _replay_session(
     base: str,
     derived: Sequence[str],
     completeness: str,
+    extended_hours: str,
 ) -> list[Batch]:
     step = interval_ns(base) or MINUTE
     grid = set(expected_starts(day, step))
+    if extended_hours != "off":
+        grid.update(extended_starts(day, step))
     known: dict[int, list[Item]] = {}
     for symbol, stream in streams.items():
         bars = {bar.ts: bar for bar in stream if bar.ts in grid}
@@ -71,7 +83,12 @@ def _replay_session(
             derived, key=lambda text: interval_ns(text) or day.close - day.open
         ):
             for coarse in derive(
-                day, bars, step, interval_ns(interval), completeness=completeness
+                day,
+                bars,
+                step,
+                interval_ns(interval),
+                completeness=completeness,
+                extended_hours=extended_hours,
             ):
                 known.setdefault(coarse.end, []).append(Item(symbol, interval, coarse))
 

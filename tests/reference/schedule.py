@@ -33,11 +33,13 @@ _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR}
 
 @dataclass(frozen=True, slots=True)
 class TradingDay:
-    """One session: its regular stretches ``[start, end)`` and the time ``span`` that belongs to its date."""
+    """One session: its regular stretches ``[start, end)``, the time ``span`` that belongs to its date, extended hours."""
 
     date: date
     segments: tuple[tuple[int, int], ...]
     span: tuple[int, int]
+    #: Pre-market and post-market, where there are any; in order.
+    extended: tuple[tuple[int, int], ...] = ()
 
     @property
     def open(self) -> int:
@@ -47,8 +49,23 @@ class TradingDay:
     def close(self) -> int:
         return self.segments[-1][1]
 
+    @property
+    def last_close(self) -> int:
+        """The end of the post-market; of regular hours where there is none."""
+        return max(end for _, end in (*self.segments, *self.extended))
+
+    @property
+    def first_open(self) -> int:
+        """The start of the pre-market; of regular hours where there is none."""
+        return min(start for start, _ in (*self.segments, *self.extended))
+
     def is_regular(self, ts: int) -> bool:
         return any(start <= ts < end for start, end in self.segments)
+
+    def extended_at(self, ts: int) -> tuple[int, int] | None:
+        """The pre- or post-market that holds an instant."""
+        found = (part for part in self.extended if part[0] <= ts < part[1])
+        return next(found, None)
 
 
 def to_ns(instant: datetime) -> int:
@@ -57,8 +74,10 @@ def to_ns(instant: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * SECOND
 
 
-def trading_day(day: date, hours: str, zone: str) -> TradingDay:
-    """Read ``"09:00-11:30 12:30-15:00"`` as wall time of the zone on that day."""
+def trading_day(
+    day: date, hours: str, zone: str, extended: tuple[str, str] | None = None
+) -> TradingDay:
+    """Read ``"09:00-11:30 12:30-15:00"`` as wall time of the zone on that day; ``extended`` bounds pre- and post-market."""
     tz = ZoneInfo(zone)
 
     def at(text: str) -> int:
@@ -67,9 +86,14 @@ def trading_day(day: date, hours: str, zone: str) -> TradingDay:
     stretches = [stretch.split("-") for stretch in hours.split()]
     midnight = to_ns(datetime.combine(day, time(0), tz))
     next_midnight = to_ns(datetime.combine(day + timedelta(days=1), time(0), tz))
-    return TradingDay(
-        day, tuple((at(a), at(b)) for a, b in stretches), (midnight, next_midnight)
-    )
+    segments = tuple((at(a), at(b)) for a, b in stretches)
+    beside = ()
+    if extended is not None:
+        beside = (
+            (at(extended[0]), segments[0][0]),
+            (segments[-1][1], at(extended[1])),
+        )
+    return TradingDay(day, segments, (midnight, next_midnight), beside)
 
 
 def interval_ns(text: str) -> int | None:
@@ -87,6 +111,8 @@ def known_at(ts: int, interval: int | None, day: TradingDay) -> int:
     """When a bar may be used: at its end, and when the last trading in it ends at the latest."""
     if interval is None:
         return day.close
+    if (part := day.extended_at(ts)) is not None:
+        return min(ts + interval, part[1])
     if not day.open <= ts < day.close:
         return ts + interval
     return clipped_end(day, ts, ts + interval)

@@ -64,6 +64,7 @@ class Store:
         on_invalid: str = "error",
         allow_negative_prices: bool = False,
         completeness: str = "any",
+        extended_hours: str = "off",
     ) -> None:
         self.days = sorted(days, key=lambda day: day.open)
         self.base = base
@@ -71,6 +72,7 @@ class Store:
         self.on_invalid = on_invalid
         self.allow_negative_prices = allow_negative_prices
         self.completeness = completeness
+        self.extended_hours = extended_hours
         self.series: dict[str, Series] = {}
         self.current: TradingDay | None = None
         self.ended = False
@@ -159,7 +161,9 @@ class Store:
         day = self._day_of(ts)
         if day.date > self.current.date:
             return "later_session"
-        return "off_grid" if (ts - day.open) % self.base else None
+        part = None if self.extended_hours == "off" else day.extended_at(ts)
+        origin = day.open if part is None else part[0]
+        return "off_grid" if (ts - origin) % self.base else None
 
     def _in_session(self, ts: int) -> bool:
         return self.current is None or self._day_of(ts).date == self.current.date
@@ -173,11 +177,9 @@ class Store:
     def now(self) -> int | None:
         """The clock: the latest known-at seen, and the close once the session has ended."""
         if self.ended and self.current is not None:
-            return (
-                self.current.close
-                if self.clock is None
-                else max(self.clock, self.current.close)
-            )
+            is_off = self.extended_hours == "off"
+            close = self.current.close if is_off else self.current.last_close
+            return close if self.clock is None else max(self.clock, close)
         return self.clock
 
     def bars(self, symbol: str, scope: str = "session") -> list[Bar]:
@@ -192,6 +194,13 @@ class Store:
     def is_extended(self, ts: int) -> bool:
         """Whether a session bar starts outside the regular hours; never so before the first session."""
         return self.current is not None and not self._day_of(ts).is_regular(ts)
+
+    def _counts(self, ts: int) -> bool:
+        """Whether a session bar enters the figures."""
+        if not self.is_extended(ts):
+            return True
+        beside = self._day_of(ts).extended_at(ts)
+        return self.extended_hours == "full" and beside is not None
 
     def derived(self, symbol: str, interval: str) -> list[Derived]:
         """Derived bars of the session scope that have been emitted by now."""
@@ -208,12 +217,13 @@ class Store:
                 interval_ns(interval),
                 completeness=self.completeness,
                 clock=self.now,
+                extended_hours=self.extended_hours,
             )
         return emitted
 
     def metrics(self, symbol: str) -> Metrics | None:
-        """Figures of the session, ``None`` without a regular bar."""
-        bars = [bar for bar in self.bars(symbol) if not self.is_extended(bar.ts)]
+        """Figures of the session, ``None`` without a bar that counts."""
+        bars = [bar for bar in self.bars(symbol) if self._counts(bar.ts)]
         if not bars:
             return None
         volume = compensated_sum(bar.volume for bar in bars)

@@ -18,7 +18,7 @@ use tapeloom_core::indicator::{Extreme, Value, daily_values, moving_extreme};
 use tapeloom_core::merge::window::{Lane, merge_part, split};
 use tapeloom_core::merge::{Merge, Source};
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::schedule::{Anchor, Stretch};
+use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::series::Scope;
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::store::{Policies, SessionStart, Store, SymbolId};
@@ -216,6 +216,7 @@ pub fn coarser(table: &SessionTable, all: &[Arc<Columns>], targets: &[&str]) -> 
         targets: targets.iter().map(|text| text.parse().unwrap()).collect(),
         anchor: Anchor::Session,
         completeness: Completeness::Any,
+        extended_hours: ExtendedHours::Off,
     };
     let series: Vec<_> = all.iter().map(|c| (&**c, 0..c.len())).collect();
     let derived = resample(table, &request, &series).unwrap();

@@ -35,6 +35,11 @@ class SessionData(SessionWriting, SessionExport):
     anchor
         From where buckets of derived bars are counted: ``"session"`` (the open), ``"segment"`` (again after a break) or
         ``"clock"`` (wall-clock multiples; the first bucket of a session may be short).
+    extended_hours
+        Bars of pre- and post-market: ``"off"`` stores them; ``"show"`` also derives bars of seconds, minutes and hours from
+        them, counted from the start of the pre-market and from the close; with ``"full"`` they take part in bars of days
+        and weeks and in the session's figures too. Quality is that of regular hours. A bar between two expected starts of
+        theirs is quarantined unless they are ``"off"``.
     no_trade
         Missing bars between two others: ``"gap"`` counts each; ``"expected"`` takes them for minutes without a trade, unless
         a recorded closure, halt, outage or trade says otherwise. They are not due then, and a derived bar needs one base bar.

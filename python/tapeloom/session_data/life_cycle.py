@@ -44,6 +44,7 @@ _WORDS = {
     "on_invalid": "error",
     "completeness": "any",
     "anchor": "session",
+    "extended_hours": "off",
     "no_trade": "gap",
 }
 # What the core can count to.
@@ -76,6 +77,7 @@ class SessionLife(Store):
         allow_negative_prices: bool = False,
         completeness: str = "any",
         anchor: str = "session",
+        extended_hours: str = "off",
         no_trade: str = "gap",
         max_symbols: int = 100_000,
         historical_bars_trailing_days: int | None = None,
@@ -84,7 +86,14 @@ class SessionLife(Store):
         strict: bool = False,
         time_manager: TimeManager | None = None,
     ) -> Self:
-        words = (on_duplicate, on_invalid, completeness, anchor, no_trade)
+        words = (
+            on_duplicate,
+            on_invalid,
+            completeness,
+            anchor,
+            extended_hours,
+            no_trade,
+        )
         for name, word in zip(_WORDS, words, strict=True):
             if not isinstance(word, str):
                 text = f"{name} is {type(word).__name__}; it must be a word such as {_WORDS[name]!r}"
@@ -110,6 +119,7 @@ class SessionLife(Store):
             ),
             completeness=completeness,
             anchor=anchor,
+            extended_hours=extended_hours,
             no_trade=no_trade,
             max_symbols=_require_count(max_symbols, "max_symbols", least=1),
         )
@@ -132,6 +142,7 @@ class SessionLife(Store):
                 "on_duplicate": "replace",
                 "completeness": "any",
                 "anchor": "session",
+                "extended_hours": "off",
                 "no_trade": "gap",
             }
             | given
@@ -347,6 +358,8 @@ class SessionLife(Store):
 
     def end_session(self) -> None:
         """End the session: the clock goes to the close and the last buckets end.
+
+        With extended hours it goes to the end of the post-market.
 
         Raises
         ------

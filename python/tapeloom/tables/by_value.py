@@ -34,7 +34,8 @@ def reduce(bars: Bars) -> tuple[Callable[..., Bars], tuple[Any, ...]]:
     if bars.is_derived:
         columns["constituents"] = bars.constituents
     table = None if bars.table is None else _needed(bars.table, bars.ts, bars.interval)
-    said = (bars.symbol, bars.interval, bars.zone, bars.anchor)
+    rules = {"anchor": bars.anchor, "extended_hours": bars.extended_hours}
+    said = (bars.symbol, bars.interval, bars.zone, rules)
     return restore, (*said, columns, table)
 
 
@@ -42,7 +43,7 @@ def restore(
     symbol: str,
     interval: str,
     zone: tzinfo,
-    anchor: str,
+    rules: Mapping[str, str],
     columns: Mapping[str, NDArray[Any]],
     table: Mapping[str, Any] | None,
 ) -> Bars:
@@ -51,8 +52,8 @@ def restore(
         symbol,
         interval,
         zone=zone,
-        anchor=anchor,
         table=None if table is None else SessionTable(**table),
+        **rules,
         **columns,
     )
 

@@ -9,7 +9,9 @@ pub mod resample;
 
 use crate::bar::{Bar, PARTIAL};
 use crate::error::Result;
+use crate::schedule::Role;
 use crate::session_table::SessionTable;
+pub(crate) use bucket::BaseGrids;
 pub use bucket::{Bucket, Day, Rule};
 use forming::Forming;
 
@@ -84,8 +86,7 @@ impl Aggregator {
         }
         let ended = self.close(start);
         // Buckets within a session end with it, whatever the clock says.
-        let goes_on =
-            |forming: &Forming| forming.bucket.end > start && forming.bucket.start < start;
+        let goes_on = |forming: &Forming| forming.bucket.end > start && forming.bucket.from < start;
         self.forming = self.forming.filter(goes_on);
         self.carried = self.forming.map(Box::new);
         ended
@@ -100,7 +101,7 @@ impl Aggregator {
     }
 
     /// Let a bucket of days or weeks go on from the base bars that earlier sessions gave to it.
-    pub fn carry(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) {
+    pub fn carry(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = (Bar, Role)>) {
         let known = self.carried_into(bucket);
         let found = Forming::fill(bucket, None, bars);
         // Of a bucket whose base bars were let go of since, what is left is not the truth.
@@ -123,24 +124,36 @@ impl Aggregator {
         }
     }
 
-    /// Take in the next base bar, which lies in regular hours.
+    /// Take in the next base bar, which lies in hours that take part.
     ///
     /// `clock` is the instant up to which buckets have ended: a bar of an earlier bucket does not form it anew.
     ///
     /// # Errors
     /// Those of [`SessionTable::buckets`].
     #[inline]
-    pub fn push(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
+    pub fn push(
+        &mut self,
+        table: &SessionTable,
+        bar: &Bar,
+        role: Role,
+        clock: i64,
+    ) -> Result<Pushed> {
         if let Some(forming) = &mut self.forming
             && forming.bucket.holds(bar.ts)
         {
-            forming.push(bar);
+            forming.push(bar, role);
             return Ok(Pushed::Taken);
         }
-        self.open_bucket(table, bar, clock)
+        self.open_bucket(table, bar, role, clock)
     }
 
-    fn open_bucket(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
+    fn open_bucket(
+        &mut self,
+        table: &SessionTable,
+        bar: &Bar,
+        role: Role,
+        clock: i64,
+    ) -> Result<Pushed> {
         if !self.day.as_ref().is_some_and(|day| day.holds(bar.ts)) {
             let Some(day) = self.day_at(table, bar.ts)? else {
                 return Ok(Pushed::Taken);
@@ -154,7 +167,7 @@ impl Aggregator {
         if bucket.end <= clock {
             return Ok(Pushed::Past);
         }
-        let ended = self.forming.replace(Forming::new(bucket, bar));
+        let ended = self.forming.replace(Forming::new(bucket, bar, role));
         Ok(Pushed::Opened(
             ended.and_then(|forming| forming.finish(self.completeness)),
         ))
@@ -186,12 +199,16 @@ impl Aggregator {
     }
 
     /// Fill the forming bucket again from the session's base bars, after one of them came late or was corrected.
-    pub fn refill(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) {
+    pub fn refill(&mut self, bucket: Bucket, bars: impl IntoIterator<Item = (Bar, Role)>) {
         self.forming = Forming::fill(bucket, self.carried_into(bucket), bars);
     }
 
     /// Compute a bucket that has ended again, from the session's base bars.
-    pub fn fold(&self, bucket: Bucket, bars: impl IntoIterator<Item = Bar>) -> Option<Derived> {
+    pub fn fold(
+        &self,
+        bucket: Bucket,
+        bars: impl IntoIterator<Item = (Bar, Role)>,
+    ) -> Option<Derived> {
         Forming::fill(bucket, self.carried_into(bucket), bars)?.finish(self.completeness)
     }
 
@@ -205,7 +222,7 @@ impl Aggregator {
 mod tests {
     use super::*;
     use crate::bar::DERIVED;
-    use crate::schedule::Anchor;
+    use crate::schedule::{Anchor, ExtendedHours};
     use crate::session_table::tests::table;
     use crate::time::{Interval, MINUTE};
 
@@ -234,14 +251,16 @@ mod tests {
                 base: Interval::ONE_MINUTE,
                 target: target.parse().unwrap(),
                 anchor: Anchor::Session,
+                extended_hours: ExtendedHours::Off,
             },
             rule,
         );
         let mut derived = Vec::new();
         let grid = table.grid(0, Interval::ONE_MINUTE).unwrap();
         for at in minutes.filter(|at| grid.slot_of(at * MINUTE).is_some()) {
-            if let Pushed::Opened(Some(ended)) =
-                aggregator.push(&table, &minute(at), i64::MIN).unwrap()
+            if let Pushed::Opened(Some(ended)) = aggregator
+                .push(&table, &minute(at), Role::Regular, i64::MIN)
+                .unwrap()
             {
                 derived.push(ended);
             }

@@ -1,5 +1,9 @@
 //! The bars a session should have, from its regular hours. Knows no calendar rules and no time zone.
 
+mod extended;
+
+pub use extended::{ExtendedGrids, ExtendedHours, Role};
+
 use crate::error::{Error, Result};
 use crate::time::Interval;
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 pub use lookup::SessionType;
 
 use crate::error::{Error, Result};
-use crate::schedule::{Anchor, Grid, Stretch};
+use crate::schedule::{Anchor, ExtendedGrids, ExtendedHours, Grid, Role, Stretch};
 use crate::time::{DAY, Interval};
 
 /// More days than int64 nanoseconds hold.
@@ -192,19 +192,35 @@ impl SessionTable {
         }
     }
 
-    /// When a derived bar that starts at `ts` is known, its buckets counted from an anchor.
+    /// When a derived bar that starts at `ts` is known, its buckets counted from an anchor. A bar of days or weeks that
+    /// extended hours take part in is known after the post-market of its last session.
     ///
     /// # Errors
     /// As [`SessionTable::bar_end`] and [`SessionTable::buckets`].
-    pub fn bucket_end(&self, ts: i64, interval: Interval, anchor: Anchor) -> Result<i64> {
+    pub fn bucket_end(
+        &self,
+        ts: i64,
+        interval: Interval,
+        anchor: Anchor,
+        extended_hours: ExtendedHours,
+    ) -> Result<i64> {
         let index = self.session_of(ts);
         match (interval, index) {
             (Interval::Fixed(_), Some(index)) if anchor != Anchor::Session => {
-                let grid = self.buckets(index, interval, anchor)?;
-                match grid.bucket_of(ts) {
-                    Some(slot) => Ok(grid.end_of(slot)),
-                    None => self.bar_end(ts, interval),
+                let regular = self.buckets(index, interval, anchor)?;
+                if let Some(slot) = regular.bucket_of(ts) {
+                    return Ok(regular.end_of(slot));
                 }
+                let extended = self.extended_grids(index, interval, anchor)?;
+                let bucket = extended
+                    .grid_at(ts)
+                    .and_then(|grid| Some(grid.end_of(grid.bucket_of(ts)?)));
+                bucket.map_or_else(|| self.bar_end(ts, interval), Ok)
+            }
+            (Interval::Sessions(_) | Interval::Weeks(_), Some(index))
+                if extended_hours == ExtendedHours::Full =>
+            {
+                Ok(self.columns.post_closes[self.group(index, interval).end - 1])
             }
             _ => self.bar_end(ts, interval),
         }
@@ -223,12 +239,33 @@ impl SessionTable {
     /// # Errors
     /// As [`SessionTable::grid`]; [`Error::NoSession`] for wall-clock buckets while midnights are unknown.
     pub fn buckets(&self, index: usize, interval: Interval, anchor: Anchor) -> Result<Grid> {
-        let midnight = match (anchor, self.midnights.get()) {
-            (Anchor::Clock, None) => return Err(NO_MIDNIGHTS),
-            (Anchor::Clock, Some(midnights)) => midnights[index],
-            (Anchor::Session | Anchor::Segment, _) => 0,
-        };
+        let midnight = self.midnight(index, anchor)?;
         Grid::new(self.session(index).segments, interval, anchor, midnight)
+    }
+
+    /// The bar starts or buckets of a session's pre- and post-market; none for bars of a day or longer.
+    ///
+    /// # Errors
+    /// As [`SessionTable::buckets`].
+    pub fn extended_grids(
+        &self,
+        index: usize,
+        interval: Interval,
+        anchor: Anchor,
+    ) -> Result<ExtendedGrids> {
+        let session = self.session(index);
+        let stretches = [session.pre_market(), session.post_market()];
+        let midnight = self.midnight(index, anchor)?;
+        ExtendedGrids::new(stretches, interval, anchor, midnight)
+    }
+
+    /// From where wall-clock multiples of a session are counted; of no meaning for other anchors.
+    fn midnight(&self, index: usize, anchor: Anchor) -> Result<i64> {
+        match (anchor, self.midnights.get()) {
+            (Anchor::Clock, None) => Err(NO_MIDNIGHTS),
+            (Anchor::Clock, Some(midnights)) => Ok(midnights[index]),
+            (Anchor::Session | Anchor::Segment, _) => Ok(0),
+        }
     }
 
     /// Tell the table at which instant the local day of each session date begins. Doing so again changes nothing.
@@ -325,6 +362,32 @@ impl Session<'_> {
     /// Whether an instant lies in regular hours, breaks left out.
     pub fn is_regular(&self, ts: i64) -> bool {
         self.segments.iter().any(|s| s.start <= ts && ts < s.end)
+    }
+
+    /// Trading before the open, if there is any.
+    pub fn pre_market(&self) -> Option<Stretch> {
+        (self.pre_open < self.open).then_some(Stretch {
+            start: self.pre_open,
+            end: self.open,
+        })
+    }
+
+    /// Trading after the close, if there is any.
+    pub fn post_market(&self) -> Option<Stretch> {
+        (self.close < self.post_close).then_some(Stretch {
+            start: self.close,
+            end: self.post_close,
+        })
+    }
+
+    /// As what a bar that starts at an instant takes part, pre- and post-market too if `extended` says so.
+    pub fn role_of(&self, ts: i64, extended: bool) -> Option<Role> {
+        if self.is_regular(ts) {
+            return Some(Role::Regular);
+        }
+        let stretches = [self.pre_market(), self.post_market()];
+        let holds = |stretch: Stretch| stretch.start <= ts && ts < stretch.end;
+        (extended && stretches.into_iter().flatten().any(holds)).then_some(Role::Extended)
     }
 }
 

@@ -13,7 +13,7 @@ use tapeloom_core::bar::{Bar, DERIVED, PARTIAL};
 use tapeloom_core::columns::Columns;
 use tapeloom_core::merge::{Merge, Source};
 use tapeloom_core::replay::{Replay, Wake};
-use tapeloom_core::schedule::{Anchor, Stretch};
+use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::series::Scope;
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::store::{Outcome, Policies, SessionStart, Store};
@@ -76,6 +76,7 @@ fn derived(
         targets: vec![target],
         anchor: Anchor::Session,
         completeness,
+        extended_hours: ExtendedHours::Off,
     };
     let rows = 0..columns.len();
     resample(table, &request, &[(&columns, rows)])

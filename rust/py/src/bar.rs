@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyString, PyTzInfo, PyTzInfoAccess};
 use tapeloom_core::bar::Bar;
 use tapeloom_core::columns::Columns;
-use tapeloom_core::schedule::Anchor;
+use tapeloom_core::schedule::{Anchor, ExtendedHours};
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
@@ -292,6 +292,7 @@ impl PyBarData {
                         table: None,
                         python_table: None,
                         anchor: Anchor::Session,
+                        extended_hours: ExtendedHours::Off,
                     }
                     .datetime(py, end)?,
                     None => utc(py)?.datetime(py, end)?,
@@ -463,5 +464,6 @@ fn utc(py: Python<'_>) -> PyResult<Exchange> {
         table: None,
         python_table: None,
         anchor: Anchor::Session,
+        extended_hours: ExtendedHours::Off,
     })
 }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
 use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
-use tapeloom_core::schedule::Anchor;
+use tapeloom_core::schedule::{Anchor, ExtendedHours};
 use tapeloom_core::segment::Field;
 use tapeloom_core::series::{Rows, Slice};
 use tapeloom_core::time::Interval;
@@ -240,7 +240,7 @@ impl PyBars {
 #[pymethods]
 impl PyBars {
     #[staticmethod]
-    #[pyo3(signature = (symbol, interval, *, ts, open, high, low, close, volume, zone, table=None, flags=None, constituents=None, anchor="session"))]
+    #[pyo3(signature = (symbol, interval, *, ts, open, high, low, close, volume, zone, table=None, flags=None, constituents=None, anchor="session", extended_hours="off"))]
     #[expect(clippy::too_many_arguments, reason = "one per column, all by keyword")]
     fn from_columns(
         symbol: &Bound<'_, PyString>,
@@ -256,6 +256,7 @@ impl PyBars {
         flags: Option<&Bound<'_, PyAny>>,
         constituents: Option<&Bound<'_, PyAny>>,
         anchor: &str,
+        extended_hours: &str,
     ) -> BindResult<Self> {
         let columns = Columns {
             ts: convert::column(ts, "ts", "int64")?,
@@ -284,6 +285,7 @@ impl PyBars {
             table: table.map(|table| table.get().table.clone()),
             python_table: table.map(|table| table.clone().unbind()),
             anchor,
+            extended_hours: convert::extended_hours(extended_hours)?,
         };
         let label = PyLabel::new(
             py,
@@ -435,6 +437,15 @@ impl PyBars {
     }
 
     #[getter]
+    fn extended_hours(&self) -> &'static str {
+        match self.exchange().extended_hours {
+            ExtendedHours::Off => "off",
+            ExtendedHours::Show => "show",
+            ExtendedHours::Full => "full",
+        }
+    }
+
+    #[getter]
     fn is_derived(&self) -> bool {
         self.label().is_derived
     }
@@ -520,13 +531,14 @@ impl PyBars {
         self.with_part(py, whole.sub(from, to))
     }
 
-    #[pyo3(signature = (interval, *, table, completeness="any", anchor="session"))]
+    #[pyo3(signature = (interval, *, table, completeness="any", anchor="session", extended_hours="off"))]
     fn aggregate(
         slf: &Bound<'_, Self>,
         interval: &Bound<'_, PyAny>,
         table: &Bound<'_, PySessionTable>,
         completeness: &str,
         anchor: &str,
+        extended_hours: &str,
     ) -> BindResult<Self> {
         resample::one(resample::resample(
             slf.py(),
@@ -535,6 +547,7 @@ impl PyBars {
             table,
             completeness,
             anchor,
+            extended_hours,
             1,
         )?)
     }

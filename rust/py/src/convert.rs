@@ -8,7 +8,7 @@ use pyo3::types::{
 };
 use tapeloom_core::aggregate::Completeness;
 use tapeloom_core::error::days_since_epoch;
-use tapeloom_core::schedule::Anchor;
+use tapeloom_core::schedule::{Anchor, ExtendedHours};
 use tapeloom_core::series::Scope;
 use tapeloom_core::time::{Interval, likely_unit};
 
@@ -128,6 +128,18 @@ pub(crate) fn anchor(name: &str) -> BindResult<Anchor> {
         "clock" => Ok(Anchor::Clock),
         _ => Err(BindError::argument(format!(
             "anchor is '{name}'; it must be 'session', 'segment' or 'clock'"
+        ))),
+    }
+}
+
+/// What extended hours take part in, by its name.
+pub(crate) fn extended_hours(name: &str) -> BindResult<ExtendedHours> {
+    match name {
+        "off" => Ok(ExtendedHours::Off),
+        "show" => Ok(ExtendedHours::Show),
+        "full" => Ok(ExtendedHours::Full),
+        _ => Err(BindError::argument(format!(
+            "extended_hours is '{name}'; it must be 'off', 'show' or 'full'"
         ))),
     }
 }

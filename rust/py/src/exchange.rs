@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyTzInfo};
 use tapeloom_core::error::civil;
-use tapeloom_core::schedule::Anchor;
+use tapeloom_core::schedule::{Anchor, ExtendedHours};
 use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
@@ -21,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) python_table: Option<Py<PySessionTable>>,
     /// From where buckets of derived bars are counted.
     pub(crate) anchor: Anchor,
+    /// What bars of pre- and post-market take part in.
+    pub(crate) extended_hours: ExtendedHours,
 }
 
 impl Exchange {

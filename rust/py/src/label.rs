@@ -26,9 +26,12 @@ impl PyLabel {
     /// When a bar of the series ends.
     pub(crate) fn end_of(&self, ts: i64) -> BindResult<i64> {
         match &self.exchange.table {
-            Some(table) if self.is_derived => {
-                Ok(table.bucket_end(ts, self.interval, self.exchange.anchor)?)
-            }
+            Some(table) if self.is_derived => Ok(table.bucket_end(
+                ts,
+                self.interval,
+                self.exchange.anchor,
+                self.exchange.extended_hours,
+            )?),
             _ => self.exchange.bar_end(ts, self.interval),
         }
     }

@@ -18,7 +18,8 @@ use crate::sources::{check_threads, read, shared_out};
 
 /// See `_core.pyi`.
 #[pyfunction]
-#[pyo3(signature = (sources, intervals, table, *, completeness="any", anchor="session", threads=2))]
+#[pyo3(signature = (sources, intervals, table, *, completeness="any", anchor="session", extended_hours="off", threads=2))]
+#[expect(clippy::too_many_arguments, reason = "rules by keyword")]
 pub(crate) fn resample(
     py: Python<'_>,
     sources: Vec<Bound<'_, PyBars>>,
@@ -26,11 +27,13 @@ pub(crate) fn resample(
     table: &Bound<'_, PySessionTable>,
     completeness: &str,
     anchor: &str,
+    extended_hours: &str,
     threads: usize,
 ) -> BindResult<Vec<Vec<PyBars>>> {
     check_threads(threads)?;
     let rule = convert::completeness(completeness)?;
     let anchor = convert::anchor(anchor)?;
+    let extended_hours = convert::extended_hours(extended_hours)?;
     let asked: Vec<Interval> = intervals
         .iter()
         .map(convert::interval)
@@ -59,6 +62,7 @@ pub(crate) fn resample(
             targets: targets.clone(),
             anchor,
             completeness: rule,
+            extended_hours,
         };
         // Memory for the answers comes from this thread, which will also give it back.
         let running = same
@@ -77,7 +81,7 @@ pub(crate) fn resample(
         parts.into_iter().collect::<Result<Vec<()>, Error>>()?;
         all.extend(running.into_iter().map(Running::finish));
     }
-    let exchange = PySessionTable::exchange(table, anchor);
+    let exchange = PySessionTable::exchange(table, anchor, extended_hours);
     let named = all.into_iter().zip(&sources).map(|(columns, source)| {
         let shared: Vec<Arc<Columns>> = columns.into_iter().map(Arc::new).collect();
         let symbol = &source.get().label().symbol;

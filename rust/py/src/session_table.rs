@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::OnceLockExt;
 use pyo3::types::{PyDateTime, PyTimeAccess};
 use tapeloom_core::alignment::first_fall;
-use tapeloom_core::schedule::{Anchor, Stretch};
+use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::time::SECOND;
 
@@ -319,12 +319,17 @@ impl PySessionTable {
 
 impl PySessionTable {
     /// Zone and table, for bars that belong to it.
-    pub(crate) fn exchange(slf: &Bound<'_, Self>, anchor: Anchor) -> Arc<Exchange> {
+    pub(crate) fn exchange(
+        slf: &Bound<'_, Self>,
+        anchor: Anchor,
+        extended_hours: ExtendedHours,
+    ) -> Arc<Exchange> {
         Arc::new(Exchange {
             zone: slf.get().zone.clone_ref(slf.py()),
             table: Some(slf.get().table.clone()),
             python_table: Some(slf.clone().unbind()),
             anchor,
+            extended_hours,
         })
     }
 

@@ -13,7 +13,7 @@ use tapeloom_core::Error;
 use tapeloom_core::aggregate::{Completeness, Derived};
 use tapeloom_core::bar::{IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
-use tapeloom_core::schedule::{Anchor, Stretch};
+use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::series::Scope;
 use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store};
 use tapeloom_core::time::Interval;
@@ -40,6 +40,7 @@ pub(crate) struct PyStore {
     pub(crate) store: Arc<Store>,
     known: ArcSwap<Known>,
     anchor: Anchor,
+    extended_hours: ExtendedHours,
     waker: Waker,
 }
 
@@ -49,7 +50,7 @@ type Corrected<'py> = (Bound<'py, PyBarData>, Bound<'py, PyBarData>, i64);
 #[pymethods]
 impl PyStore {
     #[new]
-    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session", no_trade="gap", max_symbols=100_000))]
+    #[pyo3(signature = (*, zone, on_duplicate="replace", on_invalid="error", allow_negative_prices=false, completeness="any", anchor="session", extended_hours="off", no_trade="gap", max_symbols=100_000))]
     #[expect(clippy::too_many_arguments, reason = "one per policy, all by keyword")]
     fn new(
         zone: Py<PyAny>,
@@ -58,6 +59,7 @@ impl PyStore {
         allow_negative_prices: bool,
         completeness: &str,
         anchor: &str,
+        extended_hours: &str,
         no_trade: &str,
         max_symbols: usize,
     ) -> BindResult<Self> {
@@ -87,6 +89,7 @@ impl PyStore {
                 None => convert::completeness(completeness)?,
             },
             anchor: convert::anchor(anchor)?,
+            extended_hours: convert::extended_hours(extended_hours)?,
             max_symbols,
         };
         let exchange = Arc::new(Exchange {
@@ -94,9 +97,11 @@ impl PyStore {
             table: None,
             python_table: None,
             anchor: policies.anchor,
+            extended_hours: policies.extended_hours,
         });
         Ok(Self {
             anchor: policies.anchor,
+            extended_hours: policies.extended_hours,
             store: Arc::new(Store::new(policies)),
             known: ArcSwap::from_pointee(Known::new(exchange)),
             waker: Waker::default(),
@@ -115,6 +120,7 @@ impl PyStore {
             table: Some(table.clone()),
             python_table,
             anchor: self.anchor,
+            extended_hours: self.extended_hours,
         }));
         self.write(py, |writing| writing.set_table(table))?;
         Ok(())

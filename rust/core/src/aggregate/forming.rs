@@ -2,8 +2,9 @@
 
 use crate::aggregate::bucket::Bucket;
 use crate::aggregate::{Completeness, Derived};
-use crate::bar::{Bar, DERIVED, PARTIAL};
+use crate::bar::{Bar, DERIVED, EXTENDED, PARTIAL};
 use crate::metrics::Sum;
+use crate::schedule::Role;
 
 /// A bucket that is being filled with base bars in order of `ts`.
 #[derive(Debug, Clone, Copy)]
@@ -12,10 +13,12 @@ pub(super) struct Forming {
     pub(super) bar: Bar,
     pub(super) volume: Sum,
     pub(super) count: u32,
+    /// How many of them none expected.
+    pub(super) extended: u32,
 }
 
 impl Forming {
-    pub(super) fn new(bucket: Bucket, first: &Bar) -> Self {
+    pub(super) fn new(bucket: Bucket, first: &Bar, role: Role) -> Self {
         let mut volume = Sum::default();
         volume.add(first.volume);
         Self {
@@ -26,23 +29,29 @@ impl Forming {
             },
             volume,
             count: 1,
+            extended: u32::from(role == Role::Extended),
         }
     }
 
-    pub(super) fn push(&mut self, bar: &Bar) {
+    pub(super) fn push(&mut self, bar: &Bar, role: Role) {
         self.bar.high = higher(self.bar.high, bar.high);
         self.bar.low = lower(self.bar.low, bar.low);
         self.bar.close = bar.close;
         self.volume.add(bar.volume);
         self.count += 1;
+        self.extended += u32::from(role == Role::Extended);
     }
 
     pub(super) fn finish(&self, completeness: Completeness) -> Option<Derived> {
-        let whole = completeness == Completeness::Present || self.count >= self.bucket.expected;
+        let expected = self.count - self.extended;
+        let whole = completeness == Completeness::Present || expected >= self.bucket.expected;
         if completeness == Completeness::Complete && !whole {
             return None;
         }
-        let flags = DERIVED | if whole { 0 } else { PARTIAL };
+        let mut flags = DERIVED | if whole { 0 } else { PARTIAL };
+        if self.bucket.is_extended {
+            flags |= EXTENDED;
+        }
         let bar = Bar {
             volume: self.volume.value(),
             flags,
@@ -59,13 +68,13 @@ impl Forming {
     pub(super) fn fill(
         bucket: Bucket,
         carried: Option<Self>,
-        bars: impl IntoIterator<Item = Bar>,
+        bars: impl IntoIterator<Item = (Bar, Role)>,
     ) -> Option<Self> {
         let mut forming = carried;
-        for bar in bars {
+        for (bar, role) in bars {
             match &mut forming {
-                Some(forming) => forming.push(&bar),
-                None => forming = Some(Self::new(bucket, &bar)),
+                Some(forming) => forming.push(&bar, role),
+                None => forming = Some(Self::new(bucket, &bar, role)),
             }
         }
         forming

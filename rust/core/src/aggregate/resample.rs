@@ -1,6 +1,6 @@
 //! Whole columns into coarser bars, several targets in one pass. Gives the same bars, bit for bit, as streaming them.
 //!
-//! Per session the rows are laid on its grid; buckets without a hole are folded column by column. Coarser targets follow
+//! Per session the rows are laid on its grid, those of pre- and post-market on grids of their own where they take part; buckets without a hole are folded column by column. Coarser targets follow
 //! from finer ones where no finer bar is absent and all volumes are whole numbers, so that sums are exact in any order;
 //! else they too follow from the base bars.
 
@@ -12,14 +12,14 @@ use crate::aggregate::bucket::Bucket;
 use crate::aggregate::forming::{Forming, higher, lower};
 use crate::aggregate::{Completeness, Derived};
 use crate::alignment::{Aligned, Aligner, advance_to};
-use crate::bar::{Bar, DERIVED, PARTIAL};
+use crate::bar::{Bar, DERIVED, EXTENDED, PARTIAL};
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::{Sum, exact_sum};
-use crate::schedule::Anchor;
+use crate::schedule::{Anchor, ExtendedHours, Role};
 use crate::session_table::SessionTable;
 use crate::time::Interval;
-use plan::{Finer, Piece, SessionPlan};
+use plan::{Finer, Piece, StretchPlan};
 
 /// What is asked for: coarser bars at several intervals.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Request {
     pub anchor: Anchor,
     /// When a bucket yields a bar.
     pub completeness: Completeness,
+    /// What bars of pre- and post-market take part in.
+    pub extended_hours: ExtendedHours,
 }
 
 /// Slots planned at once: their memory stays small however long the columns are.
@@ -84,7 +86,7 @@ struct Part {
 
 /// One series on its way. Rows are in order of `ts`.
 ///
-/// Rows off the grid and outside regular hours take no part; of rows with the same stamp the last one counts.
+/// Rows off the grid and outside the hours that take part do not count; of rows with the same stamp the last one counts.
 #[derive(Debug)]
 pub struct Running<'a> {
     columns: &'a Columns,
@@ -95,7 +97,7 @@ pub struct Running<'a> {
     /// One for each target: the bucket that is filling, and what is done.
     forming: Vec<Option<Forming>>,
     done: Vec<Columns>,
-    /// For each target the first bar of the session.
+    /// For each target the first bar of the stretch.
     begun: Vec<usize>,
 }
 
@@ -131,7 +133,7 @@ impl<'a> Running<'a> {
         self.columns.ts[self.row..self.end].last().copied()
     }
 
-    fn take(&mut self, plan: &SessionPlan) {
+    fn take(&mut self, plan: &StretchPlan) {
         let ts = &self.columns.ts[..self.end];
         let from = advance_to(ts, self.row, plan.grid.open());
         let mut aligner = std::mem::take(&mut self.aligner);
@@ -208,7 +210,7 @@ impl<'a> Running<'a> {
         } else {
             done.volume.extend(bars(&c.volume).map(compensated));
         }
-        done.flags.resize(done.ts.len(), DERIVED);
+        done.flags.resize(done.ts.len(), flags_of(&pieces[0]));
         done.constituents.resize(done.ts.len(), each as i32);
     }
 
@@ -229,6 +231,10 @@ impl<'a> Running<'a> {
         if !(is_exact && grown.add_exactly(part.bar.volume)) {
             rows.flatten().for_each(|row| grown.add(volume[row]));
         }
+        let extended = match piece.role {
+            Role::Regular => 0,
+            Role::Extended => part.count,
+        };
         match forming {
             Some(forming) => {
                 forming.bar.high = higher(forming.bar.high, part.bar.high);
@@ -236,6 +242,7 @@ impl<'a> Running<'a> {
                 forming.bar.close = part.bar.close;
                 forming.volume = grown;
                 forming.count += part.count;
+                forming.extended += extended;
             }
             None => {
                 *forming = Some(Forming {
@@ -246,6 +253,7 @@ impl<'a> Running<'a> {
                     },
                     volume: grown,
                     count: part.count,
+                    extended,
                 });
             }
         }
@@ -280,24 +288,25 @@ impl<'a> Running<'a> {
                 &mut done.volume,
                 |a, b| a + b,
             );
-            let whole = here[0].bucket.expected as i32;
+            let (slots, expected) = (here[0].slots as i32, here[0].bucket.expected as i32);
+            let plain = flags_of(&here[0]);
             if is_complete {
-                done.constituents.resize(done.ts.len(), whole);
-                done.flags.resize(done.ts.len(), DERIVED);
+                done.constituents.resize(done.ts.len(), slots);
+                done.flags.resize(done.ts.len(), plain);
             } else {
                 let counts = fine.constituents[rows.clone()].chunks_exact(each);
                 let begun = done.constituents.len();
                 done.constituents
                     .extend(counts.map(|bucket| bucket.iter().sum::<i32>()));
                 let partial = |&count: &i32| {
-                    if may_be_partial && count < whole {
+                    if may_be_partial && count < expected {
                         PARTIAL
                     } else {
                         0
                     }
                 };
                 let flags = done.constituents[begun..].iter().map(partial);
-                done.flags.extend(flags.map(|partial| DERIVED | partial));
+                done.flags.extend(flags.map(|partial| plain | partial));
             }
             row = rows.end;
             at += alike;
@@ -420,6 +429,16 @@ fn fold_each(values: &[f64], each: usize, folds: &mut Vec<f64>, choose: impl Fn(
         15 => known::<15>(values, folds, choose),
         _ => folds.extend(values.chunks_exact(each).map(|block| fold(block, &choose))),
     }
+}
+
+/// The flags of a whole bucket.
+fn flags_of(piece: &Piece) -> u8 {
+    let extended = if piece.bucket.is_extended {
+        EXTENDED
+    } else {
+        0
+    };
+    DERIVED | extended
 }
 
 fn compensated(values: &[f64]) -> f64 {

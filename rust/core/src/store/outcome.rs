@@ -152,6 +152,8 @@ pub struct Policies {
     pub completeness: crate::aggregate::Completeness,
     /// From where buckets are counted.
     pub anchor: crate::schedule::Anchor,
+    /// What bars of pre- and post-market take part in.
+    pub extended_hours: crate::schedule::ExtendedHours,
     /// How many symbols it keeps at most.
     pub max_symbols: usize,
 }
@@ -164,6 +166,7 @@ impl Default for Policies {
             allow_negative_prices: false,
             completeness: Default::default(),
             anchor: Default::default(),
+            extended_hours: Default::default(),
             max_symbols: 100_000,
         }
     }

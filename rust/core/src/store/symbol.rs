@@ -10,7 +10,7 @@ use crate::bar::{Bar, CORRECTED, EXTENDED, LATE};
 use crate::error::{Error, Result};
 use crate::gap::Presence;
 use crate::metrics::Metrics;
-use crate::schedule::Stretch;
+use crate::schedule::{Role, Stretch};
 use crate::series::SeriesWriter;
 use crate::session_table::SessionTable;
 use crate::store::{
@@ -25,7 +25,10 @@ pub(super) enum Home {
     /// The current session: a slot of its grid, or none without a schedule.
     Regular(Option<u32>),
     /// The current session, outside regular hours.
-    Extended,
+    Extended {
+        /// Whether it is an expected start of a pre- or post-market that takes part.
+        takes_part: bool,
+    },
     /// An earlier session date.
     History,
     /// An earlier session date, between two expected starts.
@@ -35,6 +38,11 @@ pub(super) enum Home {
 }
 
 impl Home {
+    /// Whether it is the current session, outside regular hours.
+    pub(super) fn is_extended(self) -> bool {
+        matches!(self, Self::Extended { .. })
+    }
+
     /// Whether a bar can be kept there.
     pub(super) fn is_place(self) -> bool {
         !matches!(self, Self::Nowhere(_) | Self::OffGridInHistory)
@@ -128,6 +136,7 @@ impl SymbolWriter {
             base: self.base(),
             target: interval,
             anchor: policies.anchor,
+            extended_hours: policies.extended_hours,
         };
         let at = self.series[1..].partition_point(|s| s.series().interval() < interval);
         self.series
@@ -149,12 +158,12 @@ impl SymbolWriter {
             None => self.series[0].bars_between(rows, i64::MIN, i64::MAX),
         };
         for bar in bars {
-            let regular = table
-                .session_of(bar.ts)
-                .is_some_and(|index| table.session(index).is_regular(bar.ts));
-            if regular
+            let index = table.session_of(bar.ts);
+            let session = index.map(|index| table.session(index));
+            let role = session.and_then(|s| s.role_of(bar.ts, rule.takes_extended()));
+            if let Some(role) = role
                 && let Pushed::Opened(Some(ended)) =
-                    self.aggregators[at].push(table, &bar, i64::MIN)?
+                    self.aggregators[at].push(table, &bar, role, i64::MIN)?
             {
                 self.emit(at + 1, &ended, epoch);
             }
@@ -305,8 +314,8 @@ impl SymbolWriter {
                 Outcome::Quarantined
             }
             Home::History => self.place_in_history(bar, policies, clock)?,
-            Home::Regular(_) | Home::Extended => {
-                if home == Home::Extended {
+            Home::Regular(_) | Home::Extended { .. } => {
+                if home.is_extended() {
                     bar.flags |= EXTENDED;
                 }
                 if newest.is_none_or(|newest| bar.ts > newest) {
@@ -324,7 +333,7 @@ impl SymbolWriter {
         if let (Home::Regular(Some(slot)), Some(presence)) = (home, &self.presence) {
             presence.set(slot);
         }
-        if home == Home::Extended && matches!(outcome, Outcome::Accepted | Outcome::Late) {
+        if home.is_extended() && matches!(outcome, Outcome::Accepted | Outcome::Late) {
             add(&self.shared.counts.out_of_session, 1);
         }
         let is_repeat = matches!(outcome, Outcome::Duplicate | Outcome::Correction);
@@ -437,30 +446,36 @@ impl SymbolWriter {
         let found = match home {
             Home::History => series.find_in_history(bar.ts),
             Home::Nowhere(_) | Home::OffGridInHistory => None,
-            Home::Regular(_) | Home::Extended => series.find(bar.ts),
+            Home::Regular(_) | Home::Extended { .. } => series.find(bar.ts),
         };
         found.is_some_and(|found| !found.bar.same_values(bar))
     }
 
-    /// An accepted bar of regular hours enters the figures and the forming buckets. `ended` gets the bars of buckets
-    /// that it ends, with the position of their series.
+    /// An accepted bar enters the figures, if it `counts`, and the forming buckets, if it has a role in them. `ended` gets
+    /// the bars of buckets that it ends, with the position of their series.
     pub(super) fn follow(
         &mut self,
         bar: &Bar,
+        (role, counts): (Option<Role>, bool),
         table: Option<&SessionTable>,
         clock: i64,
         mut ended: impl FnMut(usize, Derived),
     ) -> Result<Followed> {
-        self.metrics.push(bar);
+        if counts {
+            self.metrics.push(bar);
+        }
         let mut followed = Followed {
             is_past: false,
             next_end: i64::MAX,
         };
-        let Some(table) = table else {
+        let Some((table, role)) = table.zip(role) else {
             return Ok(followed);
         };
         for (at, aggregator) in self.aggregators.iter_mut().enumerate() {
-            match aggregator.push(table, bar, clock)? {
+            if role == Role::Extended && !aggregator.rule().takes_extended() {
+                continue;
+            }
+            match aggregator.push(table, bar, role, clock)? {
                 Pushed::Taken => {}
                 Pushed::Opened(derived) => {
                     let bucket = aggregator.forming_bucket();

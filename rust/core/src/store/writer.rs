@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::aggregate::{Day, Rule};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
-use crate::schedule::{Grid, Stretch};
+use crate::schedule::{ExtendedGrids, Grid, Stretch};
 use crate::session_table::SessionTable;
 use crate::store::symbol::SymbolWriter;
 use crate::store::{
@@ -84,6 +84,8 @@ struct HistoryGrid {
     interval: Interval,
     span: Stretch,
     grid: Grid,
+    /// Empty where pre- and post-market take no part.
+    extended: ExtendedGrids,
 }
 
 /// The writing side of a store.
@@ -98,6 +100,8 @@ pub struct Writer {
     session_state: SessionState,
     session_changed: bool,
     grids: HashMap<Interval, Arc<Grid>>,
+    /// Pre- and post-market of the current session, where they take part; few intervals.
+    extended: Vec<(Interval, ExtendedGrids)>,
     /// The grid that was asked for last of an earlier session: as a rule the next bar belongs to it too.
     history_grid: RefCell<Option<HistoryGrid>>,
     /// Sessions of history to keep per interval when a session rolls; all where nothing is said.
@@ -132,6 +136,7 @@ impl Writer {
             session_state: SessionState::default(),
             session_changed: false,
             grids: HashMap::new(),
+            extended: Vec::new(),
             history_grid: RefCell::new(None),
             history_days: HashMap::new(),
             default_history_days: None,
@@ -229,11 +234,11 @@ impl Writer {
             };
             // Whether buckets cut base bars in two shows in any session.
             if let Some(last) = table.len().checked_sub(1) {
-                let anchor = self.policies.anchor;
                 let rule = Rule {
                     base: interval,
                     target,
-                    anchor,
+                    anchor: self.policies.anchor,
+                    extended_hours: self.policies.extended_hours,
                 };
                 Day::new(table, last, rule)?;
             }

@@ -5,14 +5,15 @@ use std::ops::Range;
 use crate::aggregate::bucket::{Bucket, Rule, bucket_within, check_union, group_bucket};
 use crate::aggregate::resample::Request;
 use crate::error::Result;
-use crate::schedule::Grid;
+use crate::schedule::{Anchor, ExtendedGrids, Grid, Role};
 use crate::session_table::SessionTable;
 use crate::time::Interval;
 
-/// One session.
-pub(super) struct SessionPlan {
+/// The regular hours of one session, its pre-market or its post-market.
+pub(super) struct StretchPlan {
     pub(super) grid: Grid,
-    /// For each target the pieces that its slots fall into, in order; together they are all slots.
+    /// For each target the pieces that its slots fall into, in order; together they are all slots. None where these hours
+    /// take no part.
     pub(super) pieces: Vec<Vec<Piece>>,
     /// For each target the coarsest one before it whose pieces its own are unions of.
     pub(super) finer: Vec<Option<Finer>>,
@@ -32,6 +33,8 @@ pub(super) struct Piece {
     pub(super) bucket: Bucket,
     /// Slots in this session.
     pub(super) slots: u32,
+    /// As what its bars take part.
+    pub(super) role: Role,
     /// Whether the bucket ends with it.
     pub(super) is_last: bool,
     /// How many pieces from this one on are whole buckets of as many slots; 0 for a part of a bucket.
@@ -44,56 +47,129 @@ pub(super) fn plan(
     sessions: &mut Range<usize>,
     request: &Request,
     most_slots: usize,
-) -> Result<Vec<SessionPlan>> {
+) -> Result<Vec<StretchPlan>> {
     let mut plans = Vec::new();
     let mut slots = 0;
     let mut groups = vec![None; request.targets.len()];
+    let takes_extended = |&target: &Interval| request.extended_hours.feeds(request.base, target);
+    let takes_extended = request.targets.iter().any(takes_extended);
     while slots < most_slots {
         let Some(index) = sessions.next() else { break };
-        let grid = table.grid(index, request.base)?;
-        slots += grid.len() as usize;
-        let mut pieces = Vec::with_capacity(request.targets.len());
-        for (&target, group) in request.targets.iter().zip(&mut groups) {
-            let rule = Rule {
-                base: request.base,
-                target,
-                anchor: request.anchor,
-            };
-            pieces.push(match target {
-                Interval::Fixed(_) | Interval::Sessions(1) => {
-                    let buckets = table.buckets(index, target, request.anchor)?;
-                    check_union(&grid, &buckets, rule)?;
-                    within(&grid, &buckets)
-                }
-                Interval::Sessions(_) | Interval::Weeks(_) => {
-                    vec![part_of_group(table, index, rule, &grid, group)?]
-                }
-            });
+        let extended = if takes_extended {
+            table.extended_grids(index, request.base, Anchor::Session)?
+        } else {
+            ExtendedGrids::default()
+        };
+        let regular = table.grid(index, request.base)?;
+        let stretches = [
+            extended.pre.map(|grid| (grid, Hours::Pre)),
+            Some((regular, Hours::Regular)),
+            extended.post.map(|grid| (grid, Hours::Post)),
+        ];
+        for (grid, hours) in stretches.into_iter().flatten() {
+            slots += grid.len() as usize;
+            plans.push(plan_stretch(
+                table,
+                (index, hours),
+                request,
+                grid,
+                &mut groups,
+            )?);
         }
-        let finer = (0..pieces.len()).map(|at| {
-            let unions = (0..at)
-                .rev()
-                .map(|fine| (fine, union_counts(&pieces[fine], &pieces[at])));
-            let (target, counts) = unions.into_iter().find_map(|(t, c)| Some((t, c?)))?;
-            Some(Finer { target, counts })
-        });
-        let finer = finer.collect();
-        plans.push(SessionPlan {
-            grid,
-            pieces,
-            finer,
-        });
     }
     Ok(plans)
 }
 
-fn within(grid: &Grid, target: &Grid) -> Vec<Piece> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hours {
+    Pre,
+    Regular,
+    Post,
+}
+
+impl Hours {
+    fn role(self) -> Role {
+        match self {
+            Self::Regular => Role::Regular,
+            Self::Pre | Self::Post => Role::Extended,
+        }
+    }
+}
+
+fn plan_stretch(
+    table: &SessionTable,
+    (index, hours): (usize, Hours),
+    request: &Request,
+    grid: Grid,
+    groups: &mut [Option<Bucket>],
+) -> Result<StretchPlan> {
+    let mut pieces = Vec::with_capacity(request.targets.len());
+    for (&target, group) in request.targets.iter().zip(groups) {
+        let rule = Rule {
+            base: request.base,
+            target,
+            anchor: request.anchor,
+            extended_hours: request.extended_hours,
+        };
+        let takes_part = hours == Hours::Regular || rule.takes_extended();
+        pieces.push(if !takes_part {
+            Vec::new()
+        } else if rule.divides(&table.session(index)) {
+            buckets(table, (index, hours), rule)?
+                .map(|buckets| check_union(&grid, &buckets, rule).map(|()| buckets))
+                .transpose()?
+                .map_or_else(Vec::new, |buckets| within(&grid, &buckets, hours.role()))
+        } else {
+            vec![part_of_group(
+                table,
+                (index, hours.role()),
+                rule,
+                &grid,
+                group,
+            )?]
+        });
+    }
+    let finer = (0..pieces.len()).map(|at| {
+        let unions = (0..at)
+            .rev()
+            .map(|fine| (fine, union_counts(&pieces[fine], &pieces[at])));
+        let (target, counts) = unions.into_iter().find_map(|(t, c)| Some((t, c?)))?;
+        Some(Finer { target, counts })
+    });
+    let finer = finer.collect();
+    Ok(StretchPlan {
+        grid,
+        pieces,
+        finer,
+    })
+}
+
+fn buckets(
+    table: &SessionTable,
+    (index, hours): (usize, Hours),
+    rule: Rule,
+) -> Result<Option<Grid>> {
+    if hours == Hours::Regular {
+        return table.buckets(index, rule.target, rule.anchor).map(Some);
+    }
+    let extended = table.extended_grids(index, rule.target, rule.anchor)?;
+    Ok(match hours {
+        Hours::Pre => extended.pre,
+        _ => extended.post,
+    })
+}
+
+fn within(grid: &Grid, target: &Grid, role: Role) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = (0..target.len())
         .map(|slot| bucket_within(grid, target, slot))
         .filter(|bucket| bucket.expected > 0)
         .map(|bucket| Piece {
-            bucket,
+            bucket: match role {
+                Role::Regular => bucket,
+                Role::Extended => bucket.in_extended_hours(),
+            },
             slots: bucket.expected,
+            role,
             is_last: true,
             alike: 1,
         })
@@ -108,12 +184,12 @@ fn within(grid: &Grid, target: &Grid) -> Vec<Piece> {
 
 fn part_of_group(
     table: &SessionTable,
-    index: usize,
+    (index, role): (usize, Role),
     rule: Rule,
     grid: &Grid,
     known: &mut Option<Bucket>,
 ) -> Result<Piece> {
-    let close = table.session(index).close;
+    let close = grid.close();
     let bucket = match *known {
         Some(bucket) if bucket.holds(close - 1) => bucket,
         _ => group_bucket(table, index, rule)?,
@@ -122,6 +198,7 @@ fn part_of_group(
     Ok(Piece {
         bucket,
         slots: grid.len(),
+        role,
         is_last: bucket.end == close,
         alike: 0,
     })

@@ -65,9 +65,12 @@ fn streamed(
     let mut aggregator = Aggregator::new(rule, complete);
     let mut derived = Columns::with_capacity(0, true);
     for row in 0..columns.len() {
-        if let Pushed::Opened(Some(ended)) =
-            aggregator.push(table, &columns.bar(row), i64::MIN).unwrap()
-        {
+        let bar = columns.bar(row);
+        let session = table.session(table.session_of(bar.ts).unwrap());
+        let Some(role) = session.role_of(bar.ts, rule.takes_extended()) else {
+            continue;
+        };
+        if let Pushed::Opened(Some(ended)) = aggregator.push(table, &bar, role, i64::MIN).unwrap() {
             derived.push_derived(ended.bar, ended.constituents as i32);
         }
     }
@@ -95,6 +98,7 @@ fn resampling_equals_pushing_bar_by_bar_to_the_bit() {
                     targets: targets.clone(),
                     anchor,
                     completeness,
+                    extended_hours: ExtendedHours::Off,
                 };
                 let got = resample(&table, &request, &[(&columns, 0..columns.len())]).unwrap();
                 for (&target, got) in targets.iter().zip(&got[0]) {
@@ -102,6 +106,7 @@ fn resampling_equals_pushing_bar_by_bar_to_the_bit() {
                         base: Interval::ONE_MINUTE,
                         target,
                         anchor,
+                        extended_hours: ExtendedHours::Off,
                     };
                     let expected = streamed(&table, &columns, rule, completeness);
                     assert_eq!(got, &expected, "{target} {anchor:?} {pattern}");
@@ -119,6 +124,7 @@ fn nothing_comes_of_nothing() {
         targets: vec![Interval::ONE_DAY],
         anchor: Anchor::Session,
         completeness: Completeness::Any,
+        extended_hours: ExtendedHours::Off,
     };
     let empty = Columns::default();
     assert!(resample(&table, &request, &[(&empty, 0..0)]).unwrap()[0][0].is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::aggregate::resample::{Request, resample};
-use crate::aggregate::{Bucket, Day, Derived};
+use crate::aggregate::{BaseGrids, Bucket, Day, Derived};
 use crate::bar::{Bar, CORRECTED, DERIVED, LATE};
 use crate::columns::Columns;
 use crate::error::Result;
@@ -25,12 +25,12 @@ struct Reopened {
 impl SymbolWriter {
     /// Draw the consequences of late and corrected bars: rows in place, figures afresh, buckets re-opened.
     ///
-    /// `changed` gets each derived bar that was inserted or replaced.
+    /// `counts` says which bars enter the figures. `changed` gets each derived bar that was inserted or replaced.
     pub(in crate::store) fn settle(
         &mut self,
         table: Option<&SessionTable>,
         current: Option<Stretch>,
-        is_regular: impl Fn(i64) -> bool,
+        counts: impl Fn(i64) -> bool,
         (clock, epoch): (i64, u64),
         mut changed: impl FnMut(usize, Derived, bool),
     ) -> Result<()> {
@@ -43,7 +43,7 @@ impl SymbolWriter {
         let session = self.series[0].session_rows();
         self.metrics = Metrics::default();
         for bar in self.series[0].bars_between(session, i64::MIN, i64::MAX) {
-            if is_regular(bar.ts) {
+            if counts(bar.ts) {
                 self.metrics.push(&bar);
             }
         }
@@ -86,15 +86,17 @@ impl SymbolWriter {
     ) -> Option<Derived> {
         let Reopened { bucket, day, flags } = reopened;
         let bucket = *bucket;
-        let bars = self.series[0].bars_between(session, bucket.start, bucket.end);
-        let regular = bars.into_iter().filter(|bar| day.is_regular(bar.ts));
+        let bars = self.series[0].bars_between(session, bucket.from, bucket.end);
+        let members = bars
+            .into_iter()
+            .filter_map(|bar| Some((bar, day.role_of(bar.ts)?)));
         let aggregator = &mut self.aggregators[at];
         let forming = aggregator.forming_bucket();
         if forming == Some(bucket) || (forming.is_none() && bucket.end > clock) {
-            aggregator.refill(bucket, regular);
+            aggregator.refill(bucket, members);
             return None;
         }
-        let mut derived = aggregator.fold(bucket, regular)?;
+        let mut derived = aggregator.fold(bucket, members)?;
         let series = &mut self.series[at + 1];
         derived.bar.flags |= flags;
         if let Some(found) = series.find(bucket.start) {
@@ -196,6 +198,7 @@ impl SymbolWriter {
             targets: vec![target],
             anchor: self.aggregators[at].rule().anchor,
             completeness: self.aggregators[at].completeness(),
+            extended_hours: self.aggregators[at].rule().extended_hours,
         };
         let derived = resample(table, &request, &[(&base, 0..base.len())])?
             .swap_remove(0)
@@ -230,20 +233,24 @@ impl SymbolWriter {
     ) -> Result<()> {
         let bucket = self.aggregators[at].group_bucket(table, group.start)?;
         let history = self.series[0].history_rows();
-        let mut bars = self.series[0].bars_between(history, bucket.start, current.start);
+        let bars = self.series[0].bars_between(history, bucket.from, current.start);
+        let rule = self.aggregators[at].rule();
         let mut grids = Vec::new();
         for index in group.clone() {
-            grids.push(table.grid(index, self.base())?);
+            grids.push(BaseGrids::new(table, index, rule)?);
         }
-        bars.retain(|bar| grids.iter().any(|grid| grid.slot_of(bar.ts).is_some()));
-        self.aggregators[at].carry(bucket, bars);
+        let members = bars.into_iter().filter_map(|bar| {
+            let role = grids.iter().find_map(|grids| grids.role_on_grid(bar.ts));
+            Some((bar, role?))
+        });
+        self.aggregators[at].carry(bucket, members);
         let rows = self.series[0].session_rows();
-        let session = self.series[0].bars_between(rows, bucket.start, bucket.end);
-        let is_regular = |bar: &Bar| {
-            let index = table.session_of(bar.ts);
-            index.is_some_and(|index| table.session(index).is_regular(bar.ts))
-        };
-        self.aggregators[at].refill(bucket, session.into_iter().filter(is_regular));
+        let session = self.series[0].bars_between(rows, bucket.from, bucket.end);
+        let members = session.into_iter().filter_map(|bar| {
+            let session = table.session(table.session_of(bar.ts)?);
+            Some((bar, session.role_of(bar.ts, rule.takes_extended())?))
+        });
+        self.aggregators[at].refill(bucket, members);
         Ok(())
     }
 

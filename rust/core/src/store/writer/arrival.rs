@@ -3,6 +3,7 @@
 use crate::aggregate::Derived;
 use crate::bar::{Bar, EXTENDED};
 use crate::error::{Error, Result};
+use crate::schedule::{ExtendedHours, Role};
 use crate::store::symbol::Home;
 use crate::store::writer::{Change, ChangeKind, HistoryGrid, Writer};
 use crate::store::{Outcome, Quarantined, SymbolId};
@@ -21,7 +22,7 @@ impl Writer {
         let Some(presence) = self.symbols[symbol].presence() else {
             // A date without trading has no regular hours; bars longer than a session have no grid in one.
             return if session.index.is_none() {
-                Home::Extended
+                Home::Extended { takes_part: false }
             } else {
                 Home::Regular(None)
             };
@@ -29,7 +30,17 @@ impl Writer {
         match presence.grid().slot_of(ts) {
             Some(slot) => Home::Regular(Some(slot)),
             None if presence.grid().is_trading(ts) => Home::Nowhere("off_grid"),
-            None => Home::Extended,
+            None => self.home_outside(symbol, ts),
+        }
+    }
+
+    /// Where a bar outside the regular hours of the current session belongs.
+    fn home_outside(&self, symbol: usize, ts: i64) -> Home {
+        let extended = self.extended(self.symbols[symbol].base());
+        match extended.and_then(|grids| grids.grid_at(ts)) {
+            None => Home::Extended { takes_part: false },
+            Some(grid) if grid.slot_of(ts).is_some() => Home::Extended { takes_part: true },
+            Some(_) => Home::Nowhere("off_grid"),
         }
     }
 
@@ -50,14 +61,18 @@ impl Writer {
                     interval: base,
                     span: table.session(index).span,
                     grid,
+                    extended: self.extended_grids(table, index, base),
                 })
             });
             *known = grid;
         }
+        let is_between = |known: &HistoryGrid| {
+            let extended = known.extended.grid_at(ts);
+            let grid = extended.or_else(|| known.grid.is_trading(ts).then_some(&known.grid));
+            grid.is_some_and(|grid| grid.slot_of(ts).is_none())
+        };
         match known.as_ref() {
-            Some(known) if known.grid.slot_of(ts).is_none() && known.grid.is_trading(ts) => {
-                Home::OffGridInHistory
-            }
+            Some(known) if is_between(known) => Home::OffGridInHistory,
             _ => Home::History,
         }
     }
@@ -151,7 +166,7 @@ impl Writer {
                 let reason = match home {
                     Home::Nowhere(reason) => Some(reason),
                     Home::OffGridInHistory => Some("off_grid"),
-                    Home::Regular(_) | Home::Extended | Home::History => None,
+                    Home::Regular(_) | Home::Extended { .. } | Home::History => None,
                 };
                 if let Some(reason) = reason {
                     let symbol = self.symbols[at].entry.symbol.to_string();
@@ -170,30 +185,38 @@ impl Writer {
     }
 
     fn accepted(&mut self, id: SymbolId, mut bar: Bar, home: Home) -> Result<()> {
-        if home == Home::Extended {
+        if home.is_extended() {
             bar.flags |= EXTENDED;
         }
         if self.collects {
             let end = self.end_of(id.0 as usize, bar.ts, home);
             self.note(id, 0, ChangeKind::New, bar, 0, end);
         }
-        if home == Home::Extended {
-            return Ok(());
-        }
         let at = id.0 as usize;
         let mut ended = Vec::new();
-        let symbol = &mut self.symbols[at];
         let table = self.table.as_deref();
-        // Without a schedule the bar's own date says whether it lies in regular hours.
-        let derives = home != Home::Regular(None)
-            || table.is_some_and(|table| {
-                let session = table.session_of(bar.ts);
-                session.is_some_and(|index| table.session(index).is_regular(bar.ts))
-            });
-        let table = table.filter(|_| derives);
-        let followed = symbol.follow(&bar, table, self.clock, |series, derived| {
-            ended.push((series, derived));
-        })?;
+        let extended_hours = self.policies.extended_hours;
+        let role = match home {
+            Home::Extended { takes_part: false } => return Ok(()),
+            Home::Extended { takes_part: true } => Some(Role::Extended),
+            // Without a schedule the bar's own date says in which hours it lies.
+            Home::Regular(None) => table.and_then(|table| {
+                let session = table.session(table.session_of(bar.ts)?);
+                session.role_of(bar.ts, extended_hours != ExtendedHours::Off)
+            }),
+            _ => Some(Role::Regular),
+        };
+        let counts = !home.is_extended() || extended_hours == ExtendedHours::Full;
+        let symbol = &mut self.symbols[at];
+        let followed = symbol.follow(
+            &bar,
+            (role, counts),
+            table,
+            self.clock,
+            |series, derived| {
+                ended.push((series, derived));
+            },
+        )?;
         if followed.is_past {
             self.unsettled.push(id.0);
         }
@@ -210,7 +233,7 @@ impl Writer {
         };
         self.unsettled.push(id.0);
         let mut bar = touch.bar;
-        if home == Home::Extended {
+        if home.is_extended() {
             bar.flags |= EXTENDED;
         }
         // A bar that is corrected in the instant in which it came is still new to everybody.
@@ -294,16 +317,21 @@ impl Writer {
             .session
             .as_ref()
             .is_none_or(|session| session.index.is_some());
-        let is_regular = |ts: i64| {
+        let extended = match self.policies.extended_hours {
+            ExtendedHours::Full => self.extended(self.symbols[at].base()).cloned(),
+            ExtendedHours::Off | ExtendedHours::Show => None,
+        };
+        let counts = |ts: i64| {
             presence.as_ref().map_or(all_regular, |presence| {
-                presence.grid().slot_of(ts).is_some()
+                let is_extended = || extended.as_ref().is_some_and(|e| e.grid_at(ts).is_some());
+                presence.grid().slot_of(ts).is_some() || is_extended()
             })
         };
         let mut changed = Vec::new();
         self.symbols[at].settle(
             table.as_deref(),
             self.session.as_ref().map(|session| session.span),
-            is_regular,
+            counts,
             (self.clock, self.epoch),
             |series, derived, is_correction| {
                 changed.push((series, derived, is_correction));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::gap::Presence;
-use crate::schedule::Grid;
+use crate::schedule::{Anchor, ExtendedGrids, ExtendedHours, Grid};
+use crate::session_table::SessionTable;
 use crate::store::writer::{Current, SessionStart, Writer};
 use crate::store::{Directory, SessionState, SymbolId};
 use crate::time::Interval;
@@ -24,14 +25,42 @@ impl Writer {
             return Some(grid.clone());
         }
         let index = self.session.as_ref().and_then(|session| session.index)?;
-        let grid = Arc::new(self.table.as_ref()?.grid(index, interval).ok()?);
+        let table = self.table.clone()?;
+        let grid = Arc::new(table.grid(index, interval).ok()?);
         self.grids.insert(interval, grid.clone());
+        let extended = self.extended_grids(&table, index, interval);
+        if !extended.is_empty() {
+            self.extended.push((interval, extended));
+        }
         Some(grid)
+    }
+
+    /// The grids of a session's pre- and post-market; empty where they take no part.
+    pub(super) fn extended_grids(
+        &self,
+        table: &SessionTable,
+        index: usize,
+        interval: Interval,
+    ) -> ExtendedGrids {
+        if self.policies.extended_hours == ExtendedHours::Off {
+            return ExtendedGrids::default();
+        }
+        // Bars of a table are counted from where its stretches begin, which every session knows.
+        let grids = table.extended_grids(index, interval, Anchor::Session);
+        grids.unwrap_or_default()
+    }
+
+    /// Pre- and post-market of the current session at an interval, where they take part.
+    pub(super) fn extended(&self, interval: Interval) -> Option<&ExtendedGrids> {
+        let known = self.extended.iter().find(|known| known.0 == interval);
+        known.map(|(_, grids)| grids)
     }
 
     /// How many bars of an interval the current session expects; 0 where nothing says.
     pub(super) fn expected_bars(&mut self, interval: Interval) -> usize {
-        self.grid(interval).map_or(0, |grid| grid.len() as usize)
+        let regular = self.grid(interval).map_or(0, |grid| grid.len());
+        let extended = self.extended(interval).map_or(0, ExtendedGrids::len);
+        (regular + extended) as usize
     }
 
     /// The same for all series of a symbol.
@@ -67,6 +96,7 @@ impl Writer {
             span: start.span,
         });
         self.grids.clear();
+        self.extended.clear();
         let first_kept = |days: Option<usize>| {
             let (Some(table), Some(days)) = (&table, days) else {
                 return 0;
@@ -128,7 +158,8 @@ impl Writer {
         Ok(())
     }
 
-    /// End the session: the clock goes to the close, the last buckets end. Everything stays readable.
+    /// End the session: the clock goes to the close, with extended hours to the end of the post-market, and the last buckets
+    /// end. Everything stays readable.
     ///
     /// # Errors
     /// [`Error::NoSession`] without one, [`Error::ReplayRunning`].
@@ -142,7 +173,10 @@ impl Writer {
         let close = session
             .index
             .zip(self.table.as_ref())
-            .map(|(index, table)| table.session(index).close);
+            .map(|(index, table)| match self.policies.extended_hours {
+                ExtendedHours::Off => table.session(index).close,
+                ExtendedHours::Show | ExtendedHours::Full => table.session(index).post_close,
+            });
         self.advance(self.clock.max(close.unwrap_or(i64::MIN)))?;
         let was_running = !self.session_state.ended;
         for symbol in &mut self.symbols {
