@@ -21,6 +21,7 @@ __all__ = [
     "arrivals",
     "bar_at",
     "fewer",
+    "present_extended",
     "present_starts",
     "segmented_sessions",
     "sorted_sources",
@@ -129,6 +130,20 @@ def present_starts(
 
 
 @st.composite
+def present_extended(draw: st.DrawFn, day: TradingDay) -> list[int]:
+    """Starts of the minutes that came in pre- and post-market: a part of each, thinly filled, the edges often among them."""
+    found = []
+    for start, end in day.extended:
+        minutes = (end - start) // MINUTE
+        first = draw(st.sampled_from([0, 57, minutes - 40, minutes - 5]))
+        length = draw(st.integers(0, 45))
+        every = draw(st.sampled_from([1, 1, 3, 11]))
+        offsets = range(first, min(minutes, first + length), every)
+        found += [start + MINUTE * offset for offset in offsets]
+    return found
+
+
+@st.composite
 def streams(
     draw: st.DrawFn,
     days: Sequence[TradingDay],
@@ -165,11 +180,20 @@ def arrivals(
     *,
     before: TradingDay | None = None,
     after: TradingDay | None = None,
+    extended: bool = False,
 ) -> list[Arrival]:
-    """Bars of two symbols in arrival order: late, repeated, conflicting, off the grid, invalid, of other sessions."""
+    """Bars of two symbols in arrival order: late, repeated, conflicting, off the grid, invalid, of other sessions.
+
+    With ``extended`` the pre- and post-market trade too, some of their bars off the grid.
+    """
     chunks: list[Arrival] = []
     for salt, symbol in enumerate(("AAA", "BBB")):
-        in_order = [bar_at(ts, salt) for ts in draw(present_starts(day))]
+        starts = draw(present_starts(day))
+        if extended:
+            beside = draw(present_extended(day))
+            off = [ts + 30 * SECOND for ts in beside[:1] if draw(st.booleans())]
+            starts = sorted(starts + beside + off)
+        in_order = [bar_at(ts, salt) for ts in starts]
         offered = draw(_disordered(in_order))
         for stray in draw(_strays(day, before=before, after=after, salt=salt)):
             offered.insert(draw(st.integers(0, len(offered))), stray)
