@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeloom import SessionData
-from tapeloom._core import Bars, Replay, resample
+from tapeloom._core import Replay, resample
 from tapeloom.calendars.days import to_day
-from tests.compare import columns, derived_facts, plain, plain_derived
+from tests.compare import derived_facts, plain, plain_derived
+from tests.core.loaded import bars_of
 from tests.core.test_store import (
     Policy,
     assert_same,
@@ -31,28 +32,23 @@ from tests.strategies import arrivals, bar_at, fewer, present_extended, present_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tapeloom._core import Batch, SessionTable
+    from tapeloom._core import Batch
     from tests.reference.schedule import TradingDay
 
 DERIVED = ("5m", "1h", "1d")
 SYMBOLS = ("AAA", "BBB")
+PLAIN = Policy()
 modes = st.sampled_from(["show", "full"])
 us_days = st.sampled_from(US.days)
 US_PAIRS = [market for market in MARKETS_IN_PAIRS if market.group == US.group]
 
 
-def store_of(market: Market, mode: str, policy: Policy = Policy()) -> SessionData:
+def store_of(market: Market, mode: str, policy: Policy = PLAIN) -> SessionData:
     """Return a store of the package in which both symbols are kept."""
     session = SessionData(market.group, extended_hours=mode, **policy._asdict())
     for symbol in SYMBOLS:
         session.register_symbol(symbol, base_interval="1m", derived=DERIVED)
     return session
-
-
-def loaded(table: SessionTable, symbol: str, bars: Sequence[Bar]) -> Bars:
-    return Bars.from_columns(
-        symbol, "1m", zone=table.zone, table=table, **columns(bars)
-    )
 
 
 @st.composite
@@ -73,7 +69,9 @@ def play(
     table = session.session_table
     index = table.index_of(to_day(day.date))
     assert index is not None
-    sources = [(symbol, loaded(table, symbol, tape[symbol])) for symbol in SYMBOLS]
+    sources = [
+        (symbol, bars_of(tape[symbol], "1m", table, symbol)) for symbol in SYMBOLS
+    ]
     replay = Replay(session, sources, close=int(table.post_closes[index]))
     batches = []
     while not (batch := replay.run(each_instant=True)).ended:
@@ -134,8 +132,7 @@ def test_a_replay_goes_through_the_instants_of_extended_hours_as_the_reference_d
     for got, batch in zip(batches, expected, strict=True):
         bars = [(bar.symbol, bar.interval, plain(bar)) for bar in got.bars]
         assert bars == [
-            (item.symbol, item.interval, Bar(*item.bar[:6]))
-            for item in batch.items
+            (item.symbol, item.interval, Bar(*item.bar[:6])) for item in batch.items
         ]
         assert all(to_ns(bar.end) == got.ts for bar in got.bars)
 
@@ -158,11 +155,12 @@ def test_loaded_columns_give_the_bars_of_extended_hours_that_streaming_gives(
         }
         play(session, day, within)
         session.end_session()
-    sources = [loaded(session.session_table, *item) for item in tape.items()]
+    table = session.session_table
+    sources = [bars_of(bars, "1m", table, symbol) for symbol, bars in tape.items()]
     made = resample(
         sources,
         DERIVED,
-        session.session_table,
+        table,
         completeness=completeness,
         extended_hours=mode,
     )
@@ -184,8 +182,12 @@ def test_coarser_bars_of_extended_hours_are_those_of_the_reference_from_any_anch
     completeness = data.draw(st.sampled_from(["any", "complete"]))
     tape = data.draw(tapes(market.days))
     table = SessionData(market.group).session_table
-    source = loaded(table, "AAA", tape["AAA"])
-    rules = {"completeness": completeness, "anchor": anchor, "extended_hours": mode}
+    source = bars_of(tape["AAA"], "1m", table)
+    rules: dict[str, Any] = {
+        "completeness": completeness,
+        "anchor": anchor,
+        "extended_hours": mode,
+    }
     ((got, days),) = resample([source], [interval, "1d"], table, **rules)
     for bars, asked in ((got, interval), (days, "1d")):
         expected = reference_resample(
@@ -214,9 +216,7 @@ def test_bars_of_extended_hours_after_an_instant_change_no_answer_before_it(
     for symbol, bars in tape.items():
         kept = [bar for bar in bars if bar.ts + MINUTE <= after]
         future = range(after, day.last_close, MINUTE)
-        garbage = [
-            bar_at(ts, rng.randrange(99)) for ts in future if rng.random() < 0.3
-        ]
+        garbage = [bar_at(ts, rng.randrange(99)) for ts in future if rng.random() < 0.3]
         poisoned[symbol] = kept + garbage
     assert answers(day, mode, tape, after) == answers(day, mode, poisoned, after)
 
@@ -230,7 +230,9 @@ def answers(
     table = session.session_table
     index = table.index_of(to_day(day.date))
     assert index is not None
-    sources = [(symbol, loaded(table, symbol, tape[symbol])) for symbol in SYMBOLS]
+    sources = [
+        (symbol, bars_of(tape[symbol], "1m", table, symbol)) for symbol in SYMBOLS
+    ]
     replay = Replay(session, sources, close=int(table.post_closes[index]))
     while not ((batch := replay.run(until=until)).held or batch.ended):
         pass

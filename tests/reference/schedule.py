@@ -87,7 +87,7 @@ def trading_day(
     midnight = to_ns(datetime.combine(day, time(0), tz))
     next_midnight = to_ns(datetime.combine(day + timedelta(days=1), time(0), tz))
     segments = tuple((at(a), at(b)) for a, b in stretches)
-    beside = ()
+    beside: tuple[tuple[int, int], ...] = ()
     if extended is not None:
         beside = (
             (at(extended[0]), segments[0][0]),

@@ -74,9 +74,5 @@ def multiplied(bars: Bars, factors: Factors, until: int, table: SessionTable) ->
     for name in ("open", "high", "low", "close"):
         columns[name] = getattr(bars, name) * price
     if bars.is_derived:
-        columns |= {
-            "constituents": bars.constituents,
-            "anchor": bars.anchor,
-            "extended_hours": bars.extended_hours,
-        }
+        columns |= {"constituents": bars.constituents, "anchor": bars.anchor}
     return Bars.from_columns(bars.symbol, bars.interval, **columns)

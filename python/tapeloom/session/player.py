@@ -246,7 +246,9 @@ class SessionPlayer:
         started = time.perf_counter()
         if batch.woke:
             self._processor.deliver(batch)
-        self._call_alerts(batch.ts, opening=False)
+        # The regular open lies within extended hours; one at the end belongs to the next session.
+        opening = batch.ts < int(self._ends[self._sessions[self.done]])
+        self._call_alerts(batch.ts, opening=opening)
         self.seconds += time.perf_counter() - started
         if batch.ended:
             self._end()

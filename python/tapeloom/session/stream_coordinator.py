@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tapeloom._core import BarData, Interval, Replay
 from tapeloom.bars import normalise_symbol
+from tapeloom.calendars.days import to_day
 from tapeloom.errors import ArgumentTypeError, SeriesConflictError, StateError
 from tapeloom.quotes import Quote, TickData
 from tapeloom.session_data import SessionData
@@ -225,10 +226,10 @@ class BacktestStreamCoordinator:
         clock, day = session._clock, session.current_session_date
         if not batch.columns or day is None or session.session_ended:
             return False
-        start, end = session.start_time, session.end_time
-        if start is None or end is None or (clock is not None and clock >= batch.ts):
+        index = session.session_table.index_of(to_day(day))
+        if index is None or (clock is not None and clock >= batch.ts):
             return False
-        opened, closed = (to_ns(at, session.timezone) for at in (start, end))
+        opened, closed = session._hours(index)
         return all(
             len(bars) == 1 and opened <= bars.ts[0] < closed for bars in batch.columns
         )

@@ -232,7 +232,7 @@ def _store(config: SessionConfig, time_manager: TimeManager) -> SessionData:
         completeness=rules.completeness,
         anchor=rules.anchor,
         no_trade=rules.no_trade,
-        # extended_hours=rules.extended_hours,
+        extended_hours=rules.extended_hours,
         measure_history_quality=data.historical.enable_quality,
         measure_session_quality=data.gap_filler.enable_session_quality,
     )

@@ -219,13 +219,13 @@ class SessionLife(Store):
 
     @property
     def start_time(self) -> datetime | None:
-        """Regular open of the current session, aware; ``None`` without one."""
+        """Regular open of the current session, aware, whatever the extended hours; ``None`` without one."""
         bounds = self._bounds()
         return None if bounds is None else from_ns(bounds[0], self.timezone)
 
     @property
     def end_time(self) -> datetime | None:
-        """Regular close of the current session, aware; ``None`` without one."""
+        """Regular close of the current session, aware, whatever the extended hours; ``None`` without one."""
         bounds = self._bounds()
         return None if bounds is None else from_ns(bounds[1], self.timezone)
 
@@ -250,6 +250,13 @@ class SessionLife(Store):
         return int(self.session_table.opens[index]), int(
             self.session_table.closes[index]
         )
+
+    def _hours(self, index: int) -> tuple[int, int]:
+        """From when to when the bars of a session take part, ns: with extended hours those of pre- and post-market too."""
+        table = self.session_table
+        if self.policies["extended_hours"] == "off":
+            return int(table.opens[index]), int(table.closes[index])
+        return int(table.pre_opens[index]), int(table.post_closes[index])
 
     def start_new_session(self, session_date: date, *, roll: bool = False) -> None:
         """Begin a session: its date is set, the bars of the one before go.

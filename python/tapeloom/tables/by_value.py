@@ -34,8 +34,7 @@ def reduce(bars: Bars) -> tuple[Callable[..., Bars], tuple[Any, ...]]:
     if bars.is_derived:
         columns["constituents"] = bars.constituents
     table = None if bars.table is None else _needed(bars.table, bars.ts, bars.interval)
-    rules = {"anchor": bars.anchor, "extended_hours": bars.extended_hours}
-    said = (bars.symbol, bars.interval, bars.zone, rules)
+    said = (bars.symbol, bars.interval, bars.zone, bars.anchor, bars.extended_hours)
     return restore, (*said, columns, table)
 
 
@@ -43,7 +42,8 @@ def restore(
     symbol: str,
     interval: str,
     zone: tzinfo,
-    rules: Mapping[str, str],
+    anchor: str,
+    extended_hours: str,
     columns: Mapping[str, NDArray[Any]],
     table: Mapping[str, Any] | None,
 ) -> Bars:
@@ -53,7 +53,8 @@ def restore(
         interval,
         zone=zone,
         table=None if table is None else SessionTable(**table),
-        **rules,
+        anchor=anchor,
+        extended_hours=extended_hours,
         **columns,
     )
 

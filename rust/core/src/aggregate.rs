@@ -124,27 +124,56 @@ impl Aggregator {
         }
     }
 
-    /// Take in the next base bar, which lies in hours that take part.
+    /// Take in the next base bar of regular hours.
     ///
     /// `clock` is the instant up to which buckets have ended: a bar of an earlier bucket does not form it anew.
     ///
     /// # Errors
     /// Those of [`SessionTable::buckets`].
     #[inline]
-    pub fn push(
-        &mut self,
-        table: &SessionTable,
-        bar: &Bar,
-        role: Role,
-        clock: i64,
-    ) -> Result<Pushed> {
+    pub fn push(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
         if let Some(forming) = &mut self.forming
             && forming.bucket.holds(bar.ts)
         {
-            forming.push(bar, role);
+            forming.push(bar);
             return Ok(Pushed::Taken);
         }
-        self.open_bucket(table, bar, role, clock)
+        self.open_bucket(table, bar, Role::Regular, clock)
+    }
+
+    /// The same for a bar of pre- or post-market, which may take no part.
+    ///
+    /// # Errors
+    /// As [`Aggregator::push`].
+    pub fn push_extended(&mut self, table: &SessionTable, bar: &Bar, clock: i64) -> Result<Pushed> {
+        if !self.rule.takes_extended() {
+            return Ok(Pushed::Taken);
+        }
+        if let Some(forming) = &mut self.forming
+            && forming.bucket.holds(bar.ts)
+        {
+            forming.push_extended(bar);
+            return Ok(Pushed::Taken);
+        }
+        self.open_bucket(table, bar, Role::Extended, clock)
+    }
+
+    /// The same for a bar of either role.
+    ///
+    /// # Errors
+    /// As [`Aggregator::push`].
+    #[inline]
+    pub fn push_as(
+        &mut self,
+        role: Role,
+        table: &SessionTable,
+        bar: &Bar,
+        clock: i64,
+    ) -> Result<Pushed> {
+        match role {
+            Role::Regular => self.push(table, bar, clock),
+            Role::Extended => self.push_extended(table, bar, clock),
+        }
     }
 
     fn open_bucket(
@@ -258,9 +287,8 @@ mod tests {
         let mut derived = Vec::new();
         let grid = table.grid(0, Interval::ONE_MINUTE).unwrap();
         for at in minutes.filter(|at| grid.slot_of(at * MINUTE).is_some()) {
-            if let Pushed::Opened(Some(ended)) = aggregator
-                .push(&table, &minute(at), Role::Regular, i64::MIN)
-                .unwrap()
+            if let Pushed::Opened(Some(ended)) =
+                aggregator.push(&table, &minute(at), i64::MIN).unwrap()
             {
                 derived.push(ended);
             }

@@ -51,14 +51,17 @@ pub struct Bucket {
     pub end: i64,
     /// Base bars it should have, all of them in regular hours.
     pub expected: u32,
-    /// Whether it lies in pre- or post-market.
-    pub is_extended: bool,
 }
 
 impl Bucket {
     /// Whether an instant lies in it. A break inside holds no bar that takes part.
     pub fn holds(&self, ts: i64) -> bool {
         self.from <= ts && ts < self.end
+    }
+
+    /// Whether it lies in pre- or post-market, where no bar is expected.
+    pub fn is_extended(&self) -> bool {
+        self.expected == 0
     }
 }
 
@@ -180,7 +183,6 @@ impl Bucket {
     pub(super) fn in_extended_hours(self) -> Self {
         Self {
             expected: 0,
-            is_extended: true,
             ..self
         }
     }
@@ -228,7 +230,6 @@ pub(super) fn bucket_within(base: &Grid, target: &Grid, slot: u32) -> Bucket {
         from: start,
         end,
         expected: base.slots_before(end) - base.slots_before(start),
-        is_extended: false,
     }
 }
 
@@ -250,6 +251,5 @@ pub(super) fn group_bucket(table: &SessionTable, index: usize, rule: Rule) -> Re
         from,
         end,
         expected,
-        is_extended: false,
     })
 }

@@ -33,13 +33,17 @@ impl Forming {
         }
     }
 
-    pub(super) fn push(&mut self, bar: &Bar, role: Role) {
+    pub(super) fn push(&mut self, bar: &Bar) {
         self.bar.high = higher(self.bar.high, bar.high);
         self.bar.low = lower(self.bar.low, bar.low);
         self.bar.close = bar.close;
         self.volume.add(bar.volume);
         self.count += 1;
-        self.extended += u32::from(role == Role::Extended);
+    }
+
+    pub(super) fn push_extended(&mut self, bar: &Bar) {
+        self.push(bar);
+        self.extended += 1;
     }
 
     pub(super) fn finish(&self, completeness: Completeness) -> Option<Derived> {
@@ -49,7 +53,7 @@ impl Forming {
             return None;
         }
         let mut flags = DERIVED | if whole { 0 } else { PARTIAL };
-        if self.bucket.is_extended {
+        if self.bucket.is_extended() {
             flags |= EXTENDED;
         }
         let bar = Bar {
@@ -72,9 +76,10 @@ impl Forming {
     ) -> Option<Self> {
         let mut forming = carried;
         for (bar, role) in bars {
-            match &mut forming {
-                Some(forming) => forming.push(&bar, role),
-                None => forming = Some(Self::new(bucket, &bar, role)),
+            match (&mut forming, role) {
+                (Some(forming), Role::Regular) => forming.push(&bar),
+                (Some(forming), Role::Extended) => forming.push_extended(&bar),
+                (None, _) => forming = Some(Self::new(bucket, &bar, role)),
             }
         }
         forming

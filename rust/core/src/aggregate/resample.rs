@@ -433,7 +433,7 @@ fn fold_each(values: &[f64], each: usize, folds: &mut Vec<f64>, choose: impl Fn(
 
 /// The flags of a whole bucket.
 fn flags_of(piece: &Piece) -> u8 {
-    let extended = if piece.bucket.is_extended {
+    let extended = if piece.bucket.is_extended() {
         EXTENDED
     } else {
         0

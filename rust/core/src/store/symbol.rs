@@ -163,7 +163,7 @@ impl SymbolWriter {
             let role = session.and_then(|s| s.role_of(bar.ts, rule.takes_extended()));
             if let Some(role) = role
                 && let Pushed::Opened(Some(ended)) =
-                    self.aggregators[at].push(table, &bar, role, i64::MIN)?
+                    self.aggregators[at].push_as(role, table, &bar, i64::MIN)?
             {
                 self.emit(at + 1, &ended, epoch);
             }
@@ -472,10 +472,7 @@ impl SymbolWriter {
             return Ok(followed);
         };
         for (at, aggregator) in self.aggregators.iter_mut().enumerate() {
-            if role == Role::Extended && !aggregator.rule().takes_extended() {
-                continue;
-            }
-            match aggregator.push(table, bar, role, clock)? {
+            match aggregator.push_as(role, table, bar, clock)? {
                 Pushed::Taken => {}
                 Pushed::Opened(derived) => {
                     let bucket = aggregator.forming_bucket();

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::aggregate::{Aggregator, Pushed, Rule};
+use crate::schedule::ExtendedGrids;
+use crate::schedule::ExtendedHours::{Full, Off, Show};
 use crate::session_table::tests::table;
 use crate::time::MINUTE;
 
@@ -22,6 +24,20 @@ fn bar(ts: i64, seed: u64, whole: bool) -> Bar {
     }
 }
 
+/// The same sessions with pre-market, post-market, both or neither, none of them a multiple of an interval.
+fn with_extended_hours(table: &SessionTable) -> SessionTable {
+    let mut columns = table.columns().clone();
+    for index in 0..table.len() {
+        if index % 4 != 0 {
+            columns.pre_opens[index] -= 37 * MINUTE;
+        }
+        if index % 3 != 0 {
+            columns.post_closes[index] += 52 * MINUTE;
+        }
+    }
+    SessionTable::new(columns).unwrap()
+}
+
 /// Eight sessions, one short and one with a break, holes by pattern.
 fn columns(pattern: u64, whole: bool) -> (SessionTable, Columns) {
     let normal: &[(i64, i64)] = &[(570, 700)];
@@ -35,11 +51,16 @@ fn columns(pattern: u64, whole: bool) -> (SessionTable, Columns) {
         normal,
         normal,
     ];
-    let table = table(&days);
+    let table = with_extended_hours(&table(&days));
     let mut columns = Columns::default();
     for index in 0..table.len() {
         let grid = table.grid(index, Interval::ONE_MINUTE).unwrap();
-        for (n, ts) in grid.starts().enumerate() {
+        let anchor = Anchor::Session;
+        let extended = table.extended_grids(index, Interval::ONE_MINUTE, anchor);
+        let ExtendedGrids { pre, post } = extended.unwrap();
+        let grids = [pre, Some(grid), post];
+        let starts = grids.iter().flatten().flat_map(|grid| grid.starts());
+        for (n, ts) in starts.enumerate() {
             let seed = (pattern ^ (index as u64 * 1_000 + n as u64))
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15)
                 >> 7;
@@ -70,7 +91,9 @@ fn streamed(
         let Some(role) = session.role_of(bar.ts, rule.takes_extended()) else {
             continue;
         };
-        if let Pushed::Opened(Some(ended)) = aggregator.push(table, &bar, role, i64::MIN).unwrap() {
+        if let Pushed::Opened(Some(ended)) =
+            aggregator.push_as(role, table, &bar, i64::MIN).unwrap()
+        {
             derived.push_derived(ended.bar, ended.constituents as i32);
         }
     }
@@ -91,14 +114,17 @@ fn resampling_equals_pushing_bar_by_bar_to_the_bit() {
         targets.rotate_left((pattern % 3) as usize);
         targets.truncate(1 + (pattern % 11) as usize);
         targets.sort();
-        for anchor in [Anchor::Session, Anchor::Segment] {
+        let rules = [Anchor::Session, Anchor::Segment]
+            .into_iter()
+            .flat_map(|anchor| [Off, Show, Full].map(|extended_hours| (anchor, extended_hours)));
+        for (anchor, extended_hours) in rules {
             for completeness in [Completeness::Any, Completeness::Complete] {
                 let request = Request {
                     base: Interval::ONE_MINUTE,
                     targets: targets.clone(),
                     anchor,
                     completeness,
-                    extended_hours: ExtendedHours::Off,
+                    extended_hours,
                 };
                 let got = resample(&table, &request, &[(&columns, 0..columns.len())]).unwrap();
                 for (&target, got) in targets.iter().zip(&got[0]) {
@@ -106,10 +132,13 @@ fn resampling_equals_pushing_bar_by_bar_to_the_bit() {
                         base: Interval::ONE_MINUTE,
                         target,
                         anchor,
-                        extended_hours: ExtendedHours::Off,
+                        extended_hours,
                     };
                     let expected = streamed(&table, &columns, rule, completeness);
-                    assert_eq!(got, &expected, "{target} {anchor:?} {pattern}");
+                    assert_eq!(
+                        got, &expected,
+                        "{target} {anchor:?} {extended_hours:?} {pattern}"
+                    );
                 }
             }
         }
