@@ -141,11 +141,6 @@ class SessionCoordinator:
             if quality is None
             else quality
         )
-        self.indicators = (
-            RealtimeIndicators(session_data, data.indicators)
-            if indicators is None
-            else indicators
-        )
         self._roster = Roster(
             session_data,
             source,
@@ -159,6 +154,15 @@ class SessionCoordinator:
             extended=extended,
         )
         self._roster.add(plan, at=min(done, len(sessions) - 1))
+        self.indicators = (
+            RealtimeIndicators(
+                session_data,
+                data.indicators,
+                extended=data.bars.extended_hours == "full",
+            )
+            if indicators is None
+            else indicators
+        )
         self._processor = DataProcessor(
             engine,
             indicators=self.indicators,
@@ -172,6 +176,7 @@ class SessionCoordinator:
             session_data,
             self._roster,
             self._processor,
+            indicators=self.indicators,
             time_manager=time_manager,
             engine=engine,
             sessions=sessions,
@@ -562,20 +567,13 @@ class SessionCoordinator:
                 self._finish()
                 return False
             self._player.begin()
-            self._wakes = self._wanted()
+            self._wakes = self._processor.wakes_for
         return True
 
     def _is_begun_by(self, until: int) -> bool:
         return self._player.is_streaming or (
             not self._player.is_over and self._player.start_ns <= until
         )
-
-    def _wanted(self) -> list[str] | None:
-        """The intervals whose bars somebody waits for; ``None`` means every instant."""
-        engine, inside = self._engine.wakes_for, self.indicators.wakes_for
-        if engine is None or self.quality.is_watching:
-            return None
-        return sorted({*engine, *inside})
 
     def _call_analysis(self, call: Callable[[], object]) -> None:
         thread = self._analysis_thread

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tapeloom.session.filled_bars import filled_bars
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tapeloom._core import Batch
+    from tapeloom.gap.filling import Filling
     from tapeloom.session.analysis_engine import AnalysisEngine
     from tapeloom.session.batches import ChosenBatch
     from tapeloom.session.lag import Lag
@@ -78,6 +81,12 @@ class DataProcessor:
         self._call = call
         self._lag = lag
         self._market_ns = market_ns
+        self._batch: Batch | None = None
+        if engine.hears_quality:
+            quality.add_listener(
+                lambda _, report: call(lambda: engine.tell_quality([report]))
+            )
+        quality.add_fill_listener(self._tell_filled)
 
     def start_session(self) -> None:
         """Make ready for a session whose history is loaded."""
@@ -105,6 +114,7 @@ class DataProcessor:
 
     def deliver(self, batch: Batch) -> None:
         """Tell the analyses of a batch, and wait for their acknowledgement."""
+        self._batch = batch
         self._indicators.after(batch)
         told: Batch | ChosenBatch | None = batch
         if self._lag is not None and self._market_ns is not None:
@@ -119,9 +129,21 @@ class DataProcessor:
         if waiting is not None:
             self._tell(waiting)
 
+    @property
+    def wakes_for(self) -> list[str] | None:
+        """Intervals whose bars somebody waits for; ``None`` means every instant."""
+        wanted = self._engine.wakes_for
+        if wanted is None or self._quality.needs_each_instant:
+            return None
+        return sorted({*wanted, *self._indicators.wakes_for})
+
     def end_session(self) -> None:
         """Close the session's quality."""
         self._quality.end_session()
+
+    def close(self) -> None:
+        """Let go of what asks for missing bars."""
+        self._quality.close()
 
     def add(self, symbol: str) -> None:
         """Make ready for a symbol that joins the session."""
@@ -132,6 +154,15 @@ class DataProcessor:
         self._indicators.remove_symbol(symbol)
         if self._lag is not None:
             self._lag.remove(symbol)
+
+    def _tell_filled(self, fillings: list[Filling]) -> None:
+        """Tell of bars that came in by filling, and of those derived from them, as of any late bar."""
+        if self._batch is None:
+            return
+        self._indicators.after()
+        batch = filled_bars(self._batch, fillings)
+        if batch is not None:
+            self._tell(batch)
 
     def _tell(self, batch: Batch | ChosenBatch) -> None:
         started = self._metrics.start_timer()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tapeloom.session.analysis_engine import AnalysisEngine
     from tapeloom.session.data_processor import DataProcessor
     from tapeloom.session.metrics import PerformanceMetrics
+    from tapeloom.session.realtime_indicators import RealtimeIndicators
     from tapeloom.session.result import SessionReport
     from tapeloom.session.roster import Roster
     from tapeloom.session.tally import Tally
@@ -47,6 +48,8 @@ class SessionPlayer:
         Whose bars are played.
     processor
         Takes each batch and tells who waits for it.
+    indicators
+        The real-time indicators.
     time_manager
         Clock and calendar.
     engine
@@ -73,6 +76,7 @@ class SessionPlayer:
         roster: Roster,
         processor: DataProcessor,
         *,
+        indicators: RealtimeIndicators,
         time_manager: TimeManager,
         engine: AnalysisEngine,
         sessions: Sequence[int],
@@ -86,6 +90,7 @@ class SessionPlayer:
         self._session_data = session_data
         self._roster = roster
         self._processor = processor
+        self._indicators = indicators
         self._time_manager = time_manager
         self._engine = engine
         self._sessions = sessions
@@ -170,6 +175,7 @@ class SessionPlayer:
             self._stream.close()
         self._session_data.set_session_active(False)
         self._metrics.end_backtest()
+        self._processor.close()
         self._roster.close()
         self._resources.close()
 
@@ -197,7 +203,11 @@ class SessionPlayer:
         started = self._metrics.start_timer()
         self._activate(index)
         self._stream = SessionStream(
-            self._session_data, queues, self._table, close=int(self._ends[index])
+            self._session_data,
+            queues,
+            self._table,
+            close=int(self._ends[index]),
+            indicators=self._indicators,
         )
         self._last, self.seconds, self._analysed = None, 0.0, self._engine.seconds
         (

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from tapeloom.session.gap_watch import Shortfall
     from tapeloom.session_data import SessionData
 
-__all__ = ["DataQualityManager", "QualityListener"]
+__all__ = ["DataQualityManager", "FillListener", "QualityListener"]
 
 _log = logging.getLogger("tapeloom.quality_manager")
 
 QualityListener: TypeAlias = "Callable[[SessionData, QualityReport], object]"
+FillListener: TypeAlias = "Callable[[list[Filling]], object]"
 
 _WORKERS = 2
 _NS_PER_SECOND = 1_000_000_000
@@ -109,6 +110,7 @@ class DataQualityManager:
         self._measures = enable_session_quality and session_data._measures["session"]
         self._on_gap = on_gap
         self._listeners: list[QualityListener] = []
+        self._fill_listeners: list[FillListener] = []
         self._grids = SessionGrids(session_data)
         self._watch = GapWatch(session_data, self._grids)
         # By symbol: gaps and missing bars after the last look, filling included.
@@ -166,6 +168,10 @@ class DataQualityManager:
         """Have ``listener(session_data, report)`` called when the state of a symbol changed."""
         self._listeners.append(listener)
 
+    def add_fill_listener(self, listener: FillListener) -> None:
+        """Have ``listener(fillings)`` called when bars that were missing came into the session."""
+        self._fill_listeners.append(listener)
+
     @property
     def needs_each_instant(self) -> bool:
         """Whether the coordinator must wake for every instant, so that gaps are seen when they appear."""
@@ -216,6 +222,7 @@ class DataQualityManager:
         if self._filler is None:
             return []
         settled = self._filler.apply_ready()
+        self._tell_filled(settled)
         self._tell(self._watch.look_at({each.symbol for each in settled}))
         return settled
 
@@ -255,7 +262,9 @@ class DataQualityManager:
             for shortfall in shortfalls:
                 for start, end in shortfall.new:
                     filler.detect(shortfall.symbol, start, end)
-            settled = {each.symbol for each in filler.apply_ready()}
+            fillings = filler.apply_ready()
+            self._tell_filled(fillings)
+            settled = {each.symbol for each in fillings}
             after = {each.symbol: each for each in self._watch.look_at(settled)}
             shortfalls = [after.pop(each.symbol, each) for each in shortfalls]
             shortfalls += after.values()
@@ -270,6 +279,11 @@ class DataQualityManager:
             if gaps != before or missing < lacked:
                 self._call(name)
             self._told[name] = gaps, missing
+
+    def _tell_filled(self, fillings: list[Filling]) -> None:
+        came = [filling for filling in fillings if filling.filled]
+        for listener in self._fill_listeners if came else ():
+            listener(came)
 
     def _call(self, name: str) -> None:
         if not self._listeners:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tapeloom._core import Bars, Batch, SessionTable
     from tapeloom.session.queues import SessionQueue
+    from tapeloom.session.realtime_indicators import RealtimeIndicators
     from tapeloom.session_data import SessionData
 
 __all__ = ["SessionStream"]
@@ -29,6 +30,8 @@ class SessionStream:
         The session table.
     close
         Instant at which the session is over, ns UTC.
+    indicators
+        The real-time indicators, which follow each instant and show with its epoch.
     """
 
     def __init__(
@@ -38,7 +41,9 @@ class SessionStream:
         table: SessionTable,
         *,
         close: int,
+        indicators: RealtimeIndicators | None = None,
     ) -> None:
+        self._indicators = indicators
         self._session_data = session_data
         self._table = table
         self._close = close
@@ -124,6 +129,10 @@ class SessionStream:
         return bars[int(known.searchsorted(clock, side="right")) :]
 
     def _begin(self) -> Replay:
+        followed = None if self._indicators is None else self._indicators.core
         return Replay(
-            self._session_data, list(self._sources.items()), close=self._close
+            self._session_data,
+            list(self._sources.items()),
+            close=self._close,
+            indicators=followed,
         )
