@@ -149,6 +149,15 @@ def test_texts_are_told_in_words_of_the_command(text: str, said: str) -> None:
     assert as_options(text) == said
 
 
+def test_findings_of_one_kind_are_counted_after_the_first_ten(folder: Path) -> None:
+    for n in range(15):
+        (folder / f"S{n:02}_1m.csv").write_text(lines(day(count=100)))
+    done = run(".", "--label", "start")
+    said = done.stdout.splitlines()
+    assert sum("290 bars before its close" in line for line in said) == 10
+    assert "and 5 more findings; --json shows all" in said
+
+
 def test_the_readme_shows_what_the_command_prints(folder: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```text\n(\$ tapeloom import .*?)```", readme, re.DOTALL)

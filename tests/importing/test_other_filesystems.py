@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import fsspec  # type: ignore[import-untyped]
 import pytest
 from tests.importing.made_up import HEADER, aware, day, lines
 
 from tapeloom import DataManager
+
+fsspec = pytest.importorskip("fsspec")
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["import_bars"]
 
+# Findings of one kind, and errors, that are shown before the rest is counted.
+SHOWN = 10
 # What a command that goes on does without.
 NOT_REPEATED = ("source", "auto", "dry_run", "again", "as_json", "quiet", "debug")
 
@@ -186,24 +189,37 @@ def _show(report: ImportReport, given: list[tuple[str, str]], *, dry_run: bool) 
     from tapeloom.report.console import print_all
     from tapeloom.report.import_tables import import_page
 
-    alone = len(report.files) == 1
+    told: Counter[str] = Counter()
     for file in report.files:
-        lines = [
-            f"{f.symbol}: {f.text}" if f.symbol else f.text
-            for f in file.findings
-            if alone or f.is_problem
-        ]
-        if file.error is not None and not _stops(file):
-            lines.insert(0, str(file.error).removeprefix(f"{file.source}: "))
+        lines = list(_lines(file, told, every_note=len(report.files) == 1))
         if lines:
             typer.echo(file.source)
         for line in lines:
             typer.echo(f"  {as_options(line)}")
+    more = sum(max(0, count - SHOWN) for count in told.values())
+    if more:
+        typer.echo(f"and {more:,} more findings; --json shows all")
     print_all(import_page(report), sys.stdout)
     written = "; nothing is written, since this is a dry run" if dry_run else ""
     typer.echo(f"{str(report).splitlines()[0]}{written}")
     for line in _remedies(report.files, given):
         typer.echo(line)
+
+
+def _lines(file: FileReport, told: Counter[str], *, every_note: bool) -> Iterator[str]:
+    """Yield what is to be said of a file; of each kind of finding the first few of an import."""
+    if file.error is not None and not _stops(file):
+        told["error"] += 1
+        if told["error"] <= SHOWN:
+            yield str(file.error).removeprefix(f"{file.source}: ")
+    for finding in file.findings:
+        if not every_note and not finding.is_problem:
+            continue
+        told[finding.kind] += 1
+        if told[finding.kind] <= SHOWN:
+            yield (
+                f"{finding.symbol}: {finding.text}" if finding.symbol else finding.text
+            )
 
 
 def _remedies(
