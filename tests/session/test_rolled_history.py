@@ -433,3 +433,35 @@ def bars_of(day: TradingDay, interval: str) -> list[Bar]:
     target = None if interval == "1d" else 5 * MINUTE
     by_start = {bar.ts: bar for bar in rows}
     return [Bar(*made[:6]) for made in derive(day, by_start, MINUTE, target)]
+
+
+def test_real_stored_bars_are_in_history_as_they_are_stored(real_data: Path) -> None:
+    series: dict[str, dict[date, list[float]]] = {"15m": {}, "1d": {}}
+    for interval, found in series.items():
+        folder = real_data / f"bars/us_equity/interval={interval}/symbol=AAPL"
+        (file,) = folder.glob("*.parquet")
+        table = pq.read_table(file, partitioning=None).to_pydict()
+        for ts, volume in zip(table["ts"], table["volume"], strict=True):
+            found.setdefault(ts.date(), []).append(float(volume))
+    entries = [{"trailing_days": 2, "intervals": ["15m", "1d"]}]
+    asked = config(entries, symbols=["AAPL"], streams=("1m", "15m")).model_dump()
+    asked["backtest_config"] |= {"start_date": "2019-02-13", "end_date": "2019-02-15"}
+    seen: dict[date, dict[str, list[float]]] = {}
+
+    class Looking:
+        def on_session_start(self, session: SessionData) -> None:
+            assert session.current_session_date is not None
+            seen[session.current_session_date] = {
+                interval: session.get_bars(
+                    "AAPL", interval, scope="history"
+                ).volume.tolist()
+                for interval in series
+            }
+
+    tapeloom.run(asked, Looking(), data=real_data, progress=False)
+
+    assert list(seen) == [date(2019, 2, day) for day in (13, 14, 15)]
+    for day, history in seen.items():
+        for interval, found in series.items():
+            days = [date(2019, 2, day.day - 2), date(2019, 2, day.day - 1)]
+            assert history[interval] == [v for one in days for v in found[one]]
