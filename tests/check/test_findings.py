@@ -114,6 +114,13 @@ def test_a_quiet_end_of_a_day_is_no_download_that_stopped() -> None:
     assert "truncated" not in said(check(bars("AAPL", TWO_DAYS[:-3])))
     quiet = check(bars("AAPL", TWO_DAYS, without=range(350, 390)))
     assert "truncated" not in said(quiet)
+    # The next day has bars, whether it is asked for or not.
+    first = check(bars("AAPL", TWO_DAYS, without=range(350, 390)), end=date(2025, 7, 1))
+    assert first.missing == 40
+    assert "truncated" not in said(first)
+    assert "truncated" in said(
+        check(bars("AAPL", TWO_DAYS[:350]), end=date(2025, 7, 1))
+    )
 
 
 def test_sessions_without_a_bar_are_listed() -> None:

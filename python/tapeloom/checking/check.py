@@ -154,6 +154,7 @@ def check_source(
         is_naive = naive(symbol)
         one = look_at(bars, table, (first, last), explained, naive=is_naive)
         one.take_notes(notes.new_of(symbol))
+        one.goes_on = _goes_on(source, symbol, kept, window, end)
         looked.append(one)
         looked[-1].compare_days(made, table)
     if progress is not None:
@@ -163,6 +164,16 @@ def check_source(
         one.first_invalid = notes.first_invalid.get(one.symbol, "")
     others = said({symbol for symbol, _ in wanted})
     return _report(looked, others, table, exchange_group)
+
+
+def _goes_on(
+    source: BarSource, symbol: str, interval: str, window: Window, end: int
+) -> bool:
+    """Whether there are bars behind the dates asked for. In a backtest nobody knows yet."""
+    if window.end is None or window.clock is not None:
+        return False
+    span = source.get_range(symbol, interval)
+    return span is not None and span[1] >= end
 
 
 def gaps_in_source(

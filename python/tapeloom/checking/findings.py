@@ -49,7 +49,7 @@ def findings_of(
     absent = row.missing - int(counts.expected[counts.is_empty].sum())
     if absent:
         yield found("missing", absent, _missing(row, absent, counts, causes, table))
-    for number, text in _cut_off(counts, causes, table):
+    for number, text in _cut_off(counts, causes, table, goes_on=seen.goes_on):
         yield found("truncated", number, text)
     if row.duplicates - row.conflicts:
         number = row.duplicates - row.conflicts
@@ -136,16 +136,19 @@ def _missing(
 
 
 def _cut_off(
-    counts: SeriesCounts, causes: Causes, table: SessionTable
+    counts: SeriesCounts, causes: Causes, table: SessionTable, *, goes_on: bool
 ) -> Iterator[tuple[int, str]]:
-    """Sessions that end early, and after which there is no bar for at least a session: a download that stopped."""
-    bars = counts.bars
+    """Sessions that end early, and after which there is no bar for at least a session: a download that stopped.
+
+    ``goes_on`` says whether there are bars behind the last session that is looked at.
+    """
+    # One more: what comes behind the last session.
+    bars = np.append(counts.bars, goes_on)
     for run in np.flatnonzero(causes.truncated).tolist():
         session = int(causes.sessions[run])
         at = session - counts.first
         number = int(counts.run_bars[run])
-        goes_on = at + 1 < len(bars) and bars[at + 1] > 0
-        if goes_on or number < _FEWEST_CUT_OFF:
+        if bars[at + 1] > 0 or number < _FEWEST_CUT_OFF:
             continue
         tail, close = (
             f"{from_ns(int(ns), table.zone):%H:%M}"

@@ -42,6 +42,7 @@ class Looked:
         self.duplicates, self.conflicts = 0, 0
         self.invalid, self.unsorted = 0, 0
         self.first_invalid = ""
+        self.goes_on = False
         self.days: Bars | None = None
         self.splits: list[SplitHint] = []
         self.extra: list[Finding] = []

@@ -156,7 +156,7 @@ def actions_of(data: object, actions: object | None) -> Actions:
 
 
 def _is_source(data: object) -> bool:
-    names = ("get_symbols", "get_intervals", "read", "notes")
+    names = ("get_symbols", "get_intervals", "get_range", "read", "notes")
     return all(hasattr(data, name) for name in names)
 
 
