@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +11,8 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.checking.causes import gaps_of, judged
 from tapeloom.checking.counts import count, has_grid
 from tapeloom.checking.findings import findings_of
-from tapeloom.checking.looked import INVALID_SKIPPED, look_at, row_of
+from tapeloom.checking.looked import look_at, row_of
+from tapeloom.checking.notes_of_series import NotesOfSeries
 from tapeloom.checking.report import CheckedSeries, CheckReport
 from tapeloom.checking.rows import (
     Finding,
@@ -142,7 +142,7 @@ def check_source(
     window.require_covered(table)
     wanted = series_of(source, symbols, interval)
     looked = []
-    notes = _Notes(source, wanted)
+    notes = NotesOfSeries(source, wanted)
     explained = {(action.symbol, action.ex_date) for action in actions}
     made: dict[str, list[tuple[str, Bars]]] = {}
     start, end = window.instants(table)
@@ -255,44 +255,3 @@ def _split_finding(hint: SplitHint, interval: str) -> Finding:
     text = f"opens {hint.ex_date} at {hint.ratio:.3g} times the close before, as a {hint.like} split does; "
     text += f"row for the table of actions: {hint.symbol},{hint.ex_date},{hint.price_factor:.10g},{hint.volume_factor:.10g}"
     return Finding(hint.symbol, interval, "split", True, 1, text)
-
-
-class _Notes:
-    """What reading a source went on without, as it grows."""
-
-    def __init__(self, source: BarSource, wanted: Iterable[tuple[str, str]]) -> None:
-        self._source = source
-        series = Counter(symbol for symbol, _ in wanted)
-        # All notes are looked through each time, so only where they tell which series of a symbol they are of.
-        self._several = {symbol for symbol, number in series.items() if number > 1}
-        self._rest: dict[str, Counter[str]] | None = None
-        self.first_invalid: dict[str, str] = {}
-        """What is said of the first row left out, by symbol; known when all is read."""
-        self._seen: Counter[tuple[str, str]] = Counter()
-
-    def new_of(self, symbol: str) -> Counter[str]:
-        """Return how many rows of each kind came up since it was asked last, for a symbol with several series."""
-        if symbol not in self._several:
-            return Counter()
-        now: Counter[tuple[str, str]] = Counter()
-        for note in self._source.notes:
-            if note.symbol == symbol:
-                now[note.kind, symbol] += note.count
-        found = Counter(
-            {kind: n - self._seen[kind, name] for (kind, name), n in now.items()}
-        )
-        self._seen |= now
-        return found
-
-    def rest_of(self, symbol: str) -> Counter[str]:
-        """Return the same for a symbol with one series, when all is read."""
-        if self._rest is None:
-            self._rest = {}
-            for note in self._source.notes:
-                if note.kind == INVALID_SKIPPED:
-                    self.first_invalid.setdefault(note.symbol, note.text)
-                of_one = self._rest.setdefault(note.symbol, Counter())
-                of_one[note.kind] += note.count
-        return (
-            Counter() if symbol in self._several else self._rest.get(symbol, Counter())
-        )
