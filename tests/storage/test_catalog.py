@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -10,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
     MissingDataError,
     StorageError,
     UnknownExchangeError,
@@ -17,8 +22,6 @@ from tapeloom.errors import (
 from tapeloom.storage import DataManager
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.storage.conftest import Stamps, WriteFile
 
     from tapeloom.bars import Bars
@@ -266,3 +269,52 @@ def test_a_table_of_splits_beside_the_bars_is_no_bars(
 
     assert source.get_symbols() == ["AAPL"]
     assert source.read("AAPL", "1m", None, None).ts.tolist() == minutes.tolist()
+
+
+def test_links_that_lead_in_a_circle_are_named(
+    tmp_path: Path, write_file: WriteFile, minutes: Stamps
+) -> None:
+    folder = write_file(tmp_path / SERIES / "x.parquet", minutes).parent
+    (folder / "a.parquet").symlink_to("b.parquet")
+    (folder / "b.parquet").symlink_to("a.parquet")
+
+    with pytest.raises(StorageError, match=r"a\.parquet: cannot be read"):
+        DataManager(tmp_path).get_symbols()
+
+
+@pytest.mark.parametrize("name", ["us_equity", "symbol=AAPL"])
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path,
+    write_file: WriteFile,
+    minutes: Stamps,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    write_file(tmp_path / SERIES / "x.parquet", minutes)
+
+    def refusing(listed: Any) -> Any:
+        def list_folder(path: Any) -> Any:
+            if Path(path).name == name:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return listed(path)
+
+        return list_folder
+
+    # The superuser may read everything.
+    monkeypatch.setattr("os.scandir", refusing(os.scandir))
+    monkeypatch.setattr(Path, "iterdir", refusing(Path.iterdir))
+
+    with pytest.raises(StorageError, match=f"{name}: cannot be read: permission"):
+        DataManager(tmp_path).get_symbols()
+
+
+def test_a_root_that_is_no_path_is_refused() -> None:
+    for root in (None, 5, True, b"data"):
+        with pytest.raises(ArgumentTypeError, match="root is"):
+            DataManager(root)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="root is empty"):
+        DataManager("")
+    with pytest.raises(ArgumentTypeError, match="allow_negative_prices is 'no'"):
+        DataManager("data", allow_negative_prices="no")  # type: ignore[arg-type]
+    with pytest.raises(StorageError, match="cannot be read: file name too long"):
+        DataManager("x" * 5_000).get_symbols()

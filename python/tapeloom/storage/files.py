@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -58,11 +59,17 @@ class Files:
 
     def is_file(self, path: Path) -> bool:
         """Whether a path is a file."""
-        return path.is_file() if self.is_local else self._kind(path) == "file"
+        if not self.is_local:
+            return self._kind(path) == "file"
+        with _named_errors(path):
+            return path.is_file()
 
     def is_folder(self, path: Path) -> bool:
         """Whether a path is a folder."""
-        return path.is_dir() if self.is_local else self._kind(path) == "folder"
+        if not self.is_local:
+            return self._kind(path) == "folder"
+        with _named_errors(path):
+            return path.is_dir()
 
     def mark(self, path: Path) -> Mark:
         """Return what changes when the file does. Raises StorageError if there is none."""
@@ -86,9 +93,10 @@ class Files:
     def folders(self, parent: Path) -> list[Path]:
         """Return the folders in a folder, sorted; none if it is not there."""
         if self.is_local:
-            if not parent.is_dir():
-                return []
-            return sorted(p for p in parent.iterdir() if p.is_dir())
+            with _named_errors(parent):
+                if not parent.is_dir():
+                    return []
+                return sorted(p for p in parent.iterdir() if p.is_dir())
         return sorted(
             Path(i.path)
             for i in self._listed(parent, recursive=False)
@@ -103,14 +111,15 @@ class Files:
         Raises
         ------
         StorageError
-            If a symbolic link leads out of the folder.
+            If a symbolic link leads out of the folder or nowhere, or a folder cannot be read.
         """
         if not self.is_local:
             found = (
                 Path(i.path) for i in self._listed(folder, recursive=True) if i.is_file
             )
             return [path for path in found if _is_ours(path.name)]
-        return list(_walk(folder, folder.resolve()))
+        with _named_errors(folder):
+            return list(_walk(folder, folder.resolve()))
 
     def matches(self, pattern: str) -> list[Path]:
         """Return what a glob pattern names, sorted."""
@@ -183,6 +192,22 @@ class Files:
             text = f"the {self.filesystem.type_name} filesystem cannot be read: {reason.lower()}"
             raise StorageError(text) from error
         return found
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Give what the local disk raises our type, and the path it stumbled over."""
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or path)
+        shown = where if len(where) < 300 else f"{where[:100]}..."
+        text = f"{shown}: cannot be read: {(error.strerror or str(error)).lower()}"
+        raise StorageError(text, path=where) from error
+    except RuntimeError as error:
+        # So pathlib says that links lead in a circle.
+        text = f"{path}: cannot be read: {error}"
+        raise StorageError(text, path=str(path)) from error
 
 
 def reach(root: str, filesystem: object | None) -> tuple[Files, str]:

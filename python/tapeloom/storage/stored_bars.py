@@ -14,7 +14,7 @@ from tapeloom.actions import FILES as ACTION_FILES
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.session_table import get_session_table
 from tapeloom.calendars.time_manager import group_for, unless_default
-from tapeloom.errors import ArgumentError, SymbolError
+from tapeloom.errors import ArgumentError, ArgumentTypeError, SymbolError
 from tapeloom.importing.mount import is_foreign, mount
 from tapeloom.importing.source_files import files_of
 from tapeloom.storage.bad_rows import (
@@ -75,7 +75,7 @@ class StoredBars:
     UnknownExchangeError
         If there is no such group or calendar.
     ArgumentError
-        If nothing reaches the root.
+        If the root is empty, or nothing reaches it; ``ArgumentTypeError`` if it is no path.
 
     Notes
     -----
@@ -96,7 +96,10 @@ class StoredBars:
         filesystem: object | None = None,
     ) -> None:
         group = group_for(unless_default(exchange_group), time_manager)
-        self._root = os.fspath(root)
+        self._root = _path_of(root)
+        if not isinstance(allow_negative_prices, bool):
+            text = f"allow_negative_prices is {allow_negative_prices!r}; it must be True or False"
+            raise ArgumentTypeError(text, got=allow_negative_prices)
         files, self._inside = reach(self._root, filesystem)
         # An alias such as NYSE may be the name of the folder too.
         self._group_names = (
@@ -420,6 +423,18 @@ class StoredBars:
     def _finest(self, symbol: str) -> str | None:
         """The finest interval that is stored of a symbol."""
         return next(iter(self.get_intervals(symbol)), None)
+
+
+def _path_of(root: object) -> str:
+    """Return the root as text, or raise the error that names it."""
+    found = os.fspath(root) if isinstance(root, str | os.PathLike) else root
+    if not isinstance(found, str):
+        text = f"root is {root!r} ({type(root).__name__}); give the path of a folder, a file or a pattern as text"
+        raise ArgumentTypeError(text, got=root)
+    if not found:
+        text = "root is empty; give a path, such as '.' for the current folder"
+        raise ArgumentError(text, got=root)
+    return found
 
 
 def _name(symbol: str) -> str:
