@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.storage.conftest import DAY, MINUTE, OPEN, write_made_up
+from tests.strategies import fewer
 
 from tapeloom.errors import CorruptFileError, StorageError
 from tapeloom.storage.data_manager import DataManager
@@ -19,9 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.storage.conftest import Columns, Stamps, WriteFile
-
-MINUTE = 60_000_000_000
-DAY = 1440 * MINUTE
 
 
 def read_ts(path: Path, start: int | None = None, end: int | None = None) -> list[int]:
@@ -369,3 +371,57 @@ def test_a_file_that_was_replaced_after_its_footer_was_put_away_is_read_anew(
     assert len(rows.numbers) == 10
     with pytest.raises(CorruptFileError, match="changed since it was opened"):
         read_rows(file, [0])
+
+
+@given(
+    cuts=st.lists(st.integers(0, 44), min_size=1, max_size=8),
+    group=st.integers(1, 50),
+    rising=st.booleans(),
+)
+@fewer(60)
+def test_ranges_that_end_within_a_row_group_are_the_same_as_read_anew(
+    tmp_path_factory: pytest.TempPathFactory,
+    cuts: list[int],
+    group: int,
+    rising: bool,
+) -> None:
+    ts = OPEN + MINUTE * np.arange(40)
+    path = tmp_path_factory.mktemp("groups") / "a.parquet"
+    write_made_up(path, ts, row_group_size=group)
+    store = ParquetStore()
+    bounds = [None, *(sorted(cuts) if rising else cuts), None]
+
+    for low, high in pairwise(bounds):
+        start, end = (None if at is None else OPEN + MINUTE * at for at in (low, high))
+        found = store.read(path, "AAPL", start, end, of_folder=True)
+        anew = ParquetStore().read(path, "AAPL", start, end, of_folder=True)
+        expected = [
+            at
+            for at in range(40)
+            if (low is None or at >= low) and (high is None or at < high)
+        ]
+        assert found.numbers.tolist() == expected == anew.numbers.tolist()
+        for name, column in anew.columns.items():
+            assert found.columns[name].tolist() == column.tolist()
+
+
+def test_a_row_group_of_many_sessions_is_decoded_once(
+    tmp_path: Path, minutes: Stamps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ts = np.concatenate([minutes + DAY * day for day in range(20)])
+    path = write_made_up(tmp_path / "a.parquet", ts)
+    store, decoded = ParquetStore(), []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        decoded.append(args[1])
+        return read_rows(*args, **options)
+
+    monkeypatch.setattr("tapeloom.storage.parquet_store.read_rows", counted)
+    for day in range(20):
+        start, end = (int(ts[0]) + DAY * (day + k) for k in (0, 1))
+        rows = store.read(path, "AAPL", start, end, of_folder=True)
+        assert rows.columns["ts"].tolist() == (minutes + DAY * day).tolist()
+
+    assert decoded == [[0]]
+    # What was read to its end is not kept.
+    assert not store._shared

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileRows", "ParquetStore"]
 
-# Decoded row groups of files that several symbols share, so that each symbol does not decode them again.
+# Decoded row groups that several symbols share or of which a part was asked for, so that none is decoded again.
 CACHE_BYTES = 256 * 2**20
 ROW_BYTES = 56
 # Footers as pyarrow holds them: a kilobyte and a half for each column of a row group.
@@ -228,7 +228,7 @@ class ParquetStore:
                 return _nothing(file.path)
             rows = by_symbol[symbol]
         else:
-            rows = read_rows(file, groups, names=_names(file))
+            rows = self._of_one(file, groups, end)
         return _cut(file, rows, start, end)
 
     def _groups(
@@ -255,6 +255,35 @@ class ParquetStore:
                 raise _foreign(file.path, symbol, spelt[text])
         return kept
 
+    def _of_one(self, file: BarFile, groups: list[int], end: int | None) -> Rows:
+        """Return rows of one symbol. A row group that goes on after the range stays in memory: its rest comes next."""
+        names = _names(file)
+        goes_on = end is not None and int(file.facts.last[groups[-1]]) >= end
+        begun = self._begun(file, groups[0], last=goes_on and len(groups) == 1)
+        parts = [] if begun is None else [begun]
+        rest = groups if begun is None else groups[1:]
+        if rest and goes_on:
+            if rest[:-1]:
+                parts.append(read_rows(file, rest[:-1], names=names))
+            parts.append(read_rows(file, rest[-1:], names=names))
+            self._keep(_one_key(file, rest[-1]), file, {"": parts[-1]}, evict=False)
+        elif rest:
+            parts.append(read_rows(file, rest, names=names))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _begun(self, file: BarFile, group: int, *, last: bool) -> Rows | None:
+        """Return a row group that a range before ended in; it stays only while ranges end in it."""
+        key = _one_key(file, group)
+        with self._lock:
+            known = self._shared.get(key)
+            if known is None or known.file is not file:
+                return None
+            if last:
+                self._shared.move_to_end(key)
+            else:
+                del self._shared[key]
+            return known.by_symbol[""]
+
     def _by_symbol(self, file: BarFile, groups: list[int]) -> dict[str, Rows]:
         """Return rows of a shared file by symbol; the newest of them stay in memory."""
         key = (file.path, np.array(groups, np.int64).tobytes())
@@ -265,12 +294,26 @@ class ParquetStore:
                 return known.by_symbol
         rows = read_rows(file, groups, names=_names(file), with_symbol=True)
         found = _split(rows, file.path)
+        self._keep(key, file, found)
+        return found
+
+    def _keep(
+        self,
+        key: tuple[Path, bytes],
+        file: BarFile,
+        by_symbol: dict[str, Rows],
+        *,
+        evict: bool = True,
+    ) -> None:
+        rows = sum(len(part.numbers) for part in by_symbol.values())
         with self._lock:
-            self._shared[key] = _Shared(file, found, len(rows.numbers))
+            if not evict and self._bytes() + ROW_BYTES * rows > CACHE_BYTES:
+                # Files that are read in turns would push each other out before their turn comes again.
+                return
+            self._shared[key] = _Shared(file, by_symbol, rows)
             self._shared.move_to_end(key)
             while len(self._shared) > 1 and self._bytes() > CACHE_BYTES:
                 self._shared.popitem(last=False)
-        return found
 
     def _bytes(self) -> int:
         return ROW_BYTES * sum(shared.rows for shared in self._shared.values())
@@ -278,11 +321,23 @@ class ParquetStore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shared:
-    """Row groups of a file that several symbols share, by symbol; of use while the file is the same."""
+    """Row groups that are asked for again, by symbol, ``""`` for files of one; of use while the file is the same."""
 
     file: BarFile
     by_symbol: dict[str, Rows]
     rows: int
+
+
+def _one_key(file: BarFile, group: int) -> tuple[Path, bytes]:
+    return file.path, b"one" + group.to_bytes(8, "little")
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts])
+        for name in parts[0].columns
+    }
+    return Rows(np.concatenate([part.numbers for part in parts]), columns)
 
 
 def _names(file: BarFile) -> tuple[str, ...]:
