@@ -13,7 +13,7 @@ from tapeloom.ingest import IngestCounts
 from tapeloom.session.gap_answers import backfilled, failure_of, sift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tapeloom._core import Bars
     from tapeloom.gap.filling import Filling
@@ -160,6 +160,6 @@ class GapMerger:
                         part.symbol, start, end, self._instant()
                     )
 
-    def _within(self, filling: Filling, runs: Iterable[MissingRun]) -> list[MissingRun]:
+    def _within(self, filling: Filling, runs: Sequence[MissingRun]) -> list[MissingRun]:
         grid = self._grids.of(filling.symbol)
         return [] if grid is None else grid.within(runs, filling.start, filling.end)

@@ -153,14 +153,14 @@ class GapWatch:
         self._undecided.discard(name)
         present, expected, _ = session._session_presence(name)
         runs = session._due_runs(name) if present < expected else []
-        decided = due
+        decided, lacking = due, expected - present
         if session._excuses and runs and due < len(grid.starts):
-            start, end, _ = runs[-1]
+            start, end, number = runs[-1]
             if end == grid.ends[due - 1]:
                 decided = grid.slot(start)
                 self._undecided.add(name)
-                runs = runs[:-1]
-        found = len(runs), sum(number for _, _, number in runs)
+                runs, lacking = runs[:-1], lacking - number
+        found = len(runs), lacking
         new = self._new_of(name, runs, grid, decided)
         if found == (gaps, missing) and not new:
             return None
@@ -176,4 +176,9 @@ class GapWatch:
             return ()
         self._judged[name] = decided
         since = int(grid.starts[judged])
-        return tuple((max(start, since), end) for start, end, _ in runs if end > since)
+        new: list[tuple[int, int]] = []
+        for start, end, _ in reversed(runs):
+            if end <= since:
+                break
+            new.append((max(start, since), end))
+        return tuple(reversed(new))

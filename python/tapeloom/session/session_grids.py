@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tapeloom.session_data.holes import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +21,8 @@ __all__ = ["Grid", "MissingRun", "SessionGrids"]
 
 #: Start, end and number of the bars of a run of missing bars.
 MissingRun = tuple[int, int, int]
+
+_end_of = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,14 +41,18 @@ class Grid:
         return int(self.starts.searchsorted(ts))
 
     def within(
-        self, runs: Iterable[MissingRun], start: int, end: int
+        self, runs: Sequence[MissingRun], start: int, end: int
     ) -> list[MissingRun]:
-        """Return the parts of some runs that lie in ``[start, end)``."""
+        """Return the parts of some runs, oldest first, that lie in ``[start, end)``."""
         found = []
-        for first, last, _ in runs:
-            begin, stop = max(first, start), min(last, end)
-            if begin < stop:
-                found.append((begin, stop, self.slot(stop) - self.slot(begin)))
+        for at in range(bisect_right(runs, start, key=_end_of), len(runs)):
+            first, last, number = runs[at]
+            if first >= end:
+                break
+            if first < start or last > end:
+                first, last = max(first, start), min(last, end)
+                number = self.slot(last) - self.slot(first)
+            found.append((first, last, number))
         return found
 
 
