@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from threading import Event
+from threading import Event, current_thread
+from threading import enumerate as enumerate_threads
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tapeloom.bars import Bars, Provenance
+from tapeloom.calendars import TimeManager
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 from tapeloom.gap import Cause
 from tapeloom.gap.record import EvidenceRecord
@@ -659,6 +661,41 @@ def test_calls_are_made_on_other_threads_and_their_answers_wait_for_the_writer(
         settled = manager.apply_ready()
     assert {each.symbol for each in settled} == {"AAPL", "MSFT"}
     assert list(played.session.get_gaps()) == []
+
+
+def test_a_live_session_asks_on_threads_of_its_own_and_leaves_none(truth: Tape) -> None:
+    class Fixed:
+        def now_ns(self) -> int:
+            return at(10) + 5 * SECOND
+
+    played = Played(HALF, without(truth, 5))
+    asking: list[str] = []
+    answered = Event()
+
+    class Named(Vendor):
+        def fetch(self, requests: Sequence[HistoryRequest]) -> Sequence[object]:
+            asking.append(current_thread().name)
+            return super().fetch(requests)
+
+    live = TimeManager("US_EQUITY", mode="live", clock=Fixed())
+    manager = filling(played, Named(truth), time_manager=live, wake=answered.set)
+    played.to_minute(10)
+    manager.after_batch()
+    assert answered.wait(30)
+    manager.apply_ready()
+    assert [name.rpartition("_")[0] for name in asking] == ["tapeloom-gap-filler"]
+    (filled,) = played.session._fills.of("AAPL")
+    assert filled.last_attempt == at(10) + 5 * SECOND
+    assert list(played.session.get_gaps()) == []
+    mine = [
+        each
+        for each in enumerate_threads()
+        if each.name.startswith("tapeloom-gap-filler")
+    ]
+    manager.close()
+    for thread in mine:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 # How often
