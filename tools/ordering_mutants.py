@@ -44,7 +44,9 @@ def sites() -> dict[str, str]:
         name for name, count in Counter(name for name, _ in found).items() if count > 1
     ]
     if twice or not found:
-        sys.exit(f"each ordering and step needs a name of its own: {twice or 'none found'}")
+        sys.exit(
+            f"each ordering and step needs a name of its own: {twice or 'none found'}"
+        )
     return dict(found)
 
 

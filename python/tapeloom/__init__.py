@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from tapeloom.records import Records
     from tapeloom.session.analysis import Analysis
     from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.metrics import PerformanceMetrics
     from tapeloom.session.result import RunResult
     from tapeloom.session.stream_coordinator import BacktestStreamCoordinator
+    from tapeloom.session.subscription import StreamSubscription
     from tapeloom.session.system_manager import SystemManager, get_system_manager
     from tapeloom.session_data import SessionData
     from tapeloom.session_tracker import get_session_tracker
@@ -78,6 +80,7 @@ __all__ = [
     "MergedBars",
     "Outcome",
     "Panel",
+    "PerformanceMetrics",
     "Provenance",
     "QualityReport",
     "QualityReports",
@@ -88,6 +91,7 @@ __all__ = [
     "SessionConfig",
     "SessionData",
     "StreamPlan",
+    "StreamSubscription",
     "SymbolSessionData",
     "SystemManager",
     "TapeloomError",
@@ -133,6 +137,7 @@ _ROOMS = {
     "MergedBars": "merged",
     "Outcome": "ingest",
     "Panel": "panel",
+    "PerformanceMetrics": "session.metrics",
     "Provenance": "bars",
     "QualityReport": "gap",
     "QualityReports": "gap",
@@ -143,6 +148,7 @@ _ROOMS = {
     "SessionConfig": "config.session_config",
     "SessionData": "session_data",
     "StreamPlan": "config.stream_plan",
+    "StreamSubscription": "session.subscription",
     "SymbolSessionData": "symbol_session_data",
     "SystemManager": "session.system_manager",
     "TapeloomError": "errors",

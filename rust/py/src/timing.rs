@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat};
+use pyo3::types::{PyBool, PyFloat, PyString};
 use tapeloom_core::timing::{Figures, Ledger, Timed, Timing};
 
 use crate::convert;
@@ -72,7 +72,7 @@ impl PyTimings {
     fn record_phase(&self, name: &Bound<'_, PyAny>, start: &Bound<'_, PyAny>) -> BindResult<()> {
         let (py, name) = (name.py(), self::name(name, "name", "PHASE_5")?);
         let ns = self.since(start)?;
-        Ok(self.hold(py, |ledger| ledger.record_phase(&name, ns))?)
+        Ok(self.hold(py, |ledger| ledger.record_phase(name, ns))?)
     }
 
     /// Count that the producer of the named edge had to wait for its consumer.
@@ -81,7 +81,7 @@ impl PyTimings {
             edge.py(),
             self::name(edge, "edge", "coordinator -> analysis")?,
         );
-        Ok(self.hold(py, |ledger| ledger.record_backpressure(&name))?)
+        Ok(self.hold(py, |ledger| ledger.record_backpressure(name))?)
     }
 
     /// Add bars to those of the backtest.
@@ -182,17 +182,17 @@ fn odd_start(start: &Bound<'_, PyAny>, now: f64) -> BindResult<u64> {
 }
 
 /// A name that fits one line of a report.
-fn name(value: &Bound<'_, PyAny>, argument: &str, example: &str) -> BindResult<String> {
-    let Ok(name) = value.extract::<String>() else {
+fn name<'a>(value: &'a Bound<'_, PyAny>, argument: &str, example: &str) -> BindResult<&'a str> {
+    let Some(name) = value.cast::<PyString>().ok().and_then(|n| n.to_str().ok()) else {
         let (shown, kind) = (value.repr()?, value.get_type().name()?);
         return Err(BindError::argument_type(format!(
             "{argument} is {shown} ({kind}); it must be text, such as '{example}'"
         )));
     };
-    let is_long = name.chars().count() > LONGEST_NAME;
+    let is_long = name.len() > LONGEST_NAME;
     if is_long || name.trim().is_empty() || name.contains(char::is_control) {
         return Err(BindError::argument(format!(
-            "{argument} is {}; it must be 1 to {LONGEST_NAME} characters on one line, such as '{example}'",
+            "{argument} is {}; it must be one line of 1 to {LONGEST_NAME} bytes, such as '{example}'",
             if is_long {
                 "too long".to_owned()
             } else {
