@@ -257,8 +257,8 @@ class Batches:
 
 
 def _add(engine: AnalysisEngine, analysis: object | None) -> None:
-    many = isinstance(analysis, list | tuple)
-    for one in analysis if many else [analysis]:  # type: ignore[union-attr]
+    many = analysis if isinstance(analysis, list | tuple) else [analysis]
+    for one in many:
         if one is not None:
             engine.add(one)
 

@@ -61,7 +61,7 @@ def market(*symbols: str, seed: int = 7, thin: float = 0.05) -> MemorySource:
     return MemorySource(tapes)
 
 
-def config(**changes: object) -> dict[str, Any]:
+def config(**changes: Any) -> dict[str, Any]:
     """The configuration with values at dotted paths, given with two underscores for a dot."""
     made = deepcopy(CONFIG)
     for path, value in changes.items():
@@ -74,9 +74,10 @@ def config(**changes: object) -> dict[str, Any]:
 
 
 def prepared(
-    *analyses: object, source: MemorySource | None = None, **changes: object
+    *analyses: object, **changes: Any
 ) -> tuple[SystemManager, SessionCoordinator]:
-    """A manager whose run is wired and has not begun."""
+    """A manager whose run is wired and has not begun; ``source`` is that of :func:`market` if not given."""
+    source = changes.pop("source", None)
     manager = SystemManager()
     for analysis in analyses:
         manager.engine.add(analysis)

@@ -185,7 +185,7 @@ def test_run_until_a_night_ends_the_session_and_does_not_begin_the_next() -> Non
 
 
 def test_nobody_plays_a_batch_from_inside_one() -> None:
-    failures = []
+    failures: list[str] = []
 
     def nested(session: SessionData, bar: object) -> None:
         for call in (coordinator.step, coordinator.run):

@@ -49,7 +49,8 @@ class ChosenBatch:
     @property
     def session(self) -> SessionData:
         """The store."""
-        return self._batch.session
+        found: SessionData = self._batch.session
+        return found
 
     @property
     def bars(self) -> list[BarData]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tapeloom.session.filled_bars import filled_bars
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["DataProcessor", "Notification", "notifications"]
 
 
-class Notification(NamedTuple):
-    """A series that changed: which bar of the session's series (0 is the first), and how."""
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A series that changed: which bar of the session's series (0 is the first), and how (``new``, ``late``, ``corrected``)."""
 
     symbol: str
     interval: str

@@ -8,6 +8,7 @@ from tapeloom.session.batches import ChosenBatch
 
 if TYPE_CHECKING:
     from tapeloom._core import BarData, Batch
+    from tapeloom.session_data import SessionData
 
 __all__ = ["Lag"]
 
@@ -75,9 +76,8 @@ class Lag:
         self._waiting.pop(symbol, None)
 
     def _is_time_to_look(self, batch: Batch, bar: BarData) -> bool:
-        store = batch.session
-        base = store._intervals(bar.symbol)[0]
-        if bar.interval != str(base):
+        store: SessionData = batch.session
+        if bar.interval != store._intervals(bar.symbol)[0]:
             return False
         # The store has counted the bars already, so nobody counts them again.
         return (store.get_bar_count(bar.symbol) - 1) % self._every == 0
