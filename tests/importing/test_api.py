@@ -190,7 +190,7 @@ def test_the_error_of_the_only_request_is_raised(manager: DataManager) -> None:
         ([None], "cannot be read: it is NoneType; it must be Bars"),
         ([5], "cannot be read: it is int; it must be Bars"),
         ([{"close": [1.0]}], "no column is known to be the time of the bars"),
-        ([[object()]], "cannot be read"),
+        ([[Vendor]], "cannot be read"),
         (
             [[BarData("IBM", OPEN + i * MINUTE, 1, 1, 1, 1, 1) for i in (0, 1)]],
             "cannot be read",
@@ -341,7 +341,7 @@ def test_nothing_is_asked_for_an_empty_range(manager: DataManager) -> None:
         ({"start": AUGUST, "end": JUNE}, "is after end"),
         ({"start": 1751463000}, "looks like seconds"),
         ({"start": None}, "start"),
-        ({"source": object()}, "must have a method fetch"),
+        ({"source": 5}, "must have a method fetch"),
         ({"label": "middle"}, "label is 'middle'"),
         ({"on_duplicate": "maybe"}, "on_duplicate is 'maybe'"),
     ],

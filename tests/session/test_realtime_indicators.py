@@ -155,12 +155,8 @@ def replay_of(
     sources = []
     for symbol, bars in tape.items():
         mine = [b for b in bars if day.span[0] <= b.ts < day.span[1]]
-        made = Bars.from_columns(
-            symbol,
-            "1m",
-            **columns(mine),  # type: ignore[arg-type]  # by name
-            zone=session.timezone,
-        )
+        given: dict[str, Any] = {**columns(mine)}
+        made = Bars.from_columns(symbol, "1m", **given, zone=session.timezone)
         sources.append((symbol, made))
     return Replay(session, sources, close=day.close, indicators=indicators.core)
 
