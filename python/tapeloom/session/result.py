@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from tapeloom.session.metrics import PerformanceMetrics
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.records import Records
-    from tapeloom.session.metrics import PerformanceMetrics
     from tapeloom.session_data import SessionData
 
 __all__ = [
@@ -118,8 +119,8 @@ class RunResult:
     records: Records
     table_fingerprint: str
     total_seconds: float
-    metrics: PerformanceMetrics
     analysis_name: str | None = None
+    metrics: PerformanceMetrics = field(default_factory=PerformanceMetrics)
     stopped_early: bool = False
 
     def to_dict(self) -> dict[str, Any]:
