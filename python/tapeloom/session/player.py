@@ -326,7 +326,10 @@ class SessionPlayer:
 
     def _load_history(self, index: int) -> None:
         started = time.perf_counter()
-        self._roster.prepare(index)
+        try:
+            self._roster.prepare(index)
+        except DuplicateBarError as error:
+            raise self._roster.with_rows(error) from error
         self._processor.start_session()
         seconds = time.perf_counter() - started
         flow(
