@@ -49,7 +49,7 @@ def test_lines_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     report = check(path)
     assert problems(report)["invalid"] == [
-        "AAPL.csv: 1 row left out that do not have all columns, such as 'garbage'",
+        "AAPL.csv: 1 row left out for want of columns, such as 'garbage'",
         "AAPL.csv: 1 row left out without a readable time, the first is row 18",
     ]
     assert {f.symbol for f in report.problems} == {"AAPL"}

@@ -144,7 +144,7 @@ def _tell_table(table: ForeignTable, findings: Findings) -> None:
         )
     if table.bad_rows:
         rows = "row" if table.bad_rows == 1 else "rows"
-        text = f"{table.bad_rows:,} {rows} left out that do not have all columns, such as {table.bad_texts[0]!r}"
+        text = f"{table.bad_rows:,} {rows} left out for want of columns, such as {table.bad_texts[0]!r}"
         findings.add("invalid", text, outcome="left_out", count=table.bad_rows)
 
 
