@@ -805,6 +805,34 @@ class Replay:
         """End the replay where it stands and give the clock back to the store."""
 
 @final
+class Live:
+    """A running session whose bars arrive as they will: late, twice, corrected. The wall clock is handed in."""
+
+    def __new__(
+        cls,
+        session: Store,
+        *,
+        grace: int,
+        tolerance: int,
+        indicators: RealtimeIndicators | None = None,
+    ) -> Self:
+        """Take over the clock of a store.
+
+        A bucket that lacks bars at its end waits ``grace`` for them; a bar that ends more than ``tolerance`` after the clock
+        is quarantined. Both in nanoseconds, 0 or more.
+        """
+    def step(
+        self, bars: Sequence[BarData], clock: int
+    ) -> tuple[Batch, list[tuple[int, str]]]:
+        """Take base bars in order of arrival and move the clock (ns UTC), which never goes back; one epoch comes out.
+
+        Returns what changed, and position and reason of each bar that was refused. Raises ``UnknownSymbolError`` for a
+        symbol nobody keeps and ``ArgumentError`` for a bar of another interval or without an instant; nothing is taken then.
+        """
+    def close(self) -> None:
+        """Give the clock back to the store. Doing so again changes nothing."""
+
+@final
 class Batch:
     """What became known in one instant."""
 

@@ -215,6 +215,11 @@ impl Aggregator {
         Some(derived)
     }
 
+    /// Whether the forming bucket lacks none of its bars.
+    pub fn is_whole(&self) -> bool {
+        self.forming.as_ref().is_some_and(Forming::is_whole)
+    }
+
     /// End the forming bucket if the clock has reached its end. The bucket is gone afterwards, with or without a bar.
     pub fn close(&mut self, clock: i64) -> Option<Derived> {
         self.forming

@@ -23,6 +23,7 @@
 //! | [`store`] | all series of a session, epochs, outcomes |
 //! | [`realtime`] | averages, ranges and extremes that follow each bar of a session |
 //! | [`replay`] | one step: merge, append, gaps, aggregate |
+//! | [`live`] | one step: what has arrived, as of the wall clock |
 //! | [`subscription`] | a signal between one producer and one consumer |
 //! | [`timing`] | how long things took, in constant memory |
 //!
@@ -36,6 +37,7 @@ pub mod columns;
 pub mod error;
 pub mod gap;
 pub mod indicator;
+pub mod live;
 pub mod merge;
 pub mod metrics;
 #[cfg(all(test, loom))]

@@ -5,6 +5,7 @@
 
 mod bar;
 mod bars;
+mod batch;
 mod convert;
 mod cursor;
 mod deliver;
@@ -16,6 +17,7 @@ mod group;
 mod indicator;
 mod interval;
 mod label;
+mod live;
 mod market_hours;
 mod merge;
 mod merged;
@@ -49,7 +51,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<pieces::PyPiecewiseMerge>()?;
     module.add_class::<realtime::PyRealtimeIndicators>()?;
     module.add_class::<replay::PyReplay>()?;
-    module.add_class::<replay::PyBatch>()?;
+    module.add_class::<batch::PyBatch>()?;
+    module.add_class::<live::PyLive>()?;
     module.add_class::<subscription::PySubscription>()?;
     module.add_class::<timing::PyTimings>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;

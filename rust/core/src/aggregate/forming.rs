@@ -46,9 +46,12 @@ impl Forming {
         self.extended += 1;
     }
 
+    pub(super) fn is_whole(&self) -> bool {
+        self.count - self.extended >= self.bucket.expected
+    }
+
     pub(super) fn finish(&self, completeness: Completeness) -> Option<Derived> {
-        let expected = self.count - self.extended;
-        let whole = completeness == Completeness::Present || expected >= self.bucket.expected;
+        let whole = completeness == Completeness::Present || self.is_whole();
         if completeness == Completeness::Complete && !whole {
             return None;
         }

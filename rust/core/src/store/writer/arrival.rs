@@ -112,6 +112,36 @@ impl Writer {
         }
     }
 
+    /// Offer a bar that arrives in a running session. One that ends after `latest` is kept aside: no clock is so wrong.
+    pub(crate) fn arrive(&mut self, id: SymbolId, bar: Bar, latest: i64) -> Result<()> {
+        let at = id.0 as usize;
+        let home = self.home(at, bar.ts);
+        if bar.fault(self.policies.allow_negative_prices).is_some()
+            || self.end_of(at, bar.ts, home) <= latest
+        {
+            return self.deliver(id, bar);
+        }
+        self.symbols[at].counts.count(Outcome::Quarantined);
+        self.put_aside(at, bar, "after_clock");
+        self.mark(id);
+        Ok(())
+    }
+
+    fn put_aside(&mut self, at: usize, bar: Bar, reason: &'static str) {
+        self.quarantine.push(Quarantined {
+            symbol: self.symbols[at].entry.symbol.to_string(),
+            interval: self.symbols[at].base(),
+            bar,
+            reason,
+        });
+    }
+
+    /// As [`Writer::finish_instant`] where bars may still be on their way: a bucket that is not whole ends later.
+    pub(crate) fn finish_live(&mut self, clock: i64, grace: i64) -> Result<()> {
+        self.settle_all()?;
+        self.advance_by(clock, grace)
+    }
+
     /// All bars of an instant are in: late ones are settled, the clock moves, buckets end.
     pub(crate) fn finish_instant(&mut self, clock: i64) -> Result<()> {
         self.settle_all()?;
@@ -169,14 +199,7 @@ impl Writer {
                     Home::Regular(_) | Home::Extended { .. } | Home::History => None,
                 };
                 if let Some(reason) = reason {
-                    let symbol = self.symbols[at].entry.symbol.to_string();
-                    let interval = self.symbols[at].base();
-                    self.quarantine.push(Quarantined {
-                        symbol,
-                        interval,
-                        bar,
-                        reason,
-                    });
+                    self.put_aside(at, bar, reason);
                 }
             }
             Outcome::Duplicate | Outcome::Rejected => {}
@@ -372,6 +395,10 @@ impl Writer {
 
     /// Move the clock and end the buckets that it reached.
     pub(super) fn advance(&mut self, clock: i64) -> Result<()> {
+        self.advance_by(clock, 0)
+    }
+
+    fn advance_by(&mut self, clock: i64, grace: i64) -> Result<()> {
         self.clock = clock;
         self.unpublished = true;
         if clock < self.next_end {
@@ -379,7 +406,14 @@ impl Writer {
         }
         for at in 0..self.symbols.len() {
             for series in 0..self.symbols[at].aggregators.len() {
-                if let Some(derived) = self.symbols[at].aggregators[series].close(clock) {
+                let aggregator = &mut self.symbols[at].aggregators[series];
+                let waits = grace > 0 && !aggregator.is_whole();
+                let until = if waits {
+                    clock.saturating_sub(grace)
+                } else {
+                    clock
+                };
+                if let Some(derived) = aggregator.close(until) {
                     self.emit(SymbolId(at as u32), series + 1, &derived);
                 }
             }
