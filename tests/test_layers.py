@@ -36,6 +36,7 @@ CHAIN = [
     "merged",
     "standalone",
     "session",
+    "live",
     "report",
     "backtest",
     "demo",
@@ -51,6 +52,9 @@ HEAVY = {
     "pydantic",
     "typer",
     "rich",
+    "alpaca",
+    "websockets",
+    "msgpack",
 }
 
 

@@ -33,6 +33,7 @@ TapeloomError
 ├── AnalysisError
 ├── CapacityError
 ├── SubscriptionClosedError
+├── FeedError
 ├── HistorySourceError
 ├── MissingDependencyError (ImportError)
 └── InternalError
@@ -62,6 +63,7 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DuplicateBarError",
+    "FeedError",
     "ForkedSessionError",
     "GapError",
     "HistorySourceError",
@@ -252,6 +254,10 @@ class CapacityError(TapeloomError):
 
 class SubscriptionClosedError(TapeloomError):
     """Somebody waited for, or used, a subscription that is closed."""
+
+
+class FeedError(TapeloomError):
+    """A live feed stopped for good: credentials or subscription were refused, and trying again would not help."""
 
 
 class HistorySourceError(TapeloomError):

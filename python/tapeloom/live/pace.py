@@ -1,0 +1,51 @@
+"""Market time that runs at a multiple of another clock."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tapeloom.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pace"]
+
+
+class Pace:
+    """When an instant of the market is due, for a recording that is played.
+
+    Parameters
+    ----------
+    speed
+        How many seconds of the market pass in one; 0 makes every instant due at once.
+    clock
+        Nanoseconds of a clock that nobody sets.
+
+    Raises
+    ------
+    ArgumentError
+        If the speed is no number, negative or infinite.
+    """
+
+    def __init__(self, speed: float, clock: Callable[[], int]) -> None:
+        is_number = isinstance(speed, int | float) and not isinstance(speed, bool)
+        if not is_number or not math.isfinite(speed) or speed < 0:
+            text = f"speed is {speed!r}; it must be a finite number, 0 or more, such as 60 for a minute in a second"
+            raise ArgumentError(text, got=speed)
+        self._speed = speed
+        self._clock = clock
+        self._begun: tuple[int, int] | None = None
+
+    def begin(self, market_ns: int) -> None:
+        """Let market time run from an instant on, ns UTC."""
+        self._begun = (market_ns, self._clock())
+
+    def seconds_until(self, market_ns: int) -> float:
+        """Return how many seconds of the clock are left until an instant of the market; 0 if it is due."""
+        if self._begun is None or not self._speed:
+            return 0.0
+        market, clock = self._begun
+        passed = self._clock() - clock
+        return max(0.0, ((market_ns - market) / self._speed - passed) / 1e9)
