@@ -1,0 +1,275 @@
+"""Alpaca's official client, loaded when first needed, and one connection of its stream.
+
+The client's own loop reconnects by itself and tells nobody, so it is not used: the client opens, authenticates and
+subscribes, and whoever holds the connection reads from it and learns when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tapeloom.errors import FeedError, MissingDependencyError
+from tapeloom.live.alpaca_messages import messages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tapeloom.live.credentials import Credentials
+
+__all__ = [
+    "ENVIRONMENT",
+    "LARGEST_MESSAGE",
+    "StreamConnection",
+    "history_client",
+    "quiet",
+]
+
+ENVIRONMENT = (
+    ("APCA_API_KEY_ID", "ALPACA_API_KEY"),
+    ("APCA_API_SECRET_KEY", "ALPACA_SECRET_KEY"),
+)
+"""Names of the key and of the secret in the environment: the vendor's tools use the first, its examples the second."""
+LARGEST_MESSAGE = 4 * 2**20
+"""Bytes; a larger message ends the connection."""
+
+_OPENING = 10.0
+# Refusals that stay: another attempt with the same credentials and subscription ends the same way.
+_FINAL_CODES = {
+    401: "not authenticated",
+    402: "auth failed",
+    405: "symbol limit exceeded",
+    409: "insufficient subscription",
+    410: "invalid subscribe action for this feed",
+}
+_FINAL_STATUSES = (401, 403)
+_REMEDIES = {
+    401: "check key and secret",
+    402: "check key and secret, and that they belong to this address",
+    403: "check key and secret, and that they belong to this address",
+    405: "ask for fewer symbols, or for another plan",
+    409: "choose a data feed that the plan includes, such as 'iex'",
+    410: "choose channels that this address offers",
+}
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """A logger that never shows frames: those at the beginning of a connection hold the keys."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (the standard library's name)
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+def quiet(name: str) -> Any:
+    """Return a logger for a library that would show what it sends and receives at level DEBUG."""
+    return _Quiet(logging.getLogger(name), {})
+
+
+class StreamConnection:
+    """One connection of the vendor's stream: opened once, read until it ends.
+
+    Parameters
+    ----------
+    credentials
+        Key and secret.
+    handlers
+        Per method of the client that subscribes, such as ``"subscribe_bars"``, the symbols.
+    data_feed
+        The vendor's word for the source, such as ``"iex"``.
+    url_override
+        Another address than the vendor's.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the client is not installed.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        handlers: Mapping[str, Sequence[str]],
+        *,
+        data_feed: str,
+        url_override: str | None,
+    ) -> None:
+        stream_class, feed_class = _stream_classes()
+        self._credentials = credentials
+        # What was read with the answer to the subscription, and is still to be handed out.
+        self._early: list[Any] = []
+        self._stream = stream_class(
+            credentials.key.reveal(),
+            credentials.secret.reveal(),
+            feed=feed_class(data_feed),
+            url_override=url_override,
+            websocket_params={
+                "open_timeout": _OPENING,
+                "close_timeout": 1,
+                "ping_interval": 10,
+                "ping_timeout": 20,
+                "max_size": LARGEST_MESSAGE,
+                "max_queue": 64,
+                "logger": quiet("tapeloom.live.websocket"),
+            },
+        )
+        for subscribe, symbols in handlers.items():
+            getattr(self._stream, subscribe)(_unused, *symbols)
+
+    async def open(self) -> None:
+        """Connect, authenticate and subscribe, and wait until the subscription is confirmed.
+
+        Raises
+        ------
+        FeedError
+            If credentials or subscription are refused for good.
+        ConnectionError
+            If it did not work this time; the text says why, without the keys.
+        """
+        refusal: FeedError | None = None
+        failure = ""
+        try:
+            await asyncio.wait_for(self._open(), 2 * _OPENING)
+        except FeedError as error:
+            refusal = error
+        except Exception as error:
+            refusal = _refusal_of(error)
+            failure = self._said(error)
+        if refusal is None and not failure:
+            return
+        await self.close()
+        # Outside the handler: frames of the client hold the keys, so its exceptions are not chained.
+        if refusal is not None:
+            raise refusal
+        raise ConnectionError(failure)
+
+    async def read(self) -> list[Any]:
+        """Return the messages of the next frame.
+
+        Raises
+        ------
+        ConnectionError
+            If the connection ended.
+        FeedError
+            If the vendor refuses the subscription for good.
+        ValueError
+            If the frame cannot be decoded.
+        """
+        if self._early:
+            early, self._early = self._early, []
+            return early
+        try:
+            frame = await self._stream._ws.recv()
+        except Exception as error:
+            failure = self._said(error)
+        else:
+            messages = messages_of(frame)
+            for message in messages:
+                _check_error(message)
+            return messages
+        raise ConnectionError(failure)
+
+    async def close(self) -> None:
+        """End the connection; one that ended already is no error."""
+        try:
+            await self._stream.close()
+        except Exception as error:
+            logging.getLogger(__name__).debug("closing: %s", self._said(error))
+
+    async def _open(self) -> None:
+        await self._stream._start_ws()
+        await self._stream._send_subscribe_msg()
+        while True:
+            messages = await self.read()
+            for number, message in enumerate(messages):
+                if isinstance(message, dict) and message.get("T") == "subscription":
+                    self._early += messages[number + 1 :]
+                    return
+            # Data may come before the confirmation.
+            self._early += messages
+
+    def _said(self, error: Exception) -> str:
+        said = str(error) or "no answer in time"
+        return self._credentials.scrubbed(f"{type(error).__name__}: {said}"[:300])
+
+
+def history_client(
+    credentials: Credentials, *, url_override: str | None, timeout: float
+) -> Any:
+    """Return the vendor's client for bars of the past, which answers with plain dicts and does not try again by itself.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the client is not installed.
+    """
+    with _quiet_import():
+        from alpaca.data.historical.stock import StockHistoricalDataClient
+    client: Any = StockHistoricalDataClient(
+        credentials.key.reveal(),
+        credentials.secret.reveal(),
+        raw_data=True,
+        url_override=url_override,
+    )
+    # Trying again is for whoever paces all requests; the client would sleep, and wait for an answer for ever.
+    client._retry = 0
+    client._session.request = partial(client._session.request, timeout=timeout)
+    return client
+
+
+async def _unused(_: object) -> None:
+    """The client asks for a handler; messages are read from the connection instead."""
+
+
+def _stream_classes() -> tuple[Any, Any]:
+    with _quiet_import():
+        from alpaca.data.enums import DataFeed
+        from alpaca.data.live.stock import StockDataStream
+    return StockDataStream, DataFeed
+
+
+class _quiet_import:  # noqa: N801  (used as a statement)
+    """Import the client: without the warning about a module it still uses, and with an error that says what to install."""
+
+    def __enter__(self) -> None:
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings(
+            "ignore", message=r"websockets\.", category=DeprecationWarning
+        )
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: object
+    ) -> None:
+        self._warnings.__exit__(None, None, None)
+        if isinstance(error, ImportError):
+            text = "alpaca-py is not installed; run: pip install 'tapeloom[live]'"
+            raise MissingDependencyError(text, extra="live") from error
+
+
+def _check_error(message: object) -> None:
+    if not isinstance(message, dict) or message.get("T") != "error":
+        return
+    code, said = message.get("code"), str(message.get("msg", ""))
+    if code in _FINAL_CODES:
+        raise _refused(int(code), said)
+    raise ConnectionError(f"the vendor says {said!r} ({code})")
+
+
+def _refusal_of(error: Exception) -> FeedError | None:
+    """Return the refusal that an exception of the client speaks of, if it is one that stays."""
+    status = getattr(error, "status_code", None)
+    if status in _FINAL_STATUSES:
+        return _refused(int(status), "the handshake")
+    if isinstance(error, ValueError):
+        for code, words in _FINAL_CODES.items():
+            if words in str(error):
+                return _refused(code, words)
+    return None
+
+
+def _refused(code: int, said: str) -> FeedError:
+    text = f"the vendor refuses with {said!r} ({code}); {_REMEDIES.get(code, 'see its documentation')}"
+    return FeedError(text, code=code)

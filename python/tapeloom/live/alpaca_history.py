@@ -1,0 +1,180 @@
+"""``AlpacaHistory``: bars of the past by the vendor's REST client, many symbols in one call."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeloom.bars import Bars, normalise_symbol
+from tapeloom.errors import FeedError, HistorySourceError, IntervalError
+from tapeloom.intervals import Interval
+from tapeloom.live.alpaca_client import ENVIRONMENT, history_client
+from tapeloom.live.alpaca_messages import instant_of
+from tapeloom.live.credentials import Credentials
+from tapeloom.timestamps import to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tapeloom.history_source import HistoryRequest
+    from tapeloom.live.credentials import SecretLike
+
+__all__ = ["AlpacaHistory"]
+
+_MINUTE = 60 * 10**9
+_FIELDS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
+_REFUSED = (401, 403)
+
+
+class AlpacaHistory:
+    """A ``HistorySource`` of US equities. Requests for the same time of many symbols become one call.
+
+    Parameters
+    ----------
+    key, secret
+        As of ``AlpacaFeed``; never shown.
+    data_feed
+        ``"iex"`` or ``"sip"``; ``None`` leaves it to the vendor.
+    url_override
+        Another address than the vendor's, such as that of a ``FeedServer``.
+    most_requests
+        How many requests one call of ``fetch`` may hold.
+    requests_per_minute
+        How many calls a minute the plan allows.
+    timeout
+        Seconds until a call without an answer fails.
+
+    Raises
+    ------
+    ArgumentError
+        If there are no credentials.
+    MissingDependencyError
+        If the vendor's client is not installed.
+
+    Notes
+    -----
+    It serves intervals of whole minutes that divide half an hour: the vendor counts the others from the full hour and the
+    calendar's day, not from the open. Coarser bars are derived from these.
+    """
+
+    def __init__(
+        self,
+        key: SecretLike | None = None,
+        secret: SecretLike | None = None,
+        *,
+        data_feed: str | None = "iex",
+        url_override: str | None = None,
+        most_requests: int = 100,
+        requests_per_minute: int = 200,
+        timeout: float = 30.0,
+    ) -> None:
+        self.most_requests = most_requests
+        self.requests_per_minute = requests_per_minute
+        self._credentials = Credentials.found(key, secret, names=ENVIRONMENT)
+        self._data_feed = data_feed
+        self._client = history_client(
+            self._credentials, url_override=url_override, timeout=timeout
+        )
+
+    def __repr__(self) -> str:
+        return f"AlpacaHistory(data_feed={self._data_feed!r})"
+
+    def fetch(self, requests: Sequence[HistoryRequest]) -> list[Bars]:
+        """Return the bars of each request, in the order of the requests; see ``HistorySource.fetch``.
+
+        Raises
+        ------
+        IntervalError
+            For an interval it does not serve; nothing is asked then.
+        FeedError
+            If the credentials are refused.
+        HistorySourceError
+            If the vendor does not answer, or with something else than bars. The text does not hold the keys.
+        """
+        calls: dict[tuple[int, datetime, datetime], list[int]] = {}
+        for place, request in enumerate(requests):
+            span = (_minutes(request.interval), request.start, request.end)
+            calls.setdefault(span, []).append(place)
+        found: dict[int, Bars] = {}
+        for (minutes, start, end), places in calls.items():
+            names = [normalise_symbol(requests[place].symbol) for place in places]
+            rows = self._ask(names, minutes, start, end)
+            for place, name in zip(places, names, strict=True):
+                found[place] = self._bars(requests[place], rows.get(name) or [])
+        return [found[place] for place in range(len(requests))]
+
+    def _ask(
+        self, symbols: list[str], minutes: int, start: datetime, end: datetime
+    ) -> dict[str, Any]:
+        if start >= end:
+            return {}
+        failure, status = "", None
+        try:
+            answer = self._client.get_stock_bars(
+                self._request(symbols, minutes, start, end)
+            )
+        except Exception as error:
+            # An exception of the client holds the request and its headers, so it is not chained.
+            failure = self._credentials.scrubbed(f"{type(error).__name__}: {error}")
+            status = getattr(error, "status_code", None)
+        else:
+            if isinstance(answer, dict):
+                return answer
+            failure = f"an answer of type {type(answer).__name__}"
+        if status in _REFUSED:
+            text = f"the vendor refuses the request ({status}); check key and secret, and that they belong to this address"
+            raise FeedError(text, code=status)
+        text = f"the vendor did not answer for {len(symbols)} symbols: {failure[:300]}"
+        raise HistorySourceError(text, symbols=symbols, status=status)
+
+    def _request(
+        self, symbols: list[str], minutes: int, start: datetime, end: datetime
+    ) -> Any:
+        from alpaca.data.enums import DataFeed
+        from alpaca.data.requests import StockBarsRequest
+        from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
+
+        return StockBarsRequest(
+            symbol_or_symbols=list(dict.fromkeys(symbols)),
+            timeframe=TimeFrame(minutes, TimeFrameUnit("Min")),
+            start=start,
+            # The vendor's end is part of the range.
+            end=end - timedelta(microseconds=1),
+            feed=None if self._data_feed is None else DataFeed(self._data_feed),
+        )
+
+    def _bars(self, request: HistoryRequest, rows: list[Any]) -> Bars:
+        try:
+            ts = np.array([instant_of(row["t"]) for row in rows], dtype=np.int64)
+            columns = {
+                name: np.array([row[short] for row in rows], dtype=np.float64)
+                for name, short in _FIELDS.items()
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"the vendor's bars of {request.symbol} cannot be read: {error!r}"
+            raise HistorySourceError(text, symbol=request.symbol) from error
+        zone = request.start.tzinfo
+        first, last = (to_ns(at, zone or UTC) for at in (request.start, request.end))
+        inside = (ts >= first) & (ts < last)
+        return Bars.from_columns(
+            normalise_symbol(request.symbol),
+            request.interval,
+            ts=ts[inside],
+            open=columns["open"][inside],
+            high=columns["high"][inside],
+            low=columns["low"][inside],
+            close=columns["close"][inside],
+            volume=columns["volume"][inside],
+            zone=zone or UTC,
+        )
+
+
+def _minutes(interval: str) -> int:
+    length = Interval(interval).ns
+    if length is None or length % _MINUTE or 30 % (length // _MINUTE):
+        text = f"interval is {interval!r}; Alpaca's bars fit sessions for 1m, 2m, 3m, 5m, 6m, 10m, 15m and 30m"
+        raise IntervalError(f"{text}; derive coarser ones from '1m'", got=interval)
+    return length // _MINUTE
