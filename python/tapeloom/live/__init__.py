@@ -1,0 +1,35 @@
+"""Live data: feeds, the sources of history beside them, and a server to rehearse both against."""
+
+from __future__ import annotations
+
+from tapeloom.live.alpaca import AlpacaFeed, FeedHealth
+from tapeloom.live.alpaca_history import AlpacaHistory
+from tapeloom.live.credentials import Secret
+from tapeloom.live.feed import (
+    CHANNELS,
+    Feed,
+    FeedEvent,
+    MalformedMessage,
+    SymbolStatus,
+    UpdatedBar,
+)
+from tapeloom.live.recording import Recording
+from tapeloom.live.replay_feed import ReplayFeed
+from tapeloom.live.server import Fault, FeedServer
+
+__all__ = [
+    "CHANNELS",
+    "AlpacaFeed",
+    "AlpacaHistory",
+    "Fault",
+    "Feed",
+    "FeedEvent",
+    "FeedHealth",
+    "FeedServer",
+    "MalformedMessage",
+    "Recording",
+    "ReplayFeed",
+    "Secret",
+    "SymbolStatus",
+    "UpdatedBar",
+]
