@@ -14,6 +14,7 @@ from tapeloom.cli.import_bars import import_bars
 from tapeloom.cli.plan import plan
 from tapeloom.cli.run import run
 from tapeloom.cli.schema import schema
+from tapeloom.cli.serve_feed import serve_feed
 from tapeloom.cli.validate import validate
 
 __all__ = ["app"]
@@ -59,6 +60,7 @@ app.command("import")(import_bars)
 app.command()(plan)
 app.command()(validate)
 app.command()(schema)
+app.command("serve-feed")(serve_feed)
 app.add_typer(calendar, name="calendar")
 
 system = typer.Typer(help="The same run by another name.", no_args_is_help=True)

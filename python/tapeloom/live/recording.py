@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapeloom.bars import Bars, normalise_symbol
+from tapeloom.calendars.exchange_group import resolve_exchange_group
 from tapeloom.errors import ArgumentError, ArgumentTypeError, MissingDataError
 from tapeloom.intervals import Interval
 from tapeloom.storage.bar_source import FrameSource
@@ -18,6 +18,7 @@ from tapeloom.timestamps import NS_PER_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import tzinfo
 
     from tapeloom.bars import BarData
     from tapeloom.intervals import IntervalLike
@@ -45,7 +46,7 @@ class Recording:
     interval
         Length of the bars; not of days or weeks, whose end only a calendar knows.
     exchange_group
-        Whose bars a folder holds.
+        Whose bars these are; decides the zone.
 
     Raises
     ------
@@ -63,7 +64,8 @@ class Recording:
         interval: IntervalLike = "1m",
         exchange_group: str = "US_EQUITY",
     ) -> None:
-        self._source = _source_of(data, exchange_group)
+        self.zone: tzinfo = resolve_exchange_group(exchange_group).zone
+        self._source = _source_of(data, exchange_group, self.zone)
         self.interval = Interval(interval).text
         length = Interval(interval).ns
         if length is None:
@@ -141,14 +143,14 @@ class Recording:
             yield ts + self.interval_ns, due
 
 
-def _source_of(data: RecordingLike, exchange_group: str) -> BarSource:
+def _source_of(data: RecordingLike, exchange_group: str, zone: tzinfo) -> BarSource:
     if isinstance(data, str | PathLike):
         return DataManager(data, exchange_group=exchange_group)
     if isinstance(data, Mapping):
-        return FrameSource(data)
+        return FrameSource(data, zone=zone)
     if all(hasattr(data, name) for name in ("get_symbols", "get_ranges", "read")):
         return data  # type: ignore[return-value]
     if isinstance(data, list | tuple) and all(isinstance(bars, Bars) for bars in data):
-        return FrameSource({bars.symbol: bars for bars in data}, zone=UTC)
+        return FrameSource({bars.symbol: bars for bars in data}, zone=zone)
     text = f"data is {type(data).__name__}; give a folder, a DataManager, or Bars by symbol"
     raise ArgumentTypeError(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -39,9 +38,9 @@ class ReplayFeed:
     interval
         Length of the bars.
     start, end
-        Bars that end in ``(start, end]``; a naive time is UTC, ``None`` is open.
+        Bars that end in ``(start, end]``; a naive time is wall time of the exchange, ``None`` is open.
     exchange_group
-        Whose bars a folder holds.
+        Whose bars these are.
     clock
         Nanoseconds of a clock that nobody sets.
     wait
@@ -70,8 +69,9 @@ class ReplayFeed:
             data, interval=interval, exchange_group=exchange_group
         )
         self._pace = Pace(speed, clock or LiveClock().monotonic_ns)
-        self._start = None if start is None else to_ns(start, UTC, name="start")
-        self._end = None if end is None else to_ns(end, UTC, name="end")
+        zone = self._recording.zone
+        self._start = None if start is None else to_ns(start, zone, name="start")
+        self._end = None if end is None else to_ns(end, zone, name="end")
         self._closed = Event()
         self._wait = wait or self._closed.wait
         self._symbols: frozenset[str] = frozenset()

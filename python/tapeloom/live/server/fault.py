@@ -60,7 +60,7 @@ class Fault:
     kind
         One of ``KINDS``.
     at
-        When it begins, in market time; a naive time is UTC. ``None`` is at once.
+        When it begins, in market time; a naive time is wall time of the exchange. ``None`` is at once.
     symbols
         Whose bars; empty for all. ``halt`` needs them.
     count
@@ -95,7 +95,8 @@ class Fault:
             text = f"fault is {self.kind!r}; it must be one of {', '.join(KINDS)}{near}"
             raise ArgumentError(text, got=self.kind)
         if self.at is not None:
-            object.__setattr__(self, "at", to_ns(self.at, UTC, name="at"))
+            # Whatever the zone of a time without one turns out to be: it is a time.
+            to_ns(self.at, UTC, name="at")
         if isinstance(self.symbols, str):
             text = f"symbols is {self.symbols!r}; give a list such as ['AAPL']"
             raise ArgumentTypeError(text, got=self.symbols)
@@ -107,11 +108,6 @@ class Fault:
         self._check_seconds()
         self._check_what()
         _require_whole("size", self.size, least=1)
-
-    @property
-    def at_ns(self) -> int | None:
-        """When it begins, ns UTC."""
-        return None if self.at is None else to_ns(self.at, UTC)
 
     @property
     def seconds_ns(self) -> int:
@@ -163,7 +159,7 @@ def fault_of(given: Mapping[str, Any]) -> Fault:
     Raises
     ------
     ArgumentError
-        As ``Fault``; also for a key it does not have, and a time without a zone.
+        As ``Fault``; also for a key it does not have.
     """
     known = ["fault", *(f.name for f in fields(Fault) if f.name != "kind")]
     for key in given:
@@ -216,13 +212,10 @@ def read_faults(path: Path) -> tuple[Fault, ...]:
 
 def _instant(value: object) -> datetime:
     try:
-        at = datetime.fromisoformat(str(value))
+        return datetime.fromisoformat(str(value))
     except ValueError:
-        at = None
-    if at is None or at.utcoffset() is None:
-        text = f"at is {value!r}; it must be a time with its zone, such as '2025-07-02T10:00:00-04:00'"
-        raise ArgumentError(text, got=value)
-    return at
+        text = f"at is {value!r}; it must be a time such as '2025-07-02T10:00:00', or with its zone"
+        raise ArgumentError(text, got=value) from None
 
 
 def _require_whole(name: str, value: object, *, least: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -109,7 +108,7 @@ class Listener:
             except (TapeloomError, ValueError) as error:
                 answer: dict[str, Any] = {"ok": False, "error": str(error)}
             else:
-                now = from_ns(self._player.now, UTC)
+                now = from_ns(self._player.now, self._player.recording.zone)
                 answer = {"ok": True, "now": now.isoformat()}
             await connection.send(json.dumps(answer))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from datetime import UTC
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tapeloom.errors import ArgumentError
 from tapeloom.live.server.faulty_bars import FaultyBars
 from tapeloom.live.server.wire import status_message
-from tapeloom.timestamps import from_ns
+from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -93,14 +92,14 @@ class Player:
         if unknown:
             text = f"symbols: {', '.join(unknown)} not recorded"
             raise ArgumentError(text, got=fault.symbols)
-        at = self.now if fault.at_ns is None else fault.at_ns
-        if at < self.now:
-            text = f"at is {_shown(at)}, before the market's {_shown(self.now)}; leave it out to begin at once"
-            raise ArgumentError(text, got=fault.at)
-        if fault.at_ns is None:
+        if fault.at is None:
             self._begin(fault)
-        else:
-            self._plan(at, lambda: self._begin(fault))
+            return
+        at = to_ns(fault.at, self.recording.zone, name="at")
+        if at < self.now:
+            text = f"at is {self._shown(at)}, before the market's {self._shown(self.now)}; leave it out to begin at once"
+            raise ArgumentError(text, got=fault.at)
+        self._plan(at, lambda: self._begin(fault))
 
     def play_until(self, until: int) -> None:
         """Let everything up to an instant happen, that one included, ns UTC.
@@ -111,7 +110,7 @@ class Player:
             If it lies before the present.
         """
         if until < self.now:
-            text = f"the market is at {_shown(self.now)}; {_shown(until)} is over"
+            text = f"the market is at {self._shown(self.now)}; {self._shown(until)} is over"
             raise ArgumentError(text, got=until)
         while (instant := self.next_instant) is not None and instant <= until:
             self.now = max(self.now, instant)
@@ -199,6 +198,5 @@ class Player:
     def _plan(self, instant: int, happens: Callable[[], None]) -> None:
         heapq.heappush(self._planned, (instant, next(self._numbers), happens))
 
-
-def _shown(ts: int) -> str:
-    return from_ns(ts, UTC).isoformat()
+    def _shown(self, ts: int) -> str:
+        return from_ns(ts, self.recording.zone).isoformat()

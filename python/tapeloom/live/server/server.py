@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -57,7 +57,7 @@ class FeedServer:
     symbols, interval, exchange_group
         As of ``Recording``.
     start
-        Where market time begins; a naive time is UTC. By default the start of the first bar. What lies before is history.
+        Where market time begins; a naive time is wall time of the exchange. By default the start of the first bar. What lies before is history.
     speed
         How many seconds of the market pass in one; ``None`` lets it stand still.
     faults
@@ -106,7 +106,11 @@ class FeedServer:
         self._pace = (
             None if speed is None else Pace(speed, clock or LiveClock().monotonic_ns)
         )
-        begin = recording.span[0] if start is None else to_ns(start, UTC, name="start")
+        begin = (
+            recording.span[0]
+            if start is None
+            else to_ns(start, recording.zone, name="start")
+        )
         self._player = Player(
             recording,
             start=begin,
@@ -148,8 +152,8 @@ class FeedServer:
 
     @property
     def now(self) -> datetime:
-        """What time it is in the market, aware, UTC."""
-        return from_ns(self._player.now, UTC)
+        """What time it is in the market, aware, in the exchange's zone."""
+        return from_ns(self._player.now, self._player.recording.zone)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -210,7 +214,7 @@ class FeedServer:
         Parameters
         ----------
         at
-            A naive time is UTC.
+            A naive time is wall time of the exchange.
 
         Raises
         ------
@@ -222,7 +226,7 @@ class FeedServer:
         if self._pace is not None:
             text = "market time runs by itself; leave speed out to advance it by hand"
             raise StateError(text)
-        until = to_ns(at, UTC, name="at")
+        until = to_ns(at, self._player.recording.zone, name="at")
         self._in_loop(self._advance(until))
 
     def inject(self, fault: Fault) -> None:
