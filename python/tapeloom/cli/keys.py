@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import threading
@@ -27,7 +28,15 @@ def can_read_keys() -> bool:
         import termios  # noqa: F401
     except ImportError:
         return False
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return sys.stdin.isatty() and sys.stderr.isatty() and _has_the_terminal()
+
+
+def _has_the_terminal() -> bool:
+    """Whether keys are meant for this program: one behind ``&`` would be halted for touching the terminal."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:
+        return False
 
 
 class Keys:
@@ -67,13 +76,29 @@ class Keys:
 
         self._done.set()
         self._thread.join()
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
+        if _has_the_terminal():
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
 
     def _read(self) -> None:
+        # Past the buffer of sys.stdin: of two keys typed at once it would keep the second from select.
+        keys = sys.stdin.fileno()
         while not self._done.is_set():
-            ready, _, _ = select.select([sys.stdin], [], [], _SECONDS)
-            if ready:
-                self._press(sys.stdin.read(1))
+            ready, _, _ = select.select([keys], [], [], _SECONDS)
+            if not ready:
+                continue
+            if not _has_the_terminal():
+                # Sent to the background meanwhile: the keys are the shell's.
+                self._done.wait(_SECONDS)
+                continue
+            try:
+                typed = os.read(keys, 64)
+            except OSError:
+                # The terminal is gone.
+                return
+            if not typed:
+                return
+            for key in typed.decode(errors="ignore"):
+                self._press(key)
 
     def _press(self, key: str) -> None:
         # The run may end while the key is on its way.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+import sys
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tapeloom.cli.analysis_file import load_analysis
+from tapeloom.cli.keys import HINT, Keys, can_read_keys
 from tapeloom.cli.outcome import INTERRUPTED, PROBLEMS, reported
+from tapeloom.report.tables import counted
 
 if TYPE_CHECKING:
     from tapeloom.calendars import TimeManager
@@ -61,6 +65,9 @@ def run(
     all_sessions: Annotated[
         bool, typer.Option("--all-sessions", help="Show every session.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Show where the time went.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show the steps of each session.")
     ] = False,
@@ -78,57 +85,73 @@ def run(
 ) -> None:
     """Run a backtest over your own bars.
 
-    Shows progress while it works, then sessions, throughput, quality and gaps. In a terminal, space pauses the run and q
-    stops it.
+    Shows progress while it works, then sessions, throughput, quality and gaps. In a terminal, space pauses the run and lets
+    it go on; q and Ctrl-C stop it and show what was done.
     """
     with reported(debug=debug):
-        from tapeloom.cli.analysis_file import load_analysis
         from tapeloom.cli.session_log import session_log
         from tapeloom.config import SessionConfig
-        from tapeloom.errors import ArgumentError, ConfigError, did_you_mean
-        from tapeloom.report import print_summary
+        from tapeloom.errors import ArgumentError
         from tapeloom.session.analysis_engine import AnalysisEngine
         from tapeloom.session.system_manager import SystemManager
 
-        if config.is_dir():
-            near = did_you_mean("session.json", (p.name for p in config.glob("*.json")))
-            text = f"config {str(config)!r} is a folder; name the JSON file of the session{near}"
-            raise ConfigError(text, path=str(config))
-        if not config.is_file():
-            text = f"config file {str(config)!r} does not exist; 'tapeloom demo' writes one to start from"
-            raise ConfigError(text, path=str(config))
+        _require_file(config)
         if resume and out is None:
             text = (
                 "--resume goes on after the sessions in --out DIR, which is not given"
             )
             raise ArgumentError(text)
-        analyses = [load_analysis(place) for place in analysis or ()]
         settings = SessionConfig.load(config)
         calendar = None if overlay is None else _corrected(settings, overlay)
         manager = SystemManager(data, time_manager=calendar, out=out, resume=resume)
         engine = AnalysisEngine(manager, on_error=on_error)  # type: ignore[arg-type]
-        for found in analyses:
-            engine.add(found)
-        with session_log(verbose=verbose, file=log_file):
+        # What an analysis prints must not stand in the document.
+        prints = redirect_stdout(sys.stderr) if as_json else nullcontext()
+        with prints, session_log(verbose=verbose, file=log_file):
+            for place in analysis or ():
+                engine.add(load_analysis(place))
             made = manager.prepare(settings)
-            is_interrupted = _play(made.coordinator, show=not (quiet or as_json))
+            is_interrupted = _play(made.coordinator, show=not quiet)
         result = made.result()
         if as_json:
             typer.echo(json.dumps(result.to_dict(), indent=2))
         elif not quiet:
-            print_summary(result, all_sessions=all_sessions)
-        _leave(result, strict=strict, is_interrupted=is_interrupted)
+            _show(result, all_sessions=all_sessions, report=report)
+        if result.stopped_early and not quiet or is_interrupted:
+            at = made.time_manager.get_current_time()
+            done = counted(len(result.sessions), "session")
+            typer.echo(f"stopped at {at:%Y-%m-%d %H:%M}, after {done}", err=True)
+        if is_interrupted:
+            raise typer.Exit(INTERRUPTED)
+        if strict:
+            _require_complete(result)
+
+
+def _require_file(config: Path) -> None:
+    """Raise ConfigError unless there is a config file; what is in it is read later."""
+    from tapeloom.errors import ConfigError, did_you_mean
+
+    if config.is_dir():
+        near = did_you_mean("session.json", (p.name for p in config.glob("*.json")))
+        text = f"config {str(config)!r} is a folder; name the JSON file of the session{near}"
+        raise ConfigError(text, path=str(config))
+    if not config.is_file():
+        near = did_you_mean(config.name, (p.name for p in config.parent.glob("*.json")))
+        near = near or "; 'tapeloom demo' writes one to start from"
+        text = f"config file {str(config)!r} does not exist{near}"
+        raise ConfigError(text, path=str(config))
 
 
 def _play(coordinator: SessionCoordinator, *, show: bool) -> bool:
     """Play the window; return whether somebody interrupted it."""
-    from tapeloom.cli.keys import Keys, can_read_keys
     from tapeloom.report import ProgressLine
 
+    has_keys = show and can_read_keys()
     with ExitStack() as stack:
         if show:
-            coordinator.progress = stack.enter_context(ProgressLine())
-        if show and can_read_keys():
+            line = ProgressLine(hint=HINT if has_keys else "")
+            coordinator.progress = stack.enter_context(line)
+        if has_keys:
             stack.enter_context(Keys(coordinator))
         try:
             coordinator.run()
@@ -137,22 +160,26 @@ def _play(coordinator: SessionCoordinator, *, show: bool) -> bool:
     return False
 
 
-def _leave(result: RunResult, *, strict: bool, is_interrupted: bool) -> None:
-    from tapeloom.report.tables import counted
+def _show(result: RunResult, *, all_sessions: bool, report: bool) -> None:
+    from tapeloom.report import print_summary
 
-    if is_interrupted:
-        done = counted(len(result.sessions), "session")
-        typer.echo(f"stopped after {done}", err=True)
-        raise typer.Exit(INTERRUPTED)
+    print_summary(result, all_sessions=all_sessions)
+    if report:
+        typer.echo(f"\n{result.metrics.format_report('backtest')}")
+
+
+def _require_complete(result: RunResult) -> None:
+    """Leave with 1 where bars are missing or symbols were dropped."""
     dropped = [w for w in result.warnings if w.kind == "symbol_dropped"]
-    if strict and (result.missing or dropped):
-        bars, gaps = counted(result.missing, "bar"), counted(result.gaps, "gap")
-        text = f"problems: {bars} missing in {gaps}"
-        if dropped:
-            symbols = sum(len(w.symbols) for w in dropped)
-            text += f", {counted(symbols, 'symbol')} dropped"
-        typer.echo(f"{text} (--strict)", err=True)
-        raise typer.Exit(PROBLEMS)
+    if not (result.missing or dropped):
+        return
+    bars, gaps = counted(result.missing, "bar"), counted(result.gaps, "gap")
+    text = f"problems: {bars} missing in {gaps}"
+    if dropped:
+        symbols = sum(len(w.symbols) for w in dropped)
+        text += f", {counted(symbols, 'symbol')} dropped"
+    typer.echo(f"{text} (--strict)", err=True)
+    raise typer.Exit(PROBLEMS)
 
 
 def _corrected(settings: SessionConfig, overlay: Path) -> TimeManager:

@@ -23,6 +23,11 @@ SECONDS_BETWEEN_LINES = 5.0
 GROWTH = 0.1
 # More often than this nobody sees, and drawing takes time from the run.
 SECONDS_BETWEEN_FRAMES = 0.08
+# What the line needs with its bar, and with the keys that steer the run.
+WIDTH_WITH_BAR = 84
+BAR_WIDTH = 20
+# Later than this, on the watch of who sits there, is worth telling.
+SECONDS_BEHIND = 0.5
 
 
 class ProgressLine:
@@ -33,7 +38,9 @@ class ProgressLine:
     file
         Where to write; standard error when not given.
     now
-        Seconds that only rise. They pace the plain lines and say nothing about the data.
+        Seconds that only rise. They pace the lines and say nothing about the data.
+    hint
+        Which keys steer the run; shown in a terminal that has room.
     """
 
     def __init__(
@@ -41,16 +48,20 @@ class ProgressLine:
         file: TextIO | None = None,
         *,
         now: Callable[[], float] = time.perf_counter,
+        hint: str = "",
     ) -> None:
         self._file = file if file is not None else sys.stderr
         self._now = now
+        self._hint = hint
         self._began = self._shown = now()
+        self._was_paused = False
         self._live: Progress | None = None
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         if self._file.isatty():
             self._live = _live_line(self._file)
+            self._task = self._live.add_task("run", total=1, words="loading")
             self._live.start()
         return self
 
@@ -67,45 +78,51 @@ class ProgressLine:
     def __call__(self, event: ProgressEvent) -> None:
         """Show where the run stands."""
         now = self._now()
+        # The end, and a pause that begins or ends, are not left out.
+        turned = event.is_paused is not self._was_paused
+        self._was_paused = event.is_paused
         if self._live is not None:
             finished = event.sessions_done == event.sessions_total
-            if finished or now - self._shown >= SECONDS_BETWEEN_FRAMES:
+            if finished or turned or now - self._shown >= SECONDS_BETWEEN_FRAMES:
                 self._shown = now
                 self._draw(self._live, event)
-        elif now - self._shown >= max(
+        elif turned or now - self._shown >= max(
             SECONDS_BETWEEN_LINES, GROWTH * (now - self._began)
         ):
             self._shown = now
-            print(_plain_line(event), file=self._file, flush=True)
+            print(", ".join(_parts(event)), file=self._file, flush=True)
 
     def _draw(self, live: Progress, event: ProgressEvent) -> None:
-        if self._task is None:
-            self._task = live.add_task(
-                "run", total=event.sessions_total, clock="", speed="", left=""
-            )
+        assert self._task is not None
+        words = "  ".join(_parts(event))
+        room = live.console.width - BAR_WIDTH - len(words) - len(self._hint) - 5
+        if self._hint and room >= 0:
+            words += f"  ({self._hint})"
         live.update(
             self._task,
             total=event.sessions_total,
             completed=event.sessions_done,
-            clock=_clock(event),
-            speed=f"{event.bars_per_second:,.0f} bars/s",
-            left=_left(event.remaining_seconds),
+            words=words,
         )
         live.refresh()
 
 
 def _live_line(file: TextIO) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.table import Column
 
+    console = Console(file=file)
+    # One line, whatever the width: a second one would stay behind in the terminal.
+    line = Column(no_wrap=True, overflow="ellipsis")
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.fields[words]}", markup=False, table_column=line)
+    ]
+    if console.width >= WIDTH_WITH_BAR:
+        columns.insert(0, BarColumn(bar_width=BAR_WIDTH))
     return Progress(
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("sessions"),
-        TextColumn("{task.fields[clock]}"),
-        TextColumn("{task.fields[speed]}"),
-        TextColumn("{task.fields[left]}"),
-        console=Console(file=file),
+        *columns,
+        console=console,
         # Events come ten times a second; a refreshing thread would only compete with the run for the interpreter.
         auto_refresh=False,
         transient=True,
@@ -115,14 +132,23 @@ def _live_line(file: TextIO) -> Progress:
     )
 
 
-def _plain_line(event: ProgressEvent) -> str:
+def _parts(event: ProgressEvent) -> list[str]:
+    """Return what is told of an event, the most important first: a narrow terminal cuts off the end."""
     parts = [
+        "paused" if event.is_paused else "",
         f"{event.sessions_done:,} of {event.sessions_total:,} sessions",
         _clock(event),
-        f"{event.bars_per_second:,.0f} bars/s",
+        f"x{event.speed:g}" if event.speed else f"{event.bars_per_second:,.0f} bars/s",
+        _behind(event),
         _left(event.remaining_seconds),
     ]
-    return ", ".join(part for part in parts if part)
+    return [part for part in parts if part]
+
+
+def _behind(event: ProgressEvent) -> str:
+    """Return how late the run is, in seconds of real time, or nothing while nobody would notice."""
+    late = event.lag_seconds / event.speed if event.speed else 0.0
+    return f"{late:,.1f} s behind" if late >= SECONDS_BEHIND else ""
 
 
 def _clock(event: ProgressEvent) -> str:

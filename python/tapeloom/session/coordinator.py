@@ -187,7 +187,9 @@ class SessionCoordinator:
             extended=extended,
             on_end=self._keep,
         )
-        self._progress = ProgressReporter(self._table, sessions, time_manager)
+        self._progress = ProgressReporter(
+            self._table, sessions, time_manager, speed=speed, extended=extended
+        )
         # Held by whoever plays a batch. Not one that its holder can take again: changes asked for during a batch wait.
         self._driving = threading.Lock()
         self._driver: int | None = None
@@ -511,7 +513,7 @@ class SessionCoordinator:
     def _drive(self) -> None:
         """Play on until the run is over, stopped or failed."""
         try:
-            while self.control.wait_while_paused():
+            while self._goes_on():
                 with self._at_the_wheel():
                     if not self._is_ready():
                         break
@@ -532,6 +534,13 @@ class SessionCoordinator:
             with self._at_the_wheel():
                 self._finish()
             self._is_running = False
+
+    def _goes_on(self) -> bool:
+        """Wait while the run is paused, and say so; return whether it goes on."""
+        if self.control.is_paused:
+            with self._at_the_wheel():
+                self._tell_progress()
+        return self.control.wait_while_paused()
 
     def _play_what_is_due(self, pace: Pace) -> int | None:
         """Play what the clock has reached; return the next instant at which something is due if that is later."""
@@ -591,7 +600,13 @@ class SessionCoordinator:
             self._streaming_seconds = sum(report.seconds for report in sessions)
         player = self._player
         seconds = self._streaming_seconds + player.seconds
-        self._progress.tell(player.done, self._bars + player.bars, seconds)
+        self._progress.tell(
+            player.done,
+            self._bars + player.bars,
+            seconds,
+            lag_seconds=self.lag_seconds,
+            is_paused=self.control.is_paused,
+        )
 
     @contextmanager
     def _at_the_wheel(self) -> Iterator[None]:

@@ -27,7 +27,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """Where a run stands; sent to ``progress`` about ten times a second and at the end of each session."""
+    """Where a run stands; sent to ``progress`` about ten times a second, at the end of each session and when it pauses.
+
+    ``remaining_seconds`` is an estimate, ``None`` while there is nothing to go by; by the clock it is the time the clock
+    needs. ``speed`` is the multiple of real time at which the clock runs, 0 where none does; ``lag_seconds`` is how late
+    the newest batch was, seconds of the market's clock.
+    """
 
     sessions_done: int
     sessions_total: int
@@ -35,6 +40,9 @@ class ProgressEvent:
     bars: int
     bars_per_second: float
     remaining_seconds: float | None
+    speed: float = 0.0
+    lag_seconds: float = 0.0
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,8 @@ class SessionReport:
     """One session over all symbols, base series, regular hours.
 
     ``bars`` entered the session; of the other rows ``duplicates`` were dropped, ``corrections`` replaced a bar of the same key with other values.
-    ``expected``, ``present``, ``missing`` and ``longest_gap`` count bars; ``longest_gap_symbol`` names whose gap was longest.
+    ``expected``, ``present``, ``missing`` and ``longest_gap`` count bars; ``longest_gap_symbol`` names whose gap was longest,
+    ``longest_gap_cause`` and ``longest_gap_evidence`` say why it is there, as far as that was known at the session's end.
     ``seconds`` is the wall time of the session without loading; ``analysis_seconds`` is the part spent in the user's analysis.
     """
 
@@ -95,6 +104,8 @@ class SessionReport:
     load_seconds: float
     seconds: float
     analysis_seconds: float
+    longest_gap_cause: str | None = None
+    longest_gap_evidence: str = ""
 
     @property
     def quality(self) -> float | None:

@@ -108,7 +108,7 @@ class Tally:
     ) -> SessionReport:
         """Report the session that has just ended."""
         expected = present = gaps = longest = out_of_session = 0
-        longest_symbol, longest_start = None, None
+        longest_symbol, longest_run = None, (0, 0)
         counts = IngestCounts()
         last: list[SymbolReport] = []
         symbols = [symbol for symbol in self._totals if symbol not in self._gone]
@@ -126,14 +126,14 @@ class Tally:
             total.add(last[-1])
             expected, present, gaps = expected + due, present + here, gaps + len(runs)
             out_of_session += outside
-            for start, _, missing in runs:
+            for start, end, missing in runs:
                 if missing > longest:
-                    longest, longest_symbol, longest_start = (
-                        missing,
-                        symbol,
-                        from_ns(start, table.zone),
-                    )
+                    longest, longest_symbol, longest_run = missing, symbol, (start, end)
             self._warn_of(symbol, bars)
+        cause, evidence = None, ""
+        if longest_symbol is not None:
+            # Of the longest gap only: the causes of all take longer to find than the session to play.
+            cause, evidence = session_data._cause_of(longest_symbol, *longest_run)
         report = SessionReport(
             session_date=from_day(int(table.dates[index])),
             is_early_close=is_early_close,
@@ -147,7 +147,7 @@ class Tally:
             gaps=gaps,
             longest_gap=longest,
             longest_gap_symbol=longest_symbol,
-            longest_gap_start=longest_start,
+            longest_gap_start=from_ns(longest_run[0], table.zone) if longest else None,
             out_of_session=out_of_session,
             duplicates=counts.duplicates,
             corrections=counts.corrections,
@@ -156,6 +156,8 @@ class Tally:
             load_seconds=load_seconds,
             seconds=seconds,
             analysis_seconds=analysis_seconds,
+            longest_gap_cause=cause,
+            longest_gap_evidence=evidence,
         )
         self.last = tuple(last)
         self.sessions.append(report)

@@ -117,6 +117,21 @@ class SessionGaps(SessionHoles):
             )
         return gaps
 
+    def _cause_of(self, name: str, start: int, end: int) -> tuple[str | None, str]:
+        """Why the base bars of one gap of the session, ``[start, end)`` (ns UTC), are missing, and the evidence.
+
+        As ``get_gaps`` has it, at the cost of one gap; ``None`` where there is none.
+        """
+        series, session = self._series(name, None), self._current_session()
+        if series is None or session is None:
+            return None, ""
+        runs = self._holes_in(series.of_base, session, self._clock).within(start, end)
+        if not runs:
+            return None, ""
+        known = self._known(series.of_base, session, self._clock)
+        cause, evidence = shared_cause(runs, known)
+        return str(cause), evidence
+
     def _known_empty(self, name: str, spans: list[tuple[int, int]]) -> list[bool]:
         """Where nothing can have traded among missing base bars of the session, by what is recorded of the symbol."""
         series, session = self._series(name, None), self._current_session()
