@@ -64,7 +64,8 @@ def run(
     data
         A folder in the layout of the guide, a flat folder of Parquet files, one file, or a glob pattern.
     progress
-        ``None`` shows a line in a terminal, ``True`` everywhere, ``False`` nothing, a callable receives events.
+        ``None`` shows a line in a terminal; ``True`` everywhere, off a terminal a plain line now and then and at the end;
+        ``False`` shows nothing; a callable receives events.
     time_manager
         Calendar and clock to use, for corrections of the calendar and for alerts; one of the configuration's exchange
         group. Its clock is reset and then follows the run.
@@ -267,7 +268,8 @@ def _played(run: Run, progress: Progress) -> RunResult:
     """Play the whole window and return what it leaves behind."""
     with contextlib.ExitStack() as stack:
         if progress is True or (progress is None and sys.stderr.isatty()):
-            run.coordinator.progress = stack.enter_context(ProgressLine())
+            line = ProgressLine(tells_end=progress is True)
+            run.coordinator.progress = stack.enter_context(line)
         elif callable(progress):
             run.coordinator.progress = progress
         run.coordinator.run()

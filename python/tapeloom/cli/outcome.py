@@ -79,6 +79,9 @@ def reported(*, debug: bool) -> Iterator[None]:
         typer.echo("stopped", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            # Whoever read the output has left: rich has seen it first, and the user's code did not end anything.
+            raise typer.Exit(PROBLEMS) from None
         if debug:
             traceback.print_exc()
         raise typer.Exit(_told_to_leave(error)) from None

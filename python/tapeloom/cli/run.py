@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import ExitStack, nullcontext, redirect_stdout
 from pathlib import Path
@@ -101,6 +102,8 @@ def run(
                 "--resume goes on after the sessions in --out DIR, which is not given"
             )
             raise ArgumentError(text)
+        if out is not None:
+            _require_folder(out)
         settings = SessionConfig.load(config)
         calendar = None if overlay is None else _corrected(settings, overlay)
         manager = SystemManager(data, time_manager=calendar, out=out, resume=resume)
@@ -140,6 +143,19 @@ def _require_file(config: Path) -> None:
         near = near or "; 'tapeloom demo' writes one to start from"
         text = f"config file {str(config)!r} does not exist{near}"
         raise ConfigError(text, path=str(config))
+
+
+def _require_folder(out: Path) -> None:
+    """Raise ArgumentError if results cannot be written there: now, and not when the first session has ended."""
+    from tapeloom.errors import ArgumentError
+
+    there = next((p for p in (out, *out.parents) if p.exists()), out)
+    if not there.is_dir():
+        text = f"--out is {str(out)!r}; {str(there)!r} is a file, name a folder"
+        raise ArgumentError(text, path=str(out))
+    if not os.access(there, os.W_OK | os.X_OK):
+        text = f"--out is {str(out)!r}; you may not write to {str(there)!r}, name another folder"
+        raise ArgumentError(text, path=str(out))
 
 
 def _play(coordinator: SessionCoordinator, *, show: bool) -> bool:

@@ -41,6 +41,8 @@ class ProgressLine:
         Seconds that only rise. They pace the lines and say nothing about the data.
     hint
         Which keys steer the run; shown in a terminal that has room.
+    tells_end
+        Whether a log gets a line for the end of the run, however short it was.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class ProgressLine:
         *,
         now: Callable[[], float] = time.perf_counter,
         hint: str = "",
+        tells_end: bool = False,
     ) -> None:
         self._file = file if file is not None else sys.stderr
         self._now = now
         self._hint = hint
+        self._tells_end = tells_end
         self._began = self._shown = now()
         self._was_paused = False
         self._live: Progress | None = None
@@ -81,13 +85,16 @@ class ProgressLine:
         # The end, and a pause that begins or ends, are not left out.
         turned = event.is_paused is not self._was_paused
         self._was_paused = event.is_paused
+        finished = event.sessions_done == event.sessions_total
         if self._live is not None:
-            finished = event.sessions_done == event.sessions_total
             if finished or turned or now - self._shown >= SECONDS_BETWEEN_FRAMES:
                 self._shown = now
                 self._draw(self._live, event)
-        elif turned or now - self._shown >= max(
-            SECONDS_BETWEEN_LINES, GROWTH * (now - self._began)
+        elif (
+            turned
+            or (finished and self._tells_end)
+            or now - self._shown
+            >= max(SECONDS_BETWEEN_LINES, GROWTH * (now - self._began))
         ):
             self._shown = now
             print(", ".join(_parts(event)), file=self._file, flush=True)

@@ -1,4 +1,4 @@
-"""What is printed at the end of a run: sessions, throughput, worst symbols, warnings."""
+"""What is printed at the end of a run: sessions, throughput, longest gaps, worst symbols, warnings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tapeloom.report.tables import (
     EDGE_SESSIONS,
     WORST_SYMBOLS,
     counted,
+    gap_table,
     seconds,
     session_table,
     sessions_worth_showing,
@@ -17,15 +18,13 @@ from tapeloom.report.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
     from tapeloom.session.result import RunResult, RunWarning
 
 __all__ = ["print_summary"]
 
-# What the full table of sessions needs when symbols have four letters.
-FULL_WIDTH = 94
 SYMBOLS_NAMED = 5
 
 
@@ -49,13 +48,20 @@ def print_summary(
     console = console_for(file if file is not None else sys.stdout)
     every = result.sessions
     shown = every if all_sessions else sessions_worth_showing(every)
-    narrow = console.width < FULL_WIDTH
-    console.print(session_table(result, shown, narrow=narrow))
-    for line in _notes(result, hidden=len(every) - len(shown)):
+    left_out: list[str] = []
+    if every:
+        table, left_out = session_table(result, shown, width=console.width)
+        console.print(table)
+    else:
+        console.print(f"{result.session_name}: no session was finished")
+    for line in _notes(result, hidden=len(every) - len(shown), left_out=left_out):
         console.print(line)
     console.print()
     for line in _throughput(result):
         console.print(line)
+    if any(s.longest_gap for s in every):
+        console.print()
+        console.print(gap_table(every))
     incomplete = [s for s in result.symbols if s.missing]
     if incomplete:
         console.print()
@@ -70,14 +76,20 @@ def print_summary(
             console.print(Padding(Text(_warning(warning)), (0, 0, 0, 2), expand=False))
 
 
-def _notes(result: RunResult, *, hidden: int) -> Iterator[str]:
+def _notes(
+    result: RunResult, *, hidden: int, left_out: Sequence[str]
+) -> Iterator[str]:
+    if left_out:
+        yield f"no room for {', '.join(left_out)}: a wider terminal shows all columns"
+    if result.derived_bars and "derived" in left_out:
+        yield f"derived: {result.derived_bars:,} bars"
     if hidden:
         yield (
             f"{hidden:,} sessions are not shown: these are the first and last {EDGE_SESSIONS} "
             "and those with most missing; --all-sessions shows all"
         )
     if result.stopped_early:
-        yield "stopped before the end of the window: the figures cover what was done"
+        yield "stopped before the end of the window: the figures cover the sessions that have ended"
     if any(s.is_early_close for s in result.sessions):
         yield "half: the exchange closed early"
     if result.missing:
@@ -97,6 +109,9 @@ def _notes(result: RunResult, *, hidden: int) -> Iterator[str]:
 
 
 def _throughput(result: RunResult) -> Iterator[str]:
+    if not result.sessions:
+        yield f"whole run {seconds(result.total_seconds)}"
+        return
     speed = f"{result.bars_per_second:,.0f} bars/s"
     if result.analysis_name is None:
         yield f"{speed}, without an analysis"

@@ -17,6 +17,7 @@ __all__ = [
     "EDGE_SESSIONS",
     "WORST_SYMBOLS",
     "counted",
+    "gap_table",
     "seconds",
     "session_table",
     "sessions_worth_showing",
@@ -29,13 +30,30 @@ EDGE_SESSIONS = 5
 WORST_SESSIONS = 10
 WORST_SYMBOLS = 10
 LONGEST_GAP = "longest gap"
-LEFT = ("session", "symbol", LONGEST_GAP)
+LONGEST_GAPS = 5
+LEFT = ("session", "symbol", "cause", LONGEST_GAP)
+WRAPPED = (LONGEST_GAP, "cause")
+# What a narrow terminal has no room for, the first to go first.
+GIVING_WAY = ("derived", "outside", "time", LONGEST_GAP)
 
 
 def session_table(
-    result: RunResult, sessions: Sequence[SessionReport], *, narrow: bool
-) -> Table:
-    """Return the table of ``sessions``, with the totals of all of ``result`` below; ``narrow`` fits 80 columns."""
+    result: RunResult, sessions: Sequence[SessionReport], *, width: int
+) -> tuple[Table, list[str]]:
+    """Return the table of ``sessions``, with the totals of all of ``result`` below, and the columns it has no room for."""
+    left_out: list[str] = []
+    for name in ("", *GIVING_WAY):
+        left_out += [name] if name in _columns(result, sessions) else []
+        table = _session_table(result, sessions, without=left_out)
+        if _width(table) <= width:
+            break
+    return table, left_out
+
+
+def _columns(
+    result: RunResult, sessions: Sequence[SessionReport]
+) -> dict[str, list[str | Text]]:
+    """Return each column's cells, that of the totals last."""
     total = result.sessions
     columns: dict[str, list[str | Text]] = {
         "session": [*(_name(s) for s in sessions), "total"],
@@ -60,10 +78,18 @@ def session_table(
             seconds(sum(s.seconds for s in total)),
         ],
     }
-    if narrow:
-        del columns["derived"]
-    if narrow or not any(s.out_of_session for s in total):
+    if not any(s.out_of_session for s in total):
         del columns["outside"]
+    return columns
+
+
+def _session_table(
+    result: RunResult, sessions: Sequence[SessionReport], *, without: Sequence[str]
+) -> Table:
+    columns = _columns(result, sessions)
+    for name in without:
+        del columns[name]
+    total = result.sessions
     table = _table(f"{result.session_name}: {counted(len(total), 'session')}", *columns)
     *rows, last = zip(*columns.values(), strict=True)
     for row in rows:
@@ -105,6 +131,28 @@ def symbol_table(incomplete: Sequence[SymbolReport]) -> Table:
     return table
 
 
+def gap_table(sessions: Sequence[SessionReport]) -> Table:
+    """Return the table of the longest gaps, at most one of each session, with their causes."""
+    from rich.text import Text
+
+    gaps = [s for s in sessions if s.longest_gap]
+    worst = sorted(gaps, key=lambda s: (-s.longest_gap, s.session_date))[:LONGEST_GAPS]
+    title = "longest gaps, one of each session"
+    table = _table(title, "session", "at", "symbol", "bars", "cause")
+    for s in worst:
+        start = s.longest_gap_start
+        # A folder of results from before causes were kept has none.
+        cause = s.longest_gap_cause or "not kept"
+        table.add_row(
+            s.session_date.isoformat(),
+            "" if start is None else start.strftime("%H:%M"),
+            s.longest_gap_symbol or "",
+            f"{s.longest_gap:,}",
+            Text(": ".join(filter(None, (cause, s.longest_gap_evidence)))),
+        )
+    return table
+
+
 def seconds(value: float) -> str:
     """Return ``"30 ms"`` or ``"2.5 s"``."""
     return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.1f} s"
@@ -132,10 +180,18 @@ def _table(title: str, *headers: str) -> Table:
         table.add_column(
             header,
             justify="left" if header in LEFT else "right",
-            # Where a row is too wide, the longest gap is what gives way: its symbol comes last.
-            no_wrap=header != LONGEST_GAP,
+            # Where a row is too wide, these give way: a symbol comes last in them, or a sentence.
+            no_wrap=header not in WRAPPED,
         )
     return table
+
+
+def _width(table: Table) -> int:
+    """Return how many columns of text a table needs when nothing gives way."""
+    from rich.console import Console
+
+    wide = Console(width=10_000, color_system=None)
+    return wide.measure(table).maximum
 
 
 def _name(session: SessionReport) -> str:
