@@ -20,6 +20,7 @@ from tapeloom.timestamps import NS_PER_DAY, localize
 __all__ = [
     "ExchangeGroup",
     "calendar_of",
+    "group_zones",
     "resolve_exchange_group",
     "with_extended_hours",
 ]
@@ -76,6 +77,11 @@ _ZONES = {
 
 # By calendar; the others have none, or their source tells.
 _EXTENDED_HOURS = {"XNYS": ExtendedHours(time(4), time(20), time(17))}
+
+
+def group_zones() -> frozenset[str]:
+    """Return the names of the zones of all groups."""
+    return frozenset(_ZONES.values())
 
 
 def resolve_exchange_group(name: str) -> ExchangeGroup:

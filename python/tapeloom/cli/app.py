@@ -9,6 +9,7 @@ import typer
 from tapeloom.cli.calendar import calendar
 from tapeloom.cli.check import check
 from tapeloom.cli.demo import demo
+from tapeloom.cli.doctor import doctor
 from tapeloom.cli.gaps import gaps
 from tapeloom.cli.import_bars import import_bars
 from tapeloom.cli.plan import plan
@@ -61,6 +62,7 @@ app.command()(plan)
 app.command()(validate)
 app.command()(schema)
 app.command("serve-feed")(serve_feed)
+app.command()(doctor)
 app.add_typer(calendar, name="calendar")
 
 system = typer.Typer(help="The same run by another name.", no_args_is_help=True)

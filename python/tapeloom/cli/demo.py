@@ -14,7 +14,10 @@ import typer
 from tapeloom.cli.outcome import PROBLEMS, reported
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tapeloom.demo import DemoFolder
+    from tapeloom.demo.planted import Finding
     from tapeloom.session.result import RunResult
 
 __all__ = ["demo"]
@@ -24,6 +27,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write to.")
     ] = Path("tapeloom-demo"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show errors only.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
@@ -36,31 +40,46 @@ def demo(
         import tapeloom
         from tapeloom.cli.analysis_file import load_analysis
         from tapeloom.demo import ANALYSIS_NAME, compare, write_demo
-        from tapeloom.report import ProgressLine, print_summary
 
         made = write_demo(out)
-        typer.echo(
-            f"wrote {made.bars:,} made-up minute bars of {len(made.planted.missing)} symbols "
-            f"({made.files} Parquet files) into {made.root}{os.sep}\n"
-        )
-        analysis = load_analysis(f"{made.analysis}:{ANALYSIS_NAME}")
-        with ProgressLine() as progress:
-            result = tapeloom.run(
-                made.config, analysis, data=str(made.data), progress=progress
-            )
-        print_summary(result)
-        _show_records(result)
-        findings = compare(made.planted, result)
-        typer.echo("\nplanted -> found")
-        for finding in findings:
+        if not quiet:
             typer.echo(
-                f"  {finding.planted} -> {finding.found}: {'as planted' if finding.matches else 'DIFFERENT'}"
+                f"wrote {made.bars:,} made-up minute bars of {len(made.planted.missing)} symbols "
+                f"({made.files} Parquet files) into {made.root}{os.sep}\n"
             )
-        typer.echo(
-            f"\nThe same run on these files, to change and try again:\n\n  {_next_command(made)}"
+        analysis = load_analysis(f"{made.analysis}:{ANALYSIS_NAME}")
+        result = tapeloom.run(
+            made.config,
+            analysis,
+            data=str(made.data),
+            progress=False if quiet else None,
         )
-        if not all(finding.matches for finding in findings):
+        findings = compare(made.planted, result)
+        different = [finding for finding in findings if not finding.matches]
+        if not quiet:
+            _show(made, result, findings)
+        elif different:
+            _show_findings(different, err=True)
+        if different:
             raise typer.Exit(PROBLEMS)
+
+
+def _show(made: DemoFolder, result: RunResult, findings: Sequence[Finding]) -> None:
+    from tapeloom.report import print_summary
+
+    print_summary(result)
+    _show_records(result)
+    typer.echo("\nplanted -> found")
+    _show_findings(findings)
+    typer.echo(
+        f"\nThe same run on these files, to change and try again:\n\n  {_next_command(made)}"
+    )
+
+
+def _show_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
+    for finding in findings:
+        verdict = "as planted" if finding.matches else "DIFFERENT"
+        typer.echo(f"  {finding.planted} -> {finding.found}: {verdict}", err=err)
 
 
 def _show_records(result: RunResult) -> None:

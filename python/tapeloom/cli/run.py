@@ -120,7 +120,7 @@ def run(
             typer.echo(json.dumps(result.to_dict(), indent=2))
         elif not quiet:
             _show(result, all_sessions=all_sessions, report=report)
-        if result.stopped_early and not quiet or is_interrupted:
+        if (result.stopped_early and not quiet) or is_interrupted:
             at = made.time_manager.get_current_time()
             done = counted(len(result.sessions), "session")
             typer.echo(f"stopped at {at:%Y-%m-%d %H:%M}, after {done}", err=True)

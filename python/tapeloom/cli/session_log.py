@@ -12,7 +12,6 @@ from tapeloom.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import TextIO
 
 __all__ = ["session_log"]
 

@@ -76,9 +76,7 @@ def print_summary(
             console.print(Padding(Text(_warning(warning)), (0, 0, 0, 2), expand=False))
 
 
-def _notes(
-    result: RunResult, *, hidden: int, left_out: Sequence[str]
-) -> Iterator[str]:
+def _notes(result: RunResult, *, hidden: int, left_out: Sequence[str]) -> Iterator[str]:
     if left_out:
         yield f"no room for {', '.join(left_out)}: a wider terminal shows all columns"
     if result.derived_bars and "derived" in left_out:
