@@ -146,6 +146,10 @@ def test_filled_bars_say_that_they_were_fetched_and_stay_in_the_session(
     bar = played.session.get_bars("AAPL")[5]
     assert bar.ts == at(5)
     assert bar.flags & Provenance.BACKFILLED
+    assert not bar.flags & Provenance.STREAMED
+    rest = [each.flags for each in played.session.get_bars("AAPL") if each != bar]
+    assert all(flags & Provenance.STREAMED for flags in rest)
+    assert not any(flags & Provenance.BACKFILLED for flags in rest)
     assert played.session.get_bar_count("AAPL", scope="history") == 0
     said = played.session.explain("AAPL", "09:35")
     assert (said.status, said.attempts) == ("present", 1)

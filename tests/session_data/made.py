@@ -48,6 +48,7 @@ def bar(
     *,
     interval: str = "1m",
     volume: float = 10.0,
+    flags: int = 0,
 ) -> BarData:
     """Return the bar of a minute."""
     return BarData(
@@ -59,6 +60,7 @@ def bar(
         close,
         volume,
         interval=interval,
+        flags=flags,
     )
 
 

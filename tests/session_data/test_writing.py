@@ -106,6 +106,23 @@ def test_a_bar_is_registered_with_its_symbol_and_flagged() -> None:
     assert session.get_bars("AAPL").flags.tolist() == [Provenance.STREAMED]
 
 
+@pytest.mark.parametrize("way", [Provenance.BACKFILLED, Provenance.IMPORTED])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_bar_that_came_another_way_is_not_called_streamed(
+    way: Provenance, at_once: bool
+) -> None:
+    session = session_of("AAPL")
+    session.register_symbol("AAPL", derived=["5m"])
+    given = [bar("AAPL", 0), bar("AAPL", 1, flags=way), bar("AAPL", 2)]
+    if at_once:
+        session.add_bars_batch("AAPL", given)
+    else:
+        for each in given:
+            session.add_bar("AAPL", each)
+    streamed = Provenance.STREAMED
+    assert session.get_bars("AAPL").flags.tolist() == [streamed, way, streamed]
+
+
 def test_a_bar_of_another_symbol_is_refused() -> None:
     session = session_of("AAPL")
     with pytest.raises(ArgumentError, match="a bar of MSFT cannot be added to AAPL"):

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use tapeloom_core::Error;
 use tapeloom_core::aggregate::{Completeness, Derived};
-use tapeloom_core::bar::{IMPORTED, STREAMED};
+use tapeloom_core::bar::{BACKFILLED, IMPORTED, STREAMED};
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::series::Scope;
@@ -43,6 +43,9 @@ pub(crate) struct PyStore {
     extended_hours: ExtendedHours,
     waker: Waker,
 }
+
+/// Bars that came another way than from the coordinator, the feed or the user's hand.
+const NOT_STREAMED: u8 = IMPORTED | BACKFILLED;
 
 /// Old bar, new bar, clock at which it came.
 type Corrected<'py> = (Bound<'py, PyBarData>, Bound<'py, PyBarData>, i64);
@@ -264,7 +267,7 @@ impl PyStore {
             let outcome = this.write(py, |writing| {
                 let id = writing.base_series(name, data.interval())?;
                 let mut offered = data.bar();
-                if writing.has_session() && offered.flags & IMPORTED == 0 {
+                if writing.has_session() && offered.flags & NOT_STREAMED == 0 {
                     offered.flags |= STREAMED;
                 }
                 Some(writing.offer(id, offered))
@@ -308,7 +311,7 @@ impl PyStore {
                 if streamed {
                     rows.flags
                         .iter_mut()
-                        .filter(|flags| **flags & IMPORTED == 0)
+                        .filter(|flags| **flags & NOT_STREAMED == 0)
                         .for_each(|flags| *flags |= STREAMED);
                 }
                 store.check()?;
