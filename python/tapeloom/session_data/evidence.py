@@ -51,6 +51,7 @@ class SessionEvidence(SessionReading):
         ArgumentTypeError
             If ``status`` is no ``TradingStatus``, or its timestamp no time.
         """
+        self._check_process()
         if not isinstance(status, TradingStatus):
             text = f"status is {type(status).__name__}; it must be a TradingStatus"
             raise ArgumentTypeError(text, got=status)
@@ -69,6 +70,7 @@ class SessionEvidence(SessionReading):
         ArgumentTypeError
             If ``event`` is no ``ConnectionEvent``, or its timestamp no time.
         """
+        self._check_process()
         if not isinstance(event, ConnectionEvent):
             text = f"event is {type(event).__name__}; it must be a ConnectionEvent"
             raise ArgumentTypeError(text, got=event)

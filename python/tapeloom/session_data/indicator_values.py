@@ -139,6 +139,7 @@ class SessionIndicators(SessionReading):
             For a blank or unprintable name; ``ArgumentTypeError`` if it is no text, and for a value that can change,
             such as a list, a dict or a frame.
         """
+        self._check_process()
         if third is _NOT_GIVEN:
             symbol, name, value = None, checked_name(first), second
         else:
@@ -159,6 +160,7 @@ class SessionIndicators(SessionReading):
         AmbiguousIndicatorError
             If several symbols have the indicator and none was named.
         """
+        self._check_process()
         if second is not _NOT_GIVEN:
             return _value(self._historical_of(first, second))
         name = checked_name(first)
@@ -177,6 +179,7 @@ class SessionIndicators(SessionReading):
         self, symbol: str, name: str
     ) -> IndicatorInfo | None:
         """Return a value with the sessions and counts it rests on, ``None`` without one."""
+        self._check_process()
         found = self._historical_of(symbol, name)
         if isinstance(found, HistoricalIndicator):
             return IndicatorInfo(
@@ -203,6 +206,7 @@ class SessionIndicators(SessionReading):
         Rules and errors are those of :meth:`set_historical_indicator`; a name whose values are computed is an
         ``ArgumentError``.
         """
+        self._check_process()
         owner, wanted = normalise_symbol(symbol), checked_name(name)
         computed = self._values.computed
         if computed is not None and wanted in computed:
@@ -212,6 +216,7 @@ class SessionIndicators(SessionReading):
 
     def get_realtime_indicator(self, symbol: str, name: str) -> Any:
         """Return a value of the running session, computed or set; ``None`` without one. O(1)."""
+        self._check_process()
         owner, wanted = normalise_symbol(symbol), checked_name(name)
         computed = self._values.computed
         if computed is not None and wanted in computed:

@@ -215,6 +215,7 @@ class SessionLife(Store):
     @property
     def is_active(self) -> bool:
         """Whether a coordinator is streaming into this store."""
+        self._check_process()
         return self._active
 
     @property
@@ -237,6 +238,7 @@ class SessionLife(Store):
     @property
     def records(self) -> Records:
         """Rows kept by :meth:`record`."""
+        self._check_process()
         return self._records
 
     def _handle(self, name: str) -> SymbolSessionData:
@@ -377,6 +379,7 @@ class SessionLife(Store):
 
     def set_session_active(self, active: bool) -> None:
         """Set ``is_active``; reading is always allowed. While it is set, no quote or tick after the clock is read."""
+        self._check_process()
         self._active = require_flag(active, "active")
 
     def clear_session_bars(self) -> None:

@@ -57,6 +57,7 @@ class SessionMembership(SessionEvidence):
         ArgumentError
             If a stretch ends before it begins; ``ArgumentTypeError`` for what is no date.
         """
+        self._check_process()
         name = normalise_symbol(symbol)
         if spans is None:
             self._memberships.remove(name)

@@ -114,6 +114,8 @@ pub enum Error {
     ReplayRunning,
     /// A writer failed half-way in this store.
     Poisoned,
+    /// A forked child used the copy of its parent's store.
+    Forked,
     /// One symbol more than the store may keep.
     Capacity {
         /// The symbol.
@@ -261,6 +263,10 @@ impl fmt::Display for Error {
             Self::Poisoned => write!(
                 f,
                 "this session stopped after an internal error and what it holds may be incomplete; make a new one"
+            ),
+            Self::Forked => write!(
+                f,
+                "a forked child used a session of its parent, whose threads it does not have; make one in the child, or start the child with 'spawn'"
             ),
             Self::Capacity { symbol, limit } => write!(
                 f,

@@ -69,12 +69,13 @@ impl Replay {
     /// `None` where a symbol was removed since it was looked up.
     ///
     /// # Errors
-    /// Those of [`Merge::new`].
+    /// Those of [`Merge::new`]; [`crate::Error::Poisoned`], [`crate::Error::Forked`].
     pub fn new(
         store: Arc<Store>,
         sources: Vec<(Arc<Entry>, Source)>,
         close: i64,
     ) -> Result<Option<Self>> {
+        store.check()?;
         let (entries, mut lanes): (Vec<Arc<Entry>>, Vec<Source>) = sources.into_iter().unzip();
         let table = store.write().table();
         for lane in &mut lanes {
@@ -240,7 +241,8 @@ impl Replay {
 
     /// End the replay where it stands and give the clock back to the store. Doing so again changes nothing.
     pub fn finish(&mut self) {
-        if !self.ended {
+        // In a forked child the lock may be held by nobody who is there.
+        if !self.ended && self.store.check_process().is_ok() {
             self.ended = true;
             self.store.write().set_coordinated(false);
         }

@@ -19,7 +19,7 @@ use crate::metrics::MetricsCell;
 use crate::series::{Scope, Series, Snapshot, View};
 use crate::session_table::SessionTable;
 use crate::sync::{
-    ArcSwap, ArcSwapOption, AtomicBool, AtomicI64, AtomicU64, Mutex, MutexGuard, order,
+    ArcSwap, ArcSwapOption, AtomicI64, AtomicU8, AtomicU64, Mutex, MutexGuard, order,
 };
 use crate::time::Interval;
 use latest::LatestCell;
@@ -135,9 +135,16 @@ pub struct Store {
     epoch: AtomicU64,
     clock: AtomicI64,
     writer: Mutex<Writer>,
-    /// A writer failed half-way: nothing is written or published any more.
-    poisoned: AtomicBool,
+    /// Whether it may be used: `FINE`, `FAILED` or `FORKED`.
+    state: AtomicU8,
 }
+
+/// The store may be used.
+const FINE: u8 = 0;
+/// A writer failed half-way: nothing is written or published any more.
+const FAILED: u8 = 1;
+/// This is the copy of a store in a forked child: its locks may be held by threads that are not there.
+const FORKED: u8 = 2;
 
 impl Store {
     /// An empty store.
@@ -148,20 +155,38 @@ impl Store {
             epoch: AtomicU64::new(0),
             clock: AtomicI64::new(i64::MIN),
             writer: Mutex::new(Writer::new(policies)),
-            poisoned: AtomicBool::new(false),
+            state: AtomicU8::new(FINE),
         }
     }
 
-    /// Refuse to go on after a writer failed half-way.
+    /// Refuse to go on after a writer failed half-way, and in a forked child.
     ///
     /// # Errors
-    /// [`crate::Error::Poisoned`].
+    /// [`crate::Error::Poisoned`], [`crate::Error::Forked`].
     #[inline]
     pub fn check(&self) -> crate::Result<()> {
-        if self.poisoned.load(Relaxed) {
-            return Err(crate::Error::Poisoned);
+        match self.state.load(Relaxed) {
+            FINE => Ok(()),
+            FAILED => Err(crate::Error::Poisoned),
+            _ => Err(crate::Error::Forked),
+        }
+    }
+
+    /// Refuse to go on in a forked child. What needs no whole writer may be told after a failure.
+    ///
+    /// # Errors
+    /// [`crate::Error::Forked`].
+    #[inline]
+    pub fn check_process(&self) -> crate::Result<()> {
+        if self.state.load(Relaxed) == FORKED {
+            return Err(crate::Error::Forked);
         }
         Ok(())
+    }
+
+    /// Say that this is the copy of a store in a forked child. Nothing waits for a lock of it from then on.
+    pub fn leave_to_parent(&self) {
+        self.state.store(FORKED, Relaxed);
     }
 
     /// Number of the last published epoch.
@@ -399,7 +424,7 @@ impl std::ops::DerefMut for Writing<'_> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.store.poisoned.store(true, Relaxed);
+            self.store.state.store(FAILED, Relaxed);
         } else if self.writer.has_unpublished() {
             self.publish();
         }

@@ -127,6 +127,7 @@ fn from_core(py: Python<'_>, error: &Error) -> PyErr {
         }),
         Error::OutOfCalendar { .. } => raised(py, "OutOfCalendarError", text, |_| Ok(())),
         Error::Poisoned => raised(py, "InternalError", text, |_| Ok(())),
+        Error::Forked => raised(py, "ForkedSessionError", text, |_| Ok(())),
         Error::Capacity { symbol, limit } => raised(py, "CapacityError", text, |facts| {
             facts.set_item("symbol", symbol)?;
             facts.set_item("limit", limit)

@@ -40,6 +40,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::make_panics_ordinary(module.py())?;
+    store::process::watch_forks(module.py())?;
     module.add_class::<interval::PyInterval>()?;
     module.add_class::<session_table::PySessionTable>()?;
     module.add_class::<market_hours::PyMarketHours>()?;

@@ -29,9 +29,10 @@ impl PyRealtimeIndicators {
         Ok(self.indicators.clone())
     }
 
-    fn reading(&self, symbol: &str, name: &str) -> Option<Reading> {
+    fn reading(&self, symbol: &str, name: &str) -> BindResult<Option<Reading>> {
         let store = &self.session.get().store;
-        self.indicators.reading(store, symbol, name)
+        store.check_process()?;
+        Ok(self.indicators.reading(store, symbol, name))
     }
 }
 
@@ -138,12 +139,12 @@ impl PyRealtimeIndicators {
         Ok(told.collect())
     }
 
-    fn value(&self, symbol: &str, name: &str) -> Option<f64> {
-        self.reading(symbol, name)?.value
+    fn value(&self, symbol: &str, name: &str) -> BindResult<Option<f64>> {
+        Ok(self.reading(symbol, name)?.and_then(|found| found.value))
     }
 
-    fn count(&self, symbol: &str, name: &str) -> usize {
-        self.reading(symbol, name)
-            .map_or(0, |reading| reading.bars as usize)
+    fn count(&self, symbol: &str, name: &str) -> BindResult<usize> {
+        let found = self.reading(symbol, name)?;
+        Ok(found.map_or(0, |found| found.bars as usize))
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod find;
+pub(crate) mod process;
 mod waker;
 
 use std::sync::Arc;
@@ -102,10 +103,12 @@ impl PyStore {
             anchor: policies.anchor,
             extended_hours: policies.extended_hours,
         });
+        let store = Arc::new(Store::new(policies));
+        process::remember(&store);
         Ok(Self {
             anchor: policies.anchor,
             extended_hours: policies.extended_hours,
-            store: Arc::new(Store::new(policies)),
+            store,
             known: ArcSwap::from_pointee(Known::new(exchange)),
             waker: Waker::default(),
         })
@@ -346,44 +349,48 @@ impl PyStore {
         Ok(report(done))
     }
 
-    #[getter]
-    fn epoch(&self) -> u64 {
-        self.store.epoch()
+    fn _check_process(&self) -> BindResult<()> {
+        Ok(self.store.check_process()?)
     }
 
     #[getter]
-    fn _clock(&self) -> Option<i64> {
+    fn epoch(&self) -> BindResult<u64> {
+        self.store.check_process()?;
+        Ok(self.store.epoch())
+    }
+
+    #[getter]
+    fn _clock(&self) -> BindResult<Option<i64>> {
+        self.store.check_process()?;
         let clock = self.store.clock();
-        (clock != i64::MIN).then_some(clock)
+        Ok((clock != i64::MIN).then_some(clock))
     }
 
     #[getter]
-    fn _session(&self) -> (Option<i32>, bool) {
+    fn _session(&self) -> BindResult<(Option<i32>, bool)> {
+        self.store.check_process()?;
         let session = self.store.session();
-        (session.date, session.ended)
+        Ok((session.date, session.ended))
     }
 
     #[getter]
-    fn _symbols(&self) -> Vec<String> {
-        self.store
-            .directory()
-            .entries()
-            .iter()
-            .map(|entry| entry.symbol.to_string())
-            .collect()
+    fn _symbols(&self) -> BindResult<Vec<String>> {
+        self.store.check_process()?;
+        let directory = self.store.directory();
+        let symbols = directory.entries().iter();
+        Ok(symbols.map(|entry| entry.symbol.to_string()).collect())
     }
 
     #[pyo3(signature = (symbol))]
-    fn _intervals(&self, symbol: &str) -> Vec<String> {
+    fn _intervals(&self, symbol: &str) -> BindResult<Vec<String>> {
+        self.store.check_process()?;
         let directory = self.store.directory();
         let series = directory
             .get(symbol)
             .map(|entry| entry.series.as_slice())
             .unwrap_or_default();
-        series
-            .iter()
-            .map(|series| series.interval().to_string())
-            .collect()
+        let intervals = series.iter().map(|series| series.interval().to_string());
+        Ok(intervals.collect())
     }
 
     #[pyo3(signature = (symbol, interval=None, *, scope="session"))]

@@ -175,6 +175,7 @@ impl PyStore {
     }
 
     pub(crate) fn entry(&self, symbol: &str) -> BindResult<Arc<Entry>> {
+        self.store.check_process()?;
         let entry = self.store.directory().get(symbol).cloned();
         entry.ok_or_else(|| unknown(symbol))
     }
