@@ -60,7 +60,9 @@ class Run:
         self.source = MemorySource(tapes)
         self.plan = StreamPlan.build(asked, self.source)
         rules = asked.session_data_config.bars
-        self.store = SessionData(on_duplicate=rules.on_duplicate)
+        self.store = SessionData(
+            on_duplicate=rules.on_duplicate, extended_hours=rules.extended_hours
+        )
         for plan in self.plan.symbols:
             coarse = [i for i in plan.kept_days if i != plan.base]
             self.store.register_symbol(
@@ -89,7 +91,11 @@ class Run:
     def play(self, day: TradingDay) -> None:
         """Let the base bars of the session come in and end it."""
         for plan in self.plan.symbols:
-            bars = self.source.read(plan.symbol, plan.base, day.open, day.close)
+            extended = self.store.policies["extended_hours"] != "off"
+            hours = (
+                (day.first_open, day.last_close) if extended else (day.open, day.close)
+            )
+            bars = self.source.read(plan.symbol, plan.base, *hours)
             if len(bars):
                 self.store.add_bars_batch(plan.symbol, bars)
         self.store.end_session()

@@ -30,8 +30,10 @@ def us_days(first: date, last: date) -> list[TradingDay]:
     day = first
     while day <= last:
         if day.weekday() < 5 and day not in _HOLIDAYS:
-            hours = "09:30-13:00" if day in _HALF_DAYS else "09:30-16:00"
-            days.append(trading_day(day, hours, "America/New_York"))
+            is_half = day in _HALF_DAYS
+            hours = "09:30-13:00" if is_half else "09:30-16:00"
+            extended = "04:00", "17:00" if is_half else "20:00"
+            days.append(trading_day(day, hours, "America/New_York", extended))
         day += timedelta(days=1)
     return days
 

@@ -22,12 +22,12 @@ from tests.compare import columns, stored
 from tests.reference import history as reference
 from tests.reference.bars import Bar
 from tests.reference.derived import compensated_sum, derive, resample
-from tests.reference.gaps import expected_starts
+from tests.reference.gaps import expected_starts, extended_starts
 from tests.reference.history import Split
 from tests.reference.schedule import MINUTE
 from tests.session.history_run import Run, Tapes, config, minutes_of, warnings_of
 from tests.session.memory import JULY, us_days
-from tests.strategies import bar_at, fewer, present_starts
+from tests.strategies import bar_at, fewer, present_extended, present_starts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,7 @@ MONDAY = date(2025, 7, 7)
 #: Which way a bar came here, and when, does not matter to what it is.
 WAY = Provenance.IMPORTED | Provenance.STREAMED | Provenance.LATE
 SYMBOLS = ["AAA", "BBB"]
+modes = st.sampled_from(["off", "show", "full"])
 
 
 def what_it_is(bars: Bars) -> tuple[list[Bar], list[int], list[int]]:
@@ -80,6 +81,7 @@ def tapes(draw: st.DrawFn) -> Tapes:
             )
         ]
         rows += [bar_at(day.open) for day in JULY]
+        rows += [bar_at(ts) for day in JULY for ts in draw(present_extended(day))]
         found[symbol, "1m"] = sorted({bar.ts: bar for bar in rows}.values())
         if draw(st.booleans()):
             found[symbol, "1d"] = days_of(3)
@@ -87,8 +89,10 @@ def tapes(draw: st.DrawFn) -> Tapes:
             found[symbol, "15m"] = [
                 bar_at(ts, 4)
                 for day in JULY
-                for ts in expected_starts(day, 15 * MINUTE)
+                for starts in (expected_starts, extended_starts)
+                for ts in starts(day, 15 * MINUTE)
             ]
+            found[symbol, "15m"].sort()
         if draw(st.booleans()):
             found[symbol, "1w"] = weeks_of(5)
     return found
@@ -115,16 +119,17 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @fewer(4)
-@given(data=st.data(), tape=tapes(), entries=histories())
+@given(data=st.data(), tape=tapes(), entries=histories(), mode=modes)
 def test_a_rolled_history_equals_one_loaded_afresh_at_every_interval(
-    data: st.DataObject, tape: Tapes, entries: list[dict[str, Any]]
+    data: st.DataObject, tape: Tapes, entries: list[dict[str, Any]], mode: str
 ) -> None:
     first = data.draw(st.integers(4, len(JULY) - 2))
     days = JULY[first : first + data.draw(st.integers(2, 6))]
     when = data.draw(st.sampled_from([None, *(day.date for day in days)]))
     actions = Actions([] if when is None else [Action("AAA", when, 0.5, 2.0)])
     streams = ("1m", *data.draw(st.lists(st.sampled_from(["5m", "1d"]), unique=True)))
-    asked = config(entries, symbols=SYMBOLS, streams=streams)
+    bars = {"extended_hours": mode}
+    asked = config(entries, symbols=SYMBOLS, streams=streams, bars=bars)
     rolled = Run(tape, asked, actions)
 
     for day in days:

@@ -1,6 +1,6 @@
 """The history of a run: loaded before its first session, rolled from session to session, restated at splits.
 
-The trailing trading days strictly before a session, regular hours only. What follows from the base is rolled by the store:
+The trailing trading days strictly before a session, in the hours that a session of the run has. What follows from the base is rolled by the store:
 each ended session comes in, the oldest goes. What is stored by itself, and what reaches over several sessions, is put there
 before each session.
 """

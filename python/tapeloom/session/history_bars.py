@@ -1,4 +1,4 @@
-"""The bars of history as they are read: cut to regular hours, of one row each, restated, made of finer ones."""
+"""The bars of history as they are read: cut to the hours of a session, of one row each, restated, made of finer ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tapeloom.actions import split_jumps
 from tapeloom.bars import Provenance
 from tapeloom.calendars.days import from_day
 from tapeloom.session.day_groups import group_of, whole_groups
-from tapeloom.session.loaded_bars import on_grid, one_of_each, regular_hours
+from tapeloom.session.loaded_bars import bars_in, on_grid, one_of_each
 from tapeloom.session.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ class HistoryBars:
         self._tally = tally
         self._measure = measure
         self._stop = stop
+        self._hours = session_data.policies["extended_hours"]
+        # Loaded or rolled from the run's own sessions, a day of history has the same bars.
+        self._extended = self._hours != "off"
         self._ahead = self._read_ahead()
         self._weeks: dict[_Key, tuple[range, Bars]] = {}
         self._jumps: set[tuple[str, date]] = set()
@@ -141,6 +144,7 @@ class HistoryBars:
                 {series.symbol: series.origin for series in of_it},
                 partial(self._placed, interval=interval),
                 stop=self._stop,
+                extended=self._extended,
             )
             for interval, of_it in found.items()
         }
@@ -162,17 +166,17 @@ class HistoryBars:
         return bars
 
     def _read(self, series: HistorySeries, sessions: range) -> Bars:
-        """Stored bars of some sessions, regular hours; the store tells those of the base apart itself."""
+        """Stored bars of some sessions; the store tells those of the base apart itself."""
         start, end = _span(self._table, sessions)
         read = self._source.read(series.symbol, series.origin, start, end)
-        bars = regular_hours(read, self._table, sessions)
+        bars = bars_in(read, self._table, sessions, extended=self._extended)
         return bars if series.is_base else self._single(bars)
 
     def _placed(self, bars: Bars, sessions: range, *, interval: str) -> Bars:
         """Bars of an interval of stored ones."""
         single = self._single(bars)
         if Interval(single.interval) == Interval(interval):
-            return on_grid(single, self._table, sessions)
+            return on_grid(single, self._table, sessions, extended=self._extended)
         self._measure((bars.symbol, interval), single, sessions)
         return _as_stored(self._aggregated(single, interval), self._table)
 
@@ -194,6 +198,7 @@ class HistoryBars:
             self._table,
             completeness=self._session_data._completeness,
             anchor=self._session_data.policies["anchor"],
+            extended_hours=self._hours,
         )
         return made
 
@@ -211,6 +216,7 @@ def _as_stored(bars: Bars, table: SessionTable) -> Bars:
         flags=bars.flags & ~np.uint8(Provenance.DERIVED),
         constituents=bars.constituents,
         anchor=bars.anchor,
+        extended_hours=bars.extended_hours,
         **columns,
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeloom.session.loaded_bars import regular_hours
+from tapeloom.session.loaded_bars import bars_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class HistoryPresence:
         made = self._made.setdefault(key, {})
         for session in sessions:
             grid = self._table.grid(session, bars.interval)
-            stamps = regular_hours(bars, self._table, [session]).ts
+            stamps = bars_in(bars, self._table, [session]).ts
             made[session] = int(np.isin(grid, stamps).sum()), len(grid)
 
     def note_session(self, session: int) -> None:

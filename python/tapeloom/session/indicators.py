@@ -79,6 +79,8 @@ class SessionIndicators:
         # The run keeps the calendar it began with.
         self._calendar = time_manager.calendar
         self._actions = actions
+        # The value of a day is that of the bars of days that the run derives.
+        self._hours = session_data.policies["extended_hours"]
         reads = {p.symbol: dict(p.indicators) for p in plan.symbols}
         self._kept = {
             kind: ReadAhead(
@@ -88,6 +90,7 @@ class SessionIndicators:
                 {symbol: _interval_of(kind, specs, r) for symbol, r in reads.items()},
                 partial(self._made, interval=_INTERVALS[kind]),
                 stop=sessions[-1],
+                extended=self._hours == "full",
             )
             for kind in dict.fromkeys(spec.granularity for spec in specs.values())
         }
@@ -128,7 +131,9 @@ class SessionIndicators:
         single = one_of_each(bars, self._session_data.policies["on_duplicate"])
         if Interval(single.interval) == Interval(interval):
             return single
-        ((made,),) = resample([single], [interval], self._calendar.table)
+        ((made,),) = resample(
+            [single], [interval], self._calendar.table, extended_hours=self._hours
+        )
         return made
 
     def _manager(self) -> TimeManager:

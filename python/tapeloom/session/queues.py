@@ -14,6 +14,7 @@ import numpy as np
 
 from tapeloom._core import Bars, Interval
 from tapeloom.errors import DuplicateBarError, StateError
+from tapeloom.session.loaded_bars import bars_in, hours_of
 from tapeloom.storage.event_files import QUOTE_KIND
 from tapeloom.storage.prefetch import Prefetch, blocks_of
 
@@ -141,7 +142,7 @@ class SessionQueues:
         InvalidBarError, CorruptFileError, StorageError
             As of ``DataManager.get_quotes``.
         """
-        hours = self._hours(self._sessions[at])
+        hours = hours_of(self._table, self._sessions[at], extended=self._extended)
         read: Any = getattr(self._source, "read_events", None)
         found = {}
         for symbol in self._quoted if read is not None else ():
@@ -228,17 +229,8 @@ class SessionQueues:
     def _cut(self, symbol: str, bars: Bars, index: int) -> SessionQueue:
         table = self._table
         span = bars.between(int(table.span_starts[index]), int(table.span_ends[index]))
-        stretches = [span.between(start, end) for start, end in self._hours(index)]
-        kept = stretches[0] if len(stretches) == 1 else Bars.concat(stretches)
+        kept = bars_in(span, table, [index], extended=self._extended)
         return SessionQueue(symbol, kept, _starts(span) - _starts(kept))
-
-    def _hours(self, index: int) -> list[tuple[int, int]]:
-        """Return the stretches ``[start, end)`` whose bars belong to a session, without its breaks."""
-        hours = self._table.segments(index)
-        if self._extended:
-            hours[0] = int(self._table.pre_opens[index]), hours[0][1]
-            hours[-1] = hours[-1][0], int(self._table.post_closes[index])
-        return hours
 
     def _bytes(self) -> list[int]:
         """Return what the bars of each session of the window take at most."""
@@ -252,7 +244,8 @@ class SessionQueues:
         length = Interval(base).ns
         if length is None:
             return 1
-        return sum(-(-(end - start) // length) for start, end in self._hours(index))
+        hours = hours_of(self._table, index, extended=self._extended)
+        return sum(-(-(end - start) // length) for start, end in hours)
 
 
 def _starts(bars: Bars) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapeloom._core import Bars
+from tapeloom._core import Bars, Interval
 from tapeloom.errors import TapeloomError
-from tapeloom.session.loaded_bars import regular_hours
+from tapeloom.session.loaded_bars import bars_in, hours_of
 from tapeloom.storage.bar_source import no_bars
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ class ReadAhead:
     origins
         The stored interval that is read for each symbol; ``None`` leaves it without bars.
     prepare
-        Makes bars of the interval of those that were read: one symbol, regular hours, whole sessions.
+        Makes bars of the interval of those that were read: one symbol, whole sessions.
     stop
         No session from this position on is read before somebody asks for what lies before it.
+    extended
+        Whether bars of pre- and post-market are read too.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ReadAhead:
         prepare: Callable[[Bars, range], Bars],
         *,
         stop: int,
+        extended: bool,
     ) -> None:
         self._source = source
         self._table = table
@@ -58,6 +61,7 @@ class ReadAhead:
         self._origins = origins
         self._prepare = prepare
         self._stop = stop
+        self._extended = extended
         self._end: int | None = None
         self._most_ahead = _MOST_AHEAD
         self.bars = {
@@ -99,7 +103,12 @@ class ReadAhead:
 
     def _ahead(self, index: int) -> int:
         at = min(index, len(self._table) - 1)
-        rows = len(self._origins) * len(self._table.grid(at, self._interval))
+        hours = hours_of(self._table, at, extended=self._extended)
+        length = Interval(self._interval).ns
+        each = (
+            1 if length is None else sum(end - start for start, end in hours) // length
+        )
+        rows = len(self._origins) * each
         return min(self._most_ahead, _AHEAD_BYTES // max(1, rows * _BAR_BYTES))
 
     def _read(self, symbol: str, origin: str, sessions: range) -> Bars:
@@ -108,4 +117,5 @@ class ReadAhead:
         start = int(self._table.span_starts[sessions[0]])
         end = int(self._table.span_ends[sessions[-1]])
         read = self._source.read(symbol, origin, start, end)
-        return self._prepare(regular_hours(read, self._table, sessions), sessions)
+        kept = bars_in(read, self._table, sessions, extended=self._extended)
+        return self._prepare(kept, sessions)

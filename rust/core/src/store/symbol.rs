@@ -30,7 +30,10 @@ pub(super) enum Home {
         takes_part: bool,
     },
     /// An earlier session date.
-    History,
+    History {
+        /// Whether it lies outside the regular hours of that date.
+        is_extended: bool,
+    },
     /// An earlier session date, between two expected starts.
     OffGridInHistory,
     /// Nowhere, with the reason.
@@ -41,6 +44,11 @@ impl Home {
     /// Whether it is the current session, outside regular hours.
     pub(super) fn is_extended(self) -> bool {
         matches!(self, Self::Extended { .. })
+    }
+
+    /// Whether it is an earlier session date.
+    pub(super) fn is_history(self) -> bool {
+        matches!(self, Self::History { .. })
     }
 
     /// Whether a bar can be kept there.
@@ -302,7 +310,7 @@ impl SymbolWriter {
         (clock, epoch): (i64, u64),
     ) -> Result<Outcome> {
         let newest = self.series[0].newest();
-        if home != Home::History && newest.is_some_and(|newest| bar.ts < newest) {
+        if !home.is_history() && newest.is_some_and(|newest| bar.ts < newest) {
             add(&self.shared.counts.out_of_order, 1);
         }
         let outcome = match home {
@@ -313,7 +321,12 @@ impl SymbolWriter {
                 }
                 Outcome::Quarantined
             }
-            Home::History => self.place_in_history(bar, policies, clock)?,
+            Home::History { is_extended } => {
+                if is_extended {
+                    bar.flags |= EXTENDED;
+                }
+                self.place_in_history(bar, policies, clock)?
+            }
             Home::Regular(_) | Home::Extended { .. } => {
                 if home.is_extended() {
                     bar.flags |= EXTENDED;
@@ -337,7 +350,7 @@ impl SymbolWriter {
             add(&self.shared.counts.out_of_session, 1);
         }
         let is_repeat = matches!(outcome, Outcome::Duplicate | Outcome::Correction);
-        if is_repeat && home != Home::History {
+        if is_repeat && !home.is_history() {
             add(&self.shared.counts.duplicates, 1);
         }
         self.counts.count(outcome);
@@ -444,7 +457,7 @@ impl SymbolWriter {
     pub(super) fn conflicts(&self, bar: &Bar, home: Home) -> bool {
         let series = &self.series[0];
         let found = match home {
-            Home::History => series.find_in_history(bar.ts),
+            Home::History { .. } => series.find_in_history(bar.ts),
             Home::Nowhere(_) | Home::OffGridInHistory => None,
             Home::Regular(_) | Home::Extended { .. } => series.find(bar.ts),
         };

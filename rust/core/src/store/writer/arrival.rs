@@ -47,7 +47,7 @@ impl Writer {
     /// Where a bar of an earlier session date belongs.
     fn home_in_history(&self, symbol: usize, ts: i64) -> Home {
         let Some(table) = &self.table else {
-            return Home::History;
+            return Home::History { is_extended: false };
         };
         let mut known = self.history_grid.borrow_mut();
         let base = self.symbols[symbol].base();
@@ -73,7 +73,13 @@ impl Writer {
         };
         match known.as_ref() {
             Some(known) if is_between(known) => Home::OffGridInHistory,
-            _ => Home::History,
+            Some(known) => Home::History {
+                is_extended: !known.grid.is_trading(ts),
+            },
+            // A date without trading, or a bar of several days.
+            None => Home::History {
+                is_extended: base.ns().is_some(),
+            },
         }
     }
 
@@ -189,14 +195,14 @@ impl Writer {
         let outcome = self.symbols[at].place(bar, home, &policies, (self.clock, self.epoch))?;
         self.mark(id);
         match outcome {
-            Outcome::Accepted if home != Home::History => self.accepted(id, bar, home)?,
-            Outcome::Late | Outcome::Correction if home != Home::History => self.touched(id, home),
+            Outcome::Accepted if !home.is_history() => self.accepted(id, bar, home)?,
+            Outcome::Late | Outcome::Correction if !home.is_history() => self.touched(id, home),
             Outcome::Late | Outcome::Correction | Outcome::Accepted => self.unsettled.push(id.0),
             Outcome::Quarantined => {
                 let reason = match home {
                     Home::Nowhere(reason) => Some(reason),
                     Home::OffGridInHistory => Some("off_grid"),
-                    Home::Regular(_) | Home::Extended { .. } | Home::History => None,
+                    Home::Regular(_) | Home::Extended { .. } | Home::History { .. } => None,
                 };
                 if let Some(reason) = reason {
                     self.put_aside(at, bar, reason);

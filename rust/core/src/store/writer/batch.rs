@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::bar::IMPORTED;
+use crate::bar::{EXTENDED, IMPORTED};
 use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::store::symbol::SymbolWriter;
@@ -107,6 +107,7 @@ impl Writer {
             .iter_mut()
             .for_each(|flags| *flags |= IMPORTED);
         if interval != self.symbols[at].base() {
+            self.flag_extended(interval, &mut imported);
             if !self.symbols[at].add_derived_history(interval, &imported, self.epoch) {
                 let symbol = self.symbols[at].entry.symbol.to_string();
                 return Err(Error::SeriesConflict {
@@ -124,5 +125,18 @@ impl Writer {
         self.clock = clock;
         self.symbols[at].cover_history(sessions);
         Ok(report)
+    }
+
+    /// Flag the rows that start outside regular hours.
+    fn flag_extended(&self, interval: Interval, columns: &mut Columns) {
+        let Some(table) = self.table.as_ref().filter(|_| interval.ns().is_some()) else {
+            return;
+        };
+        for (&ts, flags) in columns.ts.iter().zip(&mut columns.flags) {
+            let session = table.session_of(ts).map(|index| table.session(index));
+            if session.is_none_or(|session| session.role_of(ts, false).is_none()) {
+                *flags |= EXTENDED;
+            }
+        }
     }
 }
