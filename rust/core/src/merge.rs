@@ -11,6 +11,7 @@ pub mod window;
 use std::sync::Arc;
 
 use crate::alignment::first_fall;
+use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::time::Interval;
@@ -128,30 +129,57 @@ impl Loaded {
     }
 }
 
-/// Loaded sources merged row by row.
-#[derive(Debug)]
-pub struct Merge {
-    /// In tie order: finest interval first, then in the order given.
-    loaded: Vec<Loaded>,
-    windows: Windows,
-    /// The rows of the window in order: lane, and row counted from the lane's first.
-    lanes: Vec<u32>,
-    rows: Vec<u32>,
-    next: usize,
+/// What is taken of a row as it gets its place in the stream.
+pub trait Taken: Copy + Default {
+    /// The row at a position of its columns.
+    fn of(columns: &Columns, row: usize) -> Self;
+}
+
+/// Its position.
+impl Taken for usize {
+    #[inline]
+    fn of(_: &Columns, row: usize) -> Self {
+        row
+    }
+}
+
+/// Its values. They are read lane by lane when a window is placed, so that their memory is not waited for bar by bar.
+impl Taken for Bar {
+    #[inline]
+    fn of(columns: &Columns, row: usize) -> Self {
+        columns.bar(row)
+    }
 }
 
 /// One row of one source, and when it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Item<T> {
     /// Instant from which the bar may be used.
     pub known_at: i64,
     /// Position of the source as given.
     pub source: u32,
-    /// Row within the source's columns.
-    pub row: usize,
+    /// The row within the source's columns, or what is in it.
+    pub row: T,
 }
 
-impl Merge {
+/// Loaded sources merged row by row: the position of each row.
+pub type Merge = MergeOf<usize>;
+
+/// Loaded sources merged row by row: the bar of each row.
+pub type BarMerge = MergeOf<Bar>;
+
+/// Loaded sources merged row by row.
+#[derive(Debug)]
+pub struct MergeOf<T> {
+    /// In tie order: finest interval first, then in the order given.
+    loaded: Vec<Loaded>,
+    windows: Windows,
+    /// The rows of the window in order.
+    items: Vec<Item<T>>,
+    next: usize,
+}
+
+impl<T: Taken> MergeOf<T> {
     /// Start a merge.
     ///
     /// A bar of sessions or weeks is known at its source's `latest`.
@@ -170,8 +198,7 @@ impl Merge {
         let mut merge = Self {
             loaded,
             windows: Windows::new(part),
-            lanes: Vec::new(),
-            rows: Vec::new(),
+            items: Vec::new(),
             next: 0,
         };
         merge.fill();
@@ -182,55 +209,51 @@ impl Merge {
     fn fill(&mut self) {
         self.next = 0;
         let lanes: Vec<Lane<'_>> = self.loaded.iter().map(Loaded::lane).collect();
-        let rows = match self.windows.advance(&lanes) {
-            Some(placed) => {
-                let rows = placed.places.len();
-                self.lanes.resize(rows, 0);
-                self.rows.resize(rows, 0);
-                let here = window::Placed { first: 0, ..placed };
-                here.scatter_lanes(|lane| lane as u32, &mut self.lanes);
-                here.scatter_rows(|row| row as u32, &mut self.rows);
-                rows
-            }
-            None => 0,
+        let Some(placed) = self.windows.advance(&lanes) else {
+            self.items.clear();
+            return;
         };
-        self.lanes.truncate(rows);
-        self.rows.truncate(rows);
+        self.items.resize(placed.places.len(), Item::default());
+        let mut places = placed.places;
+        for &(lane, first, len) in placed.runs {
+            let (here, rest) = places.split_at(len);
+            let (one, lane) = (&self.loaded[lane], &lanes[lane]);
+            for (row, &place) in (first..first + len).zip(here) {
+                self.items[place as usize] = Item {
+                    known_at: lane.known_at(row),
+                    source: one.position,
+                    row: T::of(&one.source.columns, one.source.from + row),
+                };
+            }
+            places = rest;
+        }
     }
 
     /// When the next bar is known, `None` when all sources are exhausted.
+    #[inline]
     pub fn next_known_at(&self) -> Option<i64> {
-        let &lane = self.lanes.get(self.next)?;
-        let one = &self.loaded[lane as usize];
-        let row = self.rows[self.next] as usize;
-        Some(match &one.known_at {
-            Some(known_at) => known_at[row],
-            None => one.source.columns.ts[one.source.from + row] + one.length,
-        })
+        self.items.get(self.next).map(|item| item.known_at)
     }
 
     /// Take the next bar if it is known at `instant` or before.
     #[inline]
-    pub fn take_until(&mut self, instant: i64) -> Option<Item> {
-        let known_at = self.next_known_at().filter(|&at| at <= instant)?;
-        let one = &self.loaded[self.lanes[self.next] as usize];
-        let item = Item {
-            known_at,
-            source: one.position,
-            row: one.source.from + self.rows[self.next] as usize,
-        };
+    pub fn take_until(&mut self, instant: i64) -> Option<Item<T>> {
+        let item = *self.items.get(self.next)?;
+        if item.known_at > instant {
+            return None;
+        }
         self.next += 1;
-        if self.next == self.lanes.len() {
+        if self.next == self.items.len() {
             self.fill();
         }
         Some(item)
     }
 }
 
-impl Iterator for Merge {
-    type Item = Item;
+impl<T: Taken> Iterator for MergeOf<T> {
+    type Item = Item<T>;
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<Item<T>> {
         self.take_until(i64::MAX)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::bar::STREAMED;
 use crate::error::Result;
-use crate::merge::{Merge, Source};
+use crate::merge::{BarMerge, Source};
 use crate::realtime::RealtimeIndicators;
 use crate::store::{Change, Entry, Store, SymbolId, Writing};
 use crate::time::Interval;
@@ -55,9 +55,10 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Replay {
     store: Arc<Store>,
-    merge: Merge,
+    merge: BarMerge,
     indicators: Option<Arc<RealtimeIndicators>>,
-    sources: Vec<(SymbolId, Arc<crate::columns::Columns>)>,
+    /// Whose bars each source has.
+    symbols: Vec<SymbolId>,
     close: i64,
     progress: Progress,
     ended: bool,
@@ -69,7 +70,7 @@ impl Replay {
     /// `None` where a symbol was removed since it was looked up.
     ///
     /// # Errors
-    /// Those of [`Merge::new`]; [`crate::Error::Poisoned`], [`crate::Error::Forked`].
+    /// Those of [`BarMerge::new`]; [`crate::Error::Poisoned`], [`crate::Error::Forked`].
     pub fn new(
         store: Arc<Store>,
         sources: Vec<(Arc<Entry>, Source)>,
@@ -87,12 +88,8 @@ impl Replay {
                 lane.known_at = table.known_at(ts, lane.interval)?;
             }
         }
-        let rows = entries
-            .iter()
-            .map(|entry| entry.id)
-            .zip(lanes.iter().map(|lane| lane.columns.clone()))
-            .collect();
-        let merge = Merge::new(lanes)?;
+        let symbols = entries.iter().map(|entry| entry.id).collect();
+        let merge = BarMerge::new(lanes)?;
         {
             // From here on nobody removes a symbol.
             let mut writing = store.write();
@@ -105,7 +102,7 @@ impl Replay {
             store,
             merge,
             indicators: None,
-            sources: rows,
+            symbols,
             close,
             progress: Progress::default(),
             ended: false,
@@ -176,25 +173,29 @@ impl Replay {
             let derived_before = writing.derived_bars();
             writing.collect_changes(*wake != Wake::Never);
             let played = self.play(&mut writing, instant);
-            let mut changes = writing.take_changes();
+            let woke = match wake {
+                Wake::EachInstant => !writing.changes().is_empty(),
+                Wake::Intervals(wanted) => {
+                    let mut changes = writing.changes().iter();
+                    changes.any(|change| wanted.contains(&change.interval))
+                }
+                Wake::Never => false,
+            };
+            let mut changes = Vec::new();
+            if woke {
+                changes = writing.take_changes();
+            } else {
+                writing.drop_changes();
+            }
             writing.collect_changes(false);
             self.publish(&mut writing);
             self.progress.derived_bars += writing.derived_bars() - derived_before;
             played?;
             drop(writing);
-            let woke = match wake {
-                Wake::EachInstant => !changes.is_empty(),
-                Wake::Intervals(wanted) => changes
-                    .iter()
-                    .any(|change| wanted.contains(&change.interval)),
-                Wake::Never => false,
-            };
-            if woke {
-                // All are known at once: the finest interval first, then the configured order.
-                changes.sort_by_key(|change| (change.interval, change.symbol, change.bar.ts));
-            }
+            // All are known at once: the finest interval first, then the configured order. As a rule they came in it.
+            changes.sort_by_key(|change| (change.interval, change.symbol, change.bar.ts));
             if woke || self.progress.bars >= enough {
-                return Ok(self.stop(if woke { changes } else { Vec::new() }, woke));
+                return Ok(self.stop(changes, woke));
             }
         }
     }
@@ -218,10 +219,9 @@ impl Replay {
 
     fn play(&mut self, writing: &mut crate::store::Writer, instant: i64) -> Result<()> {
         while let Some(item) = self.merge.take_until(instant) {
-            let (symbol, columns) = &self.sources[item.source as usize];
-            let mut bar = columns.bar(item.row);
+            let mut bar = item.row;
             bar.flags |= STREAMED;
-            writing.deliver(*symbol, bar)?;
+            writing.deliver(self.symbols[item.source as usize], bar)?;
             self.progress.bars += 1;
         }
         self.progress.instants += 1;

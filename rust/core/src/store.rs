@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bar::Bar;
+use crate::columns::Columns;
 use crate::gap::{MissingRun, Presence};
 use crate::metrics::MetricsCell;
 use crate::series::{Scope, Series, Snapshot, View};
@@ -269,20 +270,33 @@ impl Store {
     ///
     /// Three tries; the outer `None` where a bar came each time in between.
     pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Option<Vec<Option<Bar>>> {
-        let mut found = Vec::with_capacity(entries.len());
-        let mut try_at = |epoch: u64| {
-            found.clear();
-            entries.iter().all(|entry| {
-                let Some(entry) = entry else {
-                    found.push(None);
-                    return true;
-                };
-                let latest = entry.shared.latest.load();
-                found.push(latest.bar);
-                latest.epoch <= epoch
-            })
-        };
-        (0..3).any(|_| try_at(self.epoch())).then_some(found)
+        let room = || Vec::with_capacity(entries.len());
+        (0..3).find_map(|_| self.try_latest(entries, room(), Vec::push))
+    }
+
+    /// The same as columns, with a row of `missing` for each `None`.
+    pub fn latest_columns(&self, entries: &[Option<Arc<Entry>>], missing: Bar) -> Option<Columns> {
+        let room = || Columns::with_capacity(entries.len(), false);
+        let put = |columns: &mut Columns, bar: Option<Bar>| columns.push(bar.unwrap_or(missing));
+        (0..3).find_map(|_| self.try_latest(entries, room(), put))
+    }
+
+    /// One try, into a container made for it.
+    fn try_latest<C>(
+        &self,
+        entries: &[Option<Arc<Entry>>],
+        mut found: C,
+        put: impl Fn(&mut C, Option<Bar>),
+    ) -> Option<C> {
+        let epoch = self.epoch();
+        for entry in entries {
+            let latest = entry.as_ref().map(|entry| entry.shared.latest.load());
+            put(&mut found, latest.and_then(|latest| latest.bar));
+            if latest.is_some_and(|latest| latest.epoch > epoch) {
+                return None;
+            }
+        }
+        Some(found)
     }
 
     /// Look at several series as of one epoch; the answers in order, `None` for each `None`.

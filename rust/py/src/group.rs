@@ -8,6 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::bar::Bar;
+use tapeloom_core::columns::Columns;
 use tapeloom_core::series::{Scope, Series, View};
 use tapeloom_core::store::{Directory, Entry, Store};
 use tapeloom_core::time::Interval;
@@ -151,6 +152,33 @@ fn look_at_newest(
     Some(bars.into_iter().map(Option::flatten).collect())
 }
 
+/// The row of a symbol without a bar.
+const NO_BAR: Bar = Bar {
+    ts: 0,
+    open: f64::NAN,
+    high: f64::NAN,
+    low: f64::NAN,
+    close: f64::NAN,
+    volume: f64::NAN,
+    flags: 0,
+};
+
+/// The same as columns, in one go where the base series are asked for.
+fn newest_columns(
+    store: &Store,
+    entries: &[Option<Arc<Entry>>],
+    interval: Option<Interval>,
+) -> Option<Columns> {
+    if interval.is_none() {
+        return store.latest_columns(entries, NO_BAR);
+    }
+    let mut columns = Columns::with_capacity(entries.len(), false);
+    for bar in look_at_newest(store, entries, interval)? {
+        columns.push(bar.map_or(NO_BAR, |(bar, _)| bar));
+    }
+    Some(columns)
+}
+
 #[pymethods]
 impl PyGroup {
     #[getter]
@@ -160,22 +188,21 @@ impl PyGroup {
 
     fn latest<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyDict>> {
         let found = self.found();
-        let bars = newest_of_all(py, &self.store, &found.entries, self.interval)?;
-        let bars: Vec<Option<Bar>> = bars.into_iter().map(|bar| Some(bar?.0)).collect();
-        let floats = |value: fn(&Bar) -> f64| {
-            let all = bars.iter().map(|bar| bar.as_ref().map_or(f64::NAN, value));
-            all.collect::<Vec<f64>>().into_pyarray(py)
+        let newest = loop {
+            self.store.check()?;
+            if let Some(newest) = newest_columns(&self.store, &found.entries, self.interval) {
+                break newest;
+            }
+            py.detach(|| self.store.wait_for_writer());
         };
         let columns = PyDict::new(py);
-        let ts: Vec<i64> = bars.iter().map(|bar| bar.map_or(0, |b| b.ts)).collect();
-        let flags: Vec<u8> = bars.iter().map(|bar| bar.map_or(0, |b| b.flags)).collect();
-        columns.set_item(intern!(py, "ts"), ts.into_pyarray(py))?;
-        columns.set_item(intern!(py, "open"), floats(|bar| bar.open))?;
-        columns.set_item(intern!(py, "high"), floats(|bar| bar.high))?;
-        columns.set_item(intern!(py, "low"), floats(|bar| bar.low))?;
-        columns.set_item(intern!(py, "close"), floats(|bar| bar.close))?;
-        columns.set_item(intern!(py, "volume"), floats(|bar| bar.volume))?;
-        columns.set_item(intern!(py, "flags"), flags.into_pyarray(py))?;
+        columns.set_item(intern!(py, "ts"), newest.ts.into_pyarray(py))?;
+        columns.set_item(intern!(py, "open"), newest.open.into_pyarray(py))?;
+        columns.set_item(intern!(py, "high"), newest.high.into_pyarray(py))?;
+        columns.set_item(intern!(py, "low"), newest.low.into_pyarray(py))?;
+        columns.set_item(intern!(py, "close"), newest.close.into_pyarray(py))?;
+        columns.set_item(intern!(py, "volume"), newest.volume.into_pyarray(py))?;
+        columns.set_item(intern!(py, "flags"), newest.flags.into_pyarray(py))?;
         Ok(columns)
     }
 

@@ -13,7 +13,9 @@ pub struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    fn known_at(&self, row: usize) -> i64 {
+    /// When the bar of a row is known.
+    #[inline]
+    pub fn known_at(&self, row: usize) -> i64 {
         self.ts[row] + self.length
     }
 
@@ -96,19 +98,6 @@ impl Placed<'_> {
             let value = name(lane);
             for &place in here {
                 target[place as usize] = value;
-            }
-            places = rest;
-        }
-    }
-
-    /// Write for each row its position in its lane.
-    pub fn scatter_rows<T: Copy>(&self, name: impl Fn(usize) -> T, target: &mut [T]) {
-        let target = &mut target[self.first..self.first + self.places.len()];
-        let mut places = self.places;
-        for &(_, row, len) in self.runs {
-            let (here, rest) = places.split_at(len);
-            for (offset, &place) in here.iter().enumerate() {
-                target[place as usize] = name(row + offset);
             }
             places = rest;
         }
@@ -434,7 +423,10 @@ mod tests {
             merge_part(lanes, &part, |placed| {
                 placed.scatter(|lane| lanes[lane].ts, &mut keys);
                 placed.scatter_lanes(|lane| lane, &mut sources);
-                placed.scatter_rows(|row| row, &mut rows);
+                let here = placed.runs.iter().flat_map(|&(_, row, len)| row..row + len);
+                for (row, &place) in here.zip(placed.places) {
+                    rows[placed.first + place as usize] = row;
+                }
             });
             assert_eq!(part.first, all.len());
             all.extend(

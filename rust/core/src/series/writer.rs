@@ -25,6 +25,8 @@ const SLACK: usize = if cfg!(loom) { 1 } else { 16 };
 pub(crate) struct SeriesWriter {
     series: Arc<Series>,
     state: Arc<State>,
+    /// The live segment of the state, one look away.
+    live: Arc<Segment>,
     /// Rows written to the live segment, published or not.
     written: usize,
     /// Late and corrected bars of this epoch by `ts`, with their constituents.
@@ -54,6 +56,7 @@ impl SeriesWriter {
         let state = series.state.load_full();
         Self {
             series,
+            live: state.live.clone(),
             state,
             written: 0,
             staged: BTreeMap::new(),
@@ -92,7 +95,7 @@ impl SeriesWriter {
     /// Opening instant of the newest bar of the session.
     pub(crate) fn newest(&self) -> Option<i64> {
         let (first, last) = self.session_rows();
-        (last > first).then(|| self.state.live.ts(self.written - 1))
+        (last > first).then(|| self.live.ts(self.written - 1))
     }
 
     /// The newest bar of the session.
@@ -101,7 +104,7 @@ impl SeriesWriter {
             return self.last;
         }
         let (first, last) = self.session_rows();
-        (last > first).then(|| self.state.live.bar(self.written - 1))
+        (last > first).then(|| self.live.bar(self.written - 1))
     }
 
     /// All rows `[first, last)`, written or published, as slices.
@@ -175,12 +178,10 @@ impl SeriesWriter {
 
     /// Add a bar newer than all of the session.
     pub(crate) fn append(&mut self, bar: &Bar, constituents: i32, epoch: u64) {
-        if self.written == self.state.live.capacity() {
+        if self.written == self.live.capacity() {
             self.make_room();
         }
-        self.state
-            .live
-            .write(self.written, bar, constituents, epoch);
+        self.live.write(self.written, bar, constituents, epoch);
         self.written += 1;
         self.dirty = true;
         self.last = Some(*bar);
@@ -191,14 +192,14 @@ impl SeriesWriter {
         let Some(row) = self
             .written
             .checked_sub(1)
-            .filter(|&row| row >= self.state.live.len())
+            .filter(|&row| row >= self.live.len())
         else {
             return false;
         };
-        if self.state.live.ts(row) != bar.ts {
+        if self.live.ts(row) != bar.ts {
             return false;
         }
-        self.state.live.write(row, bar, constituents, epoch);
+        self.live.write(row, bar, constituents, epoch);
         self.last = Some(*bar);
         true
     }
@@ -399,7 +400,7 @@ impl SeriesWriter {
 
     /// A larger live segment, or, beyond the window, the next one with the newest rows in front.
     fn make_room(&mut self) {
-        let old = &self.state.live;
+        let old = &self.live;
         let unpublished = self.written - old.len();
         // What is not published yet stays out of the pieces, which readers see as a whole. The newest published row stays
         // too: it tells a reader of an earlier epoch that the pieces may be newer.
@@ -441,13 +442,14 @@ impl SeriesWriter {
 
     fn swap(&mut self, state: State) {
         self.state = Arc::new(state);
+        self.live = self.state.live.clone();
         self.series.state.store(self.state.clone());
     }
 
     /// Make all rows visible.
     pub(crate) fn publish(&mut self) {
         if std::mem::take(&mut self.dirty) {
-            self.state.live.publish(self.written);
+            self.live.publish(self.written);
             // Only the writer stores, so load and store need not be one operation.
             let version = self.series.version.load(Relaxed);
             self.series.version.store(version + 1, Relaxed);

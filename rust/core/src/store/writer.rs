@@ -309,8 +309,19 @@ impl Writer {
     }
 
     /// The changes of this instant, in order of arrival.
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// The changes of this instant, with room for as many in the next one: as a rule the same symbols have a bar again.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+        let room = Vec::with_capacity(self.changes.len());
+        std::mem::replace(&mut self.changes, room)
+    }
+
+    /// Forget the changes of this instant, but not their memory.
+    pub(crate) fn drop_changes(&mut self) {
+        self.changes.clear();
     }
 
     /// Where a symbol is kept now.
