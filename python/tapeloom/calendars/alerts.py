@@ -162,6 +162,9 @@ class Alerts:
 
     def next_due(self) -> int | None:
         """Return the earliest instant at which something is due."""
+        # Asked twice per batch: as a rule there is no alert at all.
+        if not self._heap:
+            return None
         with self._lock:
             self._drop_cancelled()
             return self._heap[0][0] if self._heap else None

@@ -66,6 +66,7 @@ class AnalysisEngine:
             raise ArgumentError(text, got=on_error)
         self._on_error = on_error
         self._listeners: list[Listener] = []
+        self._hears_bars = False
         self._session_data: SessionData | None = None
         self._errors: Counter[tuple[str, str]] = Counter()
         self._logged: set[tuple[str, str]] = set()
@@ -106,6 +107,7 @@ class AnalysisEngine:
                 if call is not None:
                     setattr(listener, hook, self._isolated(listener.name, call))
         self._listeners.append(listener)
+        self._hears_bars |= bool(listener.on_bar or listener.on_update)
 
     @property
     def session_data(self) -> SessionData:
@@ -180,7 +182,8 @@ class AnalysisEngine:
         """
         started = time.perf_counter()
         session = self.session_data
-        changes = batch.changes() if batch.has_updates else None
+        # Nobody looks for changed bars where whole batches are all that is wanted.
+        changes = batch.changes() if self._hears_bars and batch.has_updates else None
         for listener in self._listeners:
             bar: BarData | None = None
             try:

@@ -39,6 +39,11 @@ class RunControl:
         return self._stopping
 
     @property
+    def is_interrupted(self) -> bool:
+        """Whether the run is to end or to wait after the present batch."""
+        return self._stopping or self._paused
+
+    @property
     def is_paused(self) -> bool:
         """Whether the run is to wait after the present batch."""
         return self._paused and not self._stopping

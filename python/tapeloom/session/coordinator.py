@@ -518,8 +518,7 @@ class SessionCoordinator:
                     if not self._is_ready():
                         break
                     if self._pace is None:
-                        self._player.advance(wanted=self._wakes, until=None)
-                        self._tell_progress()
+                        self._play_on()
                         continue
                     due = self._play_what_is_due(self._pace)
                 if due is not None:
@@ -541,6 +540,15 @@ class SessionCoordinator:
             with self._at_the_wheel():
                 self._tell_progress()
         return self.control.wait_while_paused()
+
+    def _play_on(self) -> None:
+        """Play to the end of the session, or until somebody wants something else between two batches."""
+        player, control, changes = self._player, self.control, self._changes
+        while True:
+            player.advance(wanted=self._wakes, until=None)
+            self._tell_progress()
+            if changes or control.is_interrupted or not player.is_streaming:
+                return
 
     def _play_what_is_due(self, pace: Pace) -> int | None:
         """Play what the clock has reached; return the next instant at which something is due if that is later."""
@@ -592,6 +600,8 @@ class SessionCoordinator:
             thread.run(call)
 
     def _tell_progress(self) -> None:
+        if self._progress.call is None:
+            return
         sessions = self.tally.sessions
         if len(sessions) > self._reported:
             # Those of a window of years are not added up again for every batch.

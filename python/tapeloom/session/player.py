@@ -111,6 +111,7 @@ class SessionPlayer:
         self._began = 0.0
         self._ended: float | None = None
         self._analysed = 0.0
+        self._session_end = 0
         #: Sessions that are over, and the wall time of the running one, loading apart.
         self.done, self.seconds = done, 0.0
 
@@ -185,6 +186,7 @@ class SessionPlayer:
         loading = self._metrics.start_timer()
         self._began = time.perf_counter()
         index = self._sessions[self.done]
+        self._session_end = int(self._ends[index])
         for number, phase in enumerate((self._initialize, self._load_history), 1):
             started = self._metrics.start_timer()
             phase(index)
@@ -206,7 +208,7 @@ class SessionPlayer:
             self._session_data,
             queues,
             self._table,
-            close=int(self._ends[index]),
+            close=self._session_end,
             indicators=self._indicators,
         )
         self._last, self.seconds, self._analysed = None, 0.0, self._engine.seconds
@@ -240,9 +242,9 @@ class SessionPlayer:
             The batch, after the analyses have seen it; ``None`` if nobody waits for the last instant.
         """
         assert self._stream is not None
-        started = time.perf_counter()
+        began = time.perf_counter()
         due = self._time_manager.next_alert_ns()
-        limit = min((at for at in (due, until) if at is not None), default=None)
+        limit = due if until is None or (due is not None and due < until) else until
         try:
             batch = self._processor.play(
                 self._stream, wanted=wanted, most_bars=_STRIDE, until=limit
@@ -252,14 +254,13 @@ class SessionPlayer:
         self._last = batch
         self._time_manager.stand_at(batch.ts)
         self._quotes.pass_to(batch.ts)
-        self.seconds += time.perf_counter() - started
-        started = time.perf_counter()
+        played = time.perf_counter()
+        self.seconds += played - began
         if batch.woke:
             self._processor.deliver(batch)
         # The regular open lies within extended hours; one at the end belongs to the next session.
-        opening = batch.ts < int(self._ends[self._sessions[self.done]])
-        self._call_alerts(batch.ts, opening=opening)
-        self.seconds += time.perf_counter() - started
+        self._call_alerts(batch.ts, opening=batch.ts < self._session_end)
+        self.seconds += time.perf_counter() - played
         if batch.ended:
             self._end()
         return batch if batch.woke else None

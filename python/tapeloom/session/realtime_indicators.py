@@ -194,6 +194,8 @@ class RealtimeIndicators:
             If an indicator of the user raises; it names indicator, symbol and time, the cause is the original exception.
             The bar counts as taken in.
         """
+        if not self._added:
+            return
         self._core.follow()
         self._users.take_in()
 
