@@ -47,6 +47,7 @@ def run(
     time_manager: TimeManager | None = None,
     actions: object | None = None,
     history_source: HistorySource | None = None,
+    indicators: Mapping[str, object] | None = None,
     on_error: OnError = "stop",
     out: str | Path | None = None,
     resume: bool = False,
@@ -74,6 +75,9 @@ def run(
         path. If not given, ``actions.csv`` or ``actions.parquet`` in the folder ``data``, where there is one.
     history_source
         Who is asked for missing bars where the configuration says ``on_gap: "fill"``.
+    indicators
+        Real-time indicators by name beside those of the configuration, for all symbols: classes, functions or types of
+        built-in kinds, as ``SystemManager.add_indicator`` takes them.
     on_error
         What an exception of an analysis does: ``"stop"`` ends the run, ``"continue"`` is logged and counted.
     out
@@ -108,6 +112,8 @@ def run(
         resume=resume,
     )
     _add(AnalysisEngine(manager, on_error=on_error), analysis)
+    for name, indicator in (indicators or {}).items():
+        manager.add_indicator(name, indicator)
     return _played(manager.prepare(config, started=started), progress)
 
 

@@ -101,11 +101,13 @@ def test_quotes_are_streamed_where_they_are_stored_and_made_from_bars_elsewhere(
     None
 ):
     class WithQuotes(Stored):
-        def has_quotes(self, symbol: str) -> bool:
-            return symbol == "AAPL"
+        def has_quotes(self, symbol: str, start: int, end: int) -> bool:
+            return symbol == "AAPL" and (start, end) == (0, 2**62)
 
     source = WithQuotes({"AAPL": ["1m"], "RIVN": ["1m"]})
-    plan = StreamPlan.build(config(["quotes", "1m"], symbols=["AAPL", "RIVN"]), source)
+    plan = StreamPlan.build(
+        config(["quotes", "1m"], symbols=["AAPL", "RIVN"]), source, start=0, end=2**62
+    )
 
     found = {p.symbol: p.streams[-1] for p in plan.symbols}
     assert plan.warnings == ()

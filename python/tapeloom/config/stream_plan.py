@@ -59,12 +59,13 @@ class StreamPlan:
         config
             The configuration; ``symbols="all"`` means every symbol of ``source``.
         source
-            What is stored. One with a method ``has_quotes(symbol)`` says whether quotes are too.
+            What is stored. One with a method ``has_quotes(symbol, start, end)`` says whether quotes are too.
         time_manager
             Whose sessions the dates of the configuration mean: a stored interval without a bar in their window is not
             used.
         start, end
-            The window itself, ``[start, end)`` in nanoseconds UTC, in place of a time manager. Open where not given.
+            The window itself, ``[start, end)`` in nanoseconds UTC, in place of that of a time manager. Open where neither
+            is given.
 
         Raises
         ------
@@ -77,8 +78,8 @@ class StreamPlan:
         if time_manager is not None:
             hours = _hours(config, time_manager)
             table, sessions = hours
-            start = int(table.span_starts[sessions[0]])
-            end = int(table.span_ends[sessions[-1]])
+            start = int(table.span_starts[sessions[0]]) if start is None else start
+            end = int(table.span_ends[sessions[-1]]) if end is None else end
         elif config.session_data_config.indicators:
             from tapeloom.calendars.time_manager import TimeManager
 
@@ -91,7 +92,7 @@ class StreamPlan:
             raise PlanError(text)
         request, notes = StreamRequest.of(config, hours), PlanNotes()
         # Most sources hold nothing but bars.
-        has_quotes = getattr(source, "has_quotes", lambda _symbol: False)
+        has_quotes = getattr(source, "has_quotes", lambda *_: False)
         plans = []
         for symbol in symbols:
             stored = sorted(map(Interval, source.get_intervals(symbol)))
@@ -100,7 +101,7 @@ class StreamPlan:
             if lack:
                 notes.drop(symbol, lack)
                 continue
-            quotes = "quotes" in request.others and bool(has_quotes(symbol))
+            quotes = "quotes" in request.others and bool(has_quotes(symbol, start, end))
             plans.append(request.plan(symbol, stored, usable, notes, has_quotes=quotes))
         if not plans:
             raise PlanError(notes.nothing_left(), symbols=tuple(symbols))

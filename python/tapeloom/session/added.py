@@ -10,6 +10,7 @@ from tapeloom.config.stream_plan import StreamPlan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.stream_plan import BarCatalog
 
 __all__ = ["plan_of"]
@@ -21,6 +22,7 @@ def plan_of(
     config: SessionConfig,
     source: BarCatalog,
     *,
+    time_manager: TimeManager,
     start: int,
     end: int,
 ) -> StreamPlan:
@@ -36,8 +38,10 @@ def plan_of(
         The configuration of the run, which stays as it is.
     source
         What is stored.
+    time_manager
+        The calendar of the run.
     start, end
-        The window, ``[start, end)`` ns UTC.
+        Its window, ``[start, end)`` ns UTC, which stays as it is whatever is corrected meanwhile.
 
     Raises
     ------
@@ -61,4 +65,4 @@ def plan_of(
     alone = SessionConfig.from_dict(
         {**given, "session_data_config": data}, name="add_symbol"
     )
-    return StreamPlan.build(alone, source, start=start, end=end)
+    return StreamPlan.build(alone, source, time_manager, start=start, end=end)

@@ -62,7 +62,7 @@ class DataProcessor:
     lag
         Keeps back the calls of symbols that are late; ``None`` where no clock runs.
     market_ns
-        Where the running clock stands, ns UTC.
+        Where the running clock stands, ns UTC; ``None`` while somebody plays by hand and nobody is late.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class DataProcessor:
         metrics: PerformanceMetrics,
         call: Callable[[Callable[[], object]], None],
         lag: Lag | None = None,
-        market_ns: Callable[[], int] | None = None,
+        market_ns: Callable[[], int | None] | None = None,
     ) -> None:
         self._engine = engine
         self._indicators = indicators
@@ -120,7 +120,8 @@ class DataProcessor:
         self._indicators.after(batch)
         told: Batch | ChosenBatch | None = batch
         if self._lag is not None and self._market_ns is not None:
-            told = self._lag.sift(batch, self._market_ns())
+            clock = self._market_ns()
+            told = self._lag.sift(batch, batch.ts if clock is None else clock)
         if told is not None:
             self._tell(told)
         self._quality.after_batch(batch)

@@ -11,7 +11,7 @@ from tapeloom.session.subscription import StreamSubscription
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EDGE", "AnalysisThread"]
+__all__ = ["EDGE", "AnalysisSide", "AnalysisThread"]
 
 #: The edge that is named where somebody is late.
 EDGE = "coordinator->analysis"
@@ -80,3 +80,37 @@ class AnalysisThread:
                     self._subscription.reset()
                 except SubscriptionClosedError:
                     return
+
+
+class AnalysisSide:
+    """Makes the calls of the analyses: on the thread that plays, or on one of their own once that was begun."""
+
+    def __init__(self) -> None:
+        self._thread: AnalysisThread | None = None
+        #: Whether a call is at work.
+        self.is_calling = False
+
+    def begin_thread(self) -> None:
+        """Make the calls on a thread of their own from now on."""
+        self._thread = AnalysisThread()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread is that thread."""
+        return self._thread is not None and self._thread.ident == threading.get_ident()
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Make a call, and wait for its acknowledgement."""
+        self.is_calling = True
+        try:
+            if self._thread is None:
+                call()
+            else:
+                self._thread.run(call)
+        finally:
+            self.is_calling = False
+
+    def close(self, timeout: float | None = None) -> None:
+        """End the thread, if there is one, after its present call; see ``AnalysisThread.close``."""
+        if self._thread is not None:
+            self._thread.close(timeout)

@@ -35,6 +35,8 @@ class Pace:
         self._began = 0.0
         self._from = 0
         self._stood: int | None = None
+        #: Whether it is this clock that plays; false while somebody plays by hand, as in ``step``.
+        self.is_playing = False
 
     def start(self, ts: int) -> None:
         """Let the market's clock stand at ``ts`` (ns UTC) now; nights and pauses are skipped this way."""
@@ -56,3 +58,7 @@ class Pace:
     def market_ns(self) -> int:
         """Return where the market's clock stands, ns UTC."""
         return self._from + int((self.now() - self._began) * self._speed * _NS)
+
+    def reached_ns(self) -> int | None:
+        """Return what the clock has reached, ns UTC; ``None`` while it does not play, and nobody can be late."""
+        return self.market_ns() if self.is_playing else None

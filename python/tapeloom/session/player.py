@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import AnalysisError, DuplicateBarError
+from tapeloom.errors import AnalysisError, DuplicateBarError, InternalError
 from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.quote_tape import QuoteTape
 from tapeloom.session.stream import SessionStream
@@ -114,6 +114,8 @@ class SessionPlayer:
         self._session_end = 0
         #: Sessions that are over, and the wall time of the running one, loading apart.
         self.done, self.seconds = done, 0.0
+        #: Intervals at whose bars the session stops; ``None`` means at every instant.
+        self.wakes: list[str] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -124,6 +126,11 @@ class SessionPlayer:
     def is_streaming(self) -> bool:
         """Whether a session has begun and not ended."""
         return self._stream is not None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Sessions that are over, and all of them."""
+        return self.done, len(self._sessions)
 
     @property
     def start_ns(self) -> int:
@@ -142,9 +149,8 @@ class SessionPlayer:
 
     def next_ns(self) -> int:
         """Return the next instant at which something is due, an alert included; the session must have begun."""
-        assert self._stream is not None
         due = self._time_manager.next_alert_ns()
-        coming = self._stream.next_ns()
+        coming = self._running.next_ns()
         return coming if due is None else min(coming, due)
 
     def open(self) -> None:
@@ -172,17 +178,22 @@ class SessionPlayer:
         if not self._is_open:
             return
         self._is_open = False
-        if self._stream is not None:
-            self._stream.close()
-        self._session_data.set_session_active(False)
-        self._metrics.end_backtest()
-        self._processor.close()
-        self._roster.close()
-        self._resources.close()
+        # What cannot be let go of keeps nothing else.
+        with self._resources as rest:
+            rest.callback(self._roster.close)
+            rest.callback(self._processor.close)
+            rest.callback(self._metrics.end_backtest)
+            rest.callback(self._session_data.set_session_active, False)
+            if self._stream is not None:
+                rest.callback(self._stream.close)
 
-    def begin(self) -> None:
-        """Run phases 1 to 4 of the next session."""
-        self.open()
+    def flush(self) -> None:
+        """Tell what was kept back of symbols that are late, where the run ends within a session."""
+        if self._stream is not None and self._last is not None:
+            self._processor.flush(self._last)
+
+    def begin(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Run phases 1 to 4 of the next session; between two of them it is given up if the run is over."""
         loading = self._metrics.start_timer()
         self._began = time.perf_counter()
         index = self._sessions[self.done]
@@ -191,6 +202,8 @@ class SessionPlayer:
             started = self._metrics.start_timer()
             phase(index)
             self._metrics.record_phase(f"PHASE_{number}", started)
+            if is_over():
+                return
         started = self._metrics.start_timer()
         queues = self._roster.load(self.done)
         flow(
@@ -202,6 +215,9 @@ class SessionPlayer:
         self._tally.start_session(self._session_data, queues)
         self._metrics.record_phase("PHASE_3", started)
         self._quotes = QuoteTape(self._session_data, self._roster.quotes(self.done))
+        if is_over():
+            return
+        self.wakes = self._processor.wakes_for
         started = self._metrics.start_timer()
         self._activate(index)
         self._stream = SessionStream(
@@ -241,13 +257,12 @@ class SessionPlayer:
         Batch or None
             The batch, after the analyses have seen it; ``None`` if nobody waits for the last instant.
         """
-        assert self._stream is not None
         began = time.perf_counter()
         due = self._time_manager.next_alert_ns()
         limit = due if until is None or (due is not None and due < until) else until
         try:
             batch = self._processor.play(
-                self._stream, wanted=wanted, most_bars=_STRIDE, until=limit
+                self._running, wanted=wanted, most_bars=_STRIDE, until=limit
             )
         except DuplicateBarError as error:
             raise self._roster.with_rows(error) from error
@@ -271,7 +286,21 @@ class SessionPlayer:
         return last is not None and last.held and last.ts >= until
 
     def add_symbol(self, symbol: str, plan: StreamPlan) -> None:
-        """Take in a symbol between two batches: what is known of it by now is stored, then it streams."""
+        """Take in a symbol between two batches: what is known of it by now is stored, then it streams.
+
+        One that cannot be taken in leaves nothing behind.
+        """
+        is_known = self._tally.knows(symbol)
+        try:
+            self._take_in(symbol, plan)
+        except BaseException:
+            if symbol in self._session_data.get_active_symbols():
+                self.remove_symbol(symbol)
+            if not is_known:
+                self._tally.forget_symbol(symbol)
+            raise
+
+    def _take_in(self, symbol: str, plan: StreamPlan) -> None:
         self._roster.add(plan, at=min(self.done, len(self._sessions) - 1))
         if self._stream is None:
             return
@@ -308,6 +337,13 @@ class SessionPlayer:
     def call_alerts(self, until: int) -> None:
         """Call the alerts between two sessions that are due by an instant."""
         self._call_alerts(until, opening=True)
+
+    @property
+    def _running(self) -> SessionStream:
+        if self._stream is None:
+            text = "no session is streaming; begin() starts one"
+            raise InternalError(text)
+        return self._stream
 
     def _initialize(self, index: int) -> None:
         session_date = from_day(int(self._table.dates[index]))
@@ -352,13 +388,12 @@ class SessionPlayer:
         )
 
     def _end(self) -> None:
-        stream, last = self._stream, self._last
-        assert stream is not None
-        assert last is not None
+        stream, last = self._running, self._last
         index = self._sessions[self.done]
         stream.close()
         started = self._metrics.start_timer()
-        self._processor.flush(last)
+        if last is not None:
+            self._processor.flush(last)
         self._session_data.end_session()
         self._session_data.set_session_active(False)
         self._roster.finish()

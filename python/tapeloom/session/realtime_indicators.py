@@ -126,7 +126,7 @@ class RealtimeIndicators:
             if interval is not None or warmup is not True:
                 text = f"indicator {wanted!r} has a type; say interval and warmup beside it"
                 raise ArgumentError(text, got=interval)
-            spec = _read_spec(wanted, indicator)
+            spec = read_spec(wanted, indicator)
         else:
             spec = _User(read_indicator(wanted, indicator), interval, warmup)
             if spec.indicator.is_one_object and (is_for_all or len(owners) != 1):
@@ -287,7 +287,7 @@ class _User:
         self.warmup = warmup
 
 
-def _read_spec(name: str, given: object) -> dict[str, Any]:
+def read_spec(name: str, given: object) -> dict[str, Any]:
     """Return type, interval, period, field and warmup of a built-in indicator."""
     if isinstance(given, Mapping):
         for key in given:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,19 +29,41 @@ if TYPE_CHECKING:
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.records import Records
 
-__all__ = ["ResultFolder", "SessionResult"]
+__all__ = ["ResultFolder", "SessionResult", "SymbolsOfRun"]
 
 _RUN = "run.json"
 _KEY = b"tapeloom.session"
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolsOfRun:
+    """Which symbols a run has beside the configured ones, with the streams asked for, and which of those it lost."""
+
+    added: dict[str, list[str] | None] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+
+    def add(self, symbol: str, streams: Sequence[str] | None) -> None:
+        """Note a symbol that came."""
+        self.added[symbol] = None if streams is None else list(streams)
+
+    def remove(self, symbol: str) -> None:
+        """Note a symbol that went."""
+        self.added.pop(symbol, None)
+        if symbol not in self.removed:
+            self.removed.append(symbol)
+
+
+@dataclass(frozen=True, slots=True)
 class SessionResult:
-    """One session that is done: its report, what it counted of each symbol, the rows it recorded."""
+    """One session that is done: its report, what it counted of each symbol, the rows it recorded.
+
+    ``changed`` says which symbols had come and gone by its end.
+    """
 
     report: SessionReport
     symbols: tuple[SymbolReport, ...]
     rows: tuple[tuple[int, str | None, dict[str, Any]], ...]
+    changed: SymbolsOfRun
 
 
 class ResultFolder:
@@ -102,7 +124,11 @@ class ResultFolder:
         return found
 
     def put(
-        self, report: SessionReport, symbols: Sequence[SymbolReport], records: Records
+        self,
+        report: SessionReport,
+        symbols: Sequence[SymbolReport],
+        records: Records,
+        changed: SymbolsOfRun,
     ) -> None:
         """Keep a session that has ended.
 
@@ -116,6 +142,7 @@ class ResultFolder:
         facts = {
             "report": plain(asdict(report)),
             "symbols": [asdict(symbol) for symbol in symbols],
+            "changed": asdict(changed),
         }
         table = records.to_arrow()
         metadata = {_KEY: json.dumps(facts).encode()}
@@ -166,6 +193,7 @@ def _read(file: Path) -> SessionResult:
         facts = json.loads(table.schema.metadata[_KEY])
         report = _report(facts["report"])
         symbols = tuple(SymbolReport(**symbol) for symbol in facts["symbols"])
+        changed = SymbolsOfRun(**facts.get("changed", {}))
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         text = f"{str(file)!r} is damaged; remove it to run its session again"
         raise CorruptFileError(text, path=str(file)) from error
@@ -186,7 +214,7 @@ def _read(file: Path) -> SessionResult:
             zip(times, table.column("symbol").to_pylist(), strict=True)
         )
     )
-    return SessionResult(report, symbols, rows)
+    return SessionResult(report, symbols, rows, changed)
 
 
 def _report(values: dict[str, Any]) -> SessionReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 import weakref
 from dataclasses import asdict
 from enum import StrEnum
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tapeloom.actions import Actions
 from tapeloom.default_session import install_session_data
-from tapeloom.errors import StateError
+from tapeloom.errors import ArgumentError, StateError
 from tapeloom.session.analysis_engine import AnalysisEngine
+from tapeloom.session.asked_indicator import AskedIndicator
 from tapeloom.session.flow import flow, flow_error
 from tapeloom.session.own_process import OwnProcess
 from tapeloom.session.result import plain
@@ -22,7 +24,7 @@ from tapeloom.session.wiring import Run, config_of, data_manager_for, simulated,
 from tapeloom.storage.data_manager import DataManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date, tzinfo
     from types import TracebackType
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.history_source import HistorySource
+    from tapeloom.intervals import IntervalLike
     from tapeloom.session.coordinator import SessionCoordinator
     from tapeloom.session.metrics import PerformanceMetrics
     from tapeloom.session.result import RunResult
@@ -95,10 +98,14 @@ class SystemManager:
         self._history_source = history_source
         self._out = out
         self._resume = resume
-        self._lock = threading.RLock()
-        self._state = SystemState.STOPPED
+        # Entered again where a signal handler stops the manager it interrupted.
+        self._changed = threading.Condition(threading.RLock())
+        # Who wires a run at present, and whether it was told to stop before it runs.
+        self._starter: int | None = None
+        self._is_start_given_up = False
         self._error: BaseException | None = None
         self._run: Run | None = None
+        self._indicators: dict[str, AskedIndicator] = {}
         self._process = OwnProcess()
         self._engine = AnalysisEngine(self)
         #: Who is told how far a run is, about ten times a second.
@@ -120,20 +127,55 @@ class SystemManager:
         """The analyses of the runs: ``manager.engine.add(analyse)``."""
         return self._engine
 
+    def add_indicator(
+        self,
+        name: str,
+        indicator: object,
+        *,
+        symbols: str | Iterable[str] = "all",
+        interval: IntervalLike | None = None,
+        warmup: bool = True,
+    ) -> None:
+        """Have a real-time indicator follow the runs from the next on, beside those of their configurations.
+
+        Parameters
+        ----------
+        name, indicator, symbols, interval, warmup
+            As of ``RealtimeIndicators.add``: a class or function, or the type of a built-in kind.
+
+        Raises
+        ------
+        ArgumentError
+            For what breaks its rule, or a name that was added before.
+        """
+        asked = AskedIndicator.of(
+            name, indicator, symbols=symbols, interval=interval, warmup=warmup
+        )
+        if asked.name in self._indicators:
+            text = f"name is {asked.name!r}, which is added already; choose another, such as '{asked.name}_2'"
+            raise ArgumentError(text, got=name)
+        self._indicators[asked.name] = asked
+
     # State
 
     @property
     def state(self) -> SystemState:
         """Where the manager stands."""
         self._process.require("manager")
+        if self._starter is not None:
+            return SystemState.STARTING
         run = self._run
-        if self._state is not SystemState.RUNNING or run is None:
-            return self._state
+        if self._error is not None:
+            return SystemState.FAILED
+        if run is None:
+            return SystemState.STOPPED
         coordinator = run.coordinator
-        if coordinator.is_finished:
+        if coordinator.is_over:
             return (
                 SystemState.STOPPED if coordinator.error is None else SystemState.FAILED
             )
+        if coordinator.control.is_stopping or coordinator.error is not None:
+            return SystemState.STOPPING
         return (
             SystemState.PAUSED if coordinator.control.is_paused else SystemState.RUNNING
         )
@@ -190,14 +232,8 @@ class SystemManager:
         TapeloomError
             What made the start fail; the state is ``FAILED`` then.
         """
-        self.prepare(config)
-        try:
-            self.get_session_coordinator().start()
-        except BaseException as error:
-            self._fail(error)
-            raise
-        flow("2.h", "Complete - coordinator started")
-        flow("2", "Complete - running")
+        if self._prepared(config, begin=True) is not None:
+            flow("2", "Complete - running")
 
     def prepare(
         self,
@@ -220,22 +256,52 @@ class SystemManager:
         Raises
         ------
         StateError
-            From any state but ``STOPPED`` and ``FAILED``.
+            From any state but ``STOPPED`` and ``FAILED``; if the manager is stopped meanwhile.
         """
-        with self._lock:
+        run = self._prepared(config, source, started)
+        if run is None:
+            text = (
+                "the manager was stopped before the run was wired; call prepare() again"
+            )
+            raise StateError(text)
+        return run
+
+    def _prepared(
+        self,
+        config: SessionConfig | Mapping[str, object] | str | Path,
+        source: BarSource | None = None,
+        started: float | None = None,
+        *,
+        begin: bool = False,
+    ) -> Run | None:
+        """Return a run that is wired, and begun if asked to; ``None`` if the manager was stopped meanwhile."""
+        with self._changed:
             self._require("start", SystemState.STOPPED, SystemState.FAILED)
-            self._state, self._error = SystemState.STARTING, None
+            self._starter = threading.get_ident()
+            self._is_start_given_up = False
+            self._error = None
         try:
             run = self._wired(config, source, started)
-            install_session_data(run.session_data)
+            with self._changed:
+                if self._is_start_given_up:
+                    self._run = None
+                    return None
+                run.coordinator.progress = self.progress
+                _running.add(self)
+                if begin:
+                    run.coordinator.start()
+                    flow("2.h", "Complete - coordinator started")
+                install_session_data(run.session_data)
+                self._run = run
+                return run
         except BaseException as error:
-            self._fail(error)
+            self._error, self._run = error, None
+            flow_error("2", "%s: %s", type(error).__name__, error)
             raise
-        with self._lock:
-            self._run, self._state = run, SystemState.RUNNING
-        run.coordinator.progress = self.progress
-        _running.add(self)
-        return run
+        finally:
+            with self._changed:
+                self._starter = None
+                self._changed.notify_all()
 
     def _wired(
         self,
@@ -269,6 +335,7 @@ class SystemManager:
             time_manager=manager,
             actions=actions,
             history_source=self._history_source,
+            indicators=tuple(self._indicators.values()),
             results=results,
             started=started,
         )
@@ -283,19 +350,19 @@ class SystemManager:
             ``FAILED``.
         """
         self._process.require("manager")
-        with self._lock:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            if self._starter is not None:
+                # It is given up as soon as its parts are wired.
+                self._is_start_given_up = True
+                if self._starter == threading.get_ident():
+                    return
+                self._changed.wait_for(lambda: self._starter is None, timeout)
             run = self._run
-            if run is None or self.state in (SystemState.STOPPED, SystemState.FAILED):
-                return
-            self._state = SystemState.STOPPING
-        ended = run.coordinator.stop(timeout)
-        with self._lock:
-            # From inside a batch the run ends on its own thread, after the batch.
-            self._state = SystemState.RUNNING
-            if not ended and not run.coordinator.is_mine():
-                text = f"the run did not end within {timeout} s; its analysis does not return"
-                self._error, self._state = StateError(text), SystemState.FAILED
-                flow_error("2", "%s", text)
+        if run is None or self._error is not None:
+            return
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        run.coordinator.stop(left)
 
     def pause(self) -> None:
         """Let the run wait after the present batch.
@@ -328,6 +395,12 @@ class SystemManager:
             Whether it is over; false after ``timeout`` seconds.
         """
         self._process.require("manager")
+        with self._changed:
+            if self._starter == threading.get_ident():
+                text = "wait() was called from inside start()"
+                raise StateError(text)
+            if not self._changed.wait_for(lambda: self._starter is None, timeout):
+                return False
         if self._error is not None:
             raise self._error
         return self._run is None or self._run.coordinator.wait(timeout)
@@ -436,11 +509,6 @@ class SystemManager:
             text = "there is no run yet; start() makes one"
             raise StateError(text)
         return self._run
-
-    def _fail(self, error: BaseException) -> None:
-        with self._lock:
-            self._run, self._state, self._error = None, SystemState.FAILED, error
-        flow_error("2", "%s: %s", type(error).__name__, error)
 
     def _require(self, method: str, *states: SystemState) -> None:
         state = self.state

@@ -75,6 +75,15 @@ class Tally:
         """Keep what was counted of a symbol and count no more of it."""
         self._gone.add(symbol)
 
+    def knows(self, symbol: str) -> bool:
+        """Return whether a symbol is or was reported on."""
+        return symbol in self._totals
+
+    def forget_symbol(self, symbol: str) -> None:
+        """Drop a symbol of which nothing was counted."""
+        self._totals.pop(symbol, None)
+        self._gone.discard(symbol)
+
     def start_session(
         self, session_data: SessionData, queues: Iterable[SessionQueue]
     ) -> None:
@@ -164,10 +173,11 @@ class Tally:
         return report
 
     def restore(self, report: SessionReport, symbols: Iterable[SymbolReport]) -> None:
-        """Count a session that an earlier run has done."""
+        """Count a session that an earlier run has done. Its symbols are reported on again once they are added."""
         self.sessions.append(report)
         for symbol in symbols:
             self._totals.setdefault(symbol.symbol, _SymbolTotal()).add(symbol)
+            self._gone.add(symbol.symbol)
 
     def _warn_of(self, symbol: str, counts: IngestCounts) -> None:
         if counts.duplicates:

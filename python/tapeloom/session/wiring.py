@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.history_source import HistorySource
     from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.asked_indicator import AskedIndicator
     from tapeloom.session.result_folder import ResultFolder
     from tapeloom.storage.bar_source import BarSource
 
@@ -121,6 +122,7 @@ def wire(
     time_manager: TimeManager,
     actions: Actions | None = None,
     history_source: HistorySource | None = None,
+    indicators: Sequence[AskedIndicator] = (),
     results: ResultFolder | None = None,
     started: float | None = None,
 ) -> Run:
@@ -140,6 +142,8 @@ def wire(
         Splits, by which history is restated.
     history_source
         Who is asked for missing bars where ``on_gap`` says so.
+    indicators
+        Real-time indicators beside those of the configuration.
     results
         A folder with what earlier sessions left behind, which are not run again.
     started
@@ -157,7 +161,6 @@ def wire(
     if window is None:
         text = "backtest_config is missing; give start_date and end_date"
         raise ConfigError(text)
-    table = time_manager.session_table
     sessions = list(window_sessions(time_manager, window.start_date, window.end_date))
     flow(
         "2.d",
@@ -166,12 +169,7 @@ def wire(
         window.start_date,
         window.end_date,
     )
-    plan = StreamPlan.build(
-        config,
-        source,
-        start=int(table.span_starts[sessions[0]]),
-        end=int(table.span_ends[sessions[-1]]),
-    )
+    plan = StreamPlan.build(config, source, time_manager)
     flow("2.e", "Complete - plan of %d symbols", len(plan.symbols))
     store = _store(config, time_manager)
     # The table is the one of this moment, whatever is corrected later.
@@ -202,6 +200,7 @@ def wire(
         ),
         actions=actions,
         results=results,
+        asked_indicators=indicators,
     )
     flow("2.g", "Complete - coordinator and %s", engine.name or "no analysis")
     run = Run(config, source, plan, time_manager, store, engine, coordinator)

@@ -209,11 +209,11 @@ class SessionWriting(SessionLife):
         if clock is None:
             text = "there is no clock before the first bar; record() stamps its rows with it"
             raise StateError(text)
-        bounds = self._bounds()
-        # Before the first bar the clock stands at midnight; what is recorded then belongs to the open.
-        self._records.add(
-            clock if bounds is None else max(clock, bounds[0]), name, **values
-        )
+        day, _ = self._session
+        index = None if day is None else self.session_table.index_of(day)
+        # Before the first bar the clock stands at midnight; what is recorded then belongs to the begin of the session.
+        begin = clock if index is None else self._hours(index)[0]
+        self._records.add(max(clock, begin), name, **values)
 
 
 def _check_bar(name: str, bar: object) -> BarData:
