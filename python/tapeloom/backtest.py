@@ -83,7 +83,8 @@ def run(
     out
         Folder for what each session leaves behind: its recorded rows as Parquet, with its report.
     resume
-        Whether sessions that ``out`` holds already are not run again.
+        Whether sessions that ``out`` holds already are not run again. Where bars of weeks are streamed, the run begins at
+        the start of the week that was not over. Analyses are new: what they keep of earlier sessions is theirs to keep.
 
     Returns
     -------

@@ -104,7 +104,10 @@ def test_quotes_are_streamed_where_they_are_stored_and_made_from_bars_elsewhere(
         def has_quotes(self, symbol: str, start: int, end: int) -> bool:
             return symbol == "AAPL" and (start, end) == (0, 2**62)
 
-    source = WithQuotes({"AAPL": ["1m"], "RIVN": ["1m"]})
+    source = WithQuotes(
+        {"AAPL": ["1m"], "RIVN": ["1m"]},
+        {("AAPL", "1m"): (1, 9), ("RIVN", "1m"): (1, 9)},
+    )
     plan = StreamPlan.build(
         config(["quotes", "1m"], symbols=["AAPL", "RIVN"]), source, start=0, end=2**62
     )

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from tapeloom import BarData, SessionData
     from tapeloom.session.coordinator import SessionCoordinator
 
-__all__ = ["CONFIG", "Diary", "config", "market", "prepared", "threads"]
+__all__ = [
+    "CONFIG",
+    "Diary",
+    "config",
+    "market",
+    "market_tapes",
+    "prepared",
+    "state_of",
+    "threads",
+]
 
 DAYS = [day for day in JULY if day.date >= date(2025, 6, 30)]
 CONFIG: dict[str, Any] = {
@@ -43,6 +52,13 @@ CONFIG: dict[str, Any] = {
 
 def market(*symbols: str, seed: int = 7, thin: float = 0.05) -> MemorySource:
     """Minute bars of some symbols over the days, each minute missing with a small chance."""
+    return MemorySource(market_tapes(*symbols, seed=seed, thin=thin))
+
+
+def market_tapes(
+    *symbols: str, seed: int = 7, thin: float = 0.05
+) -> dict[tuple[str, str], list[Bar]]:
+    """The bars of :func:`market` by symbol and interval."""
     tapes: dict[tuple[str, str], list[Bar]] = {}
     for symbol in symbols or ("MSFT", "AAPL", "RIVN", "LATE"):
         chance = random.Random(f"{seed} {symbol}")
@@ -58,7 +74,7 @@ def market(*symbols: str, seed: int = 7, thin: float = 0.05) -> MemorySource:
                     if chance.random() >= thin:
                         rows.append(bar)
         tapes[symbol, "1m"] = rows
-    return MemorySource(tapes)
+    return tapes
 
 
 def config(**changes: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 
 from tapeloom.errors import AnalysisError, ArgumentError, CorruptFileError
 from tapeloom.session.system_manager import SystemManager
-from tests.session.runs import config, market
+from tests.session.memory import MemorySource
+from tests.session.runs import config, market, market_tapes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,16 +35,47 @@ class Recording:
             raise RuntimeError(text)
 
 
+class Watching(Recording):
+    """Records what weeks, history and real-time indicators are at each end of a session; symbols come and go meanwhile."""
+
+    manager: SystemManager
+
+    def on_session_start(self, session: SessionData) -> None:
+        coordinator = self.manager.get_session_coordinator()
+        if str(session.current_session_date) == "2025-07-02":
+            coordinator.add_symbol("LATE", streams=["1m", "1w"])
+            coordinator.remove_symbol("RIVN")
+
+    def on_session_end(self, session: SessionData) -> None:
+        for symbol in sorted(session.get_active_symbols()):
+            week = session.get_forming_bar(symbol, "1w")
+            session.record(
+                symbol,
+                state=session.state_hash(),
+                week=None if week is None else week.volume,
+                weeks=len(session.get_all_bars(symbol, "1w")),
+                history=len(session.get_bars(symbol, scope="history")),
+                quality=session.get_quality(symbol, scope="history"),
+                mean=session.get_realtime_indicator(symbol, "mean"),
+            )
+        super().on_session_end(session)
+
+
 def run(
     out: Path | None,
     *,
     resume: bool = False,
     fails_on: str | None = None,
+    kind: type[Recording] = Recording,
+    source: MemorySource | None = None,
     **changes: object,
 ) -> RunResult:
     manager = SystemManager(out=out, resume=resume)
-    manager.engine.add(Recording(fails_on))
-    made = manager.prepare(config(**changes), source=market())
+    analysis = kind(fails_on)
+    if isinstance(analysis, Watching):
+        analysis.manager = manager
+    manager.engine.add(analysis)
+    made = manager.prepare(config(**changes), source=source or market())
     made.coordinator.run()
     return made.result()
 
@@ -84,6 +116,45 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_end(
     # Everything is done: nothing is run again.
     again = run(tmp_path / "out", resume=True, fails_on="2025-07-07")
     assert facts(again)[:3] == facts(whole)[:3]
+
+
+@pytest.mark.parametrize("days", [0, 2])
+@pytest.mark.parametrize("fails_on", ["2025-07-01", "2025-07-02", "2025-07-08"])
+def test_weeks_history_indicators_warnings_and_symbols_that_came_and_went_go_on_too(
+    tmp_path: Path, days: int, fails_on: str
+) -> None:
+    changes: dict[str, object] = {
+        "backtest_config__start_date": "2025-07-01",
+        "backtest_config__end_date": "2025-07-09",
+        "session_data_config__streams": ["1m", "5m", "1d", "1w"],
+        "session_data_config__historical": {
+            "data": [{"trailing_days": days, "intervals": ["1m"]}] if days else []
+        },
+        "session_data_config__indicators": {
+            "mean": {"type": "sma", "interval": "5m", "period": 90}
+        },
+        "kind": Watching,
+        # Every bar of MSFT comes again with another value, or the same one.
+        "source": told_twice(),
+    }
+    whole = run(None, **changes)  # type: ignore[arg-type]
+    with pytest.raises(AnalysisError, match="power cut"):
+        run(tmp_path / "out", fails_on=fails_on, **changes)  # type: ignore[arg-type]
+    resumed = run(tmp_path / "out", resume=True, **changes)  # type: ignore[arg-type]
+    assert facts(resumed) == facts(whole)
+    assert resumed.warnings == whole.warnings
+    assert {w.kind for w in whole.warnings} >= {"corrections", "duplicates"}
+    assert resumed.session_data.get_active_symbols() == {"MSFT", "AAPL", "LATE"}
+
+
+def told_twice() -> MemorySource:
+    tapes = market_tapes()
+    again = [
+        bar._replace(volume=bar.volume + at % 2)
+        for at, bar in enumerate(tapes["MSFT", "1m"])
+    ]
+    tapes["MSFT", "1m"] = sorted([*tapes["MSFT", "1m"], *again], key=lambda bar: bar.ts)
+    return MemorySource(tapes)
 
 
 def test_a_window_may_grow(tmp_path: Path) -> None:

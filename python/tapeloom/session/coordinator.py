@@ -27,7 +27,7 @@ from tapeloom.session.player import SessionPlayer
 from tapeloom.session.progress import ProgressReporter
 from tapeloom.session.quality_manager import DataQualityManager
 from tapeloom.session.realtime_indicators import RealtimeIndicators
-from tapeloom.session.result_folder import SymbolsOfRun
+from tapeloom.session.result_folder import SymbolsOfRun, sessions_kept
 from tapeloom.session.roster import Roster
 from tapeloom.session.source_notes import source_warnings
 from tapeloom.session.symbol_changes import Change, SymbolChanges
@@ -123,7 +123,7 @@ class SessionCoordinator:
         self.control = RunControl()
         self._process = OwnProcess()
         self._symbols = SymbolsOfRun()
-        done = self._restore(sessions)
+        done = self._restore(sessions, plan)
         extended = data.bars.extended_hours != "off"
         pace: Pace | None = None
         self._lag: Lag | None = None
@@ -211,7 +211,8 @@ class SessionCoordinator:
         )
         self._thread: threading.Thread | None = None
         self._is_running = False
-        for warning in plan.warnings:
+        # A resumed run has them from the run before.
+        for warning in plan.warnings if not done else ():
             self.tally.warn(
                 warning.kind,
                 warning.text,
@@ -563,19 +564,20 @@ class SessionCoordinator:
             is_paused=self.control.is_paused,
         )
 
-    def _restore(self, sessions: Sequence[int]) -> int:
+    def _restore(self, sessions: Sequence[int], plan: StreamPlan) -> int:
         """Take over the sessions that an earlier run has done; return how many."""
-        done = (
-            [] if self._results is None else self._results.done(self._table, sessions)
-        )
+        if self._results is None:
+            return 0
+        done = self._results.done(self._table, sessions)
+        count = sessions_kept(done, self._table, sessions, plan)
         records = self._session_data.records
-        for session in done:
-            self.tally.restore(session.report, session.symbols)
+        for session in done[:count]:
+            self.tally.restore(session.report, session.symbols, session.warnings)
             self._symbols = session.changed
             for ts, symbol, values in session.rows:
                 records.add(ts, symbol, **values)
         self._recorded = len(records)
-        return len(done)
+        return count
 
     def _take_up_symbols(self, first: int) -> None:
         """Let the symbols come and go that came and went in the sessions that an earlier run has done."""
@@ -595,6 +597,7 @@ class SessionCoordinator:
                 self.tally.last,
                 records.since(self._recorded),
                 self._symbols,
+                self.tally.warnings,
             )
             self._recorded = len(records)
 

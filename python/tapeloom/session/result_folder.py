@@ -15,9 +15,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tapeloom._core import Interval
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import ArgumentError, CorruptFileError
-from tapeloom.session.result import SessionReport, SymbolReport, plain
+from tapeloom.session.day_groups import group_of
+from tapeloom.session.result import RunWarning, SessionReport, SymbolReport, plain
 from tapeloom.storage.files import Files
 from tapeloom.storage.replacing import replacing
 
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from tapeloom._core import SessionTable
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_config import SessionConfig
+    from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.records import Records
 
-__all__ = ["ResultFolder", "SessionResult", "SymbolsOfRun"]
+__all__ = ["ResultFolder", "SessionResult", "SymbolsOfRun", "sessions_kept"]
 
 _RUN = "run.json"
 _KEY = b"tapeloom.session"
@@ -57,13 +60,42 @@ class SymbolsOfRun:
 class SessionResult:
     """One session that is done: its report, what it counted of each symbol, the rows it recorded.
 
-    ``changed`` says which symbols had come and gone by its end.
+    ``changed`` says which symbols had come and gone by its end, ``warnings`` what the run had warned of.
     """
 
     report: SessionReport
     symbols: tuple[SymbolReport, ...]
     rows: tuple[tuple[int, str | None, dict[str, Any]], ...]
     changed: SymbolsOfRun
+    warnings: tuple[RunWarning, ...]
+
+
+def sessions_kept(
+    done: Sequence[SessionResult],
+    table: SessionTable,
+    sessions: Sequence[int],
+    plan: StreamPlan,
+) -> int:
+    """Return how many of the sessions that are done need not be run again.
+
+    A bar of a week, or of several days, that is not over is carried on from the first of its sessions: the run begins there.
+    """
+    at = len(done)
+    if at in (0, len(sessions)):
+        return at
+    asked = [stream for own in done[-1].changed.added.values() for stream in own or ()]
+    intervals = {i for symbol in plan.symbols for i in symbol.derived}
+    intervals |= {str(Interval(s)) for s in asked if s not in ("quotes", "ticks")}
+    while at:
+        begin = min(
+            (group_of(table, sessions[at], i).start for i in intervals),
+            default=sessions[at],
+        )
+        earlier = sum(index < begin for index in sessions[:at])
+        if earlier == at:
+            break
+        at = earlier
+    return at
 
 
 class ResultFolder:
@@ -129,6 +161,7 @@ class ResultFolder:
         symbols: Sequence[SymbolReport],
         records: Records,
         changed: SymbolsOfRun,
+        warnings: Sequence[RunWarning],
     ) -> None:
         """Keep a session that has ended.
 
@@ -143,6 +176,7 @@ class ResultFolder:
             "report": plain(asdict(report)),
             "symbols": [asdict(symbol) for symbol in symbols],
             "changed": asdict(changed),
+            "warnings": [plain(asdict(warning)) for warning in warnings],
         }
         table = records.to_arrow()
         metadata = {_KEY: json.dumps(facts).encode()}
@@ -193,7 +227,11 @@ def _read(file: Path) -> SessionResult:
         facts = json.loads(table.schema.metadata[_KEY])
         report = _report(facts["report"])
         symbols = tuple(SymbolReport(**symbol) for symbol in facts["symbols"])
-        changed = SymbolsOfRun(**facts.get("changed", {}))
+        changed = SymbolsOfRun(**facts["changed"])
+        warnings = tuple(
+            RunWarning(**warning | {"symbols": tuple(warning["symbols"])})
+            for warning in facts["warnings"]
+        )
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         text = f"{str(file)!r} is damaged; remove it to run its session again"
         raise CorruptFileError(text, path=str(file)) from error
@@ -214,7 +252,7 @@ def _read(file: Path) -> SessionResult:
             zip(times, table.column("symbol").to_pylist(), strict=True)
         )
     )
-    return SessionResult(report, symbols, rows, changed)
+    return SessionResult(report, symbols, rows, changed, warnings)
 
 
 def _report(values: dict[str, Any]) -> SessionReport:

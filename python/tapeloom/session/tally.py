@@ -54,6 +54,7 @@ class Tally:
         self._warnings: dict[tuple[str, str], _Warning] = {}
         self._counts: dict[str, IngestCounts] = {}
         self._outside: dict[str, int] = {}
+        self._is_resuming = False
         self.sessions: list[SessionReport] = []
         #: What the session that ended last counted of each symbol.
         self.last: tuple[SymbolReport, ...] = ()
@@ -62,6 +63,8 @@ class Tally:
         self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()
     ) -> None:
         """Note a warning; one of the same kind and text is counted, not repeated."""
+        if self._is_resuming and kind == "history":
+            return
         entry = self._warnings.setdefault((kind, text), _Warning(text))
         entry.count += count
         entry.symbols.update(dict.fromkeys(symbols))
@@ -92,6 +95,7 @@ class Tally:
         Bars out of hours are counted here and not in the store: it does not know of bars that are still to come.
         """
         self._outside, self._counts = {}, {}
+        self._is_resuming = False
         self.start_symbols(session_data, queues)
 
     def start_symbols(
@@ -172,8 +176,21 @@ class Tally:
         self.sessions.append(report)
         return report
 
-    def restore(self, report: SessionReport, symbols: Iterable[SymbolReport]) -> None:
-        """Count a session that an earlier run has done. Its symbols are reported on again once they are added."""
+    def restore(
+        self,
+        report: SessionReport,
+        symbols: Iterable[SymbolReport],
+        warnings: Iterable[RunWarning],
+    ) -> None:
+        """Count a session that an earlier run has done. Its symbols are reported on again once they are added.
+
+        ``warnings`` are those there were at its end. That history begins anew is no news.
+        """
+        self._is_resuming = True
+        self._warnings = {
+            (w.kind, w.text): _Warning(w.text, w.count, dict.fromkeys(w.symbols))
+            for w in warnings
+        }
         self.sessions.append(report)
         for symbol in symbols:
             self._totals.setdefault(symbol.symbol, _SymbolTotal()).add(symbol)
