@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import sys
@@ -13,20 +14,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The terminal becomes the one that controls the program, so that Ctrl-C is an interrupt there.
-_START = """
-import fcntl, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from tapeloom.cli import main
-main()
-"""
+_START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+_MAIN = "from tapeloom.cli import main; main()"
+_PARTS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+")
 _PATIENCE_SECONDS = 20.0
 
 
 class Terminal:
-    """Runs ``tapeloom WORDS`` in a terminal of its own; a context manager that leaves no process behind."""
+    """Runs ``tapeloom WORDS``, or another program, in a terminal of its own; a context manager that leaves no process behind."""
 
     def __init__(
-        self, *words: str, columns: int = 100, cwd: Path | None = None, **changed: str
+        self,
+        *words: str,
+        program: str = _MAIN,
+        columns: int = 100,
+        cwd: Path | None = None,
     ) -> None:
         import fcntl
         import pty
@@ -37,11 +39,11 @@ class Terminal:
         size = struct.pack("HHHH", 40, columns, 0, 0)
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, size)
         self.before = termios.tcgetattr(self.theirs)
-        environment = {"TERM": "xterm", **os.environ, **changed}
+        environment = {**os.environ, "TERM": "xterm"}
         for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
             environment.pop(name, None)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, *words],
+            [sys.executable, "-c", _START + program, *words],
             stdin=self.theirs,
             stdout=self.theirs,
             stderr=self.theirs,
@@ -80,6 +82,26 @@ class Terminal:
         while self._read(patience=0.0):
             pass
         return self._process.returncode
+
+    def screen(self) -> list[str]:
+        """Return the lines as they stand when everything was shown: those wiped or written over are gone."""
+        lines, row, column = [""], 0, 0
+        for part in _PARTS.findall(self.shown):
+            if part == "\r":
+                column = 0
+            elif part == "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif part.startswith("\x1b"):
+                if part.endswith("A"):
+                    row = max(0, row - int(part[2:-1] or 1))
+                elif part == "\x1b[2K":
+                    lines[row] = ""
+            else:
+                line = lines[row].ljust(column)
+                lines[row] = line[:column] + part + line[column + len(part) :]
+                column += len(part)
+        return [line.rstrip() for line in lines]
 
     def modes(self) -> list[Any]:
         """Return how the terminal is set, as ``termios`` has it."""

@@ -89,3 +89,9 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "taken")])
     assert done.exit_code == 2
     assert "is a file" in done.stderr
+
+
+def test_a_quiet_demo_writes_its_market_and_says_nothing(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["demo", "--quiet", "--out", str(tmp_path / "m")])
+    assert (done.exit_code, done.output) == (0, "")
+    assert (tmp_path / "m" / "data" / "bars").is_dir()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from typer.testing import CliRunner
 from tapeloom import TimeManager, errors
 from tapeloom.cli.app import app
 from tapeloom.session.system_manager import SystemManager
+from tests.cli.market import write_bars, write_config, write_market
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-OPEN = datetime(
-    2024, 11, 29, 14, 30, tzinfo=UTC
-)  # 09:30 in New York, a half day: 210 minutes
 ANALYSES = """
 from dataclasses import dataclass
 
@@ -64,49 +61,23 @@ def leaving_with_0(session, bar):
 
 def leaving_with_words(session, bar):
     raise SystemExit("enough")
+
+def chatty(session, bar):
+    if bar.interval == "1m":
+        print("seen", bar.symbol)
+
+def interrupted(session, bar):
+    if f"{bar.timestamp:%H:%M}" == "09:59":
+        raise KeyboardInterrupt
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A config, a folder with two symbols of one half day, and a file of analyses."""
-    write_bars(tmp_path / "bars" / "ALDERA.parquet", "ALDERA")
-    write_bars(tmp_path / "bars" / "BRIXUM.parquet", "BRIXUM", without=(40, 41, 42))
-    write_config(tmp_path / "session.json")
+    write_market(tmp_path)
     (tmp_path / "mine.py").write_text(ANALYSES, encoding="utf-8")
     return tmp_path
-
-
-def write_bars(path: Path, symbol: str, *, without: tuple[int, ...] = ()) -> None:
-    path.parent.mkdir(exist_ok=True)
-    minutes = [k for k in range(210) if k not in without]
-    price = [100.0 + k % 7 for k in minutes]
-    columns = {
-        "symbol": [symbol] * len(minutes),
-        "ts": pa.array(
-            [OPEN + timedelta(minutes=k) for k in minutes], pa.timestamp("ns", "UTC")
-        ),
-        **dict.fromkeys(("open", "high", "low", "close"), price),
-        "volume": [500.0] * len(minutes),
-    }
-    pq.write_table(pa.table(columns), path)
-
-
-def write_config(path: Path, **backtest: str) -> None:
-    config = {
-        "session_name": "small",
-        "mode": "backtest",
-        "backtest_config": {
-            "start_date": "2024-11-29",
-            "end_date": "2024-11-29",
-            **backtest,
-        },
-        "session_data_config": {
-            "symbols": ["ALDERA", "BRIXUM"],
-            "streams": ["1m", "5m"],
-        },
-    }
-    path.write_text(json.dumps(config), encoding="utf-8")
 
 
 def run(folder: Path, *options: str, data: str = "bars") -> Result:
@@ -423,3 +394,146 @@ def test_files_without_a_row_are_a_failure_of_the_data(folder: Path) -> None:
     assert (
         result.stderr == f"error: the files in {str(folder / 'bars')!r} hold no bar\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ([], 0),
+        (["--strict"], 1),
+        (["--on-error", "contine"], 2),
+        (["--resume"], 2),
+        (["--log-file", "no-such-folder/run.log"], 2),
+        (["--log-file", "."], 2),
+        (["--out", "session.json"], 2),
+        (["--out", "session.json/below"], 2),
+        (["--analysis", "mine.py"], 2),
+        (["--overlay", "no-such-file.json"], 2),
+        (["--no-such-option"], 2),
+        (["--data", "no-such-folder"], 3),
+        (["--analysis", "mine.py:failing"], 3),
+        (["--analysis", "mine.py:failing", "--on-error", "continue"], 0),
+        (["--analysis", "mine.py:leaving_with_4"], 4),
+        (["--analysis", "mine.py:interrupted"], 130),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", [["run"], ["system", "start"]], ids=str)
+@pytest.mark.parametrize("form", [[], ["--json"], ["--quiet"]], ids=str)
+def test_every_way_a_run_ends_has_its_exit_code(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    form: list[str],
+    options: list[str],
+    code: int,
+) -> None:
+    monkeypatch.chdir(folder)
+    words = [*command, "session.json", "--data", "bars", *form, *options]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == code, done.output
+    assert "Traceback" not in done.output
+    if code in (2, 3, 4) or form == ["--quiet"]:
+        assert done.stdout == ""
+    elif form == ["--json"]:
+        assert json.loads(done.stdout)["session_name"] == "small"
+
+
+def test_json_is_one_document_whatever_the_analysis_prints(folder: Path) -> None:
+    done = run(folder, "--json", *analysis(folder, "chatty"))
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["bars"] == 417
+    assert done.stderr.count("seen") == 417
+
+
+def test_json_names_the_cause_of_the_longest_gap(folder: Path) -> None:
+    (session,) = json.loads(run(folder, "--json").stdout)["sessions"]
+    assert session["longest_gap_cause"] == "unknown"
+    write_bars(folder / "bars" / "BRIXUM.parquet", "BRIXUM", without=(207, 208, 209))
+    (session,) = json.loads(run(folder, "--json").stdout)["sessions"]
+    assert session["longest_gap_cause"] == "truncated"
+    assert "none came up to the close" in session["longest_gap_evidence"]
+
+
+def test_an_interrupted_run_shows_what_was_done_and_where_it_stopped(
+    folder: Path,
+) -> None:
+    done = run(folder, *analysis(folder, "interrupted"))
+    assert done.exit_code == 130
+    assert "small: no session was finished" in done.stdout
+    assert done.stderr == "stopped at 2024-11-29 10:00, after 0 sessions\n"
+
+
+def test_a_log_file_holds_the_story_of_the_run(folder: Path) -> None:
+    for _ in range(2):
+        done = run(folder, "--quiet", "--log-file", str(folder / "run.log"))
+        assert (done.exit_code, done.output) == (0, "")
+    lines = (folder / "run.log").read_text("utf-8").splitlines()
+    ends = [line for line in lines if line.endswith("3: Complete - 1 of 1 sessions")]
+    # A second run goes on behind the first.
+    assert len(ends) == 2
+    assert " INFO tapeloom.session_flow [SESSION_FLOW] " in ends[0]
+
+
+def test_a_log_file_that_cannot_be_written_is_named_with_what_to_do(
+    folder: Path,
+) -> None:
+    missing, taken = folder / "logs" / "run.log", folder / "bars"
+    assert_error(run(folder, "--log-file", str(missing)), 2, "make it first")
+    assert_error(
+        run(folder, "--log-file", str(taken)), 2, "it is a folder; name a file"
+    )
+
+
+def test_verbose_shows_the_steps_on_standard_error(folder: Path) -> None:
+    done = run(folder, "-v", "--quiet")
+    assert done.stdout == ""
+    assert done.stderr.startswith("[SESSION_FLOW] 2.a: Complete - Config loaded: small")
+
+
+def test_strict_ends_with_1_where_a_symbol_was_dropped(folder: Path) -> None:
+    (folder / "bars" / "BRIXUM.parquet").unlink()
+    done = run(folder, "--strict", "--quiet")
+    assert done.exit_code == 1
+    assert "1 symbol dropped (--strict)" in done.stderr
+
+
+def test_several_analyses_run_in_their_order(folder: Path) -> None:
+    both = (*analysis(folder, "analyse"), *analysis(folder, "Counting"))
+    done = run(folder, *both)
+    assert done.exit_code == 0
+    assert "with analyse, Counting (" in done.stdout
+
+
+def test_an_analysis_that_raises_on_and_on_is_counted_in_the_summary(
+    folder: Path,
+) -> None:
+    done = run(folder, *analysis(folder, "failing"), "--on-error", "continue")
+    assert done.exit_code == 0
+    words = " ".join(done.stdout.split())
+    assert "analysis failing raised ZeroDivisionError; the run went on (" in words
+
+
+def test_a_resumed_run_shows_the_sessions_of_both(folder: Path) -> None:
+    out = ("--out", str(folder / "out"))
+    first = run(folder, *out)
+    again = run(folder, *out, "--resume")
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    row = next(line for line in first.stdout.splitlines() if "half" in line)
+    assert row in again.stdout
+    assert_error(run(folder, *out), 2, "holds the results of a run")
+
+
+def test_the_report_of_where_the_time_went_comes_after_the_summary(
+    folder: Path,
+) -> None:
+    done = run(folder, "--report")
+    summary, found, report = done.stdout.partition("Backtest Performance\n")
+    assert found
+    assert "session table" in summary
+    assert "trading days" in report
+
+
+def test_a_misspelt_config_gets_the_nearest_name(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["run", str(folder / "sesion.json")])
+    assert_error(done, 2, "does not exist", "did you mean 'session.json'")

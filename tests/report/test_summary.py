@@ -194,7 +194,7 @@ def test_equal_warnings_are_one_line_with_their_count_and_symbols(
 def test_a_long_run_shows_first_last_and_worst_sessions_and_says_so() -> None:
     sessions = [session(n) for n in range(100)]
     sessions[50] = with_gap(50)
-    text = printed(result(*sessions))
+    text = printed(result(*sessions)).partition("longest gaps")[0]
     shown = [line.split()[0] for line in text.splitlines() if line.startswith("202")]
     assert shown == [
         sessions[n].session_date.isoformat() for n in (*range(5), 50, *range(95, 100))
@@ -246,6 +246,60 @@ def test_names_with_brackets_and_colons_are_shown_as_they_are() -> None:
     assert "17 at 14:07 [B]:X:" in text
 
 
+def test_the_longest_gaps_come_with_their_causes_longest_first() -> None:
+    outage = {
+        "longest_gap_cause": "outage",
+        "longest_gap_evidence": "feed down 14:07-14:24",
+    }
+    text = printed(
+        result(
+            session(0),
+            with_gap(1, 3, longest_gap_cause="unknown"),
+            with_gap(2, 17, **outage),
+        )
+    )
+    table = text.partition("longest gaps, one of each session")[2].splitlines()[3:5]
+    assert [" ".join(line.split()) for line in table] == [
+        "2024-11-02 14:07 KESTRA 17 outage: feed down 14:07-14:24",
+        "2024-11-01 14:07 KESTRA 3 unknown",
+    ]
+
+
+def test_a_gap_whose_cause_was_not_kept_says_so() -> None:
+    assert "not kept" in printed(result(with_gap()))
+
+
+def test_a_run_without_gaps_has_no_table_of_them() -> None:
+    assert "longest gaps" not in printed(result(session()))
+
+
+@pytest.mark.parametrize(
+    ("columns", "left_out"),
+    [
+        (100, ""),
+        (86, "no room for derived: "),
+        (60, "no room for derived, outside, time, longest gap: "),
+    ],
+)
+def test_columns_that_a_narrow_terminal_has_no_room_for_are_named(
+    monkeypatch: pytest.MonkeyPatch, columns: int, left_out: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    file = Terminal()
+    print_summary(result(with_gap(out_of_session=139)), file=file)
+    words = " ".join(file.getvalue().split())
+    assert ("no room" in words) is bool(left_out)
+    assert left_out in words
+    assert ("derived: 1,580 bars" in words) is bool(left_out)
+
+
+def test_a_run_without_a_finished_session_has_no_empty_table() -> None:
+    text = printed(result(stopped_early=True))
+    assert text.startswith("demo: no session was finished\n")
+    assert "bars/s" not in text
+    assert "whole run 2.5 s" in text
+
+
 def test_a_run_that_was_stopped_says_so() -> None:
     assert "stopped before the end of the window" in printed(
         result(session(), stopped_early=True)
@@ -257,9 +311,55 @@ class Terminal(io.StringIO):
         return True
 
 
-def event(done: int, remaining: float | None = 65.0) -> ProgressEvent:
+def event(done: int, remaining: float | None = 65.0, **changed: Any) -> ProgressEvent:
     clock = datetime(2024, 11, 12, 14, 7, tzinfo=NEW_YORK)
-    return ProgressEvent(done, 25, clock, 100_000, 1_234_567.8, remaining)
+    return ProgressEvent(done, 25, clock, 100_000, 1_234_567.8, remaining, **changed)
+
+
+def logged(*events: ProgressEvent, **options: Any) -> list[str]:
+    """The lines that events at one instant leave in a log."""
+    file = io.StringIO()
+    with ProgressLine(file, now=lambda: 0.0, **options) as progress:
+        for each in events:
+            progress(each)
+    return file.getvalue().splitlines()
+
+
+def test_a_log_tells_of_every_pause() -> None:
+    paused = event(3, is_paused=True)
+    assert logged(event(3), paused, paused, event(3), event(4)) == [
+        "paused, 3 of 25 sessions, 2024-11-12 14:07, 1,234,568 bars/s, 1:05 left",
+        "3 of 25 sessions, 2024-11-12 14:07, 1,234,568 bars/s, 1:05 left",
+    ]
+
+
+def test_a_log_tells_the_end_where_that_is_asked_for() -> None:
+    line = "25 of 25 sessions, 2024-11-12 14:07, 1,234,568 bars/s, 0:00 left"
+    assert logged(event(24), event(25, 0.0), tells_end=True) == [line]
+    assert logged(event(24), event(25, 0.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("lag", "words"), [(29.0, ["x60"]), (90.0, ["x60", "1.5 s behind"])]
+)
+def test_a_clock_driven_run_shows_its_speed_and_how_far_it_is_behind(
+    lag: float, words: list[str]
+) -> None:
+    late = event(25, speed=60.0, lag_seconds=lag)
+    (line,) = logged(late, tells_end=True)
+    assert line.split(", ")[2:-1] == words
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(100, True), (70, False)])
+def test_the_keys_are_named_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, columns: int, shown: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    file = Terminal()
+    with ProgressLine(file, now=lambda: 0.0, hint="q stops") as progress:
+        progress(event(25))
+    assert ("(q stops)" in file.getvalue()) is shown
 
 
 def test_progress_in_a_terminal_is_a_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,8 +369,8 @@ def test_progress_in_a_terminal_is_a_live_line(monkeypatch: pytest.MonkeyPatch) 
     with ProgressLine(file, now=lambda: next(times)) as progress:
         progress(event(7))
         progress(event(8))
-    assert "7/25" not in file.getvalue()
-    assert "8/25" in file.getvalue()
+    assert "7 of 25 sessions" not in file.getvalue()
+    assert "8 of 25 sessions" in file.getvalue()
     assert "2024-11-12 14:07" in file.getvalue()
     assert "1,234,568 bars/s" in file.getvalue()
     assert "1:05 left" in file.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from tapeloom.errors import ArgumentError
 
@@ -18,7 +18,7 @@ __all__ = ["session_log"]
 _LINE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
-class _ToStandardError(logging.StreamHandler["TextIO"]):
+class _ToStandardError(logging.StreamHandler[TextIO]):
     """Writes to standard error as it is at that moment: while a progress line is shown, above the line."""
 
     def emit(self, record: logging.LogRecord) -> None:

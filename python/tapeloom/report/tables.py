@@ -33,6 +33,8 @@ LONGEST_GAP = "longest gap"
 LONGEST_GAPS = 5
 LEFT = ("session", "symbol", "cause", LONGEST_GAP)
 WRAPPED = (LONGEST_GAP, "cause")
+# What the full table of sessions needs when symbols have four letters; of longer ones the longest gap is cut short.
+FULL_WIDTH = 94
 # What a narrow terminal has no room for, the first to go first.
 GIVING_WAY = ("derived", "outside", "time", LONGEST_GAP)
 
@@ -42,11 +44,15 @@ def session_table(
 ) -> tuple[Table, list[str]]:
     """Return the table of ``sessions``, with the totals of all of ``result`` below, and the columns it has no room for."""
     left_out: list[str] = []
-    for name in ("", *GIVING_WAY):
-        left_out += [name] if name in _columns(result, sessions) else []
-        table = _session_table(result, sessions, without=left_out)
+    table = _session_table(result, sessions, without=left_out)
+    if width >= FULL_WIDTH:
+        return table, left_out
+    kept = _columns(result, sessions)
+    for name in (name for name in GIVING_WAY if name in kept):
         if _width(table) <= width:
             break
+        left_out.append(name)
+        table = _session_table(result, sessions, without=left_out)
     return table, left_out
 
 
