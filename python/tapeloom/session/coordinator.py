@@ -195,7 +195,11 @@ class SessionCoordinator:
             on_end=self._keep,
         )
         self._progress = ProgressReporter(
-            self._table, sessions, time_manager, speed=speed, extended=extended
+            self._table,
+            sessions,
+            time_manager,
+            speed=window.speed_multiplier,
+            extended=extended,
         )
         self._bars, self._streaming_seconds, self._reported = 0, 0.0, 0
         self._changes = SymbolChanges(self._roster.symbols)

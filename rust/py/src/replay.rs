@@ -138,7 +138,7 @@ fn lanes(
 impl PyReplay {
     /// The replay, unless another thread is running it.
     fn idle(&self) -> BindResult<MutexGuard<'_, Replay>> {
-        self.store.check_process()?;
+        self.teller.session().store.check_process()?;
         self.replay.try_lock().ok_or_else(|| {
             BindError::Named(
                 "StateError",
