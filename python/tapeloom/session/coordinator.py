@@ -21,7 +21,7 @@ from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.hand_off import AnalysisSide
 from tapeloom.session.lag import Lag
 from tapeloom.session.metrics import PerformanceMetrics
-from tapeloom.session.own_process import OwnProcess
+from tapeloom.session.own_process import OwnProcess, interrupt
 from tapeloom.session.pacing import Pace
 from tapeloom.session.player import SessionPlayer
 from tapeloom.session.progress import ProgressReporter
@@ -334,19 +334,19 @@ class SessionCoordinator:
         if self.is_finished:
             text = "the run is over; a new one needs a new coordinator"
             raise StateError(text)
-        if self._is_paced:
-            self._analyses.begin_thread()
         # Whoever forgets to stop it can still leave the program.
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._driver.drive, name="tapeloom-coordinator", daemon=True
         )
-        self._is_running = True
         try:
-            self._thread.start()
-        except BaseException:
-            self._thread = None
-            self._is_running = False
-            self._analyses.close()
+            if self._is_paced:
+                self._analyses.begin_thread()
+            self._thread, self._is_running = thread, True
+            thread.start()
+        except BaseException as error:
+            if not thread.is_alive():
+                self._thread = None
+                self._driver.end(error)
             raise
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -433,15 +433,18 @@ class SessionCoordinator:
         if self._is_running:
             if self._waited(self._driver.finished, timeout):
                 return True
-        elif self._driver.wheel.take(timeout):
-            try:
-                self._driver.finish()
-            finally:
-                self._driver.wheel.let_go()
+        elif self._driver.finish_here(timeout):
             return True
         self._driver.leave_behind(timeout)
         flow_warning("3", "left behind after %s s", timeout)
         return False
+
+    def leave(self, timeout: float) -> None:
+        """Break off a call that does not return, because the process ends, and wait a moment for it."""
+        for thread in (self._analyses.thread, self._thread):
+            if thread is not None and not self.is_finished:
+                interrupt(thread)
+                thread.join(timeout)
 
     # A part of it
 
@@ -608,6 +611,8 @@ class SessionCoordinator:
     def _require_by_hand(self, method: str) -> None:
         """Raise StateError unless a part of the run may be played by the calling thread."""
         self._process.require("run")
+        if self.is_finished:
+            return
         if self.is_mine():
             text = f"{method} was called from inside a batch; it plays the next one, which has to wait"
             raise StateError(text)

@@ -188,6 +188,8 @@ class Driver:
 
     def step(self) -> Batch | None:
         """Play one batch and return it; ``None`` when the run is over."""
+        if self.is_finished:
+            return None
         with self._played_by_hand():
             while self._is_ready():
                 batch = self._player.advance(wanted=None, until=None)
@@ -204,9 +206,9 @@ class Driver:
         ClockError
             If the clock stands behind it already; nothing is played then.
         """
+        if self.is_finished:
+            return
         with self._played_by_hand():
-            if self.is_finished:
-                return
             self._player.open()
             self._require_ahead(until)
             while self._is_begun_by(until) and self._is_ready():
@@ -316,7 +318,10 @@ class Driver:
         """Note what ended the run; only the first counts."""
         if self.error is None:
             self.error = error
-            flow_error("3", "%s: %s", type(error).__name__, error)
+            if isinstance(error, KeyboardInterrupt):
+                flow("3.a", "Interrupted")
+            else:
+                flow_error("3", "%s: %s", type(error).__name__, error)
 
     def leave_behind(self, timeout: float | None) -> None:
         """Give up waiting for a call that does not return: its thread ends when it does."""
@@ -327,6 +332,16 @@ class Driver:
         self.fail(StateError(text))
         self.is_over.set()
         self._analyses.close(0)
+
+    def finish_here(self, timeout: float | None) -> bool:
+        """Let go of everything on the calling thread, where none plays; return whether that could be done in time."""
+        try:
+            if not self.wheel.take(timeout):
+                return False
+            self.finish()
+            return True
+        finally:
+            self.wheel.abandon()
 
     def finish(self) -> None:
         """Let go of everything; the wheel must be held. Doing so twice changes nothing."""
@@ -342,6 +357,9 @@ class Driver:
             self._player.close()
         except BaseException as error:
             self.fail(error)
+            # An interrupt left some of it; what cannot be let go of stays so.
+            with contextlib.suppress(Exception):
+                self._player.close()
         self._analyses.close(0 if self.is_over.is_set() else None)
         self.finished.set()
         self.is_over.set()

@@ -29,15 +29,10 @@ class AnalysisThread:
         self._call: Callable[[], object] | None = None
         self._error: BaseException | None = None
         # Nobody must wait for an analysis that never returns when the process ends.
-        self._thread = threading.Thread(
+        self.thread = threading.Thread(
             target=self._serve, name="tapeloom-analysis", daemon=True
         )
-        self._thread.start()
-
-    @property
-    def ident(self) -> int | None:
-        """Which thread it is."""
-        return self._thread.ident
+        self.thread.start()
 
     def run(self, call: Callable[[], object]) -> None:
         """Let the thread make a call, and wait for its acknowledgement.
@@ -57,9 +52,9 @@ class AnalysisThread:
     def close(self, timeout: float | None = None) -> bool:
         """End the thread after its present call; return whether it has ended within ``timeout`` seconds."""
         self._subscription.close()
-        if threading.get_ident() != self._thread.ident:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        if threading.get_ident() != self.thread.ident:
+            self.thread.join(timeout)
+        return not self.thread.is_alive()
 
     def _serve(self) -> None:
         while True:
@@ -97,7 +92,8 @@ class AnalysisSide:
     @property
     def is_mine(self) -> bool:
         """Whether the calling thread is that thread."""
-        return self._thread is not None and self._thread.ident == threading.get_ident()
+        thread = self.thread
+        return thread is not None and thread.ident == threading.get_ident()
 
     def run(self, call: Callable[[], object]) -> None:
         """Make a call, and wait for its acknowledgement."""
@@ -109,6 +105,11 @@ class AnalysisSide:
                 self._thread.run(call)
         finally:
             self.is_calling = False
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The thread; ``None`` while calls are made where the run is played."""
+        return None if self._thread is None else self._thread.thread
 
     def close(self, timeout: float | None = None) -> None:
         """End the thread, if there is one, after its present call; see ``AnalysisThread.close``."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 
 from tapeloom.errors import ForkedSessionError
 
-__all__ = ["OwnProcess"]
+__all__ = ["OwnProcess", "interrupt"]
 
 
 class OwnProcess:
@@ -25,3 +26,17 @@ class OwnProcess:
         if not self.is_here:
             text = f"this {what} belongs to the process that forked this one; make a new one here"
             raise ForkedSessionError(text)
+
+
+def interrupt(thread: threading.Thread) -> None:
+    """Have ``SystemExit`` raised in a thread, at its next line of Python: for when the process ends and the thread does not.
+
+    A thread that wants the interpreter once more while that is torn down is ended from below, and takes the process along.
+    """
+    import ctypes
+
+    interpreter = getattr(ctypes, "pythonapi", None)
+    if interpreter is not None and thread.ident is not None and thread.is_alive():
+        interpreter.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+        )

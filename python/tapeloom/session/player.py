@@ -163,8 +163,8 @@ class SessionPlayer:
         # The first instant of what is to be played: alerts of every session begin there.
         first = int(self._table.span_starts[self._sessions[self.done]])
         self._time_manager.reset_backtest_clock(first)
-        self._resources.enter_context(self._time_manager.running(self._table))
         self._is_open = True
+        self._resources.enter_context(self._time_manager.running(self._table))
         self._metrics.start_backtest()
         flow(
             "3",
@@ -177,15 +177,16 @@ class SessionPlayer:
         """Let go of clock, store and loader, wherever the run stands. Doing so twice changes nothing."""
         if not self._is_open:
             return
-        self._is_open = False
-        # What cannot be let go of keeps nothing else.
-        with self._resources as rest:
+        # What cannot be let go of keeps nothing else; after an interrupt all of it is gone through again.
+        with contextlib.ExitStack() as rest:
+            rest.callback(self._resources.close)
             rest.callback(self._roster.close)
             rest.callback(self._processor.close)
             rest.callback(self._metrics.end_backtest)
             rest.callback(self._session_data.set_session_active, False)
             if self._stream is not None:
                 rest.callback(self._stream.close)
+        self._is_open = False
 
     def flush(self) -> None:
         """Tell what was kept back of symbols that are late, where the run ends within a session."""

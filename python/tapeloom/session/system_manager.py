@@ -534,9 +534,13 @@ def get_system_manager() -> SystemManager:
 
 @atexit.register
 def _stop_all() -> None:
+    deadline = time.monotonic() + _EXIT_SECONDS
     for manager in list(_running):
         if manager._process.is_here:
-            manager.stop(_EXIT_SECONDS)
+            left = max(0.0, deadline - time.monotonic())
+            manager.stop(0.75 * left)
+            if manager._run is not None:
+                manager._run.coordinator.leave(0.1 * left)
 
 
 def _text(error: BaseException | None) -> str | None:

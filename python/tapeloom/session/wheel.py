@@ -40,7 +40,9 @@ class Wheel:
     def let_go(self) -> None:
         """Let somebody else have it."""
         self._holder = None
-        self._lock.release()
+        # A signal handler that ended the run has let go of it already.
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
 
     def abandon(self) -> None:
         """Let go of it for good: an interrupt may come between taking it and noting that it is taken."""
