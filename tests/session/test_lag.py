@@ -89,3 +89,60 @@ def test_nothing_that_waits_is_dropped_at_the_end_of_a_session_or_at_any_speed()
     for key in {bar[:2] for bar in bars}:
         starts = [bar[2] for bar in bars if bar[:2] == key]
         assert starts == sorted(starts)
+
+
+LATE: dict[str, object] = {
+    "session_data_config__streaming": {
+        "catchup_threshold_seconds": 1,
+        "catchup_check_interval": 1,
+    },
+    "backtest_config__speed_multiplier": 1e9,
+}
+
+
+class Told:
+    """Writes down which bars it was told of; may do something once enough have come."""
+
+    def __init__(self) -> None:
+        self.bars: list[tuple[str, str, int]] = []
+
+    def on_bar(self, session: SessionData, bar: BarData) -> None:
+        self.bars.append((bar.symbol, bar.interval, bar.ts))
+
+
+def test_nobody_is_late_while_a_run_is_played_by_hand() -> None:
+    told = Told()
+    manager, coordinator = prepared(told, **LATE)
+    for _ in range(30):
+        batch = coordinator.step()
+        assert batch is not None
+        mine = [(bar.symbol, bar.interval, bar.ts) for bar in batch.bars]
+        assert told.bars[-len(mine) :] == mine
+    assert coordinator.lag_seconds == 0.0
+    assert coordinator.catching_up == frozenset()
+    manager.stop()
+
+
+def test_what_waits_at_a_stop_is_told_before_the_run_is_over() -> None:
+    told, all_bars = Told(), list[tuple[str, str, int]]()
+
+    class Stopping:
+        def on_quality(self, session: SessionData, report: object) -> None:
+            # Called after each batch whose gaps changed, while everybody is late.
+            for symbol in session.get_active_symbols():
+                if session.get_bar_count(symbol) > 50 and not all_bars:
+                    manager.stop()
+                    all_bars.append(("", "", 0))
+
+    manager, coordinator = prepared(told, Stopping(), **LATE)
+    coordinator.run()
+    assert coordinator.stopped_early
+    store = manager.session_data
+    stored = [
+        (symbol, interval, int(ts))
+        for symbol in ("MSFT", "AAPL", "RIVN")
+        for interval in ("1m", "5m")
+        for ts in store.get_bars(symbol, interval).ts
+    ]
+    assert sorted(told.bars) == sorted(stored)
+    assert coordinator.catching_up == frozenset()
