@@ -162,14 +162,15 @@ def test_a_signal_ends_a_wait_and_the_run(way: str) -> None:
     finger = threading.Thread(target=press)
     if way != "step":
         finger.start()
+    coordinator = run.coordinator
+    call: Callable[[], object] = coordinator.run
+    if way == "wait":
+        coordinator.start()
+        call = manager.wait
+    elif way == "step":
+        call = coordinator.step
     with pytest.raises(KeyboardInterrupt):
-        if way == "run":
-            run.coordinator.run()
-        elif way == "wait":
-            run.coordinator.start()
-            manager.wait()
-        else:
-            run.coordinator.step()
+        call()
     if way != "step":
         finger.join()
     manager.stop(LONGEST)

@@ -10,7 +10,7 @@ import pytest
 from tapeloom.errors import AnalysisError, ArgumentError, CorruptFileError
 from tapeloom.session.system_manager import SystemManager
 from tests.session.memory import MemorySource
-from tests.session.runs import config, market, market_tapes
+from tests.session.runs import config, market, market_tapes, prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,3 +185,22 @@ def test_a_damaged_file_of_results_is_named(tmp_path: Path) -> None:
         run(tmp_path / "out", resume=True)
     file.unlink()
     assert facts(run(tmp_path / "out", resume=True)) == facts(run(None))
+
+
+@pytest.mark.parametrize(("hours", "begin"), [("off", "09:30"), ("show", "04:00")])
+def test_what_is_recorded_before_the_first_bar_belongs_to_the_begin_of_the_session(
+    hours: str, begin: str
+) -> None:
+    class Early:
+        def on_session_start(self, session: SessionData) -> None:
+            session.record(date=str(session.current_session_date))
+
+    manager, coordinator = prepared(
+        Early(), session_data_config__bars={"extended_hours": hours}
+    )
+    coordinator.run()
+    rows = [(row["time"], row["date"]) for row in manager.result().records]
+    assert [f"{time:%Y-%m-%d %H:%M}" for time, _ in rows] == [
+        f"{day} {begin}" for _, day in rows
+    ]
+    assert len(rows) == 3

@@ -10,11 +10,13 @@ import pytest
 from tapeloom.errors import (
     ArgumentError,
     ConfigError,
+    CorruptFileError,
     PlanError,
     StateError,
     UnknownSymbolError,
 )
-from tests.session.runs import Diary, prepared, state_of
+from tests.session.memory import MemorySource
+from tests.session.runs import Diary, market_tapes, prepared, state_of
 
 if TYPE_CHECKING:
     from tapeloom import SessionData
@@ -157,3 +159,96 @@ def test_a_change_does_not_resume_a_paused_run() -> None:
     coordinator.add_symbol("LATE")
     assert manager.state == "PAUSED"
     manager.stop()
+
+
+@pytest.mark.parametrize("speed", [0.0, 1e9])
+def test_what_is_asked_for_within_one_batch_is_made_in_its_order_after_it(
+    speed: float,
+) -> None:
+    refused: list[str] = []
+
+    class Asking:
+        def __init__(self) -> None:
+            self.batches = 0
+
+        def on_batch(self, session: SessionData, batch: Any) -> None:
+            self.batches += 1
+            if self.batches != 10:
+                return
+            coordinator.add_symbol("LATE")
+            with pytest.raises(ArgumentError, match="LATE streams already"):
+                coordinator.add_symbol("late")
+            coordinator.remove_symbol("RIVN")
+            with pytest.raises(UnknownSymbolError, match="RIVN does not stream"):
+                coordinator.remove_symbol("RIVN")
+            coordinator.remove_symbol("LATE")
+            coordinator.add_symbol("RIVN")
+            refused.append(str(session.get_active_symbols()))
+            assert session.get_active_symbols() == {"MSFT", "AAPL", "RIVN"}
+
+    manager, coordinator = prepared(Asking(), **{SPEED: speed})
+    coordinator.run()
+    whole, other = prepared()
+    other.run()
+    assert len(refused) == 1
+    assert manager.session_data.state_hash() == whole.session_data.state_hash()
+    assert [s.symbol for s in manager.result().symbols][:3] == ["MSFT", "AAPL", "RIVN"]
+
+
+class Damaged(MemorySource):
+    """One symbol whose bars cannot be read once a run is at work."""
+
+    is_damaged = False
+
+    def read(self, symbol: str, interval: str, start: int, end: int) -> Any:
+        if symbol == "LATE" and self.is_damaged:
+            text = "LATE.parquet is damaged"
+            raise CorruptFileError(text)
+        return super().read(symbol, interval, start, end)
+
+
+@pytest.mark.parametrize("steps", [5, 389])
+def test_a_symbol_that_cannot_be_read_leaves_the_run_as_it_was(steps: int) -> None:
+    source = Damaged(market_tapes())
+    source.is_damaged = True
+    manager, coordinator = prepared(source=source)
+    for _ in range(steps):
+        coordinator.step()
+    with pytest.raises(CorruptFileError, match="LATE"):
+        coordinator.add_symbol("LATE")
+    assert manager.session_data.get_active_symbols() == {"MSFT", "AAPL", "RIVN"}
+    source.is_damaged = False
+    # It may be tried again, and gone without.
+    coordinator.add_symbol("LATE")
+    coordinator.remove_symbol("LATE")
+    coordinator.run()
+    whole, other = prepared()
+    other.run()
+    assert manager.session_data.state_hash() == whole.session_data.state_hash()
+
+
+def test_a_symbol_that_was_asked_for_in_a_batch_and_cannot_be_read_ends_the_run() -> (
+    None
+):
+    source = Damaged(market_tapes())
+    source.is_damaged = True
+
+    class Asking:
+        def on_session_start(self, session: SessionData) -> None:
+            coordinator.add_symbol("LATE")
+
+    manager, coordinator = prepared(Asking(), source=source)
+    with pytest.raises(CorruptFileError, match="LATE"):
+        coordinator.run()
+    assert manager.state == "FAILED"
+    assert not manager.session_data.is_active
+
+
+def test_the_last_symbol_may_leave() -> None:
+    manager, coordinator = prepared(**{SYMBOLS: ["MSFT"]})
+    for _ in range(3):
+        coordinator.step()
+    coordinator.remove_symbol("MSFT")
+    coordinator.run()
+    assert manager.session_data.get_active_symbols() == set()
+    assert [s.symbols for s in manager.result().sessions] == [0, 0, 0]

@@ -16,6 +16,7 @@ import pytest
 import tapeloom
 from tapeloom.errors import (
     AnalysisError,
+    ArgumentError,
     ArgumentTypeError,
     ConfigError,
     ForkedSessionError,
@@ -30,7 +31,7 @@ from tests.session.runs import Diary, config, market, prepared, threads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tapeloom import SessionData
+    from tapeloom import BarData, SessionData
 
 SPEED = "backtest_config__speed_multiplier"
 # So slow that nothing is due within a test.
@@ -46,6 +47,41 @@ def shown_when_stuck() -> Iterator[None]:
     yield
     faulthandler.cancel_dump_traceback_later()
     assert threads() == set()
+
+
+class Highest:
+    """An indicator of a user: the highest close so far."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.value = 0.0
+
+    def update(self, bar: BarData) -> float:
+        self.value = max(self.value, bar.close)
+        return self.value
+
+
+def test_indicators_of_the_user_are_added_before_a_run_and_follow_each_one() -> None:
+    manager = SystemManager()
+    manager.add_indicator("highest", Highest, warmup=False)
+    manager.add_indicator("mean", {"type": "sma", "interval": "5m", "period": 3})
+    with pytest.raises(ArgumentError, match="added already"):
+        manager.add_indicator("mean", Highest)
+    with pytest.raises(ArgumentError, match="must be one of"):
+        manager.add_indicator("odd", {"type": "smaa", "period": 3})
+    with pytest.raises(ArgumentError, match="symbols is 'AAPL'"):
+        manager.add_indicator("odd", Highest, symbols="AAPL")
+    for _ in range(2):
+        manager.prepare(config(), source=market()).coordinator.run()
+        store = manager.session_data
+        for symbol in ("MSFT", "AAPL", "RIVN"):
+            closes = store.get_bars(symbol).close
+            assert store.get_realtime_indicator(symbol, "highest") == closes.max()
+            assert store.get_realtime_indicator(symbol, "mean") == pytest.approx(
+                store.get_last_n_bars(symbol, 3, "5m").close.mean()
+            )
 
 
 class Gate:

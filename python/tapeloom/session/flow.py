@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import logging
 
-__all__ = ["flow", "flow_error", "flow_warning"]
+__all__ = ["flow", "flow_error", "flow_warning", "is_told"]
 
 _log = logging.getLogger("tapeloom.session_flow")
+
+
+def is_told(level: int) -> bool:
+    """Return whether anybody hears lines of a level, so that what goes into them is worth finding out."""
+    return _log.isEnabledFor(level)
 
 
 def flow(

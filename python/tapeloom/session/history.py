@@ -115,6 +115,11 @@ class SessionHistory:
         #: From this session on history comes from the run itself.
         self._loaded = 0
 
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """Symbol and interval of each series that is kept, in configured order, finest first."""
+        return [(series.symbol, series.interval) for series in self._series]
+
     def replanned(self, plan: StreamPlan) -> SessionHistory:
         """Return the history of a plan with other symbols, in the same session; it knows what this one has noted."""
         found = SessionHistory(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import AnalysisError, DuplicateBarError, InternalError
-from tapeloom.session.flow import flow, flow_warning
+from tapeloom.session.flow import flow
 from tapeloom.session.quote_tape import QuoteTape
+from tapeloom.session.story import tell_end, tell_history, tell_queues
 from tapeloom.session.stream import SessionStream
 
 if TYPE_CHECKING:
@@ -199,6 +200,14 @@ class SessionPlayer:
         self._began = time.perf_counter()
         index = self._sessions[self.done]
         self._session_end = int(self._ends[index])
+        session_date = from_day(int(self._table.dates[index]))
+        flow(
+            "3.b",
+            "Session %s, %d of %d",
+            session_date,
+            self.done + 1,
+            len(self._sessions),
+        )
         for number, phase in enumerate((self._initialize, self._load_history), 1):
             started = self._metrics.start_timer()
             phase(index)
@@ -207,12 +216,7 @@ class SessionPlayer:
                 return
         started = self._metrics.start_timer()
         queues = self._roster.load(self.done)
-        flow(
-            "3.b.2.PHASE_3",
-            "Complete - %d queues",
-            len(queues),
-            seconds=self._roster.load_seconds,
-        )
+        tell_queues(queues, self._roster.load_seconds)
         self._tally.start_session(self._session_data, queues)
         self._metrics.record_phase("PHASE_3", started)
         self._quotes = QuoteTape(self._session_data, self._roster.quotes(self.done))
@@ -356,10 +360,8 @@ class SessionPlayer:
         self._session_data.start_new_session(session_date, roll=True)
         flow(
             "3.b.2.PHASE_1",
-            "Complete - session %s, %d of %d",
+            "Complete - the store is in session %s",
             session_date,
-            self.done + 1,
-            len(self._sessions),
         )
 
     def _load_history(self, index: int) -> None:
@@ -370,6 +372,7 @@ class SessionPlayer:
             raise self._roster.with_rows(error) from error
         self._processor.start_session()
         seconds = time.perf_counter() - started
+        tell_history(self._session_data, self._roster.history)
         flow(
             "3.b.2.PHASE_2",
             "Complete - history and indicators of %d symbols",
@@ -417,23 +420,7 @@ class SessionPlayer:
         self.done += 1
         self._ended = self._metrics.start_timer()
         at = self._time_manager.get_current_time()
-        flow(
-            "PHASE_5.SUMMARY",
-            "%d batches, %d bars, final time %s",
-            report.instants,
-            report.bars,
-            at.strftime("%H:%M:%S"),
-            bars=report.bars,
-            seconds=report.seconds,
-        )
-        if report.missing:
-            flow_warning(
-                "PHASE_6",
-                "%d of %d bars are missing, in %d gaps",
-                report.missing,
-                report.expected,
-                report.gaps,
-            )
+        tell_end(report, at.strftime("%H:%M:%S"))
         self._on_end(report)
         flow("3.b.2.PHASE_6", "Complete - session %s ended", report.session_date)
 

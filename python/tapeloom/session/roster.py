@@ -95,6 +95,11 @@ class Roster:
         return [p.symbol for group in self._groups for p in group.plan.symbols]
 
     @property
+    def history(self) -> list[tuple[str, str]]:
+        """Symbol and interval of each series of history."""
+        return [] if self._history is None else self._history.kept
+
+    @property
     def load_seconds(self) -> float:
         """What loading the queues of the present session took."""
         return sum(group.queues.load_seconds for group in self._groups)

@@ -314,6 +314,8 @@ class SystemManager:
         manager = simulated(config.exchange_group, self._given_time_manager)
         if source is None:
             source = data_manager_for(config, self._data, manager)
+        elif not isinstance(source, DataManager):
+            flow("2.c", "Complete - bars in memory")
         given_actions = self._given_actions
         if given_actions is not None:
             actions = Actions.of(given_actions)
