@@ -36,6 +36,8 @@ class Analysis(Protocol):
     ``on_update(session, bar)`` for late and corrected bars and those derived again, ``on_quality(session, report)`` where what
     is missing of a symbol changed, ``on_session_end(session)``. ``session`` is the ``SessionData``; the store and the clock
     stand at the instant of the call.
+
+    Bars that an analysis writes itself are there from its next read on, with the bars derived from them; nobody is told of them.
     """
 
     def on_bar(self, session: SessionData, bar: BarData) -> object:
