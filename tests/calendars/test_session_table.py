@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import exchange_calendars
 import numpy as np
 import pytest
+from tests.reference.schedule import day_groups, trading_day
 
 from tapeloom._core import SessionTable
 from tapeloom.calendars import (
@@ -25,7 +26,12 @@ from tapeloom.calendars import (
     to_day,
 )
 from tapeloom.calendars.providers import from_exchange_calendars
-from tapeloom.errors import ArgumentTypeError, CalendarError, UnknownExchangeError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CalendarError,
+    UnknownExchangeError,
+)
 from tapeloom.timestamps import to_ns
 
 MARKETS = [
@@ -345,3 +351,30 @@ def test_a_weekend_is_no_holiday_even_where_it_is_friday_and_saturday() -> None:
     week = [to_day(date(2025, 7, 4)) + i for i in range(3)]
     assert [market.is_holiday(day) for day in week] == [False, False, False]
     assert market.table.index_of(week[2]) is not None
+
+
+@pytest.mark.parametrize("interval", ["1d", "2d", "7d", "1w", "3w"])
+@pytest.mark.parametrize("name", ["US_EQUITY", "CRYPTO"])
+def test_sessions_that_share_a_bar_are_those_of_plain_python(
+    name: str, interval: str
+) -> None:
+    table = get_session_table(name)
+    first, last = (table.sessions_before(to_day(date(y, 1, 1))) for y in (2018, 2022))
+    days = [
+        trading_day(from_day(day), "00:00-12:00", "UTC")
+        for day in table.dates[first:last].tolist()
+    ]
+    at = first
+    # The last days of the range belong to groups that go on behind it.
+    for group in day_groups(days, interval)[1:-3]:
+        at = table.sessions_before(to_day(group[0].date))
+        for index in (at, at + len(group) - 1):
+            assert table.group(index, interval) == (at, at + len(group)), index
+    assert at > first
+    assert table.group(at, "5m") == (at, at + 1)
+
+
+def test_a_session_that_the_table_does_not_have_is_in_no_group() -> None:
+    table = get_session_table("US_EQUITY")
+    with pytest.raises(ArgumentError, match=f"the table has {len(table)} sessions"):
+        table.group(len(table), "1w")

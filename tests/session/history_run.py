@@ -83,7 +83,6 @@ class Run:
         """Begin a session and prepare its history."""
         index = self.table.index_of(to_day(day))
         assert index is not None
-        self.history.leave()
         self.store.start_new_session(day, roll=True)
         self.history.prepare(index)
         return self.store

@@ -25,7 +25,14 @@ from tests.reference.derived import compensated_sum, derive, resample
 from tests.reference.gaps import expected_starts, extended_starts
 from tests.reference.history import Split
 from tests.reference.schedule import MINUTE
-from tests.session.history_run import Run, Tapes, config, minutes_of, warnings_of
+from tests.session.history_run import (
+    Run,
+    Tapes,
+    config,
+    dates_in,
+    minutes_of,
+    warnings_of,
+)
 from tests.session.memory import JULY, us_days
 from tests.strategies import bar_at, fewer, present_extended, present_starts
 
@@ -100,7 +107,7 @@ def tapes(draw: st.DrawFn) -> Tapes:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Days of history by interval; those of the base are for all symbols."""
+    """Days of history by interval, for all symbols or one of them."""
     entries: list[dict[str, Any]] = []
     for interval in draw(
         st.lists(
@@ -113,8 +120,9 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
             {"trailing_days": days, "intervals": [interval], "apply_to": whom}
         )
     if draw(st.booleans()):
+        whom = draw(st.sampled_from(["all", ["AAA"], ["BBB"]]))
         days = draw(st.integers(1, 4))
-        entries.append({"trailing_days": days, "intervals": ["1m"]})
+        entries.append({"trailing_days": days, "intervals": ["1m"], "apply_to": whom})
     return entries
 
 
@@ -184,8 +192,29 @@ def test_a_symbol_keeps_no_derived_history_that_is_meant_for_another() -> None:
         run.play(day)
 
 
+def test_each_symbol_keeps_as_many_days_as_were_asked_for_it() -> None:
+    entries = [
+        {"trailing_days": 3, "intervals": ["1m"], "apply_to": ["AAA"]},
+        {"trailing_days": 1, "intervals": ["1m"], "apply_to": ["BBB"]},
+    ]
+    symbols = [*SYMBOLS, "CCC"]
+    run = Run(
+        {(symbol, "1m"): minutes_of(JULY) for symbol in symbols},
+        config(entries, symbols=symbols, streams=("1m", "5m")),
+    )
+
+    for day in JULY[5:]:
+        store = run.begin(day.date)
+        for symbol, number in zip(symbols, (3, 1, 0), strict=True):
+            before = [one.date for one in JULY if one.date < day.date]
+            past = before[len(before) - number :]
+            assert dates_in(store, symbol) == past
+            assert dates_in(store, symbol, "5m") == past
+        run.play(day)
+
+
 def test_a_late_bar_of_the_last_session_is_in_the_history_made_of_it() -> None:
-    # The daily history of AAA is taken along, since BBB has stored bars of its own.
+    # The store rolls the days of AAA, beside those that are stored of BBB.
     entries = [{"trailing_days": 3, "intervals": ["1d"]}]
     tape = {(symbol, "1m"): minutes_of(JULY) for symbol in SYMBOLS}
     run = Run(tape | {("BBB", "1d"): days_of(3)}, config(entries, symbols=SYMBOLS))
@@ -201,7 +230,7 @@ def test_a_late_bar_of_the_last_session_is_in_the_history_made_of_it() -> None:
     assert len(found) == 3
 
 
-def test_what_nobody_took_along_is_loaded_again() -> None:
+def test_days_of_the_base_are_rolled_beside_stored_days_of_another_symbol() -> None:
     entries = [{"trailing_days": 3, "intervals": ["1d"]}]
     tape = {(symbol, "1m"): minutes_of(JULY) for symbol in SYMBOLS}
     asked = config(entries, symbols=SYMBOLS)

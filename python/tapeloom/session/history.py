@@ -16,7 +16,7 @@ from tapeloom.actions import is_ordinary
 from tapeloom.calendars.days import from_day
 from tapeloom.session.history_bars import HistoryBars
 from tapeloom.session.history_presence import HistoryPresence
-from tapeloom.session.history_series import days_in_the_store, series_of
+from tapeloom.session.history_series import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tapeloom.storage.bar_source import BarSource
 
 __all__ = ["SessionHistory"]
-
-_Key = tuple[str, str]
 
 
 class SessionHistory:
@@ -79,22 +77,17 @@ class SessionHistory:
             series_of(symbol, source.get_intervals(symbol.symbol))
             for symbol in plan.symbols
         ]
-        days = days_in_the_store(series for found in all_series for series in found)
         self._by_symbol = {
             found[0].symbol: [series for series in found if series.days]
             for found in all_series
         }
         self._series = [s for found in self._by_symbol.values() for s in found]
-        session_data.keep_history(
-            max((series.days for series in self._series), default=0), by_interval=days
-        )
-        by_hand = [series for series in self._series if not days[series.interval]]
-        #: Put into history before each session, and taken along from session to session.
-        self._own = dict.fromkeys(
-            s for s in by_hand if s.is_configured and not s.follows_base
-        )
-        self._taken = [s for s in by_hand if s not in self._own]
-        self._along: dict[_Key, Bars] = {}
+        session_data.keep_history(max((s.days for s in self._series), default=0))
+        for series in (series for found in all_series for series in found):
+            days = series.days if series.is_rolled else 0
+            session_data._set_history_days_of(series.symbol, series.interval, days)
+        #: Put into history before each session.
+        self._own = dict.fromkeys(s for s in self._series if not s.is_rolled)
         self._presence = HistoryPresence(
             session_data,
             table,
@@ -143,12 +136,6 @@ class SessionHistory:
             self._load(self._prepared, [symbol], is_first=True)
             self._presence.say(self._prepared)
 
-    def leave(self) -> None:
-        """Take along what the store will drop with the session that ends; called before the next one starts."""
-        for series in self._taken if self._prepared is not None else ():
-            key = series.symbol, series.interval
-            self._along[key] = self._session_data.get_bars(*key, scope="all")
-
     def prepare(self, index: int) -> None:
         """Let history hold what lies before session number ``index`` of the table, in the shares of that session."""
         before, self._prepared = self._prepared, index
@@ -164,13 +151,6 @@ class SessionHistory:
         else:
             for series in self._own:
                 self._put(series, self._bars.own(series, index), index)
-            for series in self._taken:
-                taken = self._along.pop((series.symbol, series.interval), None)
-                if taken is None:
-                    bars = self._from_source(series, index)
-                else:
-                    bars = self._bars.trailing(series, taken, index)
-                self._put(series, bars, index)
             self._catch_up(index)
         self._presence.say(index)
 

@@ -11,7 +11,6 @@ from tapeloom._core import Bars, Interval, resample
 from tapeloom.actions import split_jumps
 from tapeloom.bars import Provenance
 from tapeloom.calendars.days import from_day
-from tapeloom.session.day_groups import group_of, whole_groups
 from tapeloom.session.loaded_bars import bars_in, on_grid, one_of_each
 from tapeloom.session.read_ahead import ReadAhead
 
@@ -112,7 +111,7 @@ class HistoryBars:
         table, first = self._table, max(0, index - series.days)
         if first == index:
             return bars[:0]
-        begin = group_of(table, first, series.interval).start
+        begin, _ = table.group(first, series.interval)
         return bars.between(
             int(table.span_starts[begin]), int(table.span_starts[index])
         )
@@ -153,7 +152,7 @@ class HistoryBars:
         """Bars over several sessions, of those groups of sessions that have ended; the first one whole."""
         key = series.symbol, series.interval
         first = max(0, index - series.days)
-        sessions = whole_groups(self._table, first, index, series.interval)
+        sessions = _whole_groups(self._table, first, index, series.interval)
         known, bars = self._weeks.get(key, (range(0), None))
         if bars is None or known != sessions or series.symbol in self._actions.symbols:
             bars = self._read(series, sessions)
@@ -219,6 +218,15 @@ def _as_stored(bars: Bars, table: SessionTable) -> Bars:
         extended_hours=bars.extended_hours,
         **columns,
     )
+
+
+def _whole_groups(table: SessionTable, first: int, index: int, interval: str) -> range:
+    """Sessions of the groups that share a bar, reach into ``[first, index)`` and have ended before ``index``."""
+    if first >= index:
+        return range(index, index)
+    begin, _ = table.group(first, interval)
+    start, stop = table.group(index - 1, interval)
+    return range(begin, max(begin, stop if stop <= index else start))
 
 
 def _span(table: SessionTable, sessions: range) -> tuple[int, int]:

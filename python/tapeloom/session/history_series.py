@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from tapeloom._core import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tapeloom.config.symbol_plan import SymbolPlan
 
-__all__ = ["HistorySeries", "days_in_the_store", "series_of"]
+__all__ = ["HistorySeries", "series_of"]
 
 _ONE_DAY = "1d"
 
@@ -40,6 +40,11 @@ class HistorySeries:
     def follows_base(self) -> bool:
         """Whether its bars of a session that has ended are those that history should have."""
         return self.origin == self.base and not self.is_of_several_days
+
+    @property
+    def is_rolled(self) -> bool:
+        """Whether the store keeps it by itself when a session rolls; else it is put there before each session."""
+        return self.is_base or self.follows_base or not self.is_configured
 
     @property
     def is_of_several_days(self) -> bool:
@@ -71,24 +76,3 @@ def _origin(interval: str, base: str, stored: Sequence[str]) -> str:
     # What is coarser goes back further as a rule, and there is less of it to read.
     dividing = [kept for kept in stored if Interval(kept).divides(interval)]
     return max(dividing, key=Interval, default=base)
-
-
-def days_in_the_store(found: Iterable[HistorySeries]) -> dict[str, int]:
-    """Return how many days of each interval the store keeps by itself when a session rolls.
-
-    It has one number for an interval of all symbols. Where that is right for every symbol, the store rolls it. Where it
-    is not, or where a series does not follow the base, the number is 0 and the history is put there for each session.
-    A base is always rolled.
-    """
-    by_interval: dict[str, list[HistorySeries]] = {}
-    for series in found:
-        by_interval.setdefault(series.interval, []).append(series)
-    days = {}
-    for interval, all_of_it in by_interval.items():
-        numbers = {series.days for series in all_of_it}
-        is_rolled = any(series.is_base for series in all_of_it) or (
-            len(numbers) == 1
-            and all(s.follows_base or not s.is_configured for s in all_of_it)
-        )
-        days[interval] = max(numbers) if is_rolled else 0
-    return days

@@ -356,7 +356,6 @@ class SessionPlayer:
         # Alerts of the night belong to the session that has ended.
         self._call_alerts(begin - 1, opening=True)
         self._session_data.set_session_active(False)
-        self._roster.leave()
         self._session_data.start_new_session(session_date, roll=True)
         flow(
             "3.b.2.PHASE_1",

@@ -130,11 +130,6 @@ class Roster:
             self._groups.remove(group)
         self._replan()
 
-    def leave(self) -> None:
-        """Make ready for the store to roll the session that has ended into history."""
-        if self._history is not None:
-            self._history.leave()
-
     def prepare(self, index: int) -> None:
         """Load history and compute indicators for session number ``index`` of the table."""
         if self._history is not None:

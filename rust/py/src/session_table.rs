@@ -246,6 +246,12 @@ impl PySessionTable {
         Ok(read_only(py, grid.starts()))
     }
 
+    fn group(&self, index: usize, interval: &Bound<'_, PyAny>) -> BindResult<(usize, usize)> {
+        self.check(index)?;
+        let group = self.table.group(index, convert::interval(interval)?);
+        Ok((group.start, group.end))
+    }
+
     fn bar_end(&self, ts: i64, interval: &Bound<'_, PyAny>) -> BindResult<i64> {
         Ok(self.table.bar_end(ts, convert::interval(interval)?)?)
     }

@@ -177,6 +177,19 @@ impl PyStore {
         Ok(())
     }
 
+    fn _set_history_days_of(
+        &self,
+        py: Python<'_>,
+        symbol: &str,
+        interval: &Bound<'_, PyAny>,
+        days: usize,
+    ) -> BindResult<()> {
+        let interval = convert::interval(interval)?;
+        self.write_symbol(py, symbol, |writing, id| {
+            writing.set_history_days_of(id, interval, days);
+        })
+    }
+
     /// Fails half-way through a write, as a defect would. For tests of what follows.
     #[expect(clippy::panic, reason = "it is what it is for")]
     fn _fail(&self, py: Python<'_>) -> BindResult<()> {

@@ -86,6 +86,8 @@ pub(super) struct SymbolWriter {
     pub(super) revisions: Vec<Revision>,
     /// Sessions whose history was asked for, by position in the table, rising.
     pub(super) history_sessions: Vec<usize>,
+    /// Sessions of history to keep, where this symbol has a number of its own; few intervals.
+    pub(super) history_days: Vec<(Interval, usize)>,
     pub(super) touched: Vec<Touched>,
     history_touched: Vec<i64>,
     pub(super) dirty: bool,
@@ -120,6 +122,7 @@ impl SymbolWriter {
             counts: IngestCounts::default(),
             revisions: Vec::new(),
             history_sessions: Vec::new(),
+            history_days: Vec::new(),
             touched: Vec::new(),
             history_touched: Vec::new(),
             dirty: false,

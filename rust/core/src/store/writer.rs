@@ -189,6 +189,15 @@ impl Writer {
         }
     }
 
+    /// The same for one interval of one symbol; it goes before what is said for all symbols.
+    pub fn set_history_days_of(&mut self, id: SymbolId, interval: Interval, days: usize) {
+        let own = &mut self.symbols[id.0 as usize].history_days;
+        match own.iter_mut().find(|known| known.0 == interval) {
+            Some(known) => known.1 = days,
+            None => own.push((interval, days)),
+        }
+    }
+
     /// Keep a symbol with a base interval and derived ones. Doing so again adds derived intervals.
     ///
     /// # Errors

@@ -108,10 +108,15 @@ impl Writer {
                 .saturating_sub(days)
         };
         let (days, default_days) = (self.history_days.clone(), self.default_history_days);
-        let kept_from =
-            |interval: Interval| first_kept(days.get(&interval).copied().or(default_days));
-        let history_start = |interval: Interval| {
-            let first = kept_from(interval);
+        let kept_from = |own: &[(Interval, usize)], interval: Interval| {
+            let own = own.iter().find(|known| known.0 == interval);
+            let days = own
+                .map(|known| known.1)
+                .or_else(|| days.get(&interval).copied());
+            first_kept(days.or(default_days))
+        };
+        let history_start = |own: &[(Interval, usize)], interval: Interval| {
+            let first = kept_from(own, interval);
             // Nothing is cut where all is kept.
             if first == 0 {
                 i64::MIN
@@ -126,7 +131,9 @@ impl Writer {
             let base = self.symbols[at].base();
             let presence = self.new_presence(base);
             let expected = self.expected_per_series(at);
-            let starts: Vec<i64> = self.symbols[at].intervals().map(&history_start).collect();
+            let own = self.symbols[at].history_days.clone();
+            let intervals = self.symbols[at].intervals();
+            let starts: Vec<i64> = intervals.map(|i| history_start(&own, i)).collect();
             self.symbols[at].start_session(
                 start.span.start,
                 presence,
@@ -137,7 +144,7 @@ impl Writer {
                 self.epoch,
             );
             if start.roll {
-                let first = kept_from(base);
+                let first = kept_from(&own, base);
                 self.symbols[at].cover_history(ended.as_slice());
                 self.symbols[at]
                     .history_sessions
