@@ -92,14 +92,18 @@ impl Drop for Done<'_> {
     }
 }
 
+/// How many rounds each scenario runs.
+pub(crate) fn rounds() -> u64 {
+    std::env::var("TAPELOOM_STRESS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
 /// Run a scenario as often as asked: `prepare` a store, then `write` it while the readers `read` over and over.
 pub(crate) fn race(
     prepare: impl Fn(&Store),
     write: impl Fn(&Store, &mut Chance),
     read: impl Fn(&Store, &mut Held, &mut Chance) + Sync,
 ) {
-    let asked = std::env::var("TAPELOOM_STRESS").map_or(1, |rounds| rounds.parse().unwrap());
-    for round in 0..asked {
+    for round in 0..rounds() {
         let store = Store::new(Policies::default());
         prepare(&store);
         let done = AtomicBool::new(false);
