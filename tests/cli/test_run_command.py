@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.cli.market import write_bars, write_config, write_market
 from typer.testing import CliRunner
 
 from tapeloom import TimeManager, errors
 from tapeloom.cli.app import app
 from tapeloom.session.system_manager import SystemManager
-from tests.cli.market import write_bars, write_config, write_market
 
 if TYPE_CHECKING:
     from collections.abc import Callable

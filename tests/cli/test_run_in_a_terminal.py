@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.cli.market import write_market
 from tests.cli.terminal import Terminal
 

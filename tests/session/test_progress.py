@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import tapeloom
 from tapeloom import TimeManager
 from tapeloom.session.progress import ProgressReporter
 from tests.reference.bars import Bar
@@ -200,3 +201,17 @@ def test_the_cause_of_the_longest_gap_is_the_one_that_get_gaps_has(
     ]
     if shared:
         assert {cause for _, _, cause, _ in told} == {"vendor_hole"}
+
+
+def test_progress_that_is_asked_for_is_shown_off_a_terminal_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    minute = 1_751_463_000_000_000_000
+    bars = {
+        "ts": [minute],
+        **{name: [9.0] for name in ("open", "high", "low", "close", "volume")},
+    }
+    tapeloom.replay({"AAPL": bars}, analysis=lambda session, bar: None, progress=True)
+    assert "1 of 1 sessions, 2025-07-02 16:00, " in capsys.readouterr().err
+    tapeloom.replay({"AAPL": bars}, analysis=lambda session, bar: None)
+    assert capsys.readouterr().err == ""
