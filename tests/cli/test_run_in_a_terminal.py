@@ -31,6 +31,9 @@ def interrupts(session, bar):
         import os, signal
         os.kill(os.getpid(), signal.SIGINT)
 
+def warns(session, bar):
+    session.get_latest_bar("NOBODY")
+
 def dawdles(session, bar):
     import time
     time.sleep(0.4)
@@ -166,6 +169,15 @@ def test_log_lines_and_prints_stand_above_the_progress_line(folder: Path) -> Non
     printed = [line for line in lines if "close 1" in line]
     assert len(printed) == 42
     assert all(line.startswith("close") for line in printed)
+
+
+def test_warnings_stand_above_the_progress_line(folder: Path) -> None:
+    write_market(folder)
+    with started(folder, "--analysis", "mine.py:warns", columns=200) as terminal:
+        assert terminal.end() == 0
+    warned = [line for line in terminal.screen() if "NOBODY" in line]
+    assert warned
+    assert all(line.startswith("warning: ") for line in warned)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])

@@ -103,7 +103,8 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, TapeloomWarning):
-        typer.echo(f"warning: {message}", err=True)
+        # Not typer's echo, which writes past a progress line into the middle of it.
+        print(f"warning: {message}", file=sys.stderr)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(text)

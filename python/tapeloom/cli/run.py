@@ -172,6 +172,9 @@ def _play(coordinator: SessionCoordinator, *, show: bool) -> bool:
         try:
             coordinator.run()
         except KeyboardInterrupt:
+            if not coordinator.is_finished:
+                text = "the analysis did not return; it was left behind in the middle of a batch"
+                print(text, file=sys.stderr)
             return True
     return False
 
