@@ -160,6 +160,13 @@ impl Columns {
         taken
     }
 
+    /// Some rows that follow each other.
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        let mut part = Self::with_capacity(rows.len(), !self.constituents.is_empty());
+        part.extend_from(self, rows);
+        part
+    }
+
     /// The rows in order of `ts`; rows of equal `ts` keep their order.
     pub fn sorted(&self) -> Self {
         let mut rows: Vec<usize> = (0..self.len()).collect();

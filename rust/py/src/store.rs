@@ -323,7 +323,7 @@ impl PyStore {
         let store = self.store.clone();
         let done = self.told(py, || {
             py.detach(move || {
-                let mut rows = columns.take(&(from..to).collect::<Vec<_>>());
+                let mut rows = columns.part(from..to);
                 if streamed {
                     rows.flags
                         .iter_mut()
@@ -352,7 +352,7 @@ impl PyStore {
         let store = self.store.clone();
         let done = self.told(py, || {
             py.detach(move || {
-                let rows = columns.take(&(from..to).collect::<Vec<_>>());
+                let rows = columns.part(from..to);
                 store.check()?;
                 let mut writing = store.write();
                 let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;

@@ -241,12 +241,41 @@ impl SeriesWriter {
 
     /// Put the staged bars of earlier sessions into history, as one sealed piece.
     pub(crate) fn apply_staged_history(&mut self, epoch: u64) {
+        if self.staged_history.is_empty() {
+            return;
+        }
         let staged = std::mem::take(&mut self.staged_history);
         self.rewrite_history(
             |bar, _| staged.contains_key(&bar.ts),
             staged.values().copied(),
             epoch,
         );
+    }
+
+    /// Put rows that are newer than all of history behind it, and make one sealed piece of both.
+    pub(crate) fn append_history(&mut self, columns: &Columns, epoch: u64) {
+        let session = self.session_rows();
+        let mut all = Columns::with_capacity(session.0 + columns.len(), self.series.derived);
+        let before = self.slices(0, session.0);
+        before.iter().for_each(|piece| piece.copy_into(&mut all));
+        all.extend(columns);
+        let kept = self.session_copy(session);
+        self.rewrites.history += 1;
+        self.rebuild(vec![sealed(all)], &kept, epoch);
+    }
+
+    /// Rows of history whose `ts` lies in `[start, end)`, as columns of their own.
+    pub(crate) fn history_between(&self, start: i64, end: i64) -> Columns {
+        let view = self.view();
+        let rows = self.history_rows();
+        let first = view.lower_bound(rows.0, rows.1, start);
+        let last = view.lower_bound(rows.0, rows.1, end).max(first);
+        let mut columns = Columns::with_capacity(last - first, self.series.derived);
+        let slices = view.slices(first, last);
+        slices
+            .iter()
+            .for_each(|slice| slice.copy_into(&mut columns));
+        columns
     }
 
     /// Take the rows that `drop` names out of history and put `bars` in where no row is left.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::aggregate::{Aggregator, Derived, Pushed, Rule};
 use crate::bar::{Bar, CORRECTED, EXTENDED, LATE};
+use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::gap::Presence;
 use crate::metrics::Metrics;
@@ -446,6 +447,21 @@ impl SymbolWriter {
         self.series[0].stage_history(bar, 0);
         self.history_touched.push(bar.ts);
         Ok(outcome)
+    }
+
+    /// Opening instant of the newest bar of history.
+    pub(super) fn newest_in_history(&self) -> Option<i64> {
+        self.series[0].newest_in_history()
+    }
+
+    /// Put valid rows behind those of history; they rise, and all are newer. Counts the outcomes.
+    pub(super) fn append_to_history(&mut self, columns: &Columns, epoch: u64) {
+        self.series[0].append_history(columns, epoch);
+        self.history_touched.extend_from_slice(&columns.ts);
+        for _ in 0..columns.len() {
+            self.counts.count(Outcome::Accepted);
+        }
+        self.dirty = true;
     }
 
     fn duplicate(&self, ts: i64) -> Error {

@@ -123,10 +123,11 @@ impl SymbolWriter {
         let touched = std::mem::take(&mut self.history_touched);
         self.series[0].apply_staged_history(epoch);
         let Some(table) = table else { return Ok(()) };
-        let sessions: Vec<usize> = touched
+        let mut sessions: Vec<usize> = touched
             .iter()
             .filter_map(|&ts| table.session_of(ts))
             .collect();
+        sessions.dedup();
         self.derive_history(table, &sessions, current, epoch)
     }
 
@@ -176,11 +177,7 @@ impl SymbolWriter {
             table.session(first.start).span.start,
             table.session(last.end - 1).span.end,
         );
-        let history = self.series[0].history_rows();
-        let mut base = Columns::default();
-        for bar in self.series[0].bars_between(history, spans.0, spans.1) {
-            base.push(bar);
-        }
+        let base = self.series[0].history_between(spans.0, spans.1);
         let begins = current.map_or(i64::MAX, |span| span.start);
         let is_wanted = |bar: &Bar| {
             let group = table

@@ -84,7 +84,7 @@ impl Writer {
     }
 
     /// When a base bar is known; its start where nothing bounds it.
-    fn end_of(&self, symbol: usize, ts: i64, home: Home) -> i64 {
+    pub(super) fn end_of(&self, symbol: usize, ts: i64, home: Home) -> i64 {
         let writer = &self.symbols[symbol];
         match (home, writer.presence(), &self.table) {
             (Home::Regular(Some(_)), Some(presence), _) => presence.grid().end_at(ts),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::bar::{EXTENDED, IMPORTED};
 use crate::columns::Columns;
 use crate::error::{Error, Result};
-use crate::store::symbol::SymbolWriter;
+use crate::store::symbol::{Home, SymbolWriter};
 use crate::store::writer::{BatchReport, Writer};
 use crate::store::{OnDuplicate, OnInvalid, Outcome, SymbolId};
 use crate::time::Interval;
@@ -43,6 +43,20 @@ impl Writer {
                 total: invalid.len(),
             });
         }
+        if invalid.is_empty() && self.extends_history(at, &columns.ts) {
+            self.symbols[at].append_to_history(columns, self.epoch);
+            self.mark(id);
+            self.unsettled.push(id.0);
+            let ends = columns
+                .ts
+                .last()
+                .map(|&ts| self.end_of(at, ts, Home::History));
+            self.finish_batch(self.clock.max(ends.unwrap_or(self.clock)))?;
+            return Ok(BatchReport {
+                counts: self.symbols[at].counts.since(&before),
+                skipped: Vec::new(),
+            });
+        }
         let is_bad: HashSet<usize> = invalid.iter().map(|(row, _)| *row).collect();
         let mut rows: Vec<usize> = (0..columns.len())
             .filter(|row| !is_bad.contains(row))
@@ -74,10 +88,7 @@ impl Writer {
             let (_, end) = self.place(id, columns.bar(row), row)?;
             latest = latest.max(end);
         }
-        self.settle_all()?;
-        if !self.coordinated {
-            self.advance(latest)?;
-        }
+        self.finish_batch(latest)?;
         let skipped = invalid
             .into_iter()
             .map(|(row, f)| (row, f.field, f.value, f.rule))
@@ -86,6 +97,25 @@ impl Writer {
             counts: self.symbols[at].counts.since(&before),
             skipped,
         })
+    }
+
+    /// All rows are in: late ones are settled, and the clock moves where no replay does that.
+    fn finish_batch(&mut self, latest: i64) -> Result<()> {
+        self.settle_all()?;
+        if !self.coordinated {
+            self.advance(latest)?;
+        }
+        Ok(())
+    }
+
+    /// Whether rows are all of earlier sessions, in their places, each newer than the one before and than all that is
+    /// stored: as history is loaded as a rule. They go in at once then.
+    fn extends_history(&self, at: usize, ts: &[i64]) -> bool {
+        let newest = self.symbols[at].newest_in_history();
+        ts.first()
+            .is_some_and(|&first| newest.is_none_or(|newest| newest < first))
+            && ts.is_sorted_by(|a, b| a < b)
+            && ts.iter().all(|&ts| self.home(at, ts) == Home::History)
     }
 
     /// Load bars of earlier sessions. `sessions` names, by position in the table, the ones that were asked for, so that a
