@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from benches.python.by_hand import CAPACITY, rows_of
-from benches.python.ratios import Targets, Way
+from benches.python.ratios import Way
 from benches.python.workload import MINUTE, Market, make_market
 
 import tapeloom
@@ -163,11 +163,3 @@ def test_run_of_many_symbols(compare: Comparison, small: bool) -> None:
     market = make_market(*shape, seed=7, drop=0.02)
     case = "whole run, 500 symbols x 4 sessions, per bar"
     side_by_side(compare, case, market, Idle(), None)
-
-
-def test_whole_backtest(compare: Comparison) -> None:
-    compare.pending(
-        "whole backtest session, 500 symbols, history, derived bars and quality",
-        peer="sum of the peers' parts",
-        targets=Targets(3, 6, 10),
-    )
