@@ -13,7 +13,12 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import ArgumentError, FeedError, StateError, did_you_mean
 from tapeloom.live.alpaca_client import ENVIRONMENT, StreamConnection
-from tapeloom.live.alpaca_messages import CONTROL, SOURCE, event_of
+from tapeloom.live.alpaca_messages import (
+    CONTROL,
+    SOURCE,
+    UnreadableFrameError,
+    event_of,
+)
 from tapeloom.live.backoff import Backoff
 from tapeloom.live.credentials import Credentials
 from tapeloom.live.event_queue import CAPACITY, EventQueue
@@ -288,13 +293,14 @@ class AlpacaFeed:
             except _OverrunError as error:
                 await connection.close()
                 self._overruns += 1
+                _log.warning("no room for %d events", len(error.events))
                 for event in error.events:
                     self._tell(event)
                 self._down("the session did not take its events in time")
-            except ValueError as error:
+            except UnreadableFrameError as error:
                 self._malformed += 1
-                self._tell(MalformedMessage(str(error)[:200], "", SOURCE))
-                self._down(f"a frame cannot be read: {error}"[:300])
+                self._tell(error.event)
+                self._down(f"a frame cannot be read: {error}")
             finally:
                 self._is_up = False
                 await connection.close()

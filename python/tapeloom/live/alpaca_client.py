@@ -154,7 +154,7 @@ class StreamConnection:
             If the connection ended.
         FeedError
             If the vendor refuses the subscription for good.
-        ValueError
+        UnreadableFrameError
             If the frame cannot be decoded.
         """
         if self._early:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tapeloom.bars import BarData
 from tapeloom.errors import TapeloomError
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.quotes import Quote, TickData
 from tapeloom.statuses import TradingStatus
+from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tapeloom.live.feed import FeedEvent
 
-__all__ = ["CONTROL", "SOURCE", "event_of", "instant_of", "malformed", "messages_of"]
+__all__ = [
+    "CONTROL",
+    "SOURCE",
+    "UnreadableFrameError",
+    "event_of",
+    "instant_of",
+    "messages_of",
+]
 
 SOURCE = "alpaca"
 CONTROL = ("success", "subscription", "error")
@@ -34,6 +42,15 @@ _STATES = {
     "T": "trading",
 }
 _LONGEST_TEXT = 200
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
+
+
+class UnreadableFrameError(ValueError):
+    """A frame is no array of messages; ``event`` tells of it."""
+
+    def __init__(self, frame: str | bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.event = _malformed(frame[:_LONGEST_TEXT], reason)
 
 
 def messages_of(frame: str | bytes) -> list[Any]:
@@ -41,19 +58,29 @@ def messages_of(frame: str | bytes) -> list[Any]:
 
     Raises
     ------
-    ValueError
+    UnreadableFrameError
         If the frame cannot be decoded or holds no array.
     """
-    if isinstance(frame, str):
-        found = json.loads(frame)
-    else:
-        import msgpack
-
-        # The limits of a message hold for what lies in it too, before anything is allocated for it.
-        found = msgpack.unpackb(frame, max_ext_len=64)
+    try:
+        found = _decoded(frame)
+    except RecursionError:
+        raise UnreadableFrameError(frame, "it is nested too deeply") from None
+    except ValueError as error:
+        reason = f"{type(error).__name__}: {error}"[:_LONGEST_TEXT]
+        raise UnreadableFrameError(frame, reason) from None
     if not isinstance(found, list):
-        raise ValueError(f"a message is {type(found).__name__}; it must be an array")
+        reason = f"it is {type(found).__name__}; it must be an array"
+        raise UnreadableFrameError(frame, reason)
     return found
+
+
+def _decoded(frame: str | bytes) -> object:
+    if isinstance(frame, str):
+        return json.loads(frame)
+    import msgpack
+
+    # The limits of a message hold for what lies in it too, before anything is allocated for it.
+    return msgpack.unpackb(frame, max_ext_len=64)
 
 
 def event_of(message: object) -> FeedEvent | None:
@@ -62,16 +89,19 @@ def event_of(message: object) -> FeedEvent | None:
     What cannot be read is a ``MalformedMessage``. Whether the values of a bar make sense is for the session to judge.
     """
     if not isinstance(message, dict):
-        return malformed(message, f"it is {type(message).__name__}, not a map")
-    read = _READERS.get(message.get("T"))
+        return _malformed(message, f"it is {type(message).__name__}, not a map")
+    kind = message.get("T")
+    if not isinstance(kind, str):
+        return _malformed(message, f"its kind 'T' is {type(kind).__name__}, not text")
+    read = _READERS.get(kind)
     if read is None:
         return None
     try:
         return read(message)
     except KeyError as error:
-        return malformed(message, f"it lacks {error.args[0]!r}")
+        return _malformed(message, f"it lacks {error.args[0]!r}")
     except (TapeloomError, TypeError, ValueError, OverflowError) as error:
-        return malformed(message, str(error) or type(error).__name__)
+        return _malformed(message, str(error) or type(error).__name__)
 
 
 def instant_of(value: Any) -> int:
@@ -83,18 +113,19 @@ def instant_of(value: Any) -> int:
         If it is anything else.
     """
     if isinstance(value, str):
-        if not value.endswith("Z"):
-            raise ValueError(
-                f"time {value[:40]!r} must end in 'Z', such as '2025-07-02T13:30:00Z'"
-            )
-        return int(np.datetime64(value[:-1], "ns").astype(np.int64))
+        found = _TIME.fullmatch(value)
+        if found is None:
+            text = f"time {value[:40]!r} must be such as '2025-07-02T13:30:00.5Z'"
+            raise ValueError(text)
+        whole = to_ns(datetime.fromisoformat(f"{found[1]}+00:00"), UTC)
+        return whole + int((found[2] or "").ljust(9, "0"))
     nanoseconds = getattr(value, "to_unix_nano", None)
     if nanoseconds is None:
         raise ValueError(f"time is {type(value).__name__}; it must be a timestamp")
     return int(nanoseconds())
 
 
-def malformed(message: object, reason: str) -> MalformedMessage:
+def _malformed(message: object, reason: str) -> MalformedMessage:
     """Return the event that tells of a message nobody can read, with the beginning of what came."""
     return MalformedMessage(reason, repr(message)[:_LONGEST_TEXT], SOURCE)
 
@@ -157,7 +188,7 @@ def _number(message: dict[str, Any], name: str) -> float:
     return float(value)
 
 
-_READERS: dict[object, Callable[[dict[str, Any]], FeedEvent | None]] = {
+_READERS: dict[str, Callable[[dict[str, Any]], FeedEvent | None]] = {
     "b": _bar,
     "u": _updated_bar,
     "t": _trade,

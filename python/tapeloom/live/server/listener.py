@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -83,7 +84,8 @@ class Listener:
         if request is None:
             return
         if urlsplit(request.path).path == CONTROL:
-            await self._take_faults(connection)
+            with suppress(_broken()):
+                await self._take_faults(connection)
             return
         session = StreamSession(
             connection,
@@ -94,7 +96,8 @@ class Listener:
         )
         self._sessions.append(session)
         try:
-            await session.run()
+            with suppress(_broken()):
+                await session.run()
         finally:
             self._sessions.remove(session)
 
@@ -105,7 +108,7 @@ class Listener:
                 if not isinstance(given, dict):
                     raise ValueError('give a JSON object such as {"fault": "drop"}')
                 self._player.inject(fault_of(given))
-            except (TapeloomError, ValueError) as error:
+            except (TapeloomError, ValueError, RecursionError) as error:
                 answer: dict[str, Any] = {"ok": False, "error": str(error)}
             else:
                 now = from_ns(self._player.now, self._player.recording.zone)
@@ -118,3 +121,11 @@ class Listener:
             if known >= count and not enough.done():
                 enough.set_result(None)
         self._waiting = [waiter for waiter in self._waiting if not waiter[1].done()]
+
+
+def _broken() -> type[Exception]:
+    """What a connection raises that ended without a farewell, which is the clients' right."""
+    from websockets.exceptions import ConnectionClosed
+
+    broken: type[Exception] = ConnectionClosed
+    return broken

@@ -148,7 +148,7 @@ class Player:
             case "disconnect":
                 self._down_until = self.now + fault.seconds_ns
                 for session in self._sessions():
-                    session.connection.transport.abort()
+                    session.drop()
             case "refuse":
                 self._refusals.append((fault.what, fault.count or 1))
             case "garbage":

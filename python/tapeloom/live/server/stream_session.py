@@ -24,7 +24,7 @@ _CHANNELS = {
     "lulds": "l",
 }
 _MESSAGES_A_FRAME = 500
-# Frames that wait for a client; one that falls further behind is told so and let go, as the vendor does.
+# Frames that wait for a client; one that falls further behind is let go, as the vendor does.
 _MOST_WAITING = 4_096
 
 
@@ -89,9 +89,14 @@ class StreamSession:
     def put_frame(self, frame: str | bytes) -> None:
         """Send a frame as it is, whatever it holds; text to a client of JSON."""
         if self._frames.full():
-            self.connection.transport.abort()
+            self.drop()
             return
         self._frames.put_nowait(frame)
+
+    def drop(self) -> None:
+        """Break the connection without a farewell."""
+        self.is_subscribed = False
+        self.connection.transport.abort()
 
     def raw(self, messages: Any) -> str | bytes:
         """Return whatever can be encoded in the encoding of this client."""
@@ -114,7 +119,7 @@ class StreamSession:
         """Do what a control message asks for; ``False`` if the connection is to end."""
         try:
             message = decode(frame, packed=self._packed)
-        except (ValueError, TypeError):
+        except (ValueError, RecursionError):
             self._put([error_message(400)])
             return True
         action = message.get("action")
@@ -176,9 +181,8 @@ class StreamSession:
         return False
 
     def _put(self, messages: Sequence[Message]) -> None:
-        if self._frames.qsize() >= _MOST_WAITING - 1:
-            self._frames.put_nowait(encode([error_message(407)], packed=self._packed))
-            self.connection.transport.abort()
+        if self._frames.full():
+            self.drop()
             return
         self._frames.put_nowait(encode(messages, packed=self._packed))
 

@@ -33,16 +33,14 @@ ERRORS = {
     401: "not authenticated",
     402: "auth failed",
     403: "already authenticated",
-    404: "auth timeout",
     406: "connection limit exceeded",
-    407: "slow client",
     409: "insufficient subscription",
     410: "invalid subscribe action for this feed",
 }
 
 
 def error_message(code: int) -> Message:
-    """Return the message for an error of the vendor's list."""
+    """Return the message for one of the vendor's errors."""
     return {"T": "error", "code": code, "msg": ERRORS[code]}
 
 
