@@ -74,6 +74,25 @@ def test_another_word_for_the_data_feed_is_an_error() -> None:
         AlpacaFeed("k", "s", data_feed="sipp")
 
 
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("127.0.0.1:8765", "must begin with"),
+        (f"ftp://{KEY}/", "must begin with"),
+        (f"ws://{KEY}:{SECRET}@host/v2", "holds a login"),
+        (f"https://host/v2?key={SECRET}", "holds a login or a query"),
+        (7, "it must be text"),
+    ],
+)
+@pytest.mark.parametrize("made", [AlpacaFeed, AlpacaHistory])
+def test_an_address_is_of_its_kind_and_holds_no_keys(
+    made: Any, address: Any, text: str
+) -> None:
+    with pytest.raises(ArgumentError, match=text) as failed:
+        made("k", "s", url_override=address)
+    assert SECRET not in str(failed.value)
+
+
 def test_keys_of_the_environment_are_used(
     server: FeedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

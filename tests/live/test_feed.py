@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +14,16 @@ from tapeloom.bars import BarData, Bars
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
+    FeedError,
     MissingDataError,
     StateError,
 )
-from tapeloom.live import Feed, ReplayFeed, SymbolStatus, UpdatedBar
+from tapeloom.live import Feed, ReplayFeed, SymbolStatus, UpdatedBar, events_of
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tests.live.recorded import MINUTE, OPEN, ZONE, at, bars_of, take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from tapeloom.live import FeedEvent
 
@@ -53,6 +55,37 @@ def test_a_feed_of_twenty_lines_is_a_feed() -> None:
     feed.connect(["AAPL"], ["bars"])
     assert isinstance(feed, Feed)
     assert list(feed.events()) == [BarData("AAPL", OPEN, 1.0, 2.0, 0.5, 1.5, 100.0)]  # type: ignore[arg-type]
+
+
+class AsyncFeed(OwnFeed):
+    """The same with an event loop."""
+
+    async def events(self) -> AsyncIterator[FeedEvent]:  # type: ignore[override]
+        for event in OwnFeed.events(self):
+            await asyncio.sleep(0)
+            yield event
+
+
+@pytest.mark.parametrize("kind", [OwnFeed, AsyncFeed])
+def test_a_feed_hands_its_events_out_with_and_without_an_event_loop(
+    kind: type[OwnFeed],
+) -> None:
+    feed = kind([f"AAPL,{at(n)},1,2,0.5,1.5,100" for n in range(3)])
+    feed.connect(["AAPL"], ["bars"])
+    found = [event.ts for event in events_of(feed) if isinstance(event, BarData)]
+    assert found == [at(0), at(1), at(2)]
+
+
+def test_an_asynchronous_feed_that_fails_fails_where_its_events_are_taken() -> None:
+    class Failing(AsyncFeed):
+        async def events(self) -> AsyncIterator[FeedEvent]:  # type: ignore[override]
+            yield ConnectionEvent(OPEN, True)
+            raise FeedError("refused")
+
+    events = events_of(Failing([]))
+    assert next(events) == ConnectionEvent(OPEN, True)
+    with pytest.raises(FeedError, match="refused"):
+        next(events)
 
 
 def test_a_replay_is_a_feed() -> None:

@@ -91,7 +91,7 @@ def serve_feed(
             # In slices: Ctrl-C is seen between them.
             while not server.wait(0.1) and not (until_over and server.is_over):
                 pass
-            typer.echo(f"over at {server.now.isoformat()}")
+            typer.echo("the recording is over")
 
 
 def _time(text: str) -> datetime:

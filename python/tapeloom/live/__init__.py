@@ -13,6 +13,7 @@ from tapeloom.live.feed import (
     SymbolStatus,
     UpdatedBar,
 )
+from tapeloom.live.iteration import events_of
 from tapeloom.live.recording import Recording
 from tapeloom.live.replay_feed import ReplayFeed
 from tapeloom.live.server import Fault, FeedServer
@@ -32,4 +33,5 @@ __all__ = [
     "Secret",
     "SymbolStatus",
     "UpdatedBar",
+    "events_of",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import ArgumentError, FeedError, StateError, did_you_mean
-from tapeloom.live.alpaca_client import ENVIRONMENT, StreamConnection
+from tapeloom.live.alpaca_client import ENVIRONMENT, StreamConnection, check_address
 from tapeloom.live.alpaca_messages import (
     CONTROL,
     SOURCE,
@@ -112,7 +112,7 @@ class AlpacaFeed:
     Raises
     ------
     ArgumentError
-        If there are no credentials, or ``data_feed`` is another word.
+        If there are no credentials, ``data_feed`` is another word, or the address of another kind.
     """
 
     def __init__(
@@ -131,6 +131,7 @@ class AlpacaFeed:
             near = did_you_mean(str(data_feed), ("iex", "sip"))
             text = f"data_feed is {data_feed!r}; it must be 'iex' or 'sip'{near}"
             raise ArgumentError(text, got=data_feed)
+        check_address(url_override, ("wss", "ws"))
         self._given = (key, secret)
         self._credentials()
         self._data_feed = data_feed

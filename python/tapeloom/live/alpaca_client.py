@@ -11,8 +11,14 @@ import logging
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from tapeloom.errors import FeedError, MissingDependencyError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    FeedError,
+    MissingDependencyError,
+)
 from tapeloom.live.alpaca_messages import messages_of
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ __all__ = [
     "ENVIRONMENT",
     "LARGEST_MESSAGE",
     "StreamConnection",
+    "check_address",
     "history_client",
     "quiet",
 ]
@@ -66,6 +73,22 @@ class _Quiet(logging.LoggerAdapter[logging.Logger]):
 def quiet(name: str) -> Any:
     """Return a logger for a library that would show what it sends and receives at level DEBUG."""
     return _Quiet(logging.getLogger(name), {})
+
+
+def check_address(address: str | None, schemes: tuple[str, ...]) -> None:
+    """Raise ``ArgumentError`` for an address of another kind, or one that holds keys, which libraries would log."""
+    if address is None:
+        return
+    if not isinstance(address, str):
+        text = f"url_override is {type(address).__name__}; it must be text such as '{schemes[0]}://127.0.0.1:8765'"
+        raise ArgumentTypeError(text)
+    parts = urlsplit(address)
+    if parts.username or parts.password or parts.query:
+        text = "url_override holds a login or a query; leave both out, keys are given as key and secret"
+        raise ArgumentError(text)
+    if parts.scheme not in schemes or not parts.hostname:
+        text = f"url_override is {address!r}; it must begin with {' or '.join(f'{s}://' for s in schemes)}"
+        raise ArgumentError(text, got=address)
 
 
 class StreamConnection:

@@ -10,7 +10,7 @@ import numpy as np
 from tapeloom.bars import Bars, normalise_symbol
 from tapeloom.errors import FeedError, HistorySourceError, IntervalError
 from tapeloom.intervals import Interval
-from tapeloom.live.alpaca_client import ENVIRONMENT, history_client
+from tapeloom.live.alpaca_client import ENVIRONMENT, check_address, history_client
 from tapeloom.live.alpaca_messages import instant_of
 from tapeloom.live.credentials import Credentials
 from tapeloom.timestamps import to_ns
@@ -50,7 +50,7 @@ class AlpacaHistory:
     Raises
     ------
     ArgumentError
-        If there are no credentials.
+        If there are no credentials, or the address is of another kind.
     MissingDependencyError
         If the vendor's client is not installed.
 
@@ -71,6 +71,7 @@ class AlpacaHistory:
         requests_per_minute: int = 200,
         timeout: float = 30.0,
     ) -> None:
+        check_address(url_override, ("https", "http"))
         self.most_requests = most_requests
         self.requests_per_minute = requests_per_minute
         self._credentials = Credentials.found(key, secret, names=ENVIRONMENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tapeloom.errors import ArgumentError
+from tapeloom.errors import ArgumentError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,19 @@ class Pace:
     def begin(self, market_ns: int) -> None:
         """Let market time run from an instant on, ns UTC."""
         self._begun = (market_ns, self._clock())
+
+    def now(self) -> int:
+        """Return where market time is, ns UTC; it stands still at speed 0.
+
+        Raises
+        ------
+        StateError
+            If it was not begun.
+        """
+        if self._begun is None:
+            raise StateError("market time does not run yet; call begin() first")
+        market, clock = self._begun
+        return market + int((self._clock() - clock) * self._speed)
 
     def seconds_until(self, market_ns: int) -> float:
         """Return how many seconds of the clock are left until an instant of the market; 0 if it is due."""

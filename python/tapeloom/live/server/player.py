@@ -144,7 +144,8 @@ class Player:
                 self._halt(fault)
             case "slow":
                 self._slow_until = self.now + fault.seconds_ns
-                self._plan(self._slow_until, self._hurry)
+                # What waited is sent at the end of that instant.
+                self._plan(self._slow_until, lambda: None)
             case "disconnect":
                 self._down_until = self.now + fault.seconds_ns
                 for session in self._sessions():
@@ -191,9 +192,6 @@ class Player:
             messages, self._outbox = self._outbox, []
             for session in self._sessions():
                 session.offer(messages)
-
-    def _hurry(self) -> None:
-        """Nothing to do but to be woken: what waited is sent at the end of the instant."""
 
     def _plan(self, instant: int, happens: Callable[[], None]) -> None:
         heapq.heappush(self._planned, (instant, next(self._numbers), happens))

@@ -37,6 +37,7 @@ _log = logging.getLogger("tapeloom.live.server")
 _T = TypeVar("_T")
 
 _HOST = "127.0.0.1"
+_SLICE = 0.05
 
 
 class FeedServer:
@@ -307,14 +308,12 @@ class FeedServer:
             return
         await self._listener.wait_for(1)
         self._pace.begin(self._player.now)
-        while (instant := self._player.next_instant) is not None:
-            seconds = self._pace.seconds_until(instant)
-            if seconds:
-                # In slices, so that a fault sent meanwhile finds the market where it is.
-                await asyncio.sleep(min(seconds, 0.05))
-            else:
-                self._player.play_until(instant)
-                await asyncio.sleep(0)
+        while True:
+            self._player.play_until(self._pace.now())
+            instant = self._player.next_instant
+            left = _SLICE if instant is None else self._pace.seconds_until(instant)
+            # In slices, so that requests and faults find the market where it is.
+            await asyncio.sleep(min(left, _SLICE))
 
     async def _advance(self, until: int) -> None:
         self._player.play_until(until)
