@@ -108,11 +108,9 @@ def test_keys_of_the_environment_are_used(
     feed.close()
 
 
-def test_it_connects_once_and_a_closed_one_ends(server: FeedServer) -> None:
+def test_a_closed_feed_hands_out_what_came_and_ends(server: FeedServer) -> None:
     feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
     feed.connect(["AAPL"], CHANNELS)
-    with pytest.raises(StateError, match="is connected"):
-        feed.connect(["AAPL"])
     server.advance_to(at(1))
     events = feed.events()
     take(events, 2)
@@ -122,6 +120,46 @@ def test_it_connects_once_and_a_closed_one_ends(server: FeedServer) -> None:
     with pytest.raises(StateError, match="was closed"):
         feed.connect(["AAPL"])
     assert not feed.health().is_up
+
+
+def test_a_second_connect_replaces_what_is_streamed_now_and_after_an_outage(
+    server: FeedServer,
+) -> None:
+    gate = Gate()
+    feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url, wait=gate)
+    feed.connect(["AAPL"], ["bars", "statuses"])
+    server.advance_to(at(1))
+    feed.connect(["MSFT"], ["bars", "updated_bars"])
+    feed.connect(["MSFT"], ["bars", "updated_bars"])
+    server.advance_to(at(2))
+    events = feed.events()
+    assert take(events, 3)[1:] == [AAPL[0], MSFT[1]]
+    server.inject(Fault("disconnect", seconds=1))
+    _, let_go = gate.reached()
+    feed.connect(["AAPL", "MSFT"])
+    server.advance_to(at(2.5))
+    let_go()
+    down, up = take(events, 2)
+    assert isinstance(down, ConnectionEvent)
+    assert isinstance(up, ConnectionEvent)
+    assert (down.is_up, up.is_up) == (False, True)
+    server.advance_to(at(3))
+    assert take(events, 2) == [AAPL[2], MSFT[2]]
+    feed.close()
+
+
+def test_a_second_connect_that_is_refused_stops_the_feed(server: FeedServer) -> None:
+    feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
+    feed.connect(["AAPL"])
+    server.inject(Fault("refuse", what="subscription"))
+    with pytest.raises(FeedError, match="insufficient subscription"):
+        feed.connect(["MSFT"])
+    _, down = take(feed.events(), 2)
+    assert isinstance(down, ConnectionEvent)
+    assert not down.is_up
+    with pytest.raises(FeedError, match="insufficient subscription"):
+        list(feed.events())
+    feed.close()
 
 
 def test_a_feed_that_never_connected_closes(server: FeedServer) -> None:

@@ -218,8 +218,9 @@ def test_a_replay_says_what_it_cannot_play() -> None:
         ReplayFeed([bars_of("AAPL")], interval="5m")
     with pytest.raises(ArgumentError, match="seconds, minutes or hours"):
         ReplayFeed([bars_of("AAPL")], interval="1d")
-    with pytest.raises(ArgumentTypeError, match="give a folder"):
-        ReplayFeed(3)  # type: ignore[arg-type]
+    for wrong in (3, {"AAPL": 3}, [3]):
+        with pytest.raises(ArgumentTypeError, match="give a folder"):
+            ReplayFeed(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), float("inf"), True, "fast"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapeloom.live.alpaca import AlpacaFeed, FeedHealth
+from tapeloom.live.alpaca import AlpacaFeed
 from tapeloom.live.alpaca_history import AlpacaHistory
 from tapeloom.live.credentials import Secret
 from tapeloom.live.feed import (
@@ -13,6 +13,7 @@ from tapeloom.live.feed import (
     SymbolStatus,
     UpdatedBar,
 )
+from tapeloom.live.feed_health import FeedHealth
 from tapeloom.live.iteration import events_of
 from tapeloom.live.recording import Recording
 from tapeloom.live.replay_feed import ReplayFeed

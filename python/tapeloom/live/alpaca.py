@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import deque
+from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import ArgumentError, FeedError, StateError, did_you_mean
 from tapeloom.live.alpaca_client import ENVIRONMENT, StreamConnection, check_address
 from tapeloom.live.alpaca_messages import (
     CONTROL,
+    KINDS,
     SOURCE,
     UnreadableFrameError,
     event_of,
 )
+from tapeloom.live.alpaca_subscription import Subscription, subscription
 from tapeloom.live.backoff import Backoff
 from tapeloom.live.credentials import Credentials
 from tapeloom.live.event_queue import CAPACITY, EventQueue
 from tapeloom.live.feed import CHANNELS, MalformedMessage
+from tapeloom.live.feed_health import FeedRecord
 from tapeloom.statuses import ConnectionEvent
 
 if TYPE_CHECKING:
@@ -32,18 +35,12 @@ if TYPE_CHECKING:
     from tapeloom.calendars.clock import Clock
     from tapeloom.live.credentials import SecretLike
     from tapeloom.live.feed import FeedEvent
+    from tapeloom.live.feed_health import FeedHealth
 
-__all__ = ["AlpacaFeed", "FeedHealth"]
+__all__ = ["AlpacaFeed"]
 
 _log = logging.getLogger("tapeloom.live.alpaca")
 
-_SUBSCRIBE = {
-    "bars": "subscribe_bars",
-    "updated_bars": "subscribe_updated_bars",
-    "trades": "subscribe_trades",
-    "quotes": "subscribe_quotes",
-    "statuses": "subscribe_trading_statuses",
-}
 # How long the socket is left unread for want of room before the connection is given up.
 _PUSH_BACK = 0.25
 
@@ -54,32 +51,6 @@ class _OverrunError(Exception):
     def __init__(self, events: list[FeedEvent]) -> None:
         super().__init__("no room")
         self.events = events
-
-
-@dataclass(frozen=True, slots=True)
-class FeedHealth:
-    """What a feed went through so far."""
-
-    is_up: bool
-    """Whether the subscription is confirmed and the connection stands."""
-    attempts: int
-    """How often it tried to connect."""
-    outages: int
-    """How often the connection was lost, or could not be had at first."""
-    overruns: int
-    """How often it gave the connection up because the session did not take its events in time."""
-    queued: int
-    """How many events wait to be taken."""
-    capacity: int
-    """How many may wait."""
-    received: dict[str, int] = field(default_factory=dict)
-    """Messages by the vendor's word for their kind."""
-    ignored: dict[str, int] = field(default_factory=dict)
-    """Those among them that a session has no place for, such as daily bars."""
-    malformed: int = 0
-    """Messages and frames that could not be read."""
-    last_failure: str = ""
-    """Why the last connection ended or did not come about."""
 
 
 class AlpacaFeed:
@@ -141,24 +112,22 @@ class AlpacaFeed:
         self._wait = wait or asyncio.sleep
         self._capacity = capacity
         self._queue = EventQueue(capacity)
-        self._handlers: dict[str, tuple[str, ...]] = {}
+        self._asked = Subscription((), ())
         self._lock = Lock()
         self._thread: Thread | None = None
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
         self._is_closing = False
         # Set once the first attempt is decided, whichever way.
         self._decided = Event()
-        self._refusal: FeedError | None = None
-        self._is_up = False
+        self._refusal: Exception | None = None
+        self._record = FeedRecord()
         self._told_down = False
-        self._attempts = self._outages = self._overruns = 0
-        self._malformed = 0
-        self._received: Counter[str] = Counter()
-        self._ignored: Counter[str] = Counter()
-        self._last_failure = ""
+        self._connection: StreamConnection | None = None
+        # One future per change of the subscription that is not confirmed yet.
+        self._unconfirmed: deque[asyncio.Future[None]] = deque()
 
     def __repr__(self) -> str:
-        return f"AlpacaFeed(data_feed={self._data_feed!r}, is_up={self._is_up})"
+        return f"AlpacaFeed(data_feed={self._data_feed!r}, is_up={self._record.is_up})"
 
     @property
     def intervals(self) -> tuple[str, ...]:
@@ -175,6 +144,9 @@ class AlpacaFeed:
     ) -> None:
         """Connect and subscribe. Returns once the first attempt is decided; one that failed for now goes on by itself.
 
+        Called again, it replaces what is streamed, over the same connection. It returns once the vendor has confirmed that;
+        while the connection is down, the next one will ask for it.
+
         Parameters
         ----------
         symbols
@@ -185,25 +157,30 @@ class AlpacaFeed:
         Raises
         ------
         FeedError
-            If credentials or subscription are refused.
+            If credentials or subscription are refused; the feed has stopped then.
         ArgumentError
             If nothing is asked for, or a word is no channel.
         StateError
-            If it is connected, or was closed.
+            If it was closed or has stopped.
         MissingDependencyError
             If the vendor's client is not installed.
         """
-        handlers = _handlers(symbols, channels)
+        asked = subscription(symbols, channels)
         with self._lock:
-            if self._thread is not None or self._is_closing:
-                what = "was closed" if self._is_closing else "is connected"
-                raise StateError(f"this feed {what}; make another AlpacaFeed")
-            # Here, so that a missing client is told to the caller.
-            self._connection(handlers)
-            self._handlers = handlers
-            self._thread = Thread(target=self._run, name="tapeloom-feed", daemon=True)
-            self._thread.start()
+            is_first = self._thread is None
+            if self._is_closing or (self._decided.is_set() and not self._is_running()):
+                raise StateError("this feed was closed; make another AlpacaFeed")
+            if is_first:
+                # Here, so that a missing client is told to the caller.
+                self._open(asked)
+            self._asked = asked
+            if is_first:
+                name = "tapeloom-feed"
+                self._thread = Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
         self._decided.wait()
+        if not is_first:
+            self._replace(asked)
         if self._refusal is not None:
             raise self._refusal
 
@@ -232,26 +209,18 @@ class AlpacaFeed:
 
     def health(self) -> FeedHealth:
         """Return what the feed went through so far."""
-        return FeedHealth(
-            is_up=self._is_up,
-            attempts=self._attempts,
-            outages=self._outages,
-            overruns=self._overruns,
-            queued=len(self._queue),
-            capacity=self._capacity,
-            received=dict(self._received),
-            ignored=dict(self._ignored),
-            malformed=self._malformed,
-            last_failure=self._last_failure,
-        )
+        return self._record.health(queued=len(self._queue), capacity=self._capacity)
 
     def _credentials(self) -> Credentials:
         return Credentials.found(*self._given, names=ENVIRONMENT)
 
-    def _connection(self, handlers: dict[str, tuple[str, ...]]) -> StreamConnection:
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _open(self, asked: Subscription) -> StreamConnection:
         return StreamConnection(
             self._credentials(),
-            handlers,
+            asked,
             data_feed=self._data_feed,
             url_override=self._url,
         )
@@ -263,11 +232,9 @@ class AlpacaFeed:
         except asyncio.CancelledError:
             pass
         except Exception as failed:
-            error = failed
-            if not self._decided.is_set() and isinstance(failed, FeedError):
-                self._refusal = failed
+            self._refusal = error = failed
         finally:
-            self._is_up = False
+            self._record.is_up = False
             self._queue.close(error)
             self._decided.set()
 
@@ -278,73 +245,122 @@ class AlpacaFeed:
                 return
             self._task = asyncio.get_running_loop(), running
         while True:
-            self._attempts += 1
-            connection = self._connection(self._handlers)
+            self._record.attempts += 1
+            connection = self._open(self._asked)
             try:
                 await connection.open()
+                self._connection = connection
                 self._up()
+                # It may have changed while the connection was opened.
+                await self._ask_for(self._asked)
                 while True:
                     self._take(await connection.read())
             except FeedError as error:
-                if self._is_up:
+                # Before those who wait for a confirmation are let go: it is what they will tell.
+                self._refusal = error
+                if self._record.is_up:
                     self._down(str(error))
                 raise
             except ConnectionError as error:
                 self._down(str(error))
             except _OverrunError as error:
                 await connection.close()
-                self._overruns += 1
+                self._record.overruns += 1
                 _log.warning("no room for %d events", len(error.events))
                 for event in error.events:
                     self._tell(event)
                 self._down("the session did not take its events in time")
             except UnreadableFrameError as error:
-                self._malformed += 1
+                self._record.malformed += 1
                 self._tell(error.event)
                 self._down(f"a frame cannot be read: {error}")
             finally:
-                self._is_up = False
+                self._record.is_up = False
+                self._connection = None
+                self._confirm(all_of_them=True)
                 await connection.close()
             seconds = self._backoff.next()
             _log.warning(
                 "connection lost (%s); trying again in %.1f s",
-                self._last_failure,
+                self._record.last_failure,
                 seconds,
             )
             await self._wait(seconds)
 
     def _up(self) -> None:
-        self._is_up, self._told_down = True, False
+        self._record.is_up, self._told_down = True, False
         _log.info("connected")
         self._tell(ConnectionEvent(self._clock.now_ns(), True, SOURCE))
         self._decided.set()
 
     def _down(self, failure: str) -> None:
-        self._last_failure = failure
-        self._is_up = False
+        self._record.last_failure = failure
+        self._record.is_up = False
         if not self._told_down:
             self._told_down = True
-            self._outages += 1
+            self._record.outages += 1
             self._tell(ConnectionEvent(self._clock.now_ns(), False, SOURCE))
         self._decided.set()
+
+    def _replace(self, asked: Subscription) -> None:
+        """Ask for something else over the open connection, from any thread; waits for the confirmation."""
+        if self._task is None:
+            return
+        change = self._change(asked)
+        try:
+            asyncio.run_coroutine_threadsafe(change, self._task[0]).result()
+        except (concurrent.futures.CancelledError, RuntimeError):
+            # The feed ended meanwhile; whatever ended it is told by its events.
+            change.close()
+
+    async def _change(self, asked: Subscription) -> None:
+        for confirmation in await self._ask_for(asked):
+            await confirmation
+
+    async def _ask_for(self, asked: Subscription) -> list[asyncio.Future[None]]:
+        """Ask for something else; what comes back is done once that is confirmed or the connection ended."""
+        if self._connection is None:
+            return []
+        loop = asyncio.get_running_loop()
+        # Before anything is sent: the first answer may come while the second message goes out.
+        answers = self._connection.answers_to(asked)
+        confirmations = [loop.create_future() for _ in range(answers)]
+        self._unconfirmed += confirmations
+        # Whoever reads from a connection that ends learns that too, and the next one asks for it.
+        with suppress(ConnectionError):
+            await self._connection.change(asked)
+        return confirmations
+
+    def _confirm(self, *, all_of_them: bool = False) -> None:
+        for _ in range(len(self._unconfirmed) if all_of_them else 1):
+            if self._unconfirmed:
+                confirmation = self._unconfirmed.popleft()
+                if not confirmation.done():
+                    confirmation.set_result(None)
 
     def _take(self, messages: list[Any]) -> None:
         """Hand over the events of a frame; without room the socket is not read, and after a while given up."""
         events = [event for event in map(self._event_of, messages) if event is not None]
         for number, event in enumerate(events):
             if not self._queue.put(event, _PUSH_BACK):
+                if self._is_closing:
+                    return
                 raise _OverrunError(events[number:])
 
     def _event_of(self, message: object) -> FeedEvent | None:
-        kind = str(message.get("T")) if isinstance(message, dict) else ""
-        self._received[kind] += 1
+        word = message.get("T") if isinstance(message, dict) else None
+        # Of words that nobody knows there may be any number.
+        kind = word if isinstance(word, str) and word in KINDS else "other"
+        self._record.received[kind] += 1
         if kind in CONTROL:
+            if kind == "subscription":
+                self._confirm()
             return None
         event = event_of(message)
         if event is None:
-            self._ignored[kind] += 1
+            self._record.ignored[kind] += 1
         elif isinstance(event, MalformedMessage):
-            self._malformed += 1
+            self._record.malformed += 1
         else:
             self._backoff.reset()
         return event
@@ -352,25 +368,3 @@ class AlpacaFeed:
     def _tell(self, event: FeedEvent) -> None:
         # However long it takes: nothing that was read is dropped. close() ends the wait.
         self._queue.put(event)
-
-
-def _handlers(
-    symbols: Sequence[str], channels: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    if isinstance(symbols, str) or isinstance(channels, str):
-        text = f"symbols is {symbols!r} and channels {channels!r}; both must be lists, such as ['AAPL']"
-        raise ArgumentError(text)
-    names = tuple(dict.fromkeys(normalise_symbol(symbol) for symbol in symbols))
-    for channel in channels:
-        if channel not in CHANNELS:
-            near = did_you_mean(str(channel), CHANNELS)
-            text = (
-                f"channel is {channel!r}; it must be one of {', '.join(CHANNELS)}{near}"
-            )
-            raise ArgumentError(text, got=channel)
-    if not names or not channels:
-        text = (
-            f"{'symbols' if not names else 'channels'} is empty; ask for at least one"
-        )
-        raise ArgumentError(text)
-    return {_SUBSCRIBE[channel]: names for channel in dict.fromkeys(channels)}

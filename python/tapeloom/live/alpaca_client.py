@@ -20,10 +20,10 @@ from tapeloom.errors import (
     MissingDependencyError,
 )
 from tapeloom.live.alpaca_messages import messages_of
+from tapeloom.live.alpaca_subscription import CLIENT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+    from tapeloom.live.alpaca_subscription import Subscription
     from tapeloom.live.credentials import Credentials
 
 __all__ = [
@@ -44,6 +44,13 @@ LARGEST_MESSAGE = 4 * 2**20
 """Bytes; a larger message ends the connection."""
 
 _OPENING = 10.0
+_WIRE_NAMES = {
+    "bars": "bars",
+    "updated_bars": "updatedBars",
+    "trades": "trades",
+    "quotes": "quotes",
+    "statuses": "statuses",
+}
 # Refusals that stay: another attempt with the same credentials and subscription ends the same way.
 _FINAL_CODES = {
     401: "not authenticated",
@@ -98,8 +105,8 @@ class StreamConnection:
     ----------
     credentials
         Key and secret.
-    handlers
-        Per method of the client that subscribes, such as ``"subscribe_bars"``, the symbols.
+    asked
+        What to subscribe to.
     data_feed
         The vendor's word for the source, such as ``"iex"``.
     url_override
@@ -114,7 +121,7 @@ class StreamConnection:
     def __init__(
         self,
         credentials: Credentials,
-        handlers: Mapping[str, Sequence[str]],
+        asked: Subscription,
         *,
         data_feed: str,
         url_override: str | None,
@@ -138,8 +145,9 @@ class StreamConnection:
                 "logger": quiet("tapeloom.live.websocket"),
             },
         )
-        for subscribe, symbols in handlers.items():
-            getattr(self._stream, subscribe)(_unused, *symbols)
+        self._asked = asked
+        for channel in asked.channels:
+            self._client("subscribe", channel)(_unused, *asked.symbols)
 
     async def open(self) -> None:
         """Connect, authenticate and subscribe, and wait until the subscription is confirmed.
@@ -166,6 +174,43 @@ class StreamConnection:
         # Outside the handler: frames of the client hold the keys, so its exceptions are not chained.
         if refusal is not None:
             raise refusal
+        raise ConnectionError(failure)
+
+    def answers_to(self, asked: Subscription) -> int:
+        """Return how often the vendor will answer to a change."""
+        before, after = self._asked.pairs(), asked.pairs()
+        if before == after:
+            return 0
+        return len({channel for channel, _ in before - after}) + 1
+
+    async def change(self, asked: Subscription) -> None:
+        """Subscribe to what is asked for now and was not, and no longer to what was.
+
+        Raises
+        ------
+        ConnectionError
+            If the connection ended.
+        """
+        before, after = self._asked.pairs(), asked.pairs()
+        if before == after:
+            return
+        self._asked = asked
+        dropped: dict[str, list[str]] = {}
+        for channel, symbol in sorted(before - after):
+            dropped.setdefault(channel, []).append(symbol)
+        for channel, symbols in dropped.items():
+            self._client("unsubscribe", channel)(*symbols)
+        for channel in asked.channels:
+            self._client("subscribe", channel)(_unused, *asked.symbols)
+        try:
+            for channel, symbols in dropped.items():
+                word = _WIRE_NAMES[channel]
+                await self._stream._send_unsubscribe_msg(word, symbols)
+            await self._stream._send_subscribe_msg()
+        except Exception as error:
+            failure = self._said(error)
+        else:
+            return
         raise ConnectionError(failure)
 
     async def read(self) -> list[Any]:
@@ -212,6 +257,9 @@ class StreamConnection:
                     return
             # Data may come before the confirmation.
             self._early += messages
+
+    def _client(self, verb: str, channel: str) -> Any:
+        return getattr(self._stream, f"{verb}_{CLIENT_NAMES[channel]}")
 
     def _said(self, error: Exception) -> str:
         said = str(error) or "no answer in time"

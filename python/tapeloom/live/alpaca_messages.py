@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROL",
+    "KINDS",
     "SOURCE",
     "UnreadableFrameError",
     "event_of",
@@ -31,6 +32,8 @@ __all__ = [
 SOURCE = "alpaca"
 CONTROL = ("success", "subscription", "error")
 """The words of messages that speak of the connection."""
+KINDS = frozenset((*CONTROL, *"butqsdlcxno"))
+"""All words of the vendor for kinds of messages."""
 
 # What the tapes call it: A and B use digits, C and O letters. A code that is not here does not begin or end a halt:
 # "Q" lets quotes resume while trading does not, others announce imbalances and price bands.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recording", "RecordingLike"]
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    RecordingLike: TypeAlias = (
-        str | PathLike[str] | BarSource | Mapping[str, Bars] | Iterable[Bars]
-    )
+RecordingLike: TypeAlias = "str | PathLike[str] | BarSource | Mapping[str, Bars] | list[Bars] | tuple[Bars, ...]"
+"""A folder of bars, a ``DataManager`` or another source, ``Bars`` by symbol, or a list of ``Bars``."""
 
 
 class Recording:
@@ -46,7 +42,7 @@ class Recording:
     interval
         Length of the bars; not of days or weeks, whose end only a calendar knows.
     exchange_group
-        Whose bars these are; decides the zone.
+        Whose bars these are; decides the zone. A ``DataManager`` knows by itself.
 
     Raises
     ------
@@ -64,7 +60,9 @@ class Recording:
         interval: IntervalLike = "1m",
         exchange_group: str = "US_EQUITY",
     ) -> None:
-        self.zone: tzinfo = resolve_exchange_group(exchange_group).zone
+        # A DataManager knows whose bars it holds.
+        group = getattr(data, "exchange_group", exchange_group)
+        self.zone: tzinfo = resolve_exchange_group(group).zone
         self._source = _source_of(data, exchange_group, self.zone)
         self.interval = Interval(interval).text
         length = Interval(interval).ns
@@ -146,11 +144,11 @@ class Recording:
 def _source_of(data: RecordingLike, exchange_group: str, zone: tzinfo) -> BarSource:
     if isinstance(data, str | PathLike):
         return DataManager(data, exchange_group=exchange_group)
-    if isinstance(data, Mapping):
-        return FrameSource(data, zone=zone)
     if all(hasattr(data, name) for name in ("get_symbols", "get_ranges", "read")):
         return data  # type: ignore[return-value]
     if isinstance(data, list | tuple) and all(isinstance(bars, Bars) for bars in data):
-        return FrameSource({bars.symbol: bars for bars in data}, zone=zone)
+        data = {bars.symbol: bars for bars in data}
+    if isinstance(data, Mapping) and all(isinstance(b, Bars) for b in data.values()):
+        return FrameSource(data, zone=zone)
     text = f"data is {type(data).__name__}; give a folder, a DataManager, or Bars by symbol"
     raise ArgumentTypeError(text)
