@@ -34,7 +34,7 @@ demo: $(BUILD_READY) ## write a small made-up market and run a backtest over it
 	@$(BIN)/tapeloom demo --out $(DEMO)
 
 test: setup ## run all tests: Rust, its thread models, Python, one smoke round of the benchmarks
-	cargo test -p tapeloom-core
+	cargo test -p tapeloom-core -p tapeloom-journal
 	python3 tools/ordering_mutants.py
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
@@ -43,7 +43,7 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	  echo "make lint needs rustfmt and clippy; run: rustup component add rustfmt clippy" >&2; exit 1; }
 	cargo fmt --all --check
 	PYO3_PYTHON="$(CURDIR)/$(BIN)/python" cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -p tapeloom-core --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc -p tapeloom-core -p tapeloom-journal --no-deps
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy

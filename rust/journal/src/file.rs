@@ -1,0 +1,285 @@
+//! The journal on SQLite: one connection, exclusive, one row per commit. It decides nothing about when.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::error::{Error, Result};
+use crate::filesystem::require_local;
+use crate::group::{Group, Hash};
+use crate::owner::{Owner, beside};
+use crate::witness::{Seen, Witness};
+use crate::writer::Journal;
+
+/// "TLoj", in the header of the file.
+const APPLICATION_ID: i32 = 0x544C_6F6A;
+/// Version of tables and payload.
+const FORMAT: i32 = 1;
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// As SQLite counts: 3.51.3, the first without the fault by which a log could be reset under a second connection.
+const LEAST: i32 = 3_051_003;
+const WITHDRAWN: i32 = 3_052_000;
+
+const TABLE: &str = "CREATE TABLE groups (
+    batch_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, n INTEGER NOT NULL,
+    t_min INTEGER NOT NULL, t_max INTEGER NOT NULL, payload BLOB NOT NULL,
+    crc32c INTEGER NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL) STRICT";
+const INSERT: &str = "INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// How a file is opened.
+#[derive(Debug, Clone, Default)]
+pub struct FileOptions {
+    /// Who opens it, for those who find it open.
+    pub owner: String,
+    /// Whether a network file system is good enough.
+    pub allow_network_fs: bool,
+}
+
+/// The file that is beside a journal and says what was acknowledged.
+#[must_use]
+pub fn witness_path(journal: &Path) -> PathBuf {
+    beside(journal, ".witness")
+}
+
+/// Refuse a library that may lose what it acknowledged.
+///
+/// # Errors
+///
+/// [`Error::Library`].
+pub fn check_library() -> Result<()> {
+    let number = rusqlite::version_number();
+    if number < LEAST || number == WITHDRAWN {
+        return Err(Error::Library {
+            version: rusqlite::version().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The only connection to a file, and the claim on it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    // Dropped in this order: the claim outlives the connection.
+    pub(crate) connection: Connection,
+    pub(crate) owner: Owner,
+}
+
+/// Open a journal that is there.
+pub(crate) fn open(path: &Path, options: &FileOptions) -> Result<Opened> {
+    check_library()?;
+    if !path.exists() {
+        return Err(Error::Missing {
+            path: path.to_owned(),
+        });
+    }
+    check_place(path, options)?;
+    let owner = Owner::claim(path, &options.owner)?;
+    check_magic(path)?;
+    let connection = connect(path, false)?;
+    check_format(path, &connection)?;
+    Ok(Opened { connection, owner })
+}
+
+/// Nobody but us has the file here: to open and close it otherwise would end SQLite's own locks.
+fn check_magic(path: &Path) -> Result<()> {
+    let mut found = Vec::new();
+    let length = u64::try_from(MAGIC.len()).unwrap_or(0);
+    File::open(path)
+        .and_then(|file| file.take(length).read_to_end(&mut found))
+        .map_err(|error| Error::disk(path, "reading the first bytes", error))?;
+    if found != MAGIC {
+        return Err(Error::not_a_journal(path, "the first bytes are others"));
+    }
+    Ok(())
+}
+
+fn check_place(path: &Path, options: &FileOptions) -> Result<()> {
+    if options.allow_network_fs {
+        return Ok(());
+    }
+    require_local(path, folder_of(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn connect(path: &Path, is_new: bool) -> Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if is_new {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let failed = |error| of_sqlite(path, "opening", &error);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    // What a failed journal leaves behind is evidence; only an orderly close may fold the log into the file.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(failed)?;
+    let mode: String = connection
+        .query_row("PRAGMA locking_mode = EXCLUSIVE", [], |row| row.get(0))
+        .map_err(failed)?;
+    let log: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(failed)?;
+    if mode != "exclusive" || log != "wal" {
+        return Err(Error::disk(
+            path,
+            "opening",
+            format!("SQLite chose {mode} and {log}"),
+        ));
+    }
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+             PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 0;
+             PRAGMA trusted_schema = OFF;",
+        )
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+fn check_format(path: &Path, connection: &Connection) -> Result<()> {
+    let number = |pragma: &str| -> Result<i32> {
+        connection
+            .query_row(pragma, [], |row| row.get(0))
+            .map_err(|error| of_sqlite(path, "reading the header", &error))
+    };
+    if number("PRAGMA application_id")? != APPLICATION_ID {
+        return Err(Error::not_a_journal(
+            path,
+            "it was begun by another program, or never begun",
+        ));
+    }
+    let format = number("PRAGMA user_version")?;
+    if format != FORMAT {
+        let rule = format!("it has format {format}; this version reads {FORMAT}");
+        return Err(Error::not_a_journal(path, rule));
+    }
+    Ok(())
+}
+
+/// What SQLite says of damaged files is damage, everything else the disk's.
+pub(crate) fn of_sqlite(path: &Path, doing: &'static str, error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => {
+            Error::not_a_journal(path, format!("{doing}: {error}"))
+        }
+        Some(DatabaseBusy) => Error::AlreadyOpen {
+            path: path.to_owned(),
+            owner: "another program".to_owned(),
+        },
+        _ => Error::disk(path, doing, error),
+    }
+}
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub struct SqliteJournal {
+    opened: Opened,
+    witness: Witness,
+    path: PathBuf,
+}
+
+impl SqliteJournal {
+    /// Begin a journal.
+    ///
+    /// `last_seq` and `hash` are what it follows: 0 and [`crate::GENESIS`], or the end of a file that stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] if something is there, [`Error::NetworkFileSystem`], [`Error::AlreadyOpen`], [`Error::Library`]
+    /// and [`Error::Disk`].
+    pub fn create(path: &Path, options: &FileOptions, last_seq: u64, hash: &Hash) -> Result<Self> {
+        check_library()?;
+        let beside_it = [path.to_owned(), witness_path(path), beside(path, "-wal")];
+        if let Some(there) = beside_it.into_iter().find(|path| path.exists()) {
+            return Err(Error::Exists { path: there });
+        }
+        check_place(path, options)?;
+        let owner = Owner::claim(path, &options.owner)?;
+        let witness = Witness::create(&witness_path(path), Seen::new(last_seq, hash))?;
+        let connection = connect(path, true)?;
+        let failed = |error| of_sqlite(path, "beginning", &error);
+        connection
+            .execute_batch(&format!(
+                "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {TABLE}; COMMIT;"
+            ))
+            .map_err(failed)?;
+        // The names of the files must survive a power cut as well as what is in them.
+        #[cfg(unix)]
+        File::open(folder_of(path))
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| Error::disk(path, "syncing the folder", error))?;
+        Ok(Self {
+            opened: Opened { connection, owner },
+            witness,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Go on with a journal that was read to its end.
+    pub(crate) fn resume(opened: Opened, path: &Path, seen: Seen) -> Result<Self> {
+        Ok(Self {
+            witness: Witness::resume(&witness_path(path), seen)?,
+            opened,
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn commit(&mut self, group: &Group) -> Result<()> {
+        let place = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let row = params![
+            place(group.batch_seq),
+            place(group.first_seq),
+            group.n,
+            group.t_min,
+            group.t_max,
+            group.payload,
+            group.crc32c,
+            group.prev_hash.as_slice(),
+            group.hash.as_slice(),
+        ];
+        // A statement by itself is a transaction: with synchronous=FULL it returns when its log is on the disk.
+        self.opened
+            .connection
+            .prepare_cached(INSERT)
+            .and_then(|mut insert| insert.execute(row))
+            .map_err(|error| of_sqlite(&self.path, "write", &error))?;
+        Ok(())
+    }
+
+    fn witness(&mut self, seq: u64, hash: &Hash) -> Result<()> {
+        self.witness.write(Seen::new(seq, hash))
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        let busy: i64 = self
+            .opened
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|error| of_sqlite(&self.path, "checkpoint", &error))?;
+        if busy != 0 {
+            return Err(Error::disk(&self.path, "checkpoint", "SQLite is busy"));
+        }
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        let Self { opened, path, .. } = *self;
+        let Opened { connection, owner } = opened;
+        connection
+            .close()
+            .map_err(|(_, error)| of_sqlite(&path, "close", &error))?;
+        drop(owner);
+        Ok(())
+    }
+}

@@ -1,0 +1,510 @@
+//! The thread that owns a journal: what queued up during one commit is the next. It stops for good at the first error.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::error::{Error, Result};
+use crate::group::{Group, Hash};
+use crate::payload::{self, MOST_RECORDS};
+use crate::records::Records;
+
+/// What a writer needs of a disk. Each call returns when its effect would survive a power cut.
+pub trait Journal: Send + fmt::Debug {
+    /// Write one group.
+    ///
+    /// # Errors
+    ///
+    /// Any error means: this file is at its end. It is not called again.
+    fn commit(&mut self, group: &Group) -> Result<()>;
+
+    /// Say what was acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    fn witness(&mut self, seq: u64, hash: &Hash) -> Result<()>;
+
+    /// Fold the log into the file.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    fn checkpoint(&mut self) -> Result<()>;
+
+    /// Close in order; whoever only drops it leaves everything as it is.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    fn close(self: Box<Self>) -> Result<()>;
+}
+
+/// How a writer works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Records of one commit, as far as they come in several pieces.
+    pub group_records: usize,
+    /// Records that may wait; more of them wait outside.
+    pub queue_records: usize,
+    /// How long the witness may be behind.
+    pub witness_every: Duration,
+    /// How long the log may grow.
+    pub checkpoint_every: Duration,
+    /// How large the log may grow, in bytes of payload.
+    pub checkpoint_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            group_records: 1_000,
+            queue_records: 65_536,
+            witness_every: Duration::from_secs(1),
+            checkpoint_every: Duration::from_secs(5),
+            checkpoint_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Where a file begins, or goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// Number of the last group in this file, 0 before the first.
+    pub batch_seq: u64,
+    /// Number of the last record.
+    pub last_seq: u64,
+    /// Hash of the last group.
+    pub hash: Hash,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What is not durable yet, oldest first; the pieces of the commit under way are still here.
+    waiting: VecDeque<Arc<Records>>,
+    waiting_records: usize,
+    last_seq: u64,
+    durable: Start,
+    stopped: Option<Error>,
+    is_closing: bool,
+    is_done: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something to write, or an end.
+    work: Condvar,
+    /// Something became durable, or an end.
+    news: Condvar,
+}
+
+/// A journal that is being written. Any number of threads may submit; the order in which they do is the order on disk.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    options: Options,
+}
+
+impl Writer {
+    /// Give a journal to a thread of its own.
+    #[must_use]
+    pub fn new(journal: Box<dyn Journal>, start: Start, options: Options) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                waiting_records: 0,
+                last_seq: start.last_seq,
+                durable: start,
+                stopped: None,
+                is_closing: false,
+                is_done: false,
+            }),
+            work: Condvar::new(),
+            news: Condvar::new(),
+        });
+        let (theirs, chosen) = (shared.clone(), options.clone());
+        let thread = std::thread::Builder::new()
+            .name("tapeloom-journal".to_owned())
+            .spawn(move || Loop::new(journal, start, chosen).run(&theirs));
+        if let Err(error) = &thread {
+            let reason = Error::disk("the journal thread".as_ref(), "start", error);
+            shared.state.lock().stop(reason);
+        }
+        Self {
+            shared,
+            thread: Mutex::new(thread.ok()),
+            options,
+        }
+    }
+
+    /// Hand over records; `None` if there was no room within `wait`. Returns the number of the last one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Records`] if they cannot be written; [`Error::Stopped`] and [`Error::Closed`]. Nothing is taken then.
+    pub fn submit(&self, records: &Arc<Records>, wait: Duration) -> Result<Option<u64>> {
+        check(records)?;
+        let mut state = self.shared.state.lock();
+        state.check()?;
+        let has_room = |state: &State| {
+            state.waiting.is_empty()
+                || state.waiting_records + records.len() <= self.options.queue_records
+        };
+        if !has_room(&state) {
+            self.shared.news.wait_for(&mut state, wait);
+            state.check()?;
+            if !has_room(&state) {
+                return Ok(None);
+            }
+        }
+        state.waiting_records += records.len();
+        state.last_seq += records.len() as u64;
+        state.waiting.push_back(records.clone());
+        let seq = state.last_seq;
+        drop(state);
+        self.shared.work.notify_one();
+        Ok(Some(seq))
+    }
+
+    /// Whether a record is on disk, waiting no longer than `wait` for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] if it is not and never will be.
+    pub fn wait_durable(&self, seq: u64, wait: Duration) -> Result<bool> {
+        let end = Instant::now().checked_add(wait);
+        let mut state = self.shared.state.lock();
+        loop {
+            if state.durable.last_seq >= seq {
+                return Ok(true);
+            }
+            if let Some(error) = &state.stopped {
+                return Err(stopped(error));
+            }
+            if state.is_done {
+                return Err(Error::Closed);
+            }
+            let timed_out = match end {
+                Some(end) => self.shared.news.wait_until(&mut state, end).timed_out(),
+                None => self.shared.news.wait_for(&mut state, wait).timed_out(),
+            };
+            if timed_out && state.durable.last_seq < seq && state.stopped.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Number of the last record on disk.
+    #[must_use]
+    pub fn durable_seq(&self) -> u64 {
+        self.shared.state.lock().durable.last_seq
+    }
+
+    /// Number of the last record handed over.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.shared.state.lock().last_seq
+    }
+
+    /// Where a next file has to begin.
+    #[must_use]
+    pub fn durable(&self) -> Start {
+        self.shared.state.lock().durable
+    }
+
+    /// Records that wait, and how many may.
+    #[must_use]
+    pub fn fill(&self) -> (usize, usize) {
+        (
+            self.shared.state.lock().waiting_records,
+            self.options.queue_records,
+        )
+    }
+
+    /// Why it stopped, if it did.
+    #[must_use]
+    pub fn stopped(&self) -> Option<Error> {
+        self.shared.state.lock().stopped.clone()
+    }
+
+    /// Stop it from outside: what is not durable now never will be in this file.
+    pub fn stop(&self, reason: Error) {
+        self.shared.state.lock().stop(reason);
+        self.shared.work.notify_all();
+        self.shared.news.notify_all();
+    }
+
+    /// What was handed over and is not durable, oldest first. Only after it stopped: before that it changes.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Arc<Records>> {
+        let state = self.shared.state.lock();
+        match state.stopped {
+            Some(_) => state.waiting.iter().cloned().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Write what waits, say so in the witness, fold the log and close. Again: nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] if it stopped, now or before.
+    pub fn close(&self) -> Result<()> {
+        self.shared.state.lock().is_closing = true;
+        self.shared.work.notify_all();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // A panic there has nowhere to go; the state says that it did not end in order.
+            let _ = thread.join();
+        }
+        let mut state = self.shared.state.lock();
+        if !state.is_done && state.stopped.is_none() {
+            state.stop(Error::Closed);
+        }
+        state.is_done = true;
+        let ended = match &state.stopped {
+            Some(error) => Err(stopped(error)),
+            None => Ok(()),
+        };
+        drop(state);
+        self.shared.news.notify_all();
+        ended
+    }
+
+    /// Forget the thread: in a forked child there is none.
+    pub fn abandon(&self) {
+        if let Some(mut thread) = self.thread.try_lock() {
+            std::mem::forget(thread.take());
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let has_thread = self.thread.lock().is_some();
+        if has_thread {
+            let _ = self.close();
+        }
+    }
+}
+
+fn check(records: &Records) -> Result<()> {
+    // The one place that knows every rule; what is made is thrown away only for odd records.
+    let is_plain = records.is_square()
+        && (1..=MOST_RECORDS).contains(&records.len())
+        && records.texts.is_empty()
+        && records.joined.iter().all(|&joined| joined <= 1)
+        && records
+            .kind
+            .iter()
+            .all(|&kind| crate::Kind::from_byte(kind).is_some());
+    if is_plain {
+        return Ok(());
+    }
+    payload::encode(records).map(|_| ())
+}
+
+fn stopped(error: &Error) -> Error {
+    match error {
+        Error::Closed => Error::Closed,
+        Error::Stopped { .. } => error.clone(),
+        other => Error::Stopped {
+            reason: other.to_string(),
+        },
+    }
+}
+
+impl State {
+    fn stop(&mut self, reason: Error) {
+        // The first error is the one that counts.
+        self.stopped.get_or_insert(reason);
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.stopped {
+            Some(error) => Err(stopped(error)),
+            None if self.is_closing => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the thread knows.
+struct Loop {
+    journal: Box<dyn Journal>,
+    at: Start,
+    witnessed_seq: u64,
+    witnessed: Instant,
+    checkpointed: Instant,
+    log_bytes: usize,
+    options: Options,
+}
+
+impl Loop {
+    fn new(journal: Box<dyn Journal>, start: Start, options: Options) -> Self {
+        Self {
+            journal,
+            at: start,
+            witnessed_seq: start.last_seq,
+            witnessed: Instant::now(),
+            checkpointed: Instant::now(),
+            log_bytes: 0,
+            options,
+        }
+    }
+
+    fn run(mut self, shared: &Shared) {
+        let ended = self.work(shared);
+        let ended = match ended {
+            // Dropped without a checkpoint: after an error nothing on this file can be relied on.
+            Err(error) => {
+                drop(self.journal);
+                Err(error)
+            }
+            Ok(()) => self.journal.close(),
+        };
+        let mut state = shared.state.lock();
+        match ended {
+            Ok(()) => state.is_done = true,
+            Err(error) => state.stop(error),
+        }
+        drop(state);
+        shared.news.notify_all();
+    }
+
+    fn work(&mut self, shared: &Shared) -> Result<()> {
+        loop {
+            let (pieces, is_closing) = self.next(shared)?;
+            if !pieces.is_empty() {
+                self.commit(shared, &pieces)?;
+            }
+            let is_last = is_closing && pieces.is_empty();
+            if is_last || self.is_witness_due() {
+                self.witness()?;
+            }
+            if is_last || self.is_checkpoint_due() {
+                self.witness()?;
+                self.journal.checkpoint()?;
+                self.log_bytes = 0;
+                self.checkpointed = Instant::now();
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The pieces of the next commit; none when there is something else to do.
+    fn next(&self, shared: &Shared) -> Result<(Vec<Arc<Records>>, bool)> {
+        let mut state = shared.state.lock();
+        loop {
+            if let Some(error) = &state.stopped {
+                return Err(error.clone());
+            }
+            if !state.waiting.is_empty() {
+                return Ok((self.group_of(&state), state.is_closing));
+            }
+            if state.is_closing || self.wait_for(&mut state, shared) {
+                return Ok((Vec::new(), state.is_closing));
+            }
+        }
+    }
+
+    /// Sleep until there is work; whether something fell due instead.
+    fn wait_for(&self, state: &mut MutexGuard<'_, State>, shared: &Shared) -> bool {
+        let mut due = None;
+        if self.witnessed_seq < self.at.last_seq {
+            due = self.witnessed.checked_add(self.options.witness_every);
+        }
+        if self.log_bytes > 0 {
+            let fold = self.checkpointed.checked_add(self.options.checkpoint_every);
+            due = due.into_iter().chain(fold).min();
+        }
+        match due {
+            Some(due) => shared.work.wait_until(state, due).timed_out(),
+            None => {
+                shared.work.wait(state);
+                false
+            }
+        }
+    }
+
+    /// As many pieces as fit a group; at least one.
+    fn group_of(&self, state: &State) -> Vec<Arc<Records>> {
+        let mut pieces: Vec<Arc<Records>> = Vec::new();
+        let mut records = 0;
+        for piece in &state.waiting {
+            records += piece.len();
+            if records > self.options.group_records && !pieces.is_empty() {
+                break;
+            }
+            pieces.push(piece.clone());
+        }
+        pieces
+    }
+
+    fn commit(&mut self, shared: &Shared, pieces: &[Arc<Records>]) -> Result<()> {
+        let joined;
+        let records: &Records = match pieces {
+            [one] => one,
+            several => {
+                let mut all = Records::default();
+                several.iter().for_each(|piece| all.extend(piece));
+                joined = all;
+                &joined
+            }
+        };
+        let group = Group::new(
+            self.at.batch_seq + 1,
+            self.at.last_seq + 1,
+            records,
+            self.at.hash,
+        )?;
+        self.journal.commit(&group)?;
+        self.at = Start {
+            batch_seq: group.batch_seq,
+            last_seq: group.last_seq(),
+            hash: group.hash,
+        };
+        self.log_bytes += group.payload.len();
+        let mut state = shared.state.lock();
+        if let Some(error) = &state.stopped {
+            // Somebody gave up waiting: what they were told stands.
+            return Err(error.clone());
+        }
+        for piece in pieces {
+            state.waiting.pop_front();
+            state.waiting_records -= piece.len();
+        }
+        state.durable = self.at;
+        drop(state);
+        shared.news.notify_all();
+        Ok(())
+    }
+
+    fn is_witness_due(&self) -> bool {
+        self.witnessed_seq < self.at.last_seq
+            && self.witnessed.elapsed() >= self.options.witness_every
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        self.log_bytes >= self.options.checkpoint_bytes
+            || (self.log_bytes > 0 && self.checkpointed.elapsed() >= self.options.checkpoint_every)
+    }
+
+    /// Only what was committed is ever named.
+    fn witness(&mut self) -> Result<()> {
+        if self.witnessed_seq < self.at.last_seq {
+            self.journal.witness(self.at.last_seq, &self.at.hash)?;
+            self.witnessed_seq = self.at.last_seq;
+        }
+        self.witnessed = Instant::now();
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! A disk that fails at its n-th operation: nothing is acknowledged that is not there, and nothing is tried again.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapeloom_journal::{
+    Error, GENESIS, Kind, MemoryJournal, Options, Record, Records, Start, Writer,
+};
+
+const SOON: Duration = Duration::from_secs(30);
+const BEGIN: Start = Start {
+    batch_seq: 0,
+    last_seq: 0,
+    hash: GENESIS,
+};
+
+fn one(number: i64) -> Arc<Records> {
+    let mut records = Records::default();
+    records.push(Record::new(Kind::Bar, number));
+    Arc::new(records)
+}
+
+/// Each commit is witnessed and folded, so that each kind of operation fails in its turn.
+fn eager() -> Options {
+    Options {
+        witness_every: Duration::ZERO,
+        checkpoint_every: Duration::ZERO,
+        ..Options::default()
+    }
+}
+
+fn on_disk(journal: &MemoryJournal) -> Vec<i64> {
+    let disk = journal.disk.lock();
+    let groups = disk.groups.iter();
+    groups
+        .flat_map(|group| group.open().unwrap().arrival)
+        .collect()
+}
+
+#[test]
+fn whatever_operation_fails_the_acknowledged_records_are_there_and_nothing_follows() {
+    for keeps in [false, true] {
+        for fails_at in 1..40 {
+            let journal = MemoryJournal::failing_at(fails_at, keeps);
+            let writer = Writer::new(Box::new(journal.clone()), BEGIN, eager());
+            let mut acknowledged = 0;
+            for number in 1..=12 {
+                let Ok(Some(seq)) = writer.submit(&one(number), SOON) else {
+                    break;
+                };
+                if !matches!(writer.wait_durable(seq, SOON), Ok(true)) {
+                    break;
+                }
+                acknowledged = number;
+            }
+            let ended = writer.close();
+            let found = on_disk(&journal);
+            assert_eq!(
+                found,
+                (1..=found.len() as i64).collect::<Vec<_>>(),
+                "a hole or a double"
+            );
+            assert!(
+                found.len() as i64 >= acknowledged,
+                "an acknowledged record is lost"
+            );
+            assert!(writer.durable_seq() as i64 >= acknowledged);
+            let disk = journal.disk.lock();
+            assert_eq!(
+                disk.after_failure, 0,
+                "the disk was asked again after it failed"
+            );
+            assert_eq!(ended.is_ok(), disk.is_closed);
+            assert_eq!(disk.operations < fails_at, ended.is_ok());
+            if let Some((seq, hash)) = disk.witness {
+                let group = disk.groups.iter().find(|group| group.last_seq() == seq);
+                assert_eq!(
+                    group.unwrap().hash,
+                    hash,
+                    "the witness names what is not there"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_failure_every_call_says_why() {
+    let writer = Writer::new(
+        Box::new(MemoryJournal::failing_at(1, false)),
+        BEGIN,
+        eager(),
+    );
+    let seq = writer.submit(&one(1), SOON).unwrap().unwrap();
+    for result in [
+        writer.wait_durable(seq, SOON).map(|_| ()),
+        writer.submit(&one(2), SOON).map(|_| ()),
+        writer.close(),
+        writer.close(),
+    ] {
+        let Err(Error::Stopped { reason }) = result else {
+            panic!("{result:?} is no stop");
+        };
+        assert!(reason.contains("no space left"), "{reason}");
+    }
+}
+
+#[test]
+fn what_was_not_durable_can_be_written_to_a_next_file() {
+    let broken = MemoryJournal::failing_at(2, true);
+    let writer = Writer::new(Box::new(broken.clone()), BEGIN, Options::default());
+    let first = writer.submit(&one(1), SOON).unwrap().unwrap();
+    writer.wait_durable(first, SOON).unwrap();
+    let second = writer.submit(&one(2), SOON).unwrap().unwrap();
+    assert!(writer.wait_durable(second, SOON).is_err());
+    let whole = MemoryJournal::default();
+    let durable = writer.durable();
+    let start = Start {
+        batch_seq: 0,
+        ..durable
+    };
+    let next = Writer::new(Box::new(whole.clone()), start, Options::default());
+    for waiting in writer.waiting() {
+        next.submit(&waiting, SOON).unwrap();
+    }
+    next.close().unwrap();
+    let disk = whole.disk.lock();
+    assert_eq!(disk.groups[0].first_seq, durable.last_seq + 1);
+    assert_eq!(disk.groups[0].prev_hash, durable.hash);
+    drop(disk);
+    assert_eq!(on_disk(&whole), [2]);
+}
+
+#[test]
+fn a_full_queue_takes_nothing_more_until_there_is_room() {
+    let journal = MemoryJournal::default();
+    let options = Options {
+        queue_records: 2,
+        ..Options::default()
+    };
+    // Whoever holds the disk stalls it.
+    let held = journal.disk.lock();
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, options);
+    writer.submit(&one(1), SOON).unwrap().unwrap();
+    writer.submit(&one(2), SOON).unwrap().unwrap();
+    assert_eq!(writer.submit(&one(3), Duration::ZERO), Ok(None));
+    assert_eq!(writer.fill(), (2, 2));
+    drop(held);
+    assert_eq!(writer.submit(&one(3), SOON), Ok(Some(3)));
+    writer.close().unwrap();
+    assert_eq!(on_disk(&journal), [1, 2, 3]);
+}
+
+#[test]
+fn what_queued_up_during_a_commit_is_one_group() {
+    let journal = MemoryJournal::default();
+    let held = journal.disk.lock();
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, Options::default());
+    for number in 0..2_500 {
+        writer.submit(&one(number), SOON).unwrap().unwrap();
+    }
+    drop(held);
+    writer.close().unwrap();
+    let disk = journal.disk.lock();
+    assert!(disk.groups.iter().all(|group| group.n <= 1_000));
+    assert!(disk.groups.len() <= 5, "{} groups", disk.groups.len());
+}
+
+#[test]
+fn records_that_cannot_be_written_are_refused_and_the_journal_goes_on() {
+    let journal = MemoryJournal::default();
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, Options::default());
+    let mut odd = Records::default();
+    odd.push(Record::new(Kind::Bar, 1));
+    odd.kind = vec![200];
+    let refused = writer.submit(&Arc::new(odd), SOON);
+    assert!(matches!(refused, Err(Error::Records { row: 0, .. })));
+    assert_eq!(writer.submit(&one(7), SOON), Ok(Some(1)));
+    writer.close().unwrap();
+    assert_eq!(on_disk(&journal), [7]);
+}

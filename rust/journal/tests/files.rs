@@ -1,0 +1,332 @@
+//! The journal on a real disk: read back, resumed, refused, cut and flipped.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapeloom_journal::{
+    Error, FileOptions, GENESIS, Group, Journal, Kind, Options, Reader, Record, Records,
+    SqliteJournal, Start, Writer, check_library, witness_path,
+};
+
+const SOON: Duration = Duration::from_secs(30);
+const BEGIN: Start = Start {
+    batch_seq: 0,
+    last_seq: 0,
+    hash: GENESIS,
+};
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tapeloom-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("day.journal")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options() -> FileOptions {
+    FileOptions {
+        owner: "process 1, a test".to_owned(),
+        allow_network_fs: true,
+    }
+}
+
+fn batch(numbers: std::ops::Range<i64>) -> Records {
+    let mut records = Records::default();
+    for number in numbers {
+        let mut record = Record::new(Kind::Bar, number);
+        record.values = [number as f64; 5];
+        if number % 3 == 0 {
+            record.text = format!("text {number}");
+        }
+        records.push(record);
+    }
+    records
+}
+
+/// Groups of three records, each witnessed, the log not folded: as a crash leaves it.
+fn crashed(path: &Path, groups: u64, folded: u64) {
+    let mut journal = SqliteJournal::create(path, &options(), 0, &GENESIS).unwrap();
+    let mut hash = GENESIS;
+    for number in 0..groups {
+        let first = number as i64 * 3;
+        let group = Group::new(number + 1, first as u64 + 1, &batch(first..first + 3), hash);
+        let group = group.unwrap();
+        journal.commit(&group).unwrap();
+        hash = group.hash;
+        journal.witness(group.last_seq(), &hash).unwrap();
+        if number + 1 == folded {
+            journal.checkpoint().unwrap();
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<i64>, Error> {
+    let mut reader = Reader::open(path, &options(), false)?;
+    let mut found = Vec::new();
+    while let Some((_, records)) = reader.read(4)? {
+        found.extend(records.arrival);
+    }
+    Ok(found)
+}
+
+#[test]
+fn the_bundled_library_is_one_that_may_be_used() {
+    check_library().unwrap();
+}
+
+#[test]
+fn what_was_written_is_read_back_and_gone_on_with() {
+    let folder = Folder::new("resume");
+    let path = folder.journal();
+    let journal = SqliteJournal::create(&path, &options(), 0, &GENESIS).unwrap();
+    let writer = Writer::new(Box::new(journal), BEGIN, Options::default());
+    writer
+        .submit(&Arc::new(batch(0..5)), SOON)
+        .unwrap()
+        .unwrap();
+    writer.close().unwrap();
+    let mut reader = Reader::open(&path, &options(), false).unwrap();
+    while reader.read(100).unwrap().is_some() {}
+    let writer = reader.resume(Options::default()).unwrap();
+    assert_eq!(writer.submit(&Arc::new(batch(5..9)), SOON), Ok(Some(9)));
+    writer.close().unwrap();
+    assert_eq!(read(&path).unwrap(), (0..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_log_that_was_not_folded_is_read_and_reading_changes_nothing() {
+    let folder = Folder::new("unfolded");
+    let path = folder.journal();
+    crashed(&path, 6, 2);
+    for _ in 0..2 {
+        assert_eq!(read(&path).unwrap(), (0..18).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_second_one_is_refused_and_told_who_has_it() {
+    let folder = Folder::new("owner");
+    let path = folder.journal();
+    let journal = SqliteJournal::create(&path, &options(), 0, &GENESIS).unwrap();
+    let refused = Reader::open(&path, &options(), false).map(|_| ());
+    let Err(Error::AlreadyOpen { owner, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(owner, "process 1, a test");
+    drop(journal);
+    assert_eq!(read(&path).unwrap(), []);
+}
+
+#[test]
+fn nothing_that_is_there_is_replaced() {
+    let folder = Folder::new("exists");
+    let path = folder.journal();
+    crashed(&path, 1, 0);
+    for there in [path.clone(), witness_path(&path)] {
+        let refused = SqliteJournal::create(&path, &options(), 0, &GENESIS).map(|_| ());
+        assert_eq!(
+            refused,
+            Err(Error::Exists {
+                path: there.clone()
+            })
+        );
+        fs::remove_file(there).unwrap();
+    }
+}
+
+#[test]
+fn other_files_are_no_journals() {
+    let folder = Folder::new("others");
+    let path = folder.journal();
+    let missing = read(&path);
+    assert_eq!(missing, Err(Error::Missing { path: path.clone() }));
+    for content in ["", "hello", "SQLite format 3\0 and then something else"] {
+        fs::write(&path, content).unwrap();
+        assert!(
+            matches!(read(&path), Err(Error::NotAJournal { .. })),
+            "{content}"
+        );
+    }
+}
+
+#[test]
+fn without_its_witness_a_journal_is_not_trusted() {
+    let folder = Folder::new("witness");
+    let path = folder.journal();
+    crashed(&path, 2, 0);
+    fs::remove_file(witness_path(&path)).unwrap();
+    assert!(matches!(read(&path), Err(Error::NotAJournal { .. })));
+}
+
+/// The three files as a crash left them.
+fn image(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    [path.to_owned(), log.into(), witness_path(path)]
+        .into_iter()
+        .map(|file| (file.clone(), fs::read(&file).unwrap()))
+        .collect()
+}
+
+fn put_back(image: &[(PathBuf, Vec<u8>)]) {
+    for (file, content) in image {
+        fs::write(file, content).unwrap();
+    }
+}
+
+/// All of it, or an error: never fewer records without a word, never other ones.
+fn check(path: &Path, whole: &[i64], what: &str) {
+    match read(path) {
+        Ok(found) => assert_eq!(found, whole, "{what}: not noticed"),
+        Err(error) => assert!(
+            matches!(
+                error,
+                Error::Damaged { .. }
+                    | Error::NotAJournal { .. }
+                    | Error::Truncated { .. }
+                    | Error::Disk { .. }
+            ),
+            "{what}: {error}"
+        ),
+    }
+}
+
+/// Every one with TAPELOOM_ALL_IMAGES=1, else each that many.
+fn step(sampled: usize) -> usize {
+    if std::env::var_os("TAPELOOM_ALL_IMAGES").is_some() {
+        1
+    } else {
+        sampled
+    }
+}
+
+#[test]
+fn a_journal_cut_anywhere_is_whole_or_an_error() {
+    let folder = Folder::new("cut");
+    let path = folder.journal();
+    crashed(&path, 4, 2);
+    let whole: Vec<i64> = (0..12).collect();
+    let image = image(&path);
+    let mut images = 0;
+    for (file, content) in &image {
+        for length in (0..content.len()).step_by(step(if content.len() < 100 { 1 } else { 97 })) {
+            put_back(&image);
+            fs::write(file, &content[..length]).unwrap();
+            check(
+                &path,
+                &whole,
+                &format!("{} cut to {length}", file.display()),
+            );
+            images += 1;
+        }
+    }
+    println!("{images} images");
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_noticed_or_does_no_harm() {
+    let folder = Folder::new("flip");
+    let path = folder.journal();
+    crashed(&path, 4, 2);
+    let whole: Vec<i64> = (0..12).collect();
+    let image = image(&path);
+    let mut images = 0;
+    for (file, content) in &image {
+        let bits = content.len() * 8;
+        for bit in (0..bits).step_by(step(if bits < 600 { 1 } else { 773 })) {
+            put_back(&image);
+            let mut damaged = content.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            fs::write(file, damaged).unwrap();
+            check(&path, &whole, &format!("{} bit {bit}", file.display()));
+            images += 1;
+        }
+    }
+    println!("{images} images");
+}
+
+#[test]
+fn lost_sectors_of_the_log_are_noticed() {
+    let folder = Folder::new("sectors");
+    let path = folder.journal();
+    crashed(&path, 6, 2);
+    let whole: Vec<i64> = (0..18).collect();
+    let image = image(&path);
+    let (log, content) = &image[1];
+    // Any run of sectors that did not reach the disk; the witness says that they had been acknowledged.
+    let sectors = content.len().div_ceil(512);
+    for first in 0..sectors {
+        for count in [1, 2, 5, sectors] {
+            put_back(&image);
+            let mut torn = content.clone();
+            let end = torn.len().min((first + count) * 512);
+            torn[first * 512..end].fill(0);
+            fs::write(log, torn).unwrap();
+            check(&path, &whole, &format!("sectors {first} and {count} on"));
+        }
+    }
+}
+
+#[test]
+fn the_rest_of_a_damaged_journal_is_salvaged_with_what_was_lost_on_record() {
+    let folder = Folder::new("salvage");
+    let path = folder.journal();
+    crashed(&path, 5, 5);
+    let mut content = fs::read(&path).unwrap();
+    let text = b"text 6";
+    let at = content.windows(text.len()).position(|w| w == text).unwrap();
+    content[at] ^= 1;
+    fs::write(&path, content).unwrap();
+    let Err(Error::Damaged { first_seq: 7, .. }) = read(&path) else {
+        panic!("{:?}", read(&path));
+    };
+    let saved = folder.0.join("saved.journal");
+    let journal = SqliteJournal::create(&saved, &options(), 0, &GENESIS).unwrap();
+    let writer = Writer::new(Box::new(journal), BEGIN, Options::default());
+    let mut reader = Reader::open(&path, &options(), true).unwrap();
+    reader.salvage_into(&writer).unwrap();
+    writer.close().unwrap();
+    assert_eq!(reader.skipped().len(), 1);
+    assert_eq!(
+        (reader.skipped()[0].first_seq, reader.skipped()[0].last_seq),
+        (7, 9)
+    );
+    let mut reader = Reader::open(&saved, &options(), false).unwrap();
+    let mut found = Vec::new();
+    while let Some((_, records)) = reader.read(100).unwrap() {
+        let rows = records.kind.iter().zip(&records.arrival).zip(&records.ts);
+        found.extend(rows.map(|((kind, arrival), ts)| match kind {
+            12 => -ts,
+            _ => *arrival,
+        }));
+    }
+    assert_eq!(found, [0, 1, 2, 3, 4, 5, -3, 9, 10, 11, 12, 13, 14]);
+}
+
+#[test]
+fn a_network_file_system_is_asked_about() {
+    let folder = Folder::new("local");
+    let careful = FileOptions {
+        allow_network_fs: false,
+        ..options()
+    };
+    // A local disk, or a folder of a machine whose mounts cannot be read: either way a journal may lie here.
+    SqliteJournal::create(&folder.journal(), &careful, 0, &GENESIS).unwrap();
+}
