@@ -5,6 +5,7 @@ Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from os import PathLike
 from typing import Any, Literal, Self, final, overload
 
 import numpy as np
@@ -25,6 +26,9 @@ __all__ = [
     "Cursor",
     "Group",
     "Interval",
+    "Journal",
+    "JournalReader",
+    "JournalRecords",
     "MarketHours",
     "PiecewiseMerge",
     "RealtimeIndicators",
@@ -692,6 +696,150 @@ class Timings:
     ]: ...
 
 @final
+class Journal:
+    """A journal on disk, written by a thread of its own: what queues up during one commit is the next.
+
+    Records have numbers from 1 on, in the order in which they were put. After the first error nothing more becomes
+    durable in this file.
+    """
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        *,
+        owner: str,
+        allow_network_fs: bool = False,
+        last_seq: int = 0,
+        previous_hash: bytes | None = None,
+        group_records: int = 1_000,
+        queue_records: int = 65_536,
+        witness_seconds: float = 1.0,
+        checkpoint_seconds: float = 5.0,
+    ) -> Self: ...
+    def put_event(
+        self,
+        kind: int,
+        *,
+        arrival: int,
+        flags: int = 0,
+        symbol: int = 0,
+        extra: int = 0,
+        ts: int = 0,
+        interval: IntervalLike | None = None,
+        text: str = "",
+        timeout: float,
+    ) -> int:
+        """Hand over one record that is no bar; return its number. Without room for ``timeout`` s the journal stops."""
+    def put_bars(
+        self,
+        bars: Bars,
+        *,
+        kind: int,
+        arrival: int,
+        symbol: int,
+        extra: int,
+        timeout: float,
+    ) -> int:
+        """Hand over the bars of one arrival; return the number of the last."""
+    def put_each(
+        self,
+        bars: list[tuple[int, BarData]],
+        *,
+        kind: int,
+        arrival: int,
+        timeout: float,
+    ) -> int:
+        """Hand over bars with the numbers of their symbols, all or none; return the number of the last."""
+    def wait_durable(self, seq: int, timeout: float) -> bool:
+        """Wait until a record is on disk; ``False`` when the time is up, ``JournalError`` if it never will be."""
+    @property
+    def durable_seq(self) -> int:
+        """Number of the last record on disk."""
+    @property
+    def last_seq(self) -> int:
+        """Number of the last record handed over."""
+    @property
+    def durable(self) -> tuple[int, bytes]:
+        """Number of the last record on disk and hash of its group: where a next file begins."""
+    @property
+    def fill(self) -> tuple[int, int]:
+        """Records that wait, and how many may."""
+    @property
+    def stopped(self) -> str | None:
+        """Why it stopped; ``None`` while it has not."""
+    def stop(self, reason: str) -> None:
+        """Stop it: what is not durable never will be in this file."""
+    def copy_waiting(self, to: Journal, timeout: float) -> int:
+        """Copy what a stopped journal still holds to another; return how many records."""
+    def close(self) -> None:
+        """Write what waits and close; ``JournalError`` if it stopped."""
+
+class JournalReader:
+    """A journal that is read from its begin on, every checksum, number and link checked; nobody else has it meanwhile."""
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        *,
+        owner: str,
+        lenient: bool = False,
+        allow_network_fs: bool = False,
+    ) -> Self: ...
+    @property
+    def first(self) -> tuple[int, bytes] | None:
+        """Number of the first record and the hash it follows; ``None`` without a record."""
+    @property
+    def end(self) -> tuple[int, bytes]:
+        """Number of the last record read and the hash of its group."""
+    @property
+    def groups(self) -> int:
+        """Commits read."""
+    @property
+    def witnessed(self) -> tuple[int, bool] | None:
+        """Last record that the witness saw, and whether one of its slots is damaged; ``None`` if it cannot be read."""
+    @property
+    def skipped(self) -> list[tuple[int, int, str]]:
+        """What was stepped over: first and last record, both included, and why."""
+    def stop_after(self, seq: int) -> None:
+        """Read no further than this record."""
+    def read(self, rows: int) -> JournalRecords | None:
+        """Return the next commits, at least ``rows`` records if there are as many; ``None`` at the end."""
+    def salvage_into(self, to: Journal) -> None:
+        """Copy what can be read, with a record where something was lost."""
+    def resume(
+        self,
+        *,
+        group_records: int = 1_000,
+        queue_records: int = 65_536,
+        witness_seconds: float = 1.0,
+        checkpoint_seconds: float = 5.0,
+    ) -> Journal:
+        """Go on writing behind the last record; the reader is closed."""
+    def close(self) -> None:
+        """Let others have the journal."""
+
+class JournalRecords:
+    """Records of a journal in order."""
+
+    @property
+    def first_seq(self) -> int:
+        """Number of the first."""
+    @property
+    def texts(self) -> list[tuple[int, str]]:
+        """Row and text of the records that have one."""
+    @property
+    def events(self) -> list[int]:
+        """Rows that are no bars."""
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns by name, read-only copies of shape (n,): numbers of the kind, times int64, prices float64."""
+    def interval(self, row: int) -> str | None:
+        """Return the interval of a row."""
+    def replay_bars(
+        self, store: Store, names: Sequence[str | None], start: int, end: int
+    ) -> tuple[int, int]:
+        """Offer the bars of rows ``[start, end)`` to a store; return how many there were and how many it refused."""
+    def __len__(self) -> int: ...
+
 class PiecewiseMerge:
     """Sources merged while they arrive: memory holds one piece of each."""
 

@@ -16,6 +16,7 @@ mod gather;
 mod group;
 mod indicator;
 mod interval;
+mod journal;
 mod label;
 mod live;
 mod market_hours;
@@ -56,6 +57,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<live::PyLive>()?;
     module.add_class::<subscription::PySubscription>()?;
     module.add_class::<timing::PyTimings>()?;
+    module.add_class::<journal::PyJournal>()?;
+    module.add_class::<journal::PyJournalReader>()?;
+    module.add_class::<journal::PyJournalRecords>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
     module.add_function(wrap_pyfunction!(merged::instant_edges, module)?)?;

@@ -1,0 +1,491 @@
+//! `Journal`, `JournalReader`, `JournalRecords`: the journal of a session, written and read. Detached while they wait.
+
+mod records;
+mod replaying;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tapeloom_journal::{
+    Error, FileOptions, Hash, Options, Reader, Records, SqliteJournal, Start, Writer,
+};
+
+use crate::bar::PyBarData;
+use crate::bars::PyBars;
+use crate::error::{BindError, BindResult, raised};
+pub(crate) use records::PyJournalRecords;
+use records::{event, of_bar, of_bars};
+
+/// How long a wait sleeps before it looks for an interrupt.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// See `_core.pyi`.
+#[pyclass(frozen, name = "Journal", module = "tapeloom._core")]
+#[derive(Debug)]
+pub(crate) struct PyJournal {
+    writer: Writer,
+    process: u32,
+}
+
+#[pymethods]
+impl PyJournal {
+    #[new]
+    #[pyo3(signature = (path, *, owner, allow_network_fs=false, last_seq=0, previous_hash=None, group_records=1_000, queue_records=65_536, witness_seconds=1.0, checkpoint_seconds=5.0))]
+    #[expect(clippy::too_many_arguments, reason = "all by keyword")]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        owner: String,
+        allow_network_fs: bool,
+        last_seq: u64,
+        previous_hash: Option<&[u8]>,
+        group_records: usize,
+        queue_records: usize,
+        witness_seconds: f64,
+        checkpoint_seconds: f64,
+    ) -> BindResult<Self> {
+        let options = options(
+            group_records,
+            queue_records,
+            witness_seconds,
+            checkpoint_seconds,
+        )?;
+        let hash = match previous_hash {
+            None => tapeloom_journal::GENESIS,
+            Some(bytes) => bytes
+                .try_into()
+                .map_err(|_| BindError::argument("previous_hash must have 32 bytes"))?,
+        };
+        let files = FileOptions {
+            owner,
+            allow_network_fs,
+        };
+        let writer = py
+            .detach(|| -> tapeloom_journal::Result<_> {
+                let journal = SqliteJournal::create(&path, &files, last_seq, &hash)?;
+                let start = Start {
+                    batch_seq: 0,
+                    last_seq,
+                    hash,
+                };
+                Ok(Writer::new(Box::new(journal), start, options))
+            })
+            .map_err(of_journal)?;
+        Ok(Self::of(writer))
+    }
+
+    #[pyo3(signature = (kind, *, arrival, flags=0, symbol=0, extra=0, ts=0, interval=None, text=String::new(), timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one per field, all by keyword")]
+    fn put_event(
+        &self,
+        py: Python<'_>,
+        kind: u8,
+        arrival: i64,
+        flags: u8,
+        symbol: u32,
+        extra: i32,
+        ts: i64,
+        interval: Option<&Bound<'_, PyAny>>,
+        text: String,
+        timeout: f64,
+    ) -> BindResult<u64> {
+        let mut record = event(kind, interval)?;
+        record.arrival = arrival;
+        record.flags = flags;
+        record.symbol = symbol;
+        record.extra = extra;
+        record.ts = ts;
+        record.text = text;
+        let mut records = Records::default();
+        records.push(record);
+        self.put(py, records, timeout)
+    }
+
+    #[pyo3(signature = (bars, *, kind, arrival, symbol, extra, timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one per field, all by keyword")]
+    fn put_bars(
+        &self,
+        py: Python<'_>,
+        bars: &Bound<'_, PyBars>,
+        kind: u8,
+        arrival: i64,
+        symbol: u32,
+        extra: i32,
+        timeout: f64,
+    ) -> BindResult<u64> {
+        self.put(
+            py,
+            of_bars(bars.get(), kind, arrival, symbol, extra)?,
+            timeout,
+        )
+    }
+
+    #[pyo3(signature = (bars, *, kind, arrival, timeout))]
+    fn put_each(
+        &self,
+        py: Python<'_>,
+        bars: Vec<(u32, Bound<'_, PyBarData>)>,
+        kind: u8,
+        arrival: i64,
+        timeout: f64,
+    ) -> BindResult<u64> {
+        let mut records = Records::default();
+        for (symbol, bar) in bars {
+            records.push(of_bar(bar.get(), kind, arrival, symbol, 0)?);
+        }
+        self.put(py, records, timeout)
+    }
+
+    /// Wait until a record is on disk; `False` when the time is up.
+    fn wait_durable(&self, py: Python<'_>, seq: u64, timeout: f64) -> BindResult<bool> {
+        self.check_process()?;
+        sliced(py, timeout, |slice| {
+            Ok(self.writer.wait_durable(seq, slice)?.then_some(()))
+        })
+        .map(|found| found.is_some())
+    }
+
+    #[getter]
+    fn durable_seq(&self) -> u64 {
+        self.writer.durable_seq()
+    }
+
+    #[getter]
+    fn last_seq(&self) -> u64 {
+        self.writer.last_seq()
+    }
+
+    #[getter]
+    fn durable<'py>(&self, py: Python<'py>) -> (u64, Bound<'py, PyBytes>) {
+        let at = self.writer.durable();
+        (at.last_seq, PyBytes::new(py, &at.hash))
+    }
+
+    #[getter]
+    fn fill(&self) -> (usize, usize) {
+        self.writer.fill()
+    }
+
+    #[getter]
+    fn stopped(&self) -> Option<String> {
+        self.writer.stopped().map(|error| error.to_string())
+    }
+
+    fn stop(&self, reason: String) {
+        self.writer.stop(Error::Stopped { reason });
+    }
+
+    /// Copy what a stopped journal still holds to another one; returns how many records.
+    fn copy_waiting(
+        &self,
+        py: Python<'_>,
+        to: &Bound<'_, Self>,
+        timeout: f64,
+    ) -> BindResult<usize> {
+        let waiting = self.writer.waiting();
+        let count = waiting.iter().map(|records| records.len()).sum();
+        for records in waiting {
+            to.get().put_shared(py, &records, timeout)?;
+        }
+        Ok(count)
+    }
+
+    fn close(&self, py: Python<'_>) -> BindResult<()> {
+        self.check_process()?;
+        py.detach(|| self.writer.close()).map_err(of_journal)
+    }
+}
+
+impl PyJournal {
+    fn of(writer: Writer) -> Self {
+        Self {
+            writer,
+            process: std::process::id(),
+        }
+    }
+
+    fn put(&self, py: Python<'_>, records: Records, timeout: f64) -> BindResult<u64> {
+        self.check_process()?;
+        self.put_shared(py, &Arc::new(records), timeout)
+    }
+
+    fn put_shared(&self, py: Python<'_>, records: &Arc<Records>, timeout: f64) -> BindResult<u64> {
+        let seq = sliced(py, timeout, |slice| self.writer.submit(records, slice))?;
+        seq.ok_or_else(|| {
+            let reason = format!("the disk has not kept up for {timeout} s, and the queue is full");
+            self.writer.stop(Error::Stopped {
+                reason: reason.clone(),
+            });
+            of_journal(Error::Stopped { reason })
+        })
+    }
+
+    fn check_process(&self) -> BindResult<()> {
+        check_process(self.process)
+    }
+}
+
+impl Drop for PyJournal {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            self.writer.abandon();
+            return;
+        }
+        // Closing waits for the disk, and the thread never asks for the interpreter.
+        Python::attach(|py| {
+            py.detach(|| {
+                let _ = self.writer.close();
+            });
+        });
+    }
+}
+
+/// See `_core.pyi`.
+#[pyclass(frozen, name = "JournalReader", module = "tapeloom._core")]
+#[derive(Debug)]
+pub(crate) struct PyJournalReader {
+    reader: Mutex<Option<Reader>>,
+    path: PathBuf,
+    process: u32,
+}
+
+#[pymethods]
+impl PyJournalReader {
+    #[new]
+    #[pyo3(signature = (path, *, owner, lenient=false, allow_network_fs=false))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        owner: String,
+        lenient: bool,
+        allow_network_fs: bool,
+    ) -> BindResult<Self> {
+        let files = FileOptions {
+            owner,
+            allow_network_fs,
+        };
+        let reader = py
+            .detach(|| Reader::open(&path, &files, lenient))
+            .map_err(of_journal)?;
+        Ok(Self {
+            reader: Mutex::new(Some(reader)),
+            path,
+            process: std::process::id(),
+        })
+    }
+
+    #[getter]
+    fn first<'py>(&self, py: Python<'py>) -> BindResult<Option<(u64, Bound<'py, PyBytes>)>> {
+        let first = self.with(py, |reader| Ok(reader.first()))?;
+        Ok(first.map(|(seq, hash)| (seq, PyBytes::new(py, &hash))))
+    }
+
+    #[getter]
+    fn end<'py>(&self, py: Python<'py>) -> BindResult<(u64, Bound<'py, PyBytes>)> {
+        let (seq, hash): (u64, Hash) =
+            self.with(py, |reader| Ok((reader.last_seq(), reader.hash())))?;
+        Ok((seq, PyBytes::new(py, &hash)))
+    }
+
+    #[getter]
+    fn groups(&self, py: Python<'_>) -> BindResult<u64> {
+        self.with(py, |reader| Ok(reader.groups()))
+    }
+
+    #[getter]
+    fn witnessed(&self, py: Python<'_>) -> BindResult<Option<(u64, bool)>> {
+        self.with(py, |reader| Ok(reader.witnessed()))
+    }
+
+    #[getter]
+    fn skipped(&self, py: Python<'_>) -> BindResult<Vec<(u64, u64, String)>> {
+        self.with(py, |reader| {
+            let all = reader.skipped().iter();
+            Ok(all
+                .map(|lost| (lost.first_seq, lost.last_seq, lost.rule.clone()))
+                .collect())
+        })
+    }
+
+    fn stop_after(&self, py: Python<'_>, seq: u64) -> BindResult<()> {
+        self.with(py, |reader| {
+            reader.stop_after(seq);
+            Ok(())
+        })
+    }
+
+    fn read(&self, py: Python<'_>, rows: usize) -> BindResult<Option<PyJournalRecords>> {
+        let found = self.with(py, |reader| reader.read(rows))?;
+        Ok(found.map(|(first_seq, records)| PyJournalRecords { first_seq, records }))
+    }
+
+    fn salvage_into(&self, py: Python<'_>, to: &Bound<'_, PyJournal>) -> BindResult<()> {
+        let writer = &to.get().writer;
+        self.with(py, |reader| reader.salvage_into(writer))
+    }
+
+    #[pyo3(signature = (*, group_records=1_000, queue_records=65_536, witness_seconds=1.0, checkpoint_seconds=5.0))]
+    fn resume(
+        &self,
+        py: Python<'_>,
+        group_records: usize,
+        queue_records: usize,
+        witness_seconds: f64,
+        checkpoint_seconds: f64,
+    ) -> BindResult<PyJournal> {
+        check_process(self.process)?;
+        let options = options(
+            group_records,
+            queue_records,
+            witness_seconds,
+            checkpoint_seconds,
+        )?;
+        let reader = py.detach(|| self.reader.lock().take());
+        let reader = reader.ok_or_else(|| self.closed())?;
+        let writer = py.detach(|| reader.resume(options)).map_err(of_journal)?;
+        Ok(PyJournal::of(writer))
+    }
+
+    fn close(&self, py: Python<'_>) -> BindResult<()> {
+        check_process(self.process)?;
+        py.detach(|| drop(self.reader.lock().take()));
+        Ok(())
+    }
+}
+
+impl PyJournalReader {
+    fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        job: impl FnOnce(&mut Reader) -> tapeloom_journal::Result<T> + Send,
+    ) -> BindResult<T> {
+        check_process(self.process)?;
+        py.detach(|| self.reader.lock().as_mut().map(job))
+            .ok_or_else(|| self.closed())?
+            .map_err(of_journal)
+    }
+
+    fn closed(&self) -> BindError {
+        BindError::Named(
+            "StateError",
+            format!("{}: the reader was closed", self.path.display()),
+        )
+    }
+}
+
+impl Drop for PyJournalReader {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // To close it here would end the claim of the parent.
+            std::mem::forget(self.reader.get_mut().take());
+        }
+    }
+}
+
+fn options(
+    group_records: usize,
+    queue_records: usize,
+    witness_seconds: f64,
+    checkpoint_seconds: f64,
+) -> BindResult<Options> {
+    let seconds = |name: &str, value: f64| {
+        Duration::try_from_secs_f64(value).map_err(|_| {
+            BindError::argument(format!(
+                "{name} is {value}; it must be 0 or more, such as 1.0"
+            ))
+        })
+    };
+    if group_records == 0 || queue_records == 0 {
+        return Err(BindError::argument(
+            "group_records and queue_records must be 1 or more",
+        ));
+    }
+    Ok(Options {
+        group_records,
+        queue_records,
+        witness_every: seconds("witness_seconds", witness_seconds)?,
+        checkpoint_every: seconds("checkpoint_seconds", checkpoint_seconds)?,
+        ..Options::default()
+    })
+}
+
+/// Try slice by slice, detached, until there is an answer, an interrupt, or the time is up.
+fn sliced<T: Send>(
+    py: Python<'_>,
+    timeout: f64,
+    attempt: impl Fn(Duration) -> tapeloom_journal::Result<Option<T>> + Sync,
+) -> BindResult<Option<T>> {
+    let end = Duration::try_from_secs_f64(timeout)
+        .ok()
+        .and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        let left = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()));
+        if let Some(found) = py.detach(|| attempt(left.min(SLICE))).map_err(of_journal)? {
+            return Ok(Some(found));
+        }
+        py.check_signals()?;
+        if left.is_zero() {
+            return Ok(None);
+        }
+    }
+}
+
+fn check_process(process: u32) -> BindResult<()> {
+    if process == std::process::id() {
+        return Ok(());
+    }
+    Err(BindError::Named(
+        "ForkedSessionError",
+        "a forked child used the journal of its parent, whose thread it does not have; start it with 'spawn'".to_owned(),
+    ))
+}
+
+/// An error of the journal as an exception, one match without a catch-all.
+fn of_journal(error: Error) -> BindError {
+    let text = error.to_string();
+    Python::attach(|py| {
+        let raise = |class, path: Option<&PathBuf>, facts: &[(&str, u64)]| {
+            raised(py, class, text.clone(), |named| {
+                if let Some(path) = path {
+                    named.set_item("path", path)?;
+                }
+                facts
+                    .iter()
+                    .try_for_each(|(name, fact)| named.set_item(name, fact))
+            })
+        };
+        BindError::Python(match &error {
+            Error::AlreadyOpen { path, owner } => {
+                raised(py, "AlreadyOpenError", text.clone(), |named| {
+                    named.set_item("path", path)?;
+                    named.set_item("owner", owner)
+                })
+            }
+            Error::Truncated {
+                path,
+                last_seq,
+                witnessed_seq,
+            } => raise(
+                "JournalTruncatedError",
+                Some(path),
+                &[("last_seq", *last_seq), ("witnessed_seq", *witnessed_seq)],
+            ),
+            Error::Damaged {
+                path, first_seq, ..
+            } => raise("JournalError", Some(path), &[("first_seq", *first_seq)]),
+            Error::Disk { path, .. }
+            | Error::NotAJournal { path, .. }
+            | Error::Exists { path }
+            | Error::Missing { path }
+            | Error::NetworkFileSystem { path, .. } => raise("JournalError", Some(path), &[]),
+            Error::Library { .. } | Error::Stopped { .. } | Error::Closed => {
+                raise("JournalError", None, &[])
+            }
+            Error::Records { row, .. } => raise("ArgumentError", None, &[("row", *row as u64)]),
+        })
+    })
+}
