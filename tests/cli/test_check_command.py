@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tests.check.made_up import bars, grid
+from tests.reference.schedule import HOUR
 from typer.testing import CliRunner
 
 from tapeloom import DataManager
 from tapeloom.cli.app import app
 from tapeloom.demo import write_demo
-from tests.check.made_up import bars, grid
-from tests.reference.schedule import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import typer
+from tests.importing.made_up import MINUTE, aware, day, lines
 from typer.testing import CliRunner
 
 from tapeloom import DataManager
 from tapeloom.cli.import_bars import import_bars
 from tapeloom.cli.import_words import as_options
-from tests.importing.made_up import MINUTE, aware, day, lines
 
 if TYPE_CHECKING:
     from typer.testing import Result

@@ -240,10 +240,6 @@ def test_a_thousand_starts_and_stops_leave_no_thread_or_file_behind() -> None:
         assert len(list(handles.iterdir())) <= files + 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_core.RealtimeIndicators does not tell the garbage collector of its store",
-)
 def test_a_run_that_nobody_holds_leaves_no_store_behind() -> None:
     def play() -> weakref.ref[object]:
         manager, coordinator = prepared(source=SOURCE, **SMALL)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use tapeloom_core::realtime::{FIELDS, KINDS, News, Reading, RealtimeIndicators, Spec};
 use tapeloom_core::store::Store;
 
@@ -38,6 +39,11 @@ impl PyRealtimeIndicators {
 
 #[pymethods]
 impl PyRealtimeIndicators {
+    /// The session holds its indicators, and they hold it: the collector must see both ways.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.session)
+    }
+
     #[new]
     #[pyo3(signature = (session, *, extended=false))]
     fn new(session: &Bound<'_, PyStore>, extended: bool) -> Self {

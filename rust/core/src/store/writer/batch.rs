@@ -50,7 +50,7 @@ impl Writer {
             let ends = columns
                 .ts
                 .last()
-                .map(|&ts| self.end_of(at, ts, Home::History));
+                .map(|&ts| self.end_of(at, ts, Home::History { is_extended: false }));
             self.finish_batch(self.clock.max(ends.unwrap_or(self.clock)))?;
             return Ok(BatchReport {
                 counts: self.symbols[at].counts.since(&before),
@@ -115,7 +115,9 @@ impl Writer {
         ts.first()
             .is_some_and(|&first| newest.is_none_or(|newest| newest < first))
             && ts.is_sorted_by(|a, b| a < b)
-            && ts.iter().all(|&ts| self.home(at, ts) == Home::History)
+            && ts
+                .iter()
+                .all(|&ts| self.home(at, ts) == Home::History { is_extended: false })
     }
 
     /// Load bars of earlier sessions. `sessions` names, by position in the table, the ones that were asked for, so that a
