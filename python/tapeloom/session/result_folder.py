@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from tapeloom._core import Interval
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import ArgumentError, CorruptFileError
-from tapeloom.session.day_groups import group_of
 from tapeloom.session.result import RunWarning, SessionReport, SymbolReport, plain
 from tapeloom.storage.files import Files
 from tapeloom.storage.replacing import replacing
@@ -88,7 +87,7 @@ def sessions_kept(
     intervals |= {str(Interval(s)) for s in asked if s not in ("quotes", "ticks")}
     while at:
         begin = min(
-            (group_of(table, sessions[at], i).start for i in intervals),
+            (table.group(sessions[at], i)[0] for i in intervals),
             default=sessions[at],
         )
         earlier = sum(index < begin for index in sessions[:at])
