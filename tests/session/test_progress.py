@@ -129,6 +129,10 @@ def test_a_run_that_waits_says_so_and_says_when_it_goes_on() -> None:
     coordinator.pause()
     assert waits.wait(30)
     assert not goes_on.is_set()
+    # The clock it keeps pace with begins anew where it stood: a pause takes no time of the market.
+    pace = coordinator._driver._pace
+    assert pace is not None
+    assert not pace.stands_at(coordinator._time_manager.clock.now_ns())
     coordinator.resume()
     assert goes_on.wait(30)
     assert coordinator.stop()

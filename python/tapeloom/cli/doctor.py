@@ -27,6 +27,9 @@ _REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)\s*(?:>=(?P<least>[\d.]+))?[^;]*(?:;.*extra == ['\"](?P<extra>\w+)['\"])?"
 )
 
+#: Packages that are imported by another name than they are installed by.
+_IMPORTED_AS = {"alpaca-py": "alpaca"}
+
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
@@ -124,7 +127,7 @@ def _package(name: str, least: str, extra: str | None) -> _Finding:
             about, "problem", f"{version}, older than {least}", f"{remedy} --upgrade"
         )
     try:
-        import_module(name.replace("-", "_"))
+        import_module(_IMPORTED_AS.get(name, name.replace("-", "_")))
     except Exception as error:
         # Whatever a broken package raises is the finding.
         found = f"{version} cannot be loaded: {type(error).__name__}: {error}"

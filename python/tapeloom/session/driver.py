@@ -102,7 +102,7 @@ class Driver:
         """Play on until the run is over, stopped or failed; whatever fails is kept in ``error``."""
         try:
             self._runner = threading.get_ident()
-            while self._control.wait_while_paused():
+            while self._goes_on():
                 with self.wheel.held():
                     goes_on, due = self._play_some()
                 self._make_waiting_changes()
@@ -119,6 +119,15 @@ class Driver:
             with self.wheel.held():
                 self.finish()
             self._runner = None
+
+    def _goes_on(self) -> bool:
+        """Wait while the run is paused; return whether it goes on. The clock it keeps pace with stands still meanwhile."""
+        while self._control.is_paused:
+            with self.wheel.held():
+                self._stand_still()
+            if not self._control.wait_while_paused():
+                return False
+        return not self._control.is_stopping
 
     def _play_some(self) -> tuple[bool, int | None]:
         """Play on; return whether the run does, and the instant that is to be waited for."""
