@@ -11,12 +11,12 @@ import msgpack
 import pytest
 
 from tapeloom.live import AlpacaFeed, Fault, FeedServer
-from tapeloom.live.alpaca_client import _quiet_import
+from tapeloom.live.alpaca_client import loading_client
 from tapeloom.storage import DataManager
 from tapeloom.timestamps import from_ns
 from tests.live.recorded import ZONE, at, bars_of
 
-with _quiet_import():
+with loading_client():
     from alpaca.common.exceptions import APIError
     from alpaca.data.historical.stock import StockHistoricalDataClient
     from alpaca.data.live.stock import StockDataStream

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ from tapeloom.live.alpaca_messages import messages_of
 from tapeloom.live.alpaca_subscription import CLIENT_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tapeloom.live.alpaca_subscription import Subscription
     from tapeloom.live.credentials import Credentials
 
@@ -32,6 +35,7 @@ __all__ = [
     "StreamConnection",
     "check_address",
     "history_client",
+    "loading_client",
     "quiet",
 ]
 
@@ -276,7 +280,7 @@ def history_client(
     MissingDependencyError
         If the client is not installed.
     """
-    with _quiet_import():
+    with loading_client():
         from alpaca.data.historical.stock import StockHistoricalDataClient
     client: Any = StockHistoricalDataClient(
         credentials.key.reveal(),
@@ -295,27 +299,28 @@ async def _unused(_: object) -> None:
 
 
 def _stream_classes() -> tuple[Any, Any]:
-    with _quiet_import():
+    with loading_client():
         from alpaca.data.enums import DataFeed
         from alpaca.data.live.stock import StockDataStream
     return StockDataStream, DataFeed
 
 
-class _quiet_import:  # noqa: N801  (used as a statement)
-    """Import the client: without the warning about a module it still uses, and with an error that says what to install."""
+@contextmanager
+def loading_client() -> Iterator[None]:
+    """Import the client within: without the warning about a module it still uses, and with an error that names the extra.
 
-    def __enter__(self) -> None:
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
+    Raises
+    ------
+    MissingDependencyError
+        If the client is not installed.
+    """
+    with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message=r"websockets\.", category=DeprecationWarning
         )
-
-    def __exit__(
-        self, kind: object, error: BaseException | None, trace: object
-    ) -> None:
-        self._warnings.__exit__(None, None, None)
-        if isinstance(error, ImportError):
+        try:
+            yield
+        except ImportError as error:
             text = "alpaca-py is not installed; run: pip install 'tapeloom[live]'"
             raise MissingDependencyError(text, extra="live") from error
 
@@ -331,7 +336,9 @@ def _check_error(message: object) -> None:
 
 def _refusal_of(error: Exception) -> FeedError | None:
     """Return the refusal that an exception of the client speaks of, if it is one that stays."""
-    status = getattr(error, "status_code", None)
+    # Older and newer versions of the websockets library say it in two ways.
+    answer = getattr(error, "response", error)
+    status = getattr(answer, "status_code", None)
     if status in _FINAL_STATUSES:
         return _refused(int(status), "the handshake")
     if isinstance(error, ValueError):
