@@ -26,7 +26,7 @@ from tapeloom.timestamps import from_ns
 from tests.live.recorded import ZONE, Gate, at, bars_of, take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 AAPL, MSFT = bars_of("AAPL", 10), bars_of("MSFT", 10, first=300.0)
 KEY, SECRET = "CANARYKEY7", "CANARYSECRET7"
@@ -275,6 +275,32 @@ def test_without_the_client_the_error_names_the_extra(
     assert failed.value.extra == "live"
     with pytest.raises(MissingDependencyError, match=r"tapeloom\[live\]"):
         AlpacaHistory("k", "s")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AlpacaFeed(KEY, SECRET, data_feed="both"),
+        lambda: AlpacaFeed(KEY, SECRET, url_override="host"),
+        lambda: AlpacaFeed(KEY, " "),
+        lambda: AlpacaFeed(KEY, SECRET).connect([]),
+        lambda: AlpacaHistory(KEY, SECRET, url_override="host"),
+        lambda: FeedServer([AAPL], key=KEY, secret=SECRET, speed=0),
+        lambda: FeedServer([AAPL], key=KEY, secret=SECRET, interval="1d"),
+    ],
+)
+def test_variables_of_an_error_at_the_start_hold_no_key(
+    make: Callable[[], object],
+) -> None:
+    with pytest.raises(ArgumentError) as failed:
+        make()
+    text = traceback.TracebackException.from_exception(
+        failed.value, capture_locals=True
+    )
+    frames = [line for line in text.format() if "tests/live" not in line]
+    assert any("tapeloom/live" in line for line in frames)
+    assert KEY not in "".join(frames)
+    assert SECRET not in "".join(frames)
 
 
 def test_nothing_that_is_logged_shown_or_raised_holds_a_key(

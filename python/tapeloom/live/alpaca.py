@@ -22,7 +22,7 @@ from tapeloom.live.alpaca_messages import (
 )
 from tapeloom.live.alpaca_subscription import Subscription, subscription
 from tapeloom.live.backoff import Backoff
-from tapeloom.live.credentials import Credentials
+from tapeloom.live.credentials import Credentials, hidden
 from tapeloom.live.event_queue import CAPACITY, EventQueue
 from tapeloom.live.feed import CHANNELS, MalformedMessage
 from tapeloom.live.feed_health import FeedRecord
@@ -98,6 +98,11 @@ class AlpacaFeed:
         wait: Callable[[float], Awaitable[object]] | None = None,
         capacity: int = CAPACITY,
     ) -> None:
+        # What is shown comes first: a traceback shows an object that is not finished.
+        self._data_feed = data_feed
+        self._record = FeedRecord()
+        key = hidden(key)
+        secret = hidden(secret)
         if data_feed not in ("iex", "sip"):
             near = did_you_mean(str(data_feed), ("iex", "sip"))
             text = f"data_feed is {data_feed!r}; it must be 'iex' or 'sip'{near}"
@@ -105,7 +110,6 @@ class AlpacaFeed:
         check_address(url_override, ("wss", "ws"))
         self._given = (key, secret)
         self._credentials()
-        self._data_feed = data_feed
         self._url = url_override
         self._clock = clock or LiveClock()
         self._backoff = Backoff(random=random)
@@ -120,7 +124,6 @@ class AlpacaFeed:
         # Set once the first attempt is decided, whichever way.
         self._decided = Event()
         self._refusal: Exception | None = None
-        self._record = FeedRecord()
         self._told_down = False
         self._connection: StreamConnection | None = None
         # One future per change of the subscription that is not confirmed yet.

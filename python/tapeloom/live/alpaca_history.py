@@ -12,7 +12,7 @@ from tapeloom.errors import FeedError, HistorySourceError, IntervalError
 from tapeloom.intervals import Interval
 from tapeloom.live.alpaca_client import ENVIRONMENT, check_address, history_client
 from tapeloom.live.alpaca_messages import instant_of
-from tapeloom.live.credentials import Credentials
+from tapeloom.live.credentials import Credentials, hidden
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
@@ -71,11 +71,14 @@ class AlpacaHistory:
         requests_per_minute: int = 200,
         timeout: float = 30.0,
     ) -> None:
+        # What is shown comes first: a traceback shows an object that is not finished.
+        self._data_feed = data_feed
+        key = hidden(key)
+        secret = hidden(secret)
         check_address(url_override, ("https", "http"))
         self.most_requests = most_requests
         self.requests_per_minute = requests_per_minute
         self._credentials = Credentials.found(key, secret, names=ENVIRONMENT)
-        self._data_feed = data_feed
         self._client = history_client(
             self._credentials, url_override=url_override, timeout=timeout
         )

@@ -12,7 +12,7 @@ from tapeloom.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Credentials", "Secret", "SecretLike"]
+__all__ = ["Credentials", "Secret", "SecretLike", "hidden"]
 
 _HIDDEN = "***"
 
@@ -71,6 +71,11 @@ class Secret:
 
 SecretLike: TypeAlias = "str | Secret | Callable[[], str]"
 """A key as text or ``Secret``, or a function that returns it, such as one that asks a keyring."""
+
+
+def hidden(given: SecretLike | None) -> Secret | Callable[[], str] | None:
+    """Return a text as ``Secret``, anything else as it is: so that not even a traceback with its variables shows it."""
+    return Secret(given) if isinstance(given, str) else given
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ class Feed(Protocol):
 
     Bars are labelled by their start and pushed once they are closed. A feed that loses its connection pushes a
     ``ConnectionEvent`` that says so before anything else, reconnects by itself, subscribes again, and pushes another one.
-    It does not fill what it missed: the session does, because it is told.
+    It does not fill what it missed: the session does, because it is told. A feed may also have ``health()``, which returns
+    a ``FeedHealth``.
     """
 
     @property

@@ -34,10 +34,10 @@ class Gate:
     """
 
     def __init__(
-        self, player: Player, *, key: str | Secret | None, secret: str | Secret | None
+        self, player: Player, *, key: Secret | None, secret: Secret | None
     ) -> None:
         self._player = player
-        self._keys = [None if text is None else _hidden(text) for text in (key, secret)]
+        self._keys = (key, secret)
         self._history = HistoryPages(player.recording, exists=player.bars.exists)
 
     def accepts(self, key: object, secret: object) -> bool:
@@ -88,7 +88,3 @@ def _reply(status: int, body: dict[str, Any]) -> Response:
         }
     )
     return Response(status, HTTPStatus(status).phrase, headers, content)
-
-
-def _hidden(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)

@@ -16,6 +16,7 @@ from tapeloom.errors import (
     MissingDependencyError,
     StateError,
 )
+from tapeloom.live.credentials import Secret
 from tapeloom.live.pace import Pace
 from tapeloom.live.recording import Recording
 from tapeloom.live.server.gate import CONTROL, Gate
@@ -26,7 +27,6 @@ from tapeloom.timestamps import from_ns, to_ns
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from tapeloom.live.credentials import Secret
     from tapeloom.live.recording import RecordingLike
     from tapeloom.live.server.fault import Fault
     from tapeloom.timestamps import TimestampLike
@@ -98,6 +98,10 @@ class FeedServer:
         port: int = 0,
         clock: Callable[[], int] | None = None,
     ) -> None:
+        # What is shown comes first: a traceback shows an object that is not finished.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        key = Secret(key) if isinstance(key, str) else key
+        secret = Secret(secret) if isinstance(secret, str) else secret
         recording = Recording(
             data, symbols=symbols, interval=interval, exchange_group=exchange_group
         )
@@ -123,7 +127,6 @@ class FeedServer:
         )
         self._port = port
         self._thread: Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
     def __repr__(self) -> str:
