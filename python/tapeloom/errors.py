@@ -35,6 +35,9 @@ TapeloomError
 ├── SubscriptionClosedError
 ├── FeedError
 ├── HistorySourceError
+├── JournalError
+│   ├── AlreadyOpenError
+│   └── JournalTruncatedError
 ├── MissingDependencyError (ImportError)
 └── InternalError
 
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "AlreadyOpenError",
     "AmbiguousIndicatorError",
     "AmbiguousTimeError",
     "AnalysisError",
@@ -71,6 +75,8 @@ __all__ = [
     "InternalError",
     "IntervalError",
     "InvalidBarError",
+    "JournalError",
+    "JournalTruncatedError",
     "MissingDataError",
     "MissingDependencyError",
     "NonexistentTimeError",
@@ -262,6 +268,18 @@ class FeedError(TapeloomError):
 
 class HistorySourceError(TapeloomError):
     """A source of history could not answer; the original exception is ``__cause__``."""
+
+
+class JournalError(TapeloomError):
+    """A journal cannot be written, or what is there cannot be trusted; nothing more is acknowledged."""
+
+
+class AlreadyOpenError(JournalError):
+    """Another process, or another handle of this one, has the journal open; ``owner`` says who."""
+
+
+class JournalTruncatedError(JournalError):
+    """A journal ends before what its witness says was acknowledged: ``last_seq`` before ``witnessed_seq``."""
 
 
 class MissingDependencyError(TapeloomError, ImportError):
