@@ -12,6 +12,7 @@ from tapeloom.cli.demo import demo
 from tapeloom.cli.doctor import doctor
 from tapeloom.cli.gaps import gaps
 from tapeloom.cli.import_bars import import_bars
+from tapeloom.cli.journal import journal
 from tapeloom.cli.plan import plan
 from tapeloom.cli.run import run
 from tapeloom.cli.schema import schema
@@ -64,6 +65,7 @@ app.command()(schema)
 app.command("serve-feed")(serve_feed)
 app.command()(doctor)
 app.add_typer(calendar, name="calendar")
+app.add_typer(journal, name="journal")
 
 system = typer.Typer(help="The same run by another name.", no_args_is_help=True)
 system.command("start")(run)
