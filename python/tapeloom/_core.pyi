@@ -774,6 +774,7 @@ class Journal:
     def close(self) -> None:
         """Write what waits and close; ``JournalError`` if it stopped."""
 
+@final
 class JournalReader:
     """A journal that is read from its begin on, every checksum, number and link checked; nobody else has it meanwhile."""
 
@@ -818,6 +819,7 @@ class JournalReader:
     def close(self) -> None:
         """Let others have the journal."""
 
+@final
 class JournalRecords:
     """Records of a journal in order."""
 
@@ -840,6 +842,7 @@ class JournalRecords:
         """Offer the bars of rows ``[start, end)`` to a store; return how many there were and how many it refused."""
     def __len__(self) -> int: ...
 
+@final
 class PiecewiseMerge:
     """Sources merged while they arrive: memory holds one piece of each."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -19,6 +20,7 @@ from tapeloom.errors import (
     JournalError,
     StateError,
     TapeloomError,
+    TimestampError,
 )
 from tapeloom.ingest import IngestCounts, IngestReport
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind, Offer
@@ -650,6 +652,11 @@ class SessionJournal:
 
     def _resolved(self, symbol: str, bar: object) -> tuple[str, BarData]:
         """A bar of a symbol with its instant; nothing is changed."""
+        # As a rule the bar says all of it already.
+        if isinstance(bar, BarData) and bar.symbol == symbol:
+            with suppress(TimestampError):
+                _ = bar.ts
+                return symbol, bar
         name = normalise_symbol(symbol)
         if not isinstance(bar, BarData):
             text = f"bar is {type(bar).__name__}; it must be a BarData"
@@ -657,8 +664,11 @@ class SessionJournal:
         if normalise_symbol(bar.symbol) != name:
             text = f"a bar of {bar.symbol} cannot be added to {name}"
             raise ArgumentError(text, symbol=name, got=bar.symbol)
-        is_naive = getattr(bar.timestamp, "tzinfo", None) is None
-        ts = to_ns(bar.timestamp, self.session_data.timezone) if is_naive else bar.ts
+        try:
+            ts = bar.ts
+        except TimestampError:
+            # Wall time of the exchange.
+            ts = to_ns(bar.timestamp, self.session_data.timezone)
         values = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         return name, BarData(name, ts, *values, bar.interval, bar.flags)
 

@@ -284,6 +284,47 @@ fn lost_sectors_of_the_log_are_noticed() {
     }
 }
 
+/// A power cut: what was not synced by then may be there in any subset of its sectors, what was synced is.
+#[test]
+fn an_unsynced_tail_may_be_there_in_any_part_and_the_rest_is_whole() {
+    let folder = Folder::new("tail");
+    let path = folder.journal();
+    crashed(&path, 3, 1);
+    let synced = image(&path);
+    fs::remove_dir_all(&folder.0).unwrap();
+    fs::create_dir_all(&folder.0).unwrap();
+    crashed(&path, 6, 1);
+    let later = image(&path);
+    let (log, whole) = &later[1];
+    let from = synced[1].1.len();
+    let sectors = (whole.len() - from).div_ceil(512);
+    let mut seed: u64 = 7;
+    let mut lengths = std::collections::BTreeSet::new();
+    for round in 0..300 {
+        put_back(&later);
+        // The witness of before the cut: nothing behind it was acknowledged.
+        fs::write(witness_path(&path), &synced[2].1).unwrap();
+        let mut torn = whole.clone();
+        for sector in 0..sectors {
+            seed = seed * 48_271 % 2_147_483_647;
+            if seed % 100 < round / 3 {
+                let start = from + sector * 512;
+                let end = torn.len().min(start + 512);
+                torn[start..end].fill(0);
+            }
+        }
+        fs::write(log, torn).unwrap();
+        let found = read(&path).unwrap();
+        assert!(found.len() >= 9, "{} of 9 acknowledged", found.len());
+        assert_eq!(found, (0..found.len() as i64).collect::<Vec<_>>());
+        lengths.insert(found.len());
+    }
+    assert!(
+        lengths.len() > 1,
+        "no tail was ever lost or kept: {lengths:?}"
+    );
+}
+
 #[test]
 fn the_rest_of_a_damaged_journal_is_salvaged_with_what_was_lost_on_record() {
     let folder = Folder::new("salvage");
