@@ -837,9 +837,17 @@ class JournalRecords:
     def interval(self, row: int) -> str | None:
         """Return the interval of a row."""
     def replay_bars(
-        self, store: Store, names: Sequence[str | None], start: int, end: int
+        self,
+        store: Store,
+        names: Sequence[str | None],
+        start: int,
+        end: int,
+        has_holes: bool,
     ) -> tuple[int, int]:
-        """Offer the bars of rows ``[start, end)`` to a store; return how many there were and how many it refused."""
+        """Offer the bars of rows ``[start, end)`` to a store; return how many there were and how many it refused.
+
+        With ``has_holes`` a bar whose symbol has no name counts as refused; else it is a ``JournalError``.
+        """
     def __len__(self) -> int: ...
 
 @final

@@ -40,10 +40,10 @@ def day(tmp_path: Path) -> Path:
 
 
 def damage(path: Path) -> None:
-    """Flip a bit of the correction; the log was folded into the file when it was closed."""
-    content = bytearray(path.read_bytes())
-    content[content.index(struct.pack("<d", 12.5))] ^= 1
-    path.write_bytes(content)
+    """Change a bit or two of the correction; the log was folded into the file when it was closed."""
+    # Wherever the page was copied to when the tree grew.
+    sound, flipped = struct.pack("<d", 12.5), struct.pack("<d", 12.75)
+    path.write_bytes(path.read_bytes().replace(sound, flipped))
 
 
 def test_verify_says_what_a_whole_journal_holds(day: Path) -> None:
@@ -160,3 +160,19 @@ def test_a_salvaged_journal_with_holes_is_not_removed(
     assert not (tmp_path / "data").exists()
     assert journal_export.export(saved, tmp_path / "data").bars == 60
     assert saved.exists()
+
+
+def test_bars_of_a_symbol_whose_name_was_lost_are_counted_as_refused(
+    day: Path, tmp_path: Path
+) -> None:
+    whole = recover(day)
+    # Wherever the page was copied to when the tree grew.
+    day.write_bytes(day.read_bytes().replace(b"MSFT", b"MSFU"))
+    saved = tmp_path / "saved.journal"
+    journal_export.salvage(day, saved)
+    with Recovery(saved) as found:
+        session, report = found.replay()
+    assert session.get_bars("AAPL") == whole.get_bars("AAPL")
+    assert session._symbols == ["AAPL"]
+    assert report.refused >= 30
+    assert len(report.holes) == 1

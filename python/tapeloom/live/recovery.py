@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from tapeloom._core import JournalReader
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import JournalError, TapeloomError
+from tapeloom.errors import JournalError, TapeloomError, UnknownSymbolError
 from tapeloom.live.journal import owner, sequel
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind
 from tapeloom.statuses import ConnectionEvent, TradingStatus
@@ -255,7 +255,7 @@ class Recovery:
                     text = f"{path}: bars come before the header of the journal"
                     raise JournalError(text, path=path, first_seq=records.first_seq)
                 bars, refused = records.replay_bars(
-                    self._session, self.names, start, row
+                    self._session, self.names, start, row, bool(self._holes)
                 )
                 self._bars += bars
                 self._refused += refused
@@ -277,7 +277,7 @@ class Recovery:
             self._begin(event, path)
         elif event.kind is Kind.SYMBOL:
             missing = event.symbol - len(self.names) + 1
-            if missing > 1:
+            if missing > 1 and not self._holes:
                 raise _damaged(event, path, "the number of a symbol is out of order")
             self.names += [None] * missing
             self.names[event.symbol] = event.text
@@ -333,6 +333,9 @@ class Recovery:
 
     def _name(self, event: _Event, path: Path) -> str:
         name = self.names[event.symbol] if event.symbol < len(self.names) else None
+        if name is None and self._holes:
+            # Its name was lost with the records that a salvage could not keep.
+            raise UnknownSymbolError(f"symbol {event.symbol} has no name any more")
         if name is None:
             raise _damaged(event, path, f"symbol {event.symbol} has no name")
         return name

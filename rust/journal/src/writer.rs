@@ -335,6 +335,21 @@ impl State {
     }
 }
 
+/// Tells those who wait when the thread ends, also where it fails.
+struct TellEnd<'a>(&'a Shared);
+
+impl Drop for TellEnd<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        if !state.is_done && state.stopped.is_none() {
+            let said = "it ended without an error of the disk";
+            state.stop(Error::disk("the journal thread".as_ref(), "run", said));
+        }
+        drop(state);
+        self.0.news.notify_all();
+    }
+}
+
 /// What the thread knows.
 struct Loop {
     journal: Box<dyn Journal>,
@@ -360,6 +375,7 @@ impl Loop {
     }
 
     fn run(mut self, shared: &Shared) {
+        let _told = TellEnd(shared);
         let ended = self.work(shared);
         let ended = match ended {
             // Dropped without a checkpoint: after an error nothing on this file can be relied on.
@@ -374,8 +390,6 @@ impl Loop {
             Ok(()) => state.is_done = true,
             Err(error) => state.stop(error),
         }
-        drop(state);
-        shared.news.notify_all();
     }
 
     fn work(&mut self, shared: &Shared) -> Result<()> {

@@ -1,11 +1,12 @@
 //! A disk that fails at its n-th operation: nothing is acknowledged that is not there, and nothing is tried again.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tapeloom_journal::{
-    Error, GENESIS, Kind, MemoryJournal, Options, Record, Records, Start, Writer,
+    Error, GENESIS, Group, Hash, Journal, Kind, MemoryJournal, Options, Record, Records, Start,
+    Writer,
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -179,4 +180,35 @@ fn records_that_cannot_be_written_are_refused_and_the_journal_goes_on() {
     assert_eq!(writer.submit(&one(7), SOON), Ok(Some(1)));
     writer.close().unwrap();
     assert_eq!(on_disk(&journal), [7]);
+}
+
+/// A disk whose driver has a defect.
+#[derive(Debug)]
+struct Defect;
+
+impl Journal for Defect {
+    fn commit(&mut self, _: &Group) -> tapeloom_journal::Result<()> {
+        panic!("a failure on purpose")
+    }
+
+    fn witness(&mut self, _: u64, _: &Hash) -> tapeloom_journal::Result<()> {
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> tapeloom_journal::Result<()> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> tapeloom_journal::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_thread_that_fails_leaves_nobody_waiting() {
+    let writer = Writer::new(Box::new(Defect), BEGIN, eager());
+    let seq = writer.submit(&one(1), SOON).unwrap().unwrap();
+    let told = writer.wait_durable(seq, Duration::MAX);
+    assert!(matches!(told, Err(Error::Stopped { .. })), "{told:?}");
+    assert!(writer.close().is_err());
 }

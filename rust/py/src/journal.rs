@@ -78,7 +78,7 @@ impl PyJournal {
         Ok(Self::of(writer))
     }
 
-    #[pyo3(signature = (kind, *, arrival, flags=0, symbol=0, extra=0, ts=0, interval=None, text=String::new(), timeout))]
+    #[pyo3(signature = (kind, *, arrival, flags=0, symbol=0, extra=0, ts=0, interval=None, text="", timeout))]
     #[expect(clippy::too_many_arguments, reason = "one per field, all by keyword")]
     fn put_event(
         &self,
@@ -90,7 +90,7 @@ impl PyJournal {
         extra: i32,
         ts: i64,
         interval: Option<&Bound<'_, PyAny>>,
-        text: String,
+        text: &str,
         timeout: f64,
     ) -> BindResult<u64> {
         let mut record = event(kind, interval)?;
@@ -99,7 +99,7 @@ impl PyJournal {
         record.symbol = symbol;
         record.extra = extra;
         record.ts = ts;
-        record.text = text;
+        record.text = text.to_owned();
         let mut records = Records::default();
         records.push(record);
         self.put(py, records, timeout)

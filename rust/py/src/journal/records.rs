@@ -65,7 +65,8 @@ impl PyJournalRecords {
     /// Interval of a row; `None` where it has none.
     fn interval(&self, row: usize) -> BindResult<Option<String>> {
         let code = self.records.interval.get(row).copied().unwrap_or(0);
-        Ok(decoded(code)?.map(|interval| interval.to_string()))
+        let found = decoded(code).map_err(|text| BindError::Named("JournalError", text))?;
+        Ok(found.map(|interval| interval.to_string()))
     }
 
     fn replay_bars(
@@ -75,9 +76,10 @@ impl PyJournalRecords {
         names: Vec<Option<String>>,
         start: usize,
         end: usize,
+        has_holes: bool,
     ) -> BindResult<(usize, usize)> {
         let end = end.min(self.records.len());
-        replay(py, &self.records, store.get(), &names, start, end)
+        replay(py, self, store.get(), &names, start, end, has_holes)
     }
 }
 
@@ -100,14 +102,14 @@ fn encoded(interval: Interval) -> i64 {
     }
 }
 
-pub(super) fn decoded(code: i64) -> BindResult<Option<Interval>> {
-    let count = |code: i64| u32::try_from(code.unsigned_abs() / 2).ok();
-    let odd = || BindError::Named("JournalError", format!("no interval has the code {code}"));
+pub(super) fn decoded(code: i64) -> Result<Option<Interval>, String> {
+    let odd = || format!("no interval has the code {code}");
     match code {
         0 => Ok(None),
-        1.. => Ok(Some(Interval::fixed(code)?)),
+        1.. => Interval::fixed(code).map(Some).map_err(|_| odd()),
         ..0 => {
-            let count = count(code).filter(|count| *count > 0).ok_or_else(odd)?;
+            let count = u32::try_from(code.unsigned_abs() / 2).ok();
+            let count = count.filter(|count| *count > 0).ok_or_else(odd)?;
             Ok(Some(if code % 2 == 0 {
                 Interval::Sessions(count)
             } else {

@@ -7,7 +7,7 @@ use tapeloom_core::columns::Columns;
 use tapeloom_core::store::{OnInvalid, SymbolId, Writing};
 use tapeloom_journal::Records;
 
-use super::records::{decoded, is_bar};
+use super::records::{PyJournalRecords, decoded, is_bar};
 use crate::error::{BindError, BindResult};
 use crate::store::PyStore;
 
@@ -19,12 +19,14 @@ const REFUSING: i32 = 2;
 /// Offer the bars of rows `[from, to)`: how many there were, and how many of them the store refused.
 pub(super) fn replay(
     py: Python<'_>,
-    records: &Records,
+    read: &PyJournalRecords,
     store: &PyStore,
     names: &[Option<String>],
     from: usize,
     to: usize,
+    has_holes: bool,
 ) -> BindResult<(usize, usize)> {
+    let records = &read.records;
     let core = store.store.clone();
     store.told(py, || {
         py.detach(|| {
@@ -33,11 +35,20 @@ pub(super) fn replay(
             let (mut row, mut bars, mut refused) = (from, 0, 0);
             while row < to {
                 let end = arrival_end(records, row, to);
-                let done = offer(&mut writing, records, names, row, end)?;
+                let known = names.get(records.symbol[row] as usize);
+                let done = match known.and_then(Option::as_deref) {
+                    Some(name) => offer(&mut writing, records, name, row, end)
+                        .map_err(|what| damaged(read, row, what))?,
+                    // Its name was lost with the records that a salvage could not keep.
+                    None if has_holes => false,
+                    None => return Err(damaged(read, row, "a bar has no known symbol".to_owned())),
+                };
                 bars += end - row;
                 refused += usize::from(!done) * (end - row);
                 row = end;
             }
+            // A store that failed half-way is no store to go on with.
+            core.check()?;
             Ok((bars, refused))
         })
     })?
@@ -49,26 +60,29 @@ fn arrival_end(records: &Records, row: usize, to: usize) -> usize {
     row + 1 + joined.take_while(|joined| **joined == 1).count()
 }
 
-/// Whether the store took the arrival; what it refused when it came it refuses again.
+fn damaged(read: &PyJournalRecords, row: usize, what: String) -> BindError {
+    let seq = read.first_seq + row as u64;
+    BindError::Named(
+        "JournalError",
+        format!("record {seq} cannot be used: {what}; salvage keeps the rest"),
+    )
+}
+
+/// Whether the store took the arrival: what it refused when it came it refuses again. Else what is wrong with the record.
 fn offer(
     writing: &mut Writing<'_>,
     records: &Records,
-    names: &[Option<String>],
+    name: &str,
     row: usize,
     end: usize,
-) -> BindResult<bool> {
-    let damaged = |what: &str| BindError::Named("JournalError", format!("a bar has no {what}"));
+) -> Result<bool, String> {
     if !is_bar(records.kind[row]) {
-        return Err(damaged("place among events"));
+        return Err("an event stands among bars".to_owned());
     }
-    let name = names.get(records.symbol[row] as usize);
-    let name = name.and_then(Option::as_deref);
-    let name = name.ok_or_else(|| damaged("known symbol"))?;
-    let interval = decoded(records.interval[row])?.ok_or_else(|| damaged("interval"))?;
+    let interval = decoded(records.interval[row])?.ok_or("a bar has no interval")?;
     let known = writing.base_series(name, interval);
-    let id = match known.map_or_else(|| writing.register(name, Some(interval), &[]), Ok) {
-        Ok(id) => id,
-        Err(error) => return again(error),
+    let Ok(id) = known.map_or_else(|| writing.register(name, Some(interval), &[]), Ok) else {
+        return Ok(false);
     };
     let done = if records.extra[row] == AS_BAR {
         let mut bar = bar(records, row);
@@ -77,7 +91,7 @@ fn offer(
     } else {
         offer_batch(writing, id, records, row, end)
     };
-    done.map_or_else(again, |()| Ok(true))
+    Ok(done.is_ok())
 }
 
 fn offer_batch(
@@ -99,13 +113,6 @@ fn offer_batch(
         columns.push(bar);
     }
     writing.offer_batch(id, &columns, on_invalid).map(|_| ())
-}
-
-fn again(error: Error) -> BindResult<bool> {
-    match error {
-        Error::Poisoned => Err(error.into()),
-        _ => Ok(false),
-    }
 }
 
 fn with_provenance(writing: &Writing<'_>, flags: u8) -> u8 {
