@@ -27,11 +27,15 @@ import itertools, sys
 from pathlib import Path
 from tapeloom import SessionData
 from tapeloom.live.journal import SessionJournal
-from tests.live.made import bar, begun
+from tests.live.made import DAY, bar, begun
 
 path, mode = Path(sys.argv[1]), sys.argv[2]
 if path.exists():
     journal = SessionJournal.resume(path, mode=mode)
+    # A relaxed one may have been killed before its first commit.
+    if journal.session_data.current_session_date is None:
+        journal.start_new_session(DAY)
+    journal.register_symbol("AAPL", derived=["5m"])
 else:
     journal = begun(SessionJournal(path, SessionData(), mode=mode))
 first = journal.session_data.get_bar_count("AAPL", scope="all")
@@ -75,6 +79,7 @@ def test_a_killed_session_loses_nothing_that_it_acknowledged(
             said = process.stdout.read().splitlines()[:-1]
         acknowledged = max([acknowledged, *(int(line.split()[1]) for line in said)])
         session = recover(path)
+        session.register_symbol("AAPL")
         revisions = session.get_revisions("AAPL")
         count = session.get_bar_count("AAPL") + len(revisions)
         journal = SessionJournal.resume(path)

@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from threading import Condition, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tapeloom._core import BarData, Interval, Journal
@@ -24,6 +24,7 @@ from tapeloom.errors import (
 )
 from tapeloom.ingest import IngestCounts, IngestReport
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind, Offer
+from tapeloom.live.turns import Interrupts, Turns
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
 from tapeloom.statuses import ConnectionEvent, TradingStatus
@@ -60,27 +61,6 @@ def owner() -> str:
 def sequel(path: Path, number: int) -> Path:
     """Return the path of the n-th file of a journal: the first one has the plain name."""
     return path if number == 0 else path.with_name(f"{path.name}.{number}")
-
-
-class Interrupts:
-    """Ctrl-C that comes while something must not be left half done: kept, and raised afterwards."""
-
-    def __init__(self) -> None:
-        self._held: KeyboardInterrupt | None = None
-
-    def hold(self, job: Callable[[], object]) -> None:
-        """Do a job to its end; begin it again if it is interrupted."""
-        while True:
-            try:
-                job()
-                return
-            except KeyboardInterrupt as error:
-                self._held = error
-
-    def let_go(self) -> None:
-        """Raise what was kept."""
-        if self._held is not None:
-            raise self._held
 
 
 class SessionJournal:
@@ -186,11 +166,7 @@ class SessionJournal:
         self._symbols: dict[str, int] = {}
         # Taken to put records in order; the session changes in that order, told by tickets.
         self._order = RLock()
-        self._turn = Condition()
-        self._given = 0
-        self._served = 0
-        self._waiting: set[int] = set()
-        self._is_broken = False
+        self._turns = Turns()
 
     @classmethod
     def resume(
@@ -489,10 +465,8 @@ class SessionJournal:
             if broken is None or self.state != "degraded":
                 text = f"the journal is {self.state}; only a degraded one is reopened"
                 raise StateError(text, got=self.state)
-            with self._turn:
-                # What is on disk is still on its way into the session.
-                self._turn.wait_for(lambda: not self._waiting)
-                self._served, self._is_broken = self._given, False
+            # What is on disk is still on its way into the session.
+            self._turns.begin_anew()
             # One that could not be begun keeps its number.
             number, self._files = self._files, self._files + 1
             wanted = sequel(self._first, number) if path is None else Path(path)
@@ -566,27 +540,26 @@ class SessionJournal:
                 if self.mode == "relaxed":
                     is_under_way = False
                     return apply()
-                ticket = self._given
-                self._given += 1
-                self._waiting.add(ticket)
+                ticket = self._turns.take()
             # Others may put theirs meanwhile: they become one commit.
             interrupts = Interrupts()
             interrupts.hold(lambda: self._wait(journal, seq))
-            interrupts.hold(lambda: self._await_turn(ticket))
+            interrupts.hold(lambda: self._turns.wait_for(ticket))
             is_under_way = False
             try:
                 return apply()
             finally:
-                self._serve(ticket)
+                self._turns.serve(ticket)
                 interrupts.let_go()
         except TapeloomError:
-            self._leave(ticket)
+            self._turns.leave(ticket)
             raise
         except BaseException:
-            self._leave(ticket)
+            self._turns.leave(ticket)
             if is_under_way and journal is not None:
                 # On its way to disk and not in the session: from here on the two would tell different days.
-                self._break(journal)
+                journal.stop("a write was interrupted between disk and session")
+                self._turns.end()
             raise
 
     def _require_open(self) -> Journal | None:
@@ -594,36 +567,6 @@ class SessionJournal:
             text = f"the journal {self.path} is closed; nothing was changed"
             raise StateError(text)
         return self._journal
-
-    def _await_turn(self, ticket: int) -> None:
-        """Wait until all that was put before is in the session; ``JournalError`` if that will never be."""
-        with self._turn:
-            self._turn.wait_for(lambda: self._served == ticket or self._is_broken)
-            if self._served != ticket:
-                text = (
-                    "a write before this one was interrupted between disk and session"
-                )
-                raise JournalError(text)
-
-    def _serve(self, ticket: int) -> None:
-        """Let the next one have its turn."""
-        with self._turn:
-            self._served = ticket + 1
-            self._waiting.discard(ticket)
-            self._turn.notify_all()
-
-    def _leave(self, ticket: int | None) -> None:
-        """Give up a turn: what was not served by now never will be."""
-        if ticket is not None:
-            with self._turn:
-                self._waiting.discard(ticket)
-                self._turn.notify_all()
-
-    def _break(self, journal: Journal) -> None:
-        journal.stop("a write was interrupted between disk and session")
-        with self._turn:
-            self._is_broken = True
-            self._turn.notify_all()
 
     def _wait(self, journal: Journal, seq: int) -> None:
         """Wait for the disk; warn when it is slow, and give up on it when it is stalled."""
