@@ -6,6 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "python" / "tapeloom"
 CHAIN = [
     "errors",
+    "words",
     "intervals",
     "periods",
     "timestamps",

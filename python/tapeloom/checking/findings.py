@@ -10,6 +10,7 @@ from tapeloom.calendars.days import from_day
 from tapeloom.checking.rows import Finding
 from tapeloom.gap.gaps import Cause
 from tapeloom.timestamps import from_ns
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,16 +21,11 @@ if TYPE_CHECKING:
     from tapeloom.checking.looked import Looked
     from tapeloom.checking.rows import SymbolCheck
 
-__all__ = ["counted", "findings_of"]
+__all__ = ["findings_of"]
 
 # A thin symbol has no trade in the last minutes of many a day; a download that stopped lacks more.
 _FEWEST_CUT_OFF = 5
 _MOST_NAMED = 3
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``"1 bar"`` or ``"2,276 bars"``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def findings_of(

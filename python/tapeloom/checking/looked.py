@@ -11,10 +11,10 @@ from tapeloom.checking.days import (
     split_hints,
     starts_at_midnight,
 )
-from tapeloom.checking.findings import counted
 from tapeloom.checking.rows import Finding, SymbolCheck
 from tapeloom.diagnosis import diagnose, wall_times
 from tapeloom.timestamps import from_ns
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections import Counter

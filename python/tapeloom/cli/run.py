@@ -14,7 +14,7 @@ import typer
 from tapeloom.cli.analysis_file import load_analysis
 from tapeloom.cli.keys import HINT, Keys, can_read_keys
 from tapeloom.cli.outcome import INTERRUPTED, PROBLEMS, reported
-from tapeloom.report.tables import counted
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from tapeloom.calendars import TimeManager

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from tapeloom.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -181,19 +183,15 @@ class ImportReport:
 
 
 def _headline(report: ImportReport) -> str:
-    symbols = _counted(len(report.symbols), "symbol")
-    files = _counted(len(report.files), "file")
-    parts = [f"{_counted(report.bars, 'bar')} of {symbols} from {files}"]
+    symbols = counted(len(report.symbols), "symbol")
+    files = counted(len(report.files), "file")
+    parts = [f"{counted(report.bars, 'bar')} of {symbols} from {files}"]
     known = sum(f.status == "already_imported" for f in report.files)
     if known:
         parts.append(f"{known:,} already imported")
     if report.failed:
         parts.append(f"{len(report.failed):,} failed")
     return ", ".join(parts)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _plain(value: object) -> object:

@@ -16,7 +16,7 @@ from tapeloom.report.calendar_tables import (
     segments_table,
 )
 from tapeloom.report.calendar_words import day_text, hours, kind_text, minutes
-from tapeloom.report.tables import counted
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,7 +17,7 @@ from tapeloom.report.calendar_words import (
     minutes,
     regular_hours,
 )
-from tapeloom.report.tables import counted
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any, Literal
 
 from tapeloom.checking.report import plain_rows
-from tapeloom.report.tables import counted
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,13 +9,13 @@ from tapeloom.report.console import console_for
 from tapeloom.report.tables import (
     EDGE_SESSIONS,
     WORST_SYMBOLS,
-    counted,
     gap_table,
     seconds,
     session_table,
     sessions_worth_showing,
     symbol_table,
 )
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

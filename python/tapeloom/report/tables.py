@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
+from tapeloom.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "EDGE_SESSIONS",
     "WORST_SYMBOLS",
-    "counted",
     "gap_table",
     "seconds",
     "session_table",
@@ -162,11 +163,6 @@ def gap_table(sessions: Sequence[SessionReport]) -> Table:
 def seconds(value: float) -> str:
     """Return ``"30 ms"`` or ``"2.5 s"``."""
     return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.1f} s"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``"1 session"`` or ``"25 sessions"``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _table(title: str, *headers: str) -> Table:

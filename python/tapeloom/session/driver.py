@@ -12,6 +12,7 @@ from tapeloom.session.flow import flow, flow_error
 from tapeloom.session.hand_off import EDGE
 from tapeloom.session.wheel import Wheel
 from tapeloom.timestamps import from_ns
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -372,7 +373,8 @@ class Driver:
         self._analyses.close(0 if self.is_over.is_set() else None)
         self.finished.set()
         self.is_over.set()
-        flow("3", "Complete - %d of %d sessions", *self._player.progress)
+        done, total = self._player.progress
+        flow("3", "Complete - %d of %s", done, counted(total, "session"))
 
 
 class _NotAheadError(Exception):

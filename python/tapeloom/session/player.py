@@ -16,6 +16,7 @@ from tapeloom.session.flow import flow
 from tapeloom.session.quote_tape import QuoteTape
 from tapeloom.session.story import tell_end, tell_history, tell_queues
 from tapeloom.session.stream import SessionStream
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,9 +170,9 @@ class SessionPlayer:
         self._metrics.start_backtest()
         flow(
             "3",
-            "Started - %d sessions, %d symbols",
-            len(self._sessions),
-            len(self._roster.symbols),
+            "Started - %s, %s",
+            counted(len(self._sessions), "session"),
+            counted(len(self._roster.symbols), "symbol"),
         )
 
     def close(self) -> None:
@@ -374,8 +375,8 @@ class SessionPlayer:
         tell_history(self._session_data, self._roster.history)
         flow(
             "3.b.2.PHASE_2",
-            "Complete - history and indicators of %d symbols",
-            len(self._roster.symbols),
+            "Complete - history and indicators of %s",
+            counted(len(self._roster.symbols), "symbol"),
             seconds=seconds,
         )
 

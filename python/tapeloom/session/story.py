@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tapeloom.session.flow import flow, flow_warning, is_told
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +47,7 @@ def tell_history(session_data: SessionData, kept: Sequence[tuple[str, str]]) -> 
             text = "Loaded %d bars for %d symbols %s"
             flow("PHASE_2.1", text, bars, len(counts), interval, bars=bars)
     names = len(session_data._values.historical)
-    plural = "" if names == 1 else "s"
-    flow("PHASE_2.2", f"Computed %d indicator{plural} of history", names)
+    flow("PHASE_2.2", "Computed %s of history", counted(names, "indicator"))
     measured = session_data._measures["history"]
     text = "Measured quality of %d" if measured else "Assigned quality 100 to %d"
     flow("PHASE_2.3", f"{text} symbol/interval pairs", len(kept))
@@ -62,7 +62,11 @@ def tell_queues(queues: Sequence[SessionQueue], seconds: float) -> None:
         more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
         flow_warning("PHASE_3", "No bars for %s%s", ", ".join(empty[:3]), more)
     flow(
-        "3.b.2.PHASE_3", "Complete - %d queues", len(queues), bars=bars, seconds=seconds
+        "3.b.2.PHASE_3",
+        "Complete - %s",
+        counted(len(queues), "queue"),
+        bars=bars,
+        seconds=seconds,
     )
 
 
@@ -81,8 +85,8 @@ def tell_end(report: SessionReport, final_time: str) -> None:
     if report.missing:
         flow_warning(
             "PHASE_6",
-            "%d of %d bars are missing, in %d gaps",
+            "%d of %d bars are missing, in %s",
             report.missing,
             report.expected,
-            report.gaps,
+            counted(report.gaps, "gap"),
         )

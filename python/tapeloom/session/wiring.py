@@ -19,6 +19,7 @@ from tapeloom.session.quality_manager import DataQualityManager
 from tapeloom.session.result import RunResult, RunWarning
 from tapeloom.session_data import SessionData
 from tapeloom.storage.data_manager import DataManager
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from tapeloom.actions import Actions
@@ -164,13 +165,13 @@ def wire(
     sessions = list(window_sessions(time_manager, window.start_date, window.end_date))
     flow(
         "2.d",
-        "Complete - %d sessions from %s to %s",
-        len(sessions),
+        "Complete - %s from %s to %s",
+        counted(len(sessions), "session"),
         window.start_date,
         window.end_date,
     )
     plan = StreamPlan.build(config, source, time_manager)
-    flow("2.e", "Complete - plan of %d symbols", len(plan.symbols))
+    flow("2.e", "Complete - plan of %s", counted(len(plan.symbols), "symbol"))
     store = _store(config, time_manager)
     # The table is the one of this moment, whatever is corrected later.
     if isinstance(source, DataManager):
