@@ -469,7 +469,7 @@ def test_a_log_file_holds_the_story_of_the_run(folder: Path) -> None:
         done = run(folder, "--quiet", "--log-file", str(folder / "run.log"))
         assert (done.exit_code, done.output) == (0, "")
     lines = (folder / "run.log").read_text("utf-8").splitlines()
-    ends = [line for line in lines if line.endswith("3: Complete - 1 of 1 sessions")]
+    ends = [line for line in lines if line.endswith("3: Complete - 1 of 1 session")]
     # A second run goes on behind the first.
     assert len(ends) == 2
     assert " INFO tapeloom.session_flow [SESSION_FLOW] " in ends[0]
