@@ -29,6 +29,7 @@ __all__ = [
     "Journal",
     "JournalReader",
     "JournalRecords",
+    "Live",
     "MarketHours",
     "PiecewiseMerge",
     "RealtimeIndicators",
