@@ -203,7 +203,9 @@ class SessionHistory:
                     self._session_data._load_history(symbol, missed, bars)
 
     def _warn_of_few(self, series: HistorySeries, bars: Bars) -> None:
-        found = int(np.unique(self._table.session_of(bars.ts)).size)
+        # In order of time, so that each session is one stretch.
+        sessions = self._table.session_of(bars.ts)
+        found = int(np.count_nonzero(np.diff(sessions))) + bool(len(sessions))
         # Bars of weeks begin on one of their days only.
         least = 1 if series.is_of_several_days else series.days
         if found >= least:

@@ -123,7 +123,7 @@ class Roster:
         for group in self._groups:
             left = tuple(p for p in group.plan.symbols if p.symbol != symbol)
             if len(left) < len(group.plan.symbols):
-                group.plan = replace(group.plan, symbols=left)
+                group.keep(replace(group.plan, symbols=left))
                 group.indicators.drop(symbol)
         for group in [g for g in self._groups if not g.plan.symbols]:
             group.queues.close()
@@ -257,14 +257,15 @@ class _Group:
         queues: SessionQueues,
         indicators: SessionIndicators,
     ) -> None:
-        self.plan = plan
         self.first = first
         self.queues = queues
         self.indicators = indicators
+        self.keep(plan)
 
-    @property
-    def names(self) -> set[str]:
-        return {symbol.symbol for symbol in self.plan.symbols}
+    def keep(self, plan: StreamPlan) -> None:
+        self.plan = plan
+        # Asked for each symbol in turn.
+        self.names = {symbol.symbol for symbol in plan.symbols}
 
     @property
     def streams_quotes(self) -> bool:

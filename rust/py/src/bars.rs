@@ -553,7 +553,8 @@ impl PyBars {
     }
 
     fn count_duplicates(&self) -> (usize, usize) {
-        self.copied().count_duplicates()
+        let (columns, from, to) = self.columns();
+        columns.count_duplicates(from..to)
     }
 
     #[pyo3(signature = (*, allow_negative_prices=false))]
@@ -561,7 +562,8 @@ impl PyBars {
         &self,
         allow_negative_prices: bool,
     ) -> Vec<(usize, &'static str, f64, &'static str)> {
-        let faults = self.copied().find_invalid(allow_negative_prices);
+        let (columns, from, to) = self.columns();
+        let faults = columns.find_invalid_in(from..to, allow_negative_prices);
         faults
             .into_iter()
             .map(|(row, fault)| (row, fault.field, fault.value, fault.rule))
