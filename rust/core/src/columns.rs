@@ -240,8 +240,7 @@ impl Columns {
                     & (c <= h)
                     & (l > least)
                     & (h < f64::INFINITY)
-                    & (v >= 0.0)
-                    & (v < f64::INFINITY)
+                    & (0.0..f64::INFINITY).contains(&v)
             })
     }
 
