@@ -179,7 +179,11 @@ class Driver:
             finally:
                 pace.is_playing = False
             now = self._time_manager.clock.now_ns()
-            if self._player.is_streaming and self._player.next_ns() <= pace.market_ns():
+            # The close itself comes in a step of its own, at the instant of the last bars.
+            if (
+                self._player.is_streaming
+                and now < self._player.next_ns() <= pace.market_ns()
+            ):
                 self.overruns += 1
                 self._metrics.record_backpressure(EDGE)
         pace.seen_at(now)
