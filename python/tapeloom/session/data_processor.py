@@ -115,16 +115,20 @@ class DataProcessor:
         return batch
 
     def deliver(self, batch: Batch) -> None:
-        """Tell the analyses of a batch, and wait for their acknowledgement."""
+        """Tell the analyses of a batch, wait for their acknowledgement, and have what is missing looked for."""
+        clock = None if self._market_ns is None else self._market_ns()
+        self.tell(batch, batch.ts if clock is None else clock)
+        self._quality.after_batch(batch)
+
+    def tell(self, batch: Batch, clock: int, *, earliest: int | None = None) -> None:
+        """Tell the analyses of a batch, and wait for their acknowledgement; ``clock`` and ``earliest`` as of ``Lag.sift``."""
         self._batch = batch
         self._indicators.after(batch)
         told: Batch | ChosenBatch | None = batch
-        if self._lag is not None and self._market_ns is not None:
-            clock = self._market_ns()
-            told = self._lag.sift(batch, batch.ts if clock is None else clock)
+        if self._lag is not None:
+            told = self._lag.sift(batch, clock, earliest=earliest)
         if told is not None:
             self._tell(told)
-        self._quality.after_batch(batch)
 
     def flush(self, last: Batch) -> None:
         """Tell what was kept back of late symbols: nothing is dropped at the end of a session."""

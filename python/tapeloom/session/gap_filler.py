@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from tapeloom.session.gap_merger import AddBars
     from tapeloom.session.gap_requests import Ask
     from tapeloom.session.session_grids import SessionGrids
     from tapeloom.session_data import SessionData
@@ -66,6 +67,8 @@ class GapFiller:
         Makes the calls on other threads, outside every lock. ``None`` makes them at once on the caller's thread.
     wake
         Called from another thread when an answer is there; it must not wait.
+    add
+        Adds bars to the session, as of :class:`GapMerger`.
     quota_clock, pause
         Monotonic seconds for the source's calls per minute; waits so many seconds. Without an executor a call that is
         not allowed yet is waited for, with one it is left for later.
@@ -87,6 +90,7 @@ class GapFiller:
         now: Callable[[], float],
         executor: Executor | None = None,
         wake: Callable[[], object] | None = None,
+        add: AddBars | None = None,
         quota_clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -113,7 +117,7 @@ class GapFiller:
         self._out = 0
         self._session = 0
         self._done: SimpleQueue[_Done] = SimpleQueue()
-        self._merger = GapMerger(session_data, grids, instant)
+        self._merger = GapMerger(session_data, grids, instant, add)
         self._asked = FillCounts()
 
     # The life of a session
@@ -177,6 +181,21 @@ class GapFiller:
             return None
         allowed = self._quota.wait_seconds(self._quota_clock())
         return max(0.0, min(waiting) - self._now(), allowed)
+
+    @property
+    def open(self) -> dict[str, FillStatus]:
+        """Symbols with stretches that are not settled: ``REQUESTED`` where one of them was asked for."""
+        found: dict[str, FillStatus] = {}
+        for job in self._jobs.values():
+            status = job.filling.status
+            if found.get(job.filling.symbol) is not FillStatus.REQUESTED:
+                found[job.filling.symbol] = status
+        return found
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every stretch is settled."""
+        return not self._jobs
 
     # Asking
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
 
     from tapeloom._core import Bars
     from tapeloom.gap.filling import Filling
+    from tapeloom.ingest import IngestReport
     from tapeloom.session.gap_answers import Answer
     from tapeloom.session.gap_requests import Ask
     from tapeloom.session.session_grids import MissingRun, SessionGrids
     from tapeloom.session_data import SessionData
 
-__all__ = ["FillCounts", "GapMerger"]
+__all__ = ["AddBars", "FillCounts", "GapMerger"]
 
 _log = logging.getLogger("tapeloom.gap_filler")
+
+
+AddBars: TypeAlias = "Callable[[str, Bars], IngestReport]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class GapMerger:
         The expected bars of the session.
     instant
         The clock of the session, ns UTC.
+    add
+        Adds bars to the session and skips those that break a rule; by default the session itself does.
     """
 
     def __init__(
@@ -76,8 +83,10 @@ class GapMerger:
         session_data: SessionData,
         grids: SessionGrids,
         instant: Callable[[], int],
+        add: AddBars | None = None,
     ) -> None:
         self._session_data = session_data
+        self._add = add or partial(session_data.add_bars_batch, on_invalid="skip")
         self._grids = grids
         self._instant = instant
         #: What became of the rows that came.
@@ -136,18 +145,18 @@ class GapMerger:
         if not len(bars):
             return
         try:
-            counts, skipped = self._session_data._add_batch(symbol, bars, "skip")
+            report = self._add(symbol, bars)
         except DuplicateBarError as error:
             # Another thread added one of them since.
             _log.warning("history of %s: %s", symbol, failure_of(error))
             rejected = IngestCounts(offered=len(bars), rejected=len(bars))
             self.counts = self.counts.plus(bars=rejected)
             return
-        self.counts = self.counts.plus(bars=IngestCounts(*counts))
-        if skipped:
-            row, name, value, rule = skipped[0]
+        self.counts = self.counts.plus(bars=report.counts)
+        if report.skipped:
+            row, name, value, rule = report.skipped[0]
             text = "history of %s: %d invalid bars, first row %d: %s is %s; %s"
-            _log.warning(text, symbol, len(skipped), row, name, value, rule)
+            _log.warning(text, symbol, len(report.skipped), row, name, value, rule)
 
     def _note_absent(self, ask: Ask, rows: Bars | None) -> None:
         """Keep as evidence which bars the source does not have; not those that it has and that were refused."""

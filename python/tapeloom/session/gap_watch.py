@@ -52,9 +52,21 @@ class GapWatch:
 
     With ``no_trade="expected"`` missing bars up to the newest due one are not judged: the next bar may show that nothing
     traded. They are at the close.
+
+    Parameters
+    ----------
+    session_data
+        The store.
+    grids
+        The expected bars of its session.
+    patience
+        How long after its end a bar may come before it counts as missing, ns.
     """
 
-    def __init__(self, session_data: SessionData, grids: SessionGrids) -> None:
+    def __init__(
+        self, session_data: SessionData, grids: SessionGrids, *, patience: int = 0
+    ) -> None:
+        self._patience = patience
         self._session_data = session_data
         self._grids = grids
         self._names: list[str] = []
@@ -85,7 +97,8 @@ class GapWatch:
         late = frozenset(updated)
         found: list[Shortfall] = []
         for watched in self._watched:
-            due = watched.grid.due(clock)
+            # Never back: a bar that was judged stays so.
+            due = max(watched.due, watched.grid.due(clock - self._patience))
             names = self._candidates(watched, due, late)
             watched.due = due
             found += self._changed(names, watched.grid, due)
@@ -154,6 +167,11 @@ class GapWatch:
         present, expected, _ = session._session_presence(name)
         runs = session._due_runs(name) if present < expected else []
         decided, lacking = due, expected - present
+        if self._patience:
+            # The newest are still waited for.
+            begin, end = int(grid.starts[0]), int(grid.ends[due - 1]) if due else 0
+            runs = grid.within(runs, begin, end)
+            lacking = sum(number for _, _, number in runs)
         if session._excuses and runs and due < len(grid.starts):
             start, end, number = runs[-1]
             if end == grid.ends[due - 1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapeloom.session.batches import ChosenBatch
+from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
     from tapeloom._core import BarData, Batch
@@ -38,7 +39,9 @@ class Lag:
         """Symbols whose analysis calls wait."""
         return frozenset(self._waiting)
 
-    def sift(self, batch: Batch, clock: int) -> Batch | ChosenBatch | None:
+    def sift(
+        self, batch: Batch, clock: int, *, earliest: int | None = None
+    ) -> Batch | ChosenBatch | None:
         """Return what the analyses are to be told now, the bars that waited of who has caught up among it.
 
         Parameters
@@ -47,8 +50,11 @@ class Lag:
             The bars of an instant, in the store already.
         clock
             Where the market's clock stands, ns UTC.
+        earliest
+            When the first bar of the batch was known, ns UTC, where bars arrive as they will; each is measured then. By
+            default all were known at the instant of the batch.
         """
-        lag = max(0, clock - batch.ts)
+        lag = max(0, clock - (batch.ts if earliest is None else earliest))
         self.seconds = lag / _NS
         self.worst_seconds = max(self.worst_seconds, self.seconds)
         # As long as nobody is late, no bar is looked at.
@@ -56,7 +62,10 @@ class Lag:
             return batch
         chosen: list[tuple[BarData, str]] = []
         for bar, kind in batch.changes():
-            if self._is_time_to_look(batch, bar):
+            # What comes late by itself says nothing about who is told of it.
+            if kind == "new" and self._is_time_to_look(batch, bar):
+                if earliest is not None:
+                    lag = clock - to_ns(bar.available_at, batch.session.timezone)
                 if lag > self._threshold:
                     self._waiting.setdefault(bar.symbol, [])
                 elif 2 * lag < self._threshold:

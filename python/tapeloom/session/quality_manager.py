@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tapeloom.gap import Gap, QualityReport, QualityReports
     from tapeloom.gap.filling import Filling
     from tapeloom.history_source import HistorySource
+    from tapeloom.session.gap_merger import AddBars
     from tapeloom.session.gap_watch import Shortfall
     from tapeloom.session_data import SessionData
 
@@ -75,6 +76,10 @@ class DataQualityManager:
         Seconds on the clock by which tries are spaced; in live monotonic ones by default.
     wake
         Called from another thread when an answer waits for ``apply_ready``; it must not wait.
+    patience
+        How long after its end a bar may come before it is looked for, ns.
+    add
+        Adds filled bars to the session, as of :class:`GapMerger`; where a journal is written, it does.
 
     Raises
     ------
@@ -96,6 +101,8 @@ class DataQualityManager:
         executor: Executor | None = None,
         now: Callable[[], float] | None = None,
         wake: Callable[[], object] | None = None,
+        patience: int = 0,
+        add: AddBars | None = None,
     ) -> None:
         if on_gap not in ("mark", "raise", "fill"):
             text = f"on_gap is {on_gap!r}; it must be 'mark', 'raise' or 'fill'"
@@ -112,7 +119,7 @@ class DataQualityManager:
         self._listeners: list[QualityListener] = []
         self._fill_listeners: list[FillListener] = []
         self._grids = SessionGrids(session_data)
-        self._watch = GapWatch(session_data, self._grids)
+        self._watch = GapWatch(session_data, self._grids, patience=patience)
         # By symbol: gaps and missing bars after the last look, filling included.
         self._told: dict[str, tuple[int, int]] = {}
         self._own_executor: ThreadPoolExecutor | None = None
@@ -132,6 +139,7 @@ class DataQualityManager:
                 now=now or (time.monotonic if self._is_live else self._session_seconds),
                 executor=executor,
                 wake=wake,
+                add=add,
             )
         elif on_gap != "mark" and not self._measures:
             text = "on_gap is %r, but the session's quality is not measured (enable_session_quality): gaps are not looked for"
@@ -209,7 +217,12 @@ class DataQualityManager:
         if batch is not None and batch.has_updates:
             changes = batch.changes()
             updated = {bar.symbol for bar, kind in changes if kind != "new"}
-        self._draw(self._watch.look(updated))
+        self.look(updated)
+
+    def look(self, updated: Iterable[str] = ()) -> None:
+        """Look at what became due since the last look, and at symbols whose bars came late; raises as ``after_batch``."""
+        if self.needs_each_instant:
+            self._draw(self._watch.look(updated))
 
     def apply_ready(self) -> list[Filling]:
         """Merge what history has answered and ask for what is due; to be called between batches, and when ``wake`` was.
@@ -222,6 +235,8 @@ class DataQualityManager:
         if self._filler is None:
             return []
         settled = self._filler.apply_ready()
+        if not settled:
+            return []
         self._tell_filled(settled)
         self._tell(self._watch.look_at({each.symbol for each in settled}))
         return settled
