@@ -1,0 +1,135 @@
+"""Sorts what a feed pushes: bars for the store, what is kept beside them, and what a session has no place for."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tapeloom._core import BarData
+from tapeloom.errors import TimestampError
+from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
+from tapeloom.quotes import Quote, TickData
+from tapeloom.statuses import ConnectionEvent
+from tapeloom.timestamps import to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tapeloom.live.feed import FeedEvent
+    from tapeloom.session_data import SessionData
+
+__all__ = ["Arrivals", "Sorter"]
+
+_log = logging.getLogger("tapeloom.live")
+
+#: How many of what nothing could be done with are kept to look at.
+_MOST_ASIDE = 1_000
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """Some events of a feed, sorted; the order of each kind is that of their arrival."""
+
+    bars: list[BarData] = field(default_factory=list)
+    """Bars of symbols that are kept, corrections among them."""
+    corrections: list[int] = field(default_factory=list)
+    """Positions of those that the feed calls corrections."""
+    reports: list[SymbolStatus | ConnectionEvent] = field(default_factory=list)
+    """Statuses and connections."""
+    earliest: int | None = None
+    """Start of the earliest bar, ns UTC."""
+
+
+class Sorter:
+    """Sorts events, and counts each exactly once.
+
+    Parameters
+    ----------
+    session_data
+        The store, which takes quotes and ticks at once.
+    """
+
+    def __init__(self, session_data: SessionData) -> None:
+        self._session_data = session_data
+        self._bases: dict[str, str] = {}
+        #: Events by what became of them.
+        self.counts: Counter[str] = Counter()
+        #: The newest that nothing could be done with, each with the reason.
+        self.aside: deque[tuple[FeedEvent, str]] = deque(maxlen=_MOST_ASIDE)
+        self._told: set[str] = set()
+
+    def keep(self, bases: Mapping[str, str]) -> None:
+        """Take bars of these symbols from now on, each in its base interval."""
+        self._bases = dict(bases)
+
+    def sort(self, events: Iterable[FeedEvent]) -> Arrivals:
+        """Return what is to be done with some events."""
+        found = Arrivals()
+        counts, bases = self.counts, self._bases
+        for event in events:
+            counts["events"] += 1
+            if type(event) is BarData:
+                bar, is_correction = event, False
+            elif type(event) is UpdatedBar:
+                bar, is_correction = event.bar, True
+            else:
+                self._beside(event, found)
+                continue
+            if bases.get(bar.symbol) != bar.interval:
+                self._put_aside(event, self._why_not(bar))
+                continue
+            try:
+                ts = bar.ts
+            except TimestampError:
+                bar = self._with_zone(bar)
+                ts = bar.ts
+            if found.earliest is None or ts < found.earliest:
+                found.earliest = ts
+            if is_correction:
+                found.corrections.append(len(found.bars))
+            found.bars.append(bar)
+        counts["bars"] += len(found.bars)
+        counts["corrections"] += len(found.corrections)
+        return found
+
+    def refused(self, event: FeedEvent, reason: str) -> None:
+        """Keep aside what the store would not have."""
+        self._put_aside(event, "refused", reason)
+
+    def _beside(self, event: FeedEvent, found: Arrivals) -> None:
+        if isinstance(event, SymbolStatus | ConnectionEvent):
+            self.counts["reports"] += 1
+            found.reports.append(event)
+        elif isinstance(event, Quote | TickData):
+            if event.symbol not in self._bases:
+                self._put_aside(event, "not_subscribed")
+            elif isinstance(event, Quote):
+                self.counts["quotes"] += 1
+                self._session_data.append_quote(event.symbol, event)
+            else:
+                self.counts["ticks"] += 1
+                self._session_data.append_tick(event.symbol, event)
+        elif isinstance(event, MalformedMessage):
+            self._put_aside(event, "malformed", event.reason)
+        else:
+            self._put_aside(event, "unknown", f"{type(event).__name__} is no event")
+
+    def _why_not(self, bar: BarData) -> str:
+        return "other_interval" if bar.symbol in self._bases else "not_subscribed"
+
+    def _put_aside(self, event: FeedEvent, word: str, reason: str = "") -> None:
+        self.counts[word] += 1
+        self.aside.append((event, reason or word))
+        # The first of its kind; the counter tells of the others.
+        if word not in self._told:
+            self._told.add(word)
+            text = "the feed sent something that is not used, %s: %s; counted from here on"
+            _log.warning(text, reason or word, str(event)[:200])
+
+    def _with_zone(self, bar: BarData) -> BarData:
+        """The bar with its wall time as an instant of the exchange."""
+        ts = to_ns(bar.timestamp, self._session_data.timezone)
+        values = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        return BarData(bar.symbol, ts, *values, bar.interval, bar.flags)
