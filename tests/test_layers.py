@@ -38,6 +38,7 @@ CHAIN = [
     "standalone",
     "session",
     "live",
+    "system",
     "report",
     "backtest",
     "demo",

@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     from tapeloom.session.result import RunResult
     from tapeloom.session.stream_coordinator import BacktestStreamCoordinator
     from tapeloom.session.subscription import StreamSubscription
-    from tapeloom.session.system_manager import SystemManager, get_system_manager
     from tapeloom.session_data import SessionData
     from tapeloom.session_tracker import get_session_tracker
     from tapeloom.standalone import ResampledBars, check, gaps, resample
     from tapeloom.statuses import ConnectionEvent, TradingStatus
     from tapeloom.storage.data_manager import DataManager
     from tapeloom.symbol_session_data import SymbolSessionData
+    from tapeloom.system.system_manager import SystemManager, get_system_manager
 
 __all__ = [
     "Analysis",
@@ -150,7 +150,7 @@ _ROOMS = {
     "StreamPlan": "config.stream_plan",
     "StreamSubscription": "session.subscription",
     "SymbolSessionData": "symbol_session_data",
-    "SystemManager": "session.system_manager",
+    "SystemManager": "system.system_manager",
     "TapeloomError": "errors",
     "TickData": "quotes",
     "TimeManager": "calendars.time_manager",
@@ -159,7 +159,7 @@ _ROOMS = {
     "gaps": "standalone",
     "get_session_data": "default_session",
     "get_session_tracker": "session_tracker",
-    "get_system_manager": "session.system_manager",
+    "get_system_manager": "system.system_manager",
     "merge": "merged",
     "merge_pieces": "merged",
     "replay": "backtest",

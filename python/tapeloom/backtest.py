@@ -16,10 +16,10 @@ from tapeloom.errors import ArgumentError, ArgumentTypeError, MissingDataError
 from tapeloom.report.progress import ProgressLine
 from tapeloom.session.analysis_engine import AnalysisEngine, OnError
 from tapeloom.session.result import ProgressEvent, RunResult
-from tapeloom.session.system_manager import SystemManager
-from tapeloom.session.wiring import Run, simulated
 from tapeloom.storage.bar_source import FrameSource
 from tapeloom.storage.data_manager import DataManager
+from tapeloom.system.system_manager import SystemManager
+from tapeloom.system.wiring import Run, simulated
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:

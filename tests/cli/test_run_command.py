@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tapeloom import TimeManager, errors
 from tapeloom.cli.app import app
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from copy import deepcopy
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 from tests.reference.bars import Bar
 from tests.reference.schedule import MINUTE
 from tests.session.memory import JULY, MemorySource

@@ -9,7 +9,7 @@ import pytest
 from tapeloom.errors import AnalysisError
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.data_processor import Notification, notifications
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 from tests.session.runs import config, market, prepared
 
 if TYPE_CHECKING:

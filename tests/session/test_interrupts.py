@@ -14,7 +14,7 @@ import pytest
 
 from tapeloom.calendars import TimeManager
 from tapeloom.errors import StateError
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 from tests.session.runs import config, market, threads
 
 if TYPE_CHECKING:

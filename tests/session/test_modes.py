@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeloom.errors import AnalysisError, ClockError, StateError
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 from tests.session.runs import Diary, config, market, prepared, threads
 from tests.strategies import fewer
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tapeloom.errors import AnalysisError, ArgumentError, CorruptFileError
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 from tests.session.memory import MemorySource
 from tests.session.runs import config, market, market_tapes, prepared
 

@@ -16,7 +16,7 @@ import pytest
 
 from tapeloom import reset_session_data
 from tapeloom.errors import AnalysisError, StateError
-from tapeloom.session.system_manager import SystemManager
+from tapeloom.system.system_manager import SystemManager
 from tests.session.memory import MemorySource
 from tests.session.runs import (
     Diary,
@@ -258,7 +258,7 @@ def test_a_run_that_nobody_holds_leaves_no_store_behind() -> None:
 LEAVING = """
 import sys, threading, time, random
 from tests.session.runs import prepared
-import tapeloom.session.system_manager as system_manager
+import tapeloom.system.system_manager as system_manager
 chance = random.Random(int(sys.argv[1]))
 system_manager._EXIT_SECONDS = 0.2
 what = chance.choice(["busy", "asleep", "plain", "plain"])

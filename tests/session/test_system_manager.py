@@ -25,7 +25,7 @@ from tapeloom.errors import (
     UnknownSymbolError,
 )
 from tapeloom.session.analysis_engine import AnalysisEngine
-from tapeloom.session.system_manager import SystemManager, get_system_manager
+from tapeloom.system.system_manager import SystemManager, get_system_manager
 from tests.session.runs import Diary, config, market, prepared, threads
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def run(
         from tapeloom.config import SessionConfig
         from tapeloom.errors import ArgumentError
         from tapeloom.session.analysis_engine import AnalysisEngine
-        from tapeloom.session.system_manager import SystemManager
+        from tapeloom.system.system_manager import SystemManager
 
         _require_file(config)
         if resume and out is None:

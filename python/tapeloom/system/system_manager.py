@@ -20,8 +20,8 @@ from tapeloom.session.flow import flow, flow_error
 from tapeloom.session.own_process import OwnProcess
 from tapeloom.session.result import plain
 from tapeloom.session.result_folder import ResultFolder
-from tapeloom.session.wiring import Run, config_of, data_manager_for, simulated, wire
 from tapeloom.storage.data_manager import DataManager
+from tapeloom.system.wiring import Run, config_of, data_manager_for, simulated, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
