@@ -15,7 +15,7 @@ from tapeloom.statuses import ConnectionEvent
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tapeloom.live.feed import FeedEvent
     from tapeloom.session_data import SessionData
@@ -54,6 +54,11 @@ class Sorter:
     def __init__(self, session_data: SessionData) -> None:
         self._session_data = session_data
         self._bases: dict[str, str] = {}
+        # Nothing is taken before there is a session.
+        self._hours: list[tuple[int, int]] = []
+        self._span = (0, 0)
+        #: Bars outside the hours of the session, by symbol.
+        self.outside: Counter[str] = Counter()
         #: Events by what became of them.
         self.counts: Counter[str] = Counter()
         #: The newest that nothing could be done with, each with the reason.
@@ -63,6 +68,12 @@ class Sorter:
     def keep(self, bases: Mapping[str, str]) -> None:
         """Take bars of these symbols from now on, each in its base interval."""
         self._bases = dict(bases)
+
+    def follow_hours(self, hours: Sequence[tuple[int, int]]) -> None:
+        """Take bars that start in these stretches (ns UTC, rising) from now on: the hours of a session, as a backtest does."""
+        self._hours = list(hours)
+        self._span = (hours[0][0], hours[-1][1]) if hours else (0, 0)
+        self.outside.clear()
 
     def sort(self, events: Iterable[FeedEvent]) -> Arrivals:
         """Return what is to be done with some events."""
@@ -85,6 +96,10 @@ class Sorter:
             except TimestampError:
                 bar = self._with_zone(bar)
                 ts = bar.ts
+            if not self._is_within(ts):
+                self.outside[bar.symbol] += 1
+                self._put_aside(event, "outside_hours")
+                continue
             if found.earliest is None or ts < found.earliest:
                 found.earliest = ts
             if is_correction:
@@ -115,6 +130,12 @@ class Sorter:
             self._put_aside(event, "malformed", event.reason)
         else:
             self._put_aside(event, "unknown", f"{type(event).__name__} is no event")
+
+    def _is_within(self, ts: int) -> bool:
+        first, last = self._span
+        return first <= ts < last and (
+            len(self._hours) == 1 or any(a <= ts < b for a, b in self._hours)
+        )
 
     def _why_not(self, bar: BarData) -> str:
         return "other_interval" if bar.symbol in self._bases else "not_subscribed"

@@ -82,6 +82,11 @@ class GapWatch:
         self._known, self._judged = {}, {}
         self._undecided = set()
 
+    @property
+    def known(self) -> dict[str, tuple[int, int]]:
+        """By symbol: gaps and missing bars at the last look; without those that lack none."""
+        return self._known
+
     def look(self, updated: Iterable[str] = ()) -> list[Shortfall]:
         """Return the symbols whose missing bars changed, in configured order.
 

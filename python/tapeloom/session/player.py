@@ -11,7 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import AnalysisError, DuplicateBarError, InternalError
+from tapeloom.errors import DuplicateBarError, InternalError
+from tapeloom.session.alert_calls import call_alerts
 from tapeloom.session.flow import flow
 from tapeloom.session.quote_tape import QuoteTape
 from tapeloom.session.story import tell_end, tell_history, tell_queues
@@ -243,7 +244,7 @@ class SessionPlayer:
             self._metrics.record_session_gap(self._ended)
         self._call(self._engine.start_session)
         # What waits for the open comes after it.
-        self._call_alerts(int(self._starts[index]), opening=True)
+        call_alerts(self._time_manager, int(self._starts[index]))
         self._metrics.record_phase("PHASE_4", started)
 
     def advance(
@@ -280,7 +281,9 @@ class SessionPlayer:
         if batch.woke:
             self._processor.deliver(batch)
         # The regular open lies within extended hours; one at the end belongs to the next session.
-        self._call_alerts(batch.ts, opening=batch.ts < self._session_end)
+        call_alerts(
+            self._time_manager, batch.ts, opening=batch.ts < self._session_end
+        )
         self.seconds += time.perf_counter() - played
         if batch.ended:
             self._end()
@@ -338,11 +341,11 @@ class SessionPlayer:
         """Call the alerts that are due before the last session's day is over, as those of the sessions before it were."""
         if self._is_open:
             last = int(self._table.span_ends[self._sessions[-1]])
-            self._call_alerts(last - 1, opening=True)
+            call_alerts(self._time_manager, last - 1)
 
     def call_alerts(self, until: int) -> None:
         """Call the alerts between two sessions that are due by an instant."""
-        self._call_alerts(until, opening=True)
+        call_alerts(self._time_manager, until)
 
     @property
     def _running(self) -> SessionStream:
@@ -355,7 +358,7 @@ class SessionPlayer:
         session_date = from_day(int(self._table.dates[index]))
         begin = int(self._table.span_starts[index])
         # Alerts of the night belong to the session that has ended.
-        self._call_alerts(begin - 1, opening=True)
+        call_alerts(self._time_manager, begin - 1)
         self._session_data.set_session_active(False)
         self._session_data.start_new_session(session_date, roll=True)
         flow(
@@ -382,7 +385,7 @@ class SessionPlayer:
 
     def _activate(self, index: int) -> None:
         opened = int(self._starts[index])
-        self._call_alerts(opened - 1, opening=True)
+        call_alerts(self._time_manager, opened - 1)
         self._time_manager.stand_at(opened)
         self._session_data.set_session_active(True)
         flow(
@@ -423,18 +426,3 @@ class SessionPlayer:
         tell_end(report, at.strftime("%H:%M:%S"))
         self._on_end(report)
         flow("3.b.2.PHASE_6", "Complete - session %s ended", report.session_date)
-
-    def _call_alerts(self, until: int, *, opening: bool) -> None:
-        """Call the alerts that are due by an instant; those of an open at that instant only with ``opening``."""
-        due = self._time_manager.next_alert_ns()
-        if due is None or due > until:
-            return
-        before = self._time_manager.last_alert
-        try:
-            self._time_manager.run_alerts(until, opening=opening)
-        except Exception as error:
-            at = self._time_manager.last_alert
-            if at is before:
-                raise
-            text = f"alert at {at} failed: {type(error).__name__}: {error}"
-            raise AnalysisError(text, time=at) from error

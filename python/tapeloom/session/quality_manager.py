@@ -188,6 +188,11 @@ class DataQualityManager:
         )
 
     @property
+    def known(self) -> dict[str, tuple[int, int]]:
+        """By symbol: gaps and missing bars of the session as of the last look; without those that lack none."""
+        return self._watch.known
+
+    @property
     def filler(self) -> GapFiller | None:
         """Who fills the gaps; ``None`` where nobody does."""
         return self._filler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tapeloom.calendars.days import from_day
 from tapeloom.ingest import IngestCounts
@@ -11,14 +11,25 @@ from tapeloom.session.result import RunWarning, SessionReport, SymbolReport
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tapeloom._core import SessionTable
     from tapeloom.session.queues import SessionQueue
-    from tapeloom.session.stream import SessionStream
     from tapeloom.session_data import SessionData
 
 __all__ = ["Tally"]
+
+
+class Streamed(Protocol):
+    """What streamed in a session, and how much of it."""
+
+    @property
+    def instants(self) -> int:
+        """Instants."""
+
+    @property
+    def derived_bars(self) -> int:
+        """Derived bars emitted, replaced ones included."""
 
 
 @dataclass(slots=True)
@@ -107,6 +118,11 @@ class Tally:
             counts = session_data.get_ingest_counts(queue.symbol)
             self._counts[queue.symbol] = counts
 
+    def count_outside(self, outside: Mapping[str, int]) -> None:
+        """Count bars by symbol that lay outside the hours of the session, where that shows only while they come."""
+        for symbol, count in outside.items():
+            self._outside[symbol] = self._outside.get(symbol, 0) + count
+
     def end_session(
         self,
         session_data: SessionData,
@@ -114,7 +130,7 @@ class Tally:
         index: int,
         *,
         is_early_close: bool,
-        stream: SessionStream,
+        stream: Streamed,
         load_seconds: float,
         seconds: float,
         analysis_seconds: float,

@@ -1,0 +1,321 @@
+"""Plays live sessions one after the other: begins each, warms it up, opens it at its open, ends it after its close.
+
+Like :mod:`tapeloom.live.live_session` it is handed events and the time. Which thread calls it, and who waits for what, is
+somebody else's.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from tapeloom.calendars.days import from_day
+from tapeloom.errors import CalendarError
+from tapeloom.session.alert_calls import call_alerts
+from tapeloom.session.flow import flow, flow_warning
+from tapeloom.session.loaded_bars import hours_of
+from tapeloom.session.queues import SessionQueue
+from tapeloom.session.story import tell_end, tell_history
+from tapeloom.storage.bar_source import no_bars
+from tapeloom.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.live.feed import FeedEvent
+    from tapeloom.live.journal import SessionJournal
+    from tapeloom.live.live_session import LiveSession
+    from tapeloom.live.past import Past
+    from tapeloom.session.analysis_engine import AnalysisEngine
+    from tapeloom.session.data_processor import DataProcessor
+    from tapeloom.session.metrics import PerformanceMetrics
+    from tapeloom.session.quality_manager import DataQualityManager
+    from tapeloom.session.result import SessionReport
+    from tapeloom.session.tally import Tally
+
+__all__ = ["LivePlayer", "Stage", "Timing"]
+
+_SECOND = 1_000_000_000
+
+
+class Stage(StrEnum):
+    """How far a live session is."""
+
+    NIGHT = "NIGHT"
+    """The next session has not begun."""
+    WARMING = "WARMING"
+    """It has begun; what it lacks by now is fetched. What the feed pushes waits."""
+    WAITING = "WAITING"
+    """It is warm, and not open."""
+    OPEN = "OPEN"
+    """Bars come, analyses are called."""
+    OVER = "OVER"
+    """No session is left to play."""
+
+
+class Timing(NamedTuple):
+    """When a live session does what, ns."""
+
+    warm_up: int = 120 * _SECOND
+    """How long a session that begins waits for its bars so far; then it opens with gaps, which are filled later."""
+    settle: int = 40 * _SECOND
+    """How long after the close late and corrected bars are taken. Vendors correct a bar within some 30 s."""
+    lead: int = 300 * _SECOND
+    """How long before its first bar a session begins, after the night."""
+
+
+class LivePlayer:
+    """Where a live run stands.
+
+    Parameters
+    ----------
+    journal
+        Writes the sessions.
+    session
+        The streaming part of each.
+    processor, quality, engine
+        Told of the begin and end of each.
+    past
+        Puts history and indicators of the days before into the store.
+    time_manager
+        The calendar, and the alerts.
+    tally, metrics
+        Add up the run.
+    call
+        Calls the analyses' side on the thread it belongs to.
+    extended
+        Whether sessions last from the start of pre-market to the end of post-market.
+    timing
+        When what is done.
+    sessions
+        After how many sessions the run is over; ``None`` goes on.
+    on_end
+        Called with the report of each session that has ended, before the next one; keeps what it leaves behind.
+    """
+
+    def __init__(
+        self,
+        journal: SessionJournal,
+        session: LiveSession,
+        *,
+        processor: DataProcessor,
+        quality: DataQualityManager,
+        engine: AnalysisEngine,
+        past: Past,
+        time_manager: TimeManager,
+        tally: Tally,
+        metrics: PerformanceMetrics,
+        call: Callable[[Callable[[], object]], None],
+        extended: bool,
+        timing: Timing | None = None,
+        sessions: int | None = None,
+        on_end: Callable[[SessionReport], None],
+    ) -> None:
+        self._journal = journal
+        self._session_data = journal.session_data
+        self._session = session
+        self._processor = processor
+        self._quality = quality
+        self._engine = engine
+        self._past = past
+        self._time_manager = time_manager
+        self._calendar = time_manager.calendar
+        self._table = self._calendar.table
+        self._tally = tally
+        self._metrics = metrics
+        self._call = call
+        self._extended = extended
+        self._timing = Timing() if timing is None else timing
+        self._sessions = sessions
+        self._on_end = on_end
+        self._starts = self._table.pre_opens if extended else self._table.opens
+        self._ends = self._table.post_closes if extended else self._table.closes
+        self._index: int | None = None
+        self._warm_by = 0
+        self._analysed = 0.0
+        self.stage = Stage.NIGHT
+        #: Sessions that have ended.
+        self.done = 0
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether what the feed pushes is wanted now; while a session warms up it waits."""
+        return self.stage is not Stage.WARMING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every session of the run has ended."""
+        return self.stage is Stage.OVER
+
+    @property
+    def start_ns(self) -> int:
+        """Open of the session that runs or comes next, ns UTC."""
+        return int(self._starts[self._at])
+
+    @property
+    def end_ns(self) -> int:
+        """Close of the session that runs or comes next, ns UTC."""
+        return int(self._ends[self._at])
+
+    def find(self, now: int) -> None:
+        """Choose the session to begin with: the one that runs now, or the next.
+
+        Raises
+        ------
+        CalendarError
+            If the calendar knows of none.
+        """
+        coming = self._ends > now - self._timing.settle
+        if not coming.any():
+            last = from_day(int(self._table.dates[-1]))
+            text = f"the calendar of {self._time_manager.exchange_group} ends on {last}; there is no session to wait for"
+            raise CalendarError(text)
+        self._index = int(coming.argmax())
+        # The first session begins at once, so that its history is there long before its open.
+        self._begin_at = now
+
+    def advance(self, events: Iterable[FeedEvent], now: int) -> None:
+        """Take what came, and do what is due by now (ns UTC), one step at a time.
+
+        Raises
+        ------
+        JournalError
+            As of :meth:`LiveSession.take`; what came is not lost.
+        AnalysisError, GapError
+            End the run.
+        """
+        if self.stage is Stage.NIGHT and now >= self._begin_at:
+            self._begin(now)
+            return
+        if self.stage is Stage.NIGHT:
+            self._session.sorter.sort(events)
+            self._call(lambda: call_alerts(self._time_manager, now))
+            return
+        if self.stage is Stage.OVER:
+            self._session.sorter.sort(events)
+            return
+        self._session.take(events, now)
+        if self.stage is Stage.WARMING and self._is_warm(now):
+            self.stage = Stage.WAITING
+        if self.stage is Stage.WAITING and now >= self.start_ns:
+            self._open()
+        self._call(lambda: call_alerts(self._time_manager, now))
+        if now >= self.end_ns:
+            self._session_data.set_session_active(False)
+            if now >= self.end_ns + self._timing.settle:
+                self._end(now)
+
+    def next_due(self, now: int) -> int | None:
+        """Return when :meth:`advance` is wanted at the latest, ns UTC; ``None`` where nothing will be due."""
+        due = []
+        if self.stage is Stage.OVER:
+            return None
+        if self.stage is Stage.NIGHT:
+            due.append(self._begin_at)
+        else:
+            due.append(self._session.next_due(now))
+            due += [self.start_ns, self.end_ns, self.end_ns + self._timing.settle]
+        alert = self._time_manager.next_alert_ns()
+        if alert is not None:
+            due.append(alert)
+        return min((at for at in due if at > now), default=now)
+
+    def close(self) -> None:
+        """Let go of the store, wherever the session stands. Doing so twice changes nothing."""
+        self._session.close()
+        self._session_data.set_session_active(False)
+
+    # Phases
+
+    @property
+    def _at(self) -> int:
+        assert self._index is not None, "find() comes first"
+        return self._index
+
+    def _begin(self, now: int) -> None:
+        """Phases 1 to 3: the store's session, history and indicators; then the bars of the session so far are asked for."""
+        index = self._at
+        started = self._metrics.start_timer()
+        store = self._session_data
+        session_date = from_day(int(self._table.dates[index]))
+        flow("3.b", "Session %s", session_date)
+        if store.current_session_date != session_date:
+            self._journal.start_new_session(session_date, roll=True)
+        self._metrics.record_phase("PHASE_1", started)
+        started = self._metrics.start_timer()
+        self._past.prepare(index)
+        self._processor.start_session()
+        tell_history(store, self._past.kept)
+        self._metrics.record_phase("PHASE_2", started)
+        queues = [self._no_queue(name) for name in store._symbols]
+        self._tally.start_session(store, queues)
+        hours = hours_of(self._table, index, extended=self._extended)
+        self._session.sorter.follow_hours(hours)
+        self._analysed = self._engine.seconds
+        self._warm_by = now + self._timing.warm_up
+        self.stage = Stage.WARMING
+        self._session.begin(now)
+
+    def _no_queue(self, name: str) -> SessionQueue:
+        base = self._session_data._intervals(name)[0]
+        return SessionQueue(name, no_bars(name, base, self._table.zone), 0)
+
+    def _is_warm(self, now: int) -> bool:
+        filler = self._quality.filler
+        if filler is None or filler.is_idle:
+            return True
+        if now < self._warm_by:
+            return False
+        waiting = len(filler.open)
+        flow_warning(
+            "3.b.2.PHASE_3",
+            "the bars so far of %s have not come; the session goes on",
+            counted(waiting, "symbol"),
+        )
+        return True
+
+    def _open(self) -> None:
+        """Phase 4."""
+        started = self._metrics.start_timer()
+        self._session_data.set_session_active(True)
+        self._call(self._engine.start_session)
+        self.stage = Stage.OPEN
+        self._metrics.record_phase("PHASE_4", started)
+        bars = self._session_data.get_ingest_counts().accepted
+        flow("3.b.2.PHASE_4", "Complete - active, %s so far", counted(bars, "bar"))
+
+    def _end(self, now: int) -> None:
+        """Phase 6; then the next session, or none."""
+        if self.stage is not Stage.OPEN:
+            self._open()
+        session = self._session
+        started = self._metrics.start_timer()
+        session.end(now)
+        self._session_data.set_session_active(False)
+        self._processor.end_session()
+        self._call(self._engine.end_session)
+        self._metrics.record_phase("PHASE_6", started)
+        self._metrics.increment_trading_days()
+        index = self._at
+        self._tally.count_outside(session.sorter.outside)
+        report = self._tally.end_session(
+            self._session_data,
+            self._table,
+            index,
+            is_early_close=self._calendar.closes_early(int(self._table.dates[index])),
+            stream=session,
+            load_seconds=0.0,
+            seconds=max(0.0, (now - self.start_ns) / _SECOND),
+            analysis_seconds=self._engine.seconds - self._analysed,
+        )
+        tell_end(report, f"{self._time_manager.get_current_time():%H:%M:%S}")
+        self.done += 1
+        self._on_end(report)
+        if self.done == self._sessions or index + 1 >= len(self._table):
+            self.stage = Stage.OVER
+            return
+        self._index = index + 1
+        first = int(min(self._table.pre_opens[index + 1], self._starts[index + 1]))
+        self._begin_at = first - self._timing.lead
+        self.stage = Stage.NIGHT

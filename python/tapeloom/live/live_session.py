@@ -1,0 +1,350 @@
+"""One session on a live feed, without a thread, a socket or a clock of its own: it is handed events and the time.
+
+What comes goes to the journal first, then into the store, then to the analyses; then it is looked for what is missing. So a
+simulated day takes the same way as a real one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom._core import Interval, Live
+from tapeloom.errors import JournalError, StateError
+from tapeloom.gap.filling import FillStatus
+from tapeloom.live.arrivals import Sorter
+from tapeloom.live.feed import SymbolStatus
+from tapeloom.live.live_health import SymbolHealth, SymbolState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tapeloom._core import BarData, Batch
+    from tapeloom.gap.filling import Filling
+    from tapeloom.live.feed import FeedEvent
+    from tapeloom.live.journal import SessionJournal
+    from tapeloom.live.journal_header import Patience
+    from tapeloom.session.data_processor import DataProcessor
+    from tapeloom.session.quality_manager import DataQualityManager
+    from tapeloom.session.realtime_indicators import RealtimeIndicators
+    from tapeloom.statuses import ConnectionEvent
+
+__all__ = ["LiveSession"]
+
+_SECOND = 1_000_000_000
+#: Nobody waits longer than this without looking whether something is due.
+_LONGEST_STEP = 60 * _SECOND
+#: Late and corrected bars are gathered this long before it is looked what they closed.
+_GATHER = _SECOND
+#: The sentences on filled gaps that are kept.
+_MOST_SENTENCES = 100
+
+
+class LiveSession:
+    """The streaming part of a session: from when the store has begun it to when it ends it.
+
+    Parameters
+    ----------
+    journal
+        Writes the session, or with mode ``"off"`` only leads to it.
+    processor
+        Tells the analyses.
+    quality
+        Looks for what is missing, and has it filled; its answers come in between two calls.
+    patience
+        How long a bucket waits for its bars, and how far a bar may lie after the clock.
+    gap_grace
+        How long after its end a bar may come before it is looked for, ns.
+    indicators
+        The real-time indicators.
+    """
+
+    def __init__(
+        self,
+        journal: SessionJournal,
+        processor: DataProcessor,
+        quality: DataQualityManager,
+        *,
+        patience: Patience,
+        gap_grace: int,
+        indicators: RealtimeIndicators | None = None,
+    ) -> None:
+        self._journal = journal
+        self._session_data = journal.session_data
+        self._processor = processor
+        self._quality = quality
+        self._patience = patience
+        self._gap_grace = gap_grace
+        self._indicators = indicators
+        self._sorter = Sorter(journal.session_data)
+        self._live: Live | None = None
+        self._step = _LONGEST_STEP
+        # What the journal did not take, to be offered again.
+        self._owed: list[BarData] = []
+        self._owed_corrections: list[int] = []
+        self._owed_reports: list[SymbolStatus | ConnectionEvent] = []
+        self._updated: set[str] = set()
+        self._look_at = 0
+        self._is_connected = False
+        self._arrived: int | None = None
+        self._filled: Counter[str] = Counter()
+        #: The newest sentences on filled gaps.
+        self.sentences: deque[str] = deque(maxlen=_MOST_SENTENCES)
+        #: How often the connection was lost.
+        self.outages = 0
+        #: How long after it was known the newest bar was taken, ns.
+        self.lag = 0
+        #: What came so far, over all parts of the session: instants, base bars, derived bars.
+        self.instants = self.base_bars = self.derived_bars = 0
+        self._before = (0, 0, 0)
+        quality.add_fill_listener(self._note_filled)
+
+    # The life of a session
+
+    @property
+    def sorter(self) -> Sorter:
+        """What became of the events."""
+        return self._sorter
+
+    @property
+    def is_open(self) -> bool:
+        """Whether bars are taken."""
+        return self._live is not None
+
+    def begin(self, now: int) -> None:
+        """Take over the store's clock, in the session that it has begun, and look what it lacks by now."""
+        self.follow_symbols()
+        self._open()
+        self._filled.clear()
+        self._updated.clear()
+        self._look_at = 0
+        self.tick(now)
+
+    def follow_symbols(self) -> None:
+        """Take bars of the symbols that the store keeps now."""
+        store = self._session_data
+        bases = {name: store._intervals(name)[0] for name in store._symbols}
+        self._sorter.keep(bases)
+        lengths = (Interval(base).ns for base in set(bases.values()))
+        self._step = min([_LONGEST_STEP, *(ns for ns in lengths if ns)])
+
+    def remove_symbol(self, symbol: str) -> None:
+        """Drop a symbol with its bars; what of it still comes is put aside."""
+        self._close()
+        try:
+            self._journal.remove_symbol(symbol)
+        finally:
+            self._open()
+        self.follow_symbols()
+
+    def end(self, now: int) -> None:
+        """Take the last step, give the clock back and end the session in journal and store."""
+        batch = self.tick(now)
+        # Who was late hears of the bars that waited.
+        self._processor.flush(batch)
+        # What is still asked for comes too late for the analyses, not for the store.
+        self._quality.look(self._updated)
+        self._quality.apply_ready()
+        self._close()
+        self._journal.end_session()
+
+    def close(self) -> None:
+        """Give the clock back, wherever the session stands. Doing so twice changes nothing."""
+        self._close()
+
+    def _open(self) -> None:
+        if self._live is None:
+            indicators = self._indicators
+            self._before = self.instants, self.base_bars, self.derived_bars
+            self._live = Live(
+                self._session_data,
+                grace=self._patience.grace_ns,
+                tolerance=self._patience.tolerance_ns,
+                indicators=None if indicators is None else indicators.core,
+            )
+
+    def _close(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.close()
+
+    # What comes
+
+    def take(self, events: Iterable[FeedEvent], now: int) -> Batch:
+        """Take what a feed pushed, in the order of arrival.
+
+        Parameters
+        ----------
+        events
+            The events; none at all is a step of the clock.
+        now
+            The clock, ns UTC; it never goes back.
+
+        Returns
+        -------
+        Batch
+            What changed in the store, after the analyses have seen it.
+
+        Raises
+        ------
+        JournalError
+            If the journal cannot be written. The store does not hold the bars then; they are offered again with the next
+            call, after the journal was reopened.
+        AnalysisError, GapError
+            As of the processor and of the quality manager.
+        """
+        live = self._running
+        found = self._sorter.sort(events)
+        bars, corrections = found.bars, found.corrections
+        if self._owed:
+            corrections = [
+                *self._owed_corrections,
+                *(at + len(self._owed) for at in corrections),
+            ]
+            bars = [*self._owed, *bars]
+            self._owed = []
+        self._owed_reports += found.reports
+        try:
+            while self._owed_reports:
+                self._report(self._owed_reports[0], now)
+                del self._owed_reports[0]
+            batch, refused = self._journal.step(
+                live, bars, now, corrections=corrections
+            )
+        except JournalError:
+            self._owed, self._owed_corrections = bars, corrections
+            raise
+        for at, reason in refused:
+            self._sorter.refused(bars[at], reason)
+        self._count(batch)
+        if bars:
+            self._arrived = now
+        if batch.woke:
+            self._tell(batch, now, found.earliest)
+        self._look(batch, now)
+        return batch
+
+    def tick(self, now: int) -> Batch:
+        """Take a step of the clock: buckets end, what is missing is looked for, answers of history are merged."""
+        return self.take((), now)
+
+    def next_due(self, now: int) -> int:
+        """Return when ``tick`` is wanted at the latest, ns UTC, later than ``now``."""
+        due = [
+            _next_after(now, self._step, after)
+            for after in (self._patience.grace_ns, self._gap_grace)
+        ]
+        if self._updated:
+            due.append(max(self._look_at, now + 1))
+        seconds = self._quality.seconds_until_next
+        if seconds is not None:
+            due.append(now + max(1, int(seconds * _SECOND)))
+        return min(due)
+
+    def _report(self, report: SymbolStatus | ConnectionEvent, now: int) -> None:
+        if isinstance(report, SymbolStatus):
+            self._journal.append_status(report.symbol, report.status)
+            return
+        self._journal.append_connection(report)
+        if report.is_up:
+            # What was missed is asked for at once.
+            self._look_at = now
+        elif self._is_connected:
+            self.outages += 1
+        self._is_connected = report.is_up
+
+    def _tell(self, batch: Batch, now: int, earliest: int | None) -> None:
+        known = None if earliest is None else earliest + self._step
+        self.lag = max(0, now - known) if known is not None else self.lag
+        self._processor.tell(batch, now, earliest=known)
+
+    def _look(self, batch: Batch, now: int) -> None:
+        """Have what is missing looked for: when a bar should have come by now, and soon after bars that came late."""
+        if batch.has_updates:
+            if not self._updated:
+                self._look_at = min(self._look_at, now + _GATHER)
+            self._updated |= {bar.symbol for bar, kind in batch.changes() if kind != "new"}
+        if now >= self._look_at:
+            self._look_at = _next_after(now, self._step, self._gap_grace)
+            updated, self._updated = self._updated, set()
+            self._quality.look(updated)
+        self._quality.apply_ready()
+
+    def _count(self, batch: Batch) -> None:
+        instants, base_bars, derived_bars = self._before
+        self.instants = instants + batch.instants
+        self.base_bars = base_bars + batch.base_bars
+        self.derived_bars = derived_bars + batch.derived_bars
+
+    def _note_filled(self, fillings: Sequence[Filling]) -> None:
+        times = self._session_data._times()
+        for filling in fillings:
+            self._filled[filling.symbol] += filling.filled
+            self.sentences.append(filling.line(times))
+
+    @property
+    def _running(self) -> Live:
+        if self._live is None:
+            text = "the session takes no bars; begin() starts it"
+            raise StateError(text)
+        return self._live
+
+    # How it is doing
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the feed says that its connection stands."""
+        return self._is_connected
+
+    @property
+    def owed(self) -> int:
+        """Bars that wait because the journal cannot be written."""
+        return len(self._owed)
+
+    def symbols(self, now: int) -> dict[str, SymbolHealth]:
+        """Return how each symbol is doing, in configured order. O(symbols)."""
+        store, quality = self._session_data, self._quality
+        names = store._symbols
+        newest = store._group_of(names).latest()["ts"] if names else np.empty(0)
+        is_stale = self._is_stale(now)
+        being_filled = {} if quality.filler is None else quality.filler.open
+        known = quality.known
+        found = {}
+        for name, ts in zip(names, newest.tolist(), strict=True):
+            end = ts + (Interval(store._intervals(name)[0]).ns or 0) if ts > 0 else None
+            gaps, missing = known.get(name, (0, 0))
+            status = being_filled.get(name)
+            state = SymbolState.LIVE
+            if is_stale:
+                state = SymbolState.STALE
+            elif status is FillStatus.REQUESTED:
+                state = SymbolState.FILLING
+            elif status is not None:
+                state = SymbolState.GAP
+            found[name] = SymbolHealth(
+                symbol=name,
+                state=state,
+                lag_seconds=None if end is None else max(0, now - end) / _SECOND,
+                last_bar=end,
+                gaps=gaps,
+                missing=missing,
+                filled=self._filled[name],
+            )
+        return found
+
+    def _is_stale(self, now: int) -> bool:
+        """Whether the feed is down, or has been silent for longer than any pause between its bars."""
+        if not self._is_connected:
+            return True
+        hours = self._session_data._bounds()
+        if hours is None or not hours[0] <= now < hours[1]:
+            return False
+        since = max(self._arrived or hours[0], hours[0])
+        return now - since > 3 * self._step + self._gap_grace
+
+
+def _next_after(now: int, step: int, after: int) -> int:
+    """The first instant after ``now`` that lies ``after`` behind a multiple of a step."""
+    return ((now - after) // step + 1) * step + after
