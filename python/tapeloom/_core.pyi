@@ -558,6 +558,9 @@ class Store:
     @property
     def _clock(self) -> int | None: ...
     @property
+    def _is_coordinated(self) -> bool:
+        """Whether a replay or a live session moves the clock."""
+    @property
     def _session(self) -> tuple[int | None, bool]: ...
     @property
     def _symbols(self) -> list[str]: ...
@@ -748,9 +751,27 @@ class Journal:
         *,
         kind: int,
         arrival: int,
+        extra: int,
         timeout: float,
     ) -> int:
         """Hand over bars with the numbers of their symbols, all or none; return the number of the last."""
+    def put_step(
+        self,
+        live: Live,
+        bars: Sequence[BarData],
+        clock: int,
+        *,
+        corrections: Sequence[int],
+        ticked: int | None,
+        numbers: dict[str, int],
+        timeout: float,
+    ) -> int:
+        """Hand over the bars of one step, those at some positions as corrections; return the number of the last record.
+
+        ``ticked`` is how far the clock had come without bars since the step before. Without bars nothing is written.
+        Raises as ``Live.step`` for bars that it would not take, ``UnknownSymbolError`` for one without a number,
+        ``ArgumentError`` for a position that is none; nothing is written then.
+        """
     def wait_durable(self, seq: int, timeout: float) -> bool:
         """Wait until a record is on disk; ``False`` when the time is up, ``JournalError`` if it never will be."""
     @property
@@ -832,7 +853,7 @@ class JournalRecords:
         """Row and text of the records that have one."""
     @property
     def events(self) -> list[int]:
-        """Rows that are no bars."""
+        """Rows that are neither bars nor of the clock."""
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns by name, read-only copies of shape (n,): numbers of the kind, times int64, prices float64."""
     def interval(self, row: int) -> str | None:

@@ -23,7 +23,14 @@ from tapeloom.errors import (
     TimestampError,
 )
 from tapeloom.ingest import IngestCounts, IngestReport
-from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind, Offer
+from tapeloom.live.journal_header import (
+    CLEARED,
+    STATES,
+    WHILE_LIVE,
+    Header,
+    Kind,
+    Offer,
+)
 from tapeloom.live.turns import Interrupts, Turns
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
@@ -31,10 +38,11 @@ from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import date
     from types import TracebackType
 
+    from tapeloom._core import Batch, Live
     from tapeloom.calendars.clock import Clock
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.ingest import Outcome
@@ -164,6 +172,8 @@ class SessionJournal:
         self._journal = None
         self._is_closed = False
         self._symbols: dict[str, int] = {}
+        # How far the clock came by steps without bars since the last record.
+        self._ticked: int | None = None
         # Taken to put records in order; the session changes in that order, told by tickets.
         self._order = RLock()
         self._turns = Turns()
@@ -344,6 +354,7 @@ class SessionJournal:
                 numbered,
                 kind=int(kind),
                 arrival=self._clock.now_ns(),
+                extra=self._offer(Offer.BAR),
                 timeout=self._stall,
             )
 
@@ -380,13 +391,66 @@ class SessionJournal:
                 kind=int(Kind.BAR),
                 arrival=self._clock.now_ns(),
                 symbol=self._number(to, name),
-                extra=int(offers[on_invalid]),
+                extra=self._offer(offers[on_invalid]),
                 timeout=self._stall,
             ),
             lambda: self.session_data.add_bars_batch(
                 name, batch, on_invalid=on_invalid
             ),
         )
+
+    def step(
+        self,
+        live: Live,
+        bars: Sequence[BarData],
+        clock: int,
+        *,
+        corrections: Collection[int] = (),
+    ) -> tuple[Batch, list[tuple[int, str]]]:
+        """As ``Live.step``, the bars on disk first.
+
+        Parameters
+        ----------
+        live
+            The running session over ``session_data``.
+        bars
+            Base bars of registered symbols in order of arrival. Without any only the clock moves, and nothing is written:
+            the next record brings it along.
+        clock
+            ns UTC.
+        corrections
+            Positions of bars that the feed sent again with other values; kept in the journal.
+
+        Returns
+        -------
+        tuple
+            What changed, and position and reason of each bar that was refused.
+
+        Raises
+        ------
+        UnknownSymbolError
+            For a bar of a symbol that nobody registered through the journal; nothing is written then.
+        ArgumentError
+            For a bar of another interval or without an instant, or a position that is none; nothing is written then.
+        JournalError
+            If the disk failed, now or before.
+        """
+
+        def put(journal: Journal) -> int:
+            seq = journal.put_step(
+                live,
+                bars,
+                clock,
+                corrections=list(corrections),
+                ticked=self._ticked,
+                numbers=self._symbols,
+                timeout=self._stall,
+            )
+            ticked = clock if self._ticked is None else max(clock, self._ticked)
+            self._ticked = None if bars else ticked
+            return seq
+
+        return self._write(put, lambda: live.step(bars, clock), is_step=True)
 
     def append_status(self, symbol: str | None, status: TradingStatus) -> None:
         """As ``SessionData.append_status``, on disk first."""
@@ -485,8 +549,11 @@ class SessionJournal:
             if self._is_closed:
                 return
             self._is_closed = True
-            if self._journal is not None:
-                self._journal.close()
+            if self._journal is None:
+                return
+            if self._journal.stopped is None:
+                self._put_clock(self._journal)
+            self._journal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -525,7 +592,13 @@ class SessionJournal:
         self._wait(opened, opened.last_seq)
         return opened
 
-    def _write(self, put: Callable[[Journal], int], apply: Callable[[], T]) -> T:
+    def _write(
+        self,
+        put: Callable[[Journal], int],
+        apply: Callable[[], T],
+        *,
+        is_step: bool = False,
+    ) -> T:
         """Put records, then change the session: in the same order whatever the threads."""
         journal: Journal | None = None
         ticket: int | None = None
@@ -536,6 +609,8 @@ class SessionJournal:
                 if journal is None:
                     return apply()
                 is_under_way = True
+                if not is_step:
+                    self._put_clock(journal)
                 seq = put(journal)
                 if self.mode == "relaxed":
                     is_under_way = False
@@ -583,6 +658,15 @@ class SessionJournal:
         return to.put_event(
             int(kind), arrival=self._clock.now_ns(), timeout=self._stall, **fields
         )
+
+    def _put_clock(self, to: Journal) -> None:
+        """Say how far the clock came by steps without bars."""
+        if self._ticked is not None:
+            self._event(to, Kind.CLOCK, ts=self._ticked)
+            self._ticked = None
+
+    def _offer(self, offer: Offer) -> int:
+        return offer + (WHILE_LIVE if self.session_data._is_coordinated else 0)
 
     def _number(self, to: Journal, name: str) -> int:
         """The number of a symbol, which is told in a record before the first that uses it."""

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from tapeloom.calendars.time_manager import TimeManager
 
-__all__ = ["CLEARED", "STATES", "Header", "Kind", "Offer"]
+__all__ = ["CLEARED", "STATES", "WHILE_LIVE", "Header", "Kind", "Offer"]
 
 #: What a status or a clearing is called by its number in the journal.
 STATES = ("halted", "trading", "closed")
 CLEARED = ("session", "history", "all")
+#: Added to the number of an offer that came while somebody else moved the clock of the session.
+WHILE_LIVE = 8
 
 _NUMBERS = {"max_symbols"}
 _FLAGS = {
@@ -53,15 +55,17 @@ class Kind(IntEnum):
     CONNECTION = 10
     CLEAR = 11
     HOLE = 12
+    CLOCK = 13
 
 
 class Offer(IntEnum):
-    """How bars were offered: one by one, or as a batch with a rule for invalid rows."""
+    """How bars were offered: one by one, as a batch with a rule for invalid rows, or together in a step of a live session."""
 
     BAR = 0
     BATCH = 1
     BATCH_ERROR = 2
     BATCH_SKIP = 3
+    STEP = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ pub enum Kind {
     Clear = 11,
     /// Records were lost here when a damaged journal was salvaged; how many in `ts`.
     Hole = 12,
+    /// The clock had come this far without a bar; in `ts`.
+    Clock = 13,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             10 => Self::Connection,
             11 => Self::Clear,
             12 => Self::Hole,
+            13 => Self::Clock,
             _ => return None,
         })
     }

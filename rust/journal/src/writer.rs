@@ -172,6 +172,16 @@ impl Writer {
         Ok(Some(seq))
     }
 
+    /// Number of the last record handed over, as long as more can be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] and [`Error::Closed`].
+    pub fn running(&self) -> Result<u64> {
+        let state = self.shared.state.lock();
+        state.check().map(|()| state.last_seq)
+    }
+
     /// Whether a record is on disk, waiting no longer than `wait` for it.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use tapeloom_journal::{
     Error, FileOptions, Hash, Options, Reader, Records, SqliteJournal, Start, Writer,
 };
@@ -17,8 +17,9 @@ use tapeloom_journal::{
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
 use crate::error::{BindError, BindResult, raised};
+use crate::live::PyLive;
 pub(crate) use records::PyJournalRecords;
-use records::{event, of_bar, of_bars};
+use records::{event, of_bar, of_bars, of_step};
 
 /// How long a wait sleeps before it looks for an interrupt.
 const SLICE: Duration = Duration::from_millis(50);
@@ -124,18 +125,42 @@ impl PyJournal {
         )
     }
 
-    #[pyo3(signature = (bars, *, kind, arrival, timeout))]
+    #[pyo3(signature = (live, bars, clock, *, corrections, ticked, numbers, timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one per fact, most by keyword")]
+    fn put_step(
+        &self,
+        py: Python<'_>,
+        live: &Bound<'_, PyLive>,
+        bars: Vec<Bound<'_, PyBarData>>,
+        clock: i64,
+        corrections: Vec<i64>,
+        ticked: Option<i64>,
+        numbers: &Bound<'_, PyDict>,
+        timeout: f64,
+    ) -> BindResult<u64> {
+        self.check_process()?;
+        live.get().check(&bars)?;
+        let records = of_step(&bars, &corrections, clock, ticked, numbers)?;
+        if bars.is_empty() {
+            return self.writer.running().map_err(of_journal);
+        }
+        self.put(py, records, timeout)
+    }
+
+    #[pyo3(signature = (bars, *, kind, arrival, extra, timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one per field, all by keyword")]
     fn put_each(
         &self,
         py: Python<'_>,
         bars: Vec<(u32, Bound<'_, PyBarData>)>,
         kind: u8,
         arrival: i64,
+        extra: i32,
         timeout: f64,
     ) -> BindResult<u64> {
         let mut records = Records::default();
         for (symbol, bar) in bars {
-            records.push(of_bar(bar.get(), kind, arrival, symbol, 0)?);
+            records.push(of_bar(bar.get(), kind, arrival, symbol, extra)?);
         }
         self.put(py, records, timeout)
     }

@@ -84,6 +84,11 @@ impl PyLive {
 }
 
 impl PyLive {
+    /// Refuse what a step would refuse as a whole, before anything is done with it.
+    pub(crate) fn check(&self, bars: &[Bound<'_, PyBarData>]) -> BindResult<()> {
+        arrivals(&self.teller.session().store.directory(), bars).map(|_| ())
+    }
+
     /// The session, unless another thread takes a step.
     fn idle(&self) -> BindResult<MutexGuard<'_, Live>> {
         self.live.try_lock().ok_or_else(|| {

@@ -379,6 +379,12 @@ impl PyStore {
         Ok((clock != i64::MIN).then_some(clock))
     }
 
+    /// Whether a replay or a live session moves the clock.
+    #[getter]
+    fn _is_coordinated(&self, py: Python<'_>) -> BindResult<bool> {
+        self.write(py, |writing| writing.is_coordinated())
+    }
+
     #[getter]
     fn _session(&self) -> BindResult<(Option<i32>, bool)> {
         self.store.check_process()?;

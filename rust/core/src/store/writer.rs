@@ -307,6 +307,11 @@ impl Writer {
         self.session.is_some()
     }
 
+    /// Whether somebody else moves the clock.
+    pub fn is_coordinated(&self) -> bool {
+        self.coordinated
+    }
+
     /// Take over the clock, or give it back.
     pub(crate) fn set_coordinated(&mut self, coordinated: bool) {
         self.coordinated = coordinated;

@@ -52,12 +52,12 @@ impl PyJournalRecords {
         self.records.texts.clone()
     }
 
-    /// Rows that are no bars, in order.
+    /// Rows that are neither bars nor of the clock, in order.
     #[getter]
     fn events(&self) -> Vec<usize> {
         let kinds = self.records.kind.iter().enumerate();
         kinds
-            .filter(|(_, kind)| !is_bar(**kind))
+            .filter(|(_, kind)| !is_bar(**kind) && **kind != CLOCK)
             .map(|(row, _)| row)
             .collect()
     }
@@ -88,6 +88,12 @@ fn sealed<'py, T: Element + Copy>(py: Python<'py>, column: &[T]) -> PyResult<Bou
     array.readwrite().make_nonwriteable();
     Ok(array.into_any())
 }
+
+/// Bars that were taken in one step of a live session.
+pub(super) const AS_STEP: i32 = 4;
+/// Added to how bars were offered while somebody else moved the clock.
+pub(super) const WHILE_LIVE: i32 = 8;
+pub(super) const CLOCK: u8 = Kind::Clock as u8;
 
 pub(super) fn is_bar(kind: u8) -> bool {
     kind == Kind::Bar as u8 || kind == Kind::Correction as u8
@@ -130,7 +136,7 @@ pub(super) fn event(kind: u8, interval: Option<&Bound<'_, PyAny>>) -> BindResult
 
 fn known(kind: u8) -> BindResult<Kind> {
     Kind::from_byte(kind)
-        .ok_or_else(|| BindError::argument(format!("kind is {kind}; it must be 1 to 12")))
+        .ok_or_else(|| BindError::argument(format!("kind is {kind}; it must be 1 to 13")))
 }
 
 /// A bar as a record.
@@ -159,6 +165,50 @@ fn known_bar(kind: u8) -> BindResult<Kind> {
         )));
     }
     known(kind)
+}
+
+/// The bars of one step as records, behind the clock that came between this step and the one before.
+pub(super) fn of_step(
+    bars: &[Bound<'_, PyBarData>],
+    corrections: &[i64],
+    clock: i64,
+    ticked: Option<i64>,
+    numbers: &Bound<'_, PyDict>,
+) -> BindResult<Records> {
+    let mut kinds = vec![Kind::Bar; bars.len()];
+    for &at in corrections {
+        let named = usize::try_from(at).ok().and_then(|at| kinds.get_mut(at));
+        *named.ok_or_else(|| {
+            BindError::argument(format!(
+                "corrections names position {at}; there are {} bars, counted from 0",
+                bars.len()
+            ))
+        })? = Kind::Correction;
+    }
+    let mut records = Records::default();
+    if let Some(ticked) = ticked {
+        let mut record = Record::new(Kind::Clock, clock);
+        record.ts = ticked;
+        records.push(record);
+    }
+    for (at, (bar, kind)) in bars.iter().zip(kinds).enumerate() {
+        let mut record = of_bar(bar.get(), kind as u8, clock, number(numbers, bar)?, AS_STEP)?;
+        record.joined = at > 0;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+fn number(numbers: &Bound<'_, PyDict>, bar: &Bound<'_, PyBarData>) -> BindResult<u32> {
+    let symbol = bar.get().symbol();
+    let Some(number) = numbers.get_item(&**symbol)? else {
+        let text = format!("a bar of {symbol} arrived, which the journal does not know");
+        return Err(BindError::Named(
+            "UnknownSymbolError",
+            format!("{text}; register the symbol through it"),
+        ));
+    };
+    Ok(number.extract()?)
 }
 
 /// The bars of one arrival as records.
