@@ -187,6 +187,12 @@ class AlpacaFeed:
         if self._refusal is not None:
             raise self._refusal
 
+    def push_into(self, queue: EventQueue) -> None:
+        """Push events into a queue of somebody else, who takes them from there: one hand-over less. Before ``connect``."""
+        if self._thread is not None:
+            raise StateError("this feed is connected; its events are in events()")
+        self._queue, self._capacity = queue, queue.capacity
+
     def events(self) -> Iterator[FeedEvent]:
         """Return the events in the order of their arrival; waits for the next one, ends after ``close()``.
 

@@ -146,7 +146,9 @@ class Sorter:
         # The first of its kind; the counter tells of the others.
         if word not in self._told:
             self._told.add(word)
-            text = "the feed sent something that is not used, %s: %s; counted from here on"
+            text = (
+                "the feed sent something that is not used, %s: %s; counted from here on"
+            )
             _log.warning(text, reason or word, str(event)[:200])
 
     def _with_zone(self, bar: BarData) -> BarData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition
+from threading import Condition, RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ class EventQueue:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._events: deque[FeedEvent] = deque()
-        self._changed = Condition()
+        # Entered again where a signal handler wakes the thread it interrupted.
+        self._changed = Condition(RLock())
         self._is_closed = False
+        self._is_woken = False
         self._error: Exception | None = None
 
     def __len__(self) -> int:
@@ -54,6 +56,51 @@ class EventQueue:
             self._changed.notify_all()
             return True
 
+    def take(self, most: int, timeout: float) -> list[FeedEvent]:
+        """Return the events that wait, oldest first; wait for one, ``wake`` or the timeout where there is none.
+
+        Parameters
+        ----------
+        most
+            How many at most; 0 only waits for ``wake``.
+        timeout
+            Seconds.
+
+        Raises
+        ------
+        Exception
+            What it was closed with, once all is read.
+        """
+        with self._changed:
+            if not (self._events and most):
+                self._changed.wait_for(lambda: self._may_take(most), max(0.0, timeout))
+            self._is_woken = False
+            if not self._events and self._is_closed and self._error is not None:
+                raise self._error
+            if len(self._events) <= most:
+                taken, self._events = list(self._events), deque()
+            else:
+                taken = [self._events.popleft() for _ in range(most)]
+            if taken:
+                self._changed.notify_all()
+            return taken
+
+    def wake(self) -> None:
+        """Let whoever waits in ``take`` look again. Never waits; may be called from a signal handler."""
+        self._is_woken = True
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more comes."""
+        return self._is_closed
+
+    @property
+    def capacity(self) -> int:
+        """How many events it holds at most."""
+        return self._capacity
+
     def close(self, error: Exception | None = None) -> None:
         """Let readers come to the end once all is read, where they get the error. The first call counts."""
         with self._changed:
@@ -72,6 +119,12 @@ class EventQueue:
             yield event
         if self._error is not None:
             raise self._error
+
+    def _may_take(self, most: int) -> bool:
+        if self._is_woken or (most and self._events):
+            return True
+        # Once closed only a wake-up ends the wait; an error is told at once.
+        return self._is_closed and self._error is not None
 
     def _may_put(self) -> bool:
         return self._is_closed or len(self._events) < self._capacity

@@ -543,6 +543,36 @@ class SessionJournal:
         _log.warning("the journal goes on in %s", wanted)
         return wanted
 
+    def turn_to(self, path: str | os.PathLike[str]) -> None:
+        """Close this file and go on in another: that of the next session, before it is started.
+
+        It begins with the symbols that the session keeps. Bars so far are not in it: they are history by then, and come
+        from where history comes from.
+
+        Raises
+        ------
+        JournalError
+            If the file cannot be begun; nothing can be written until it is.
+        """
+        self.close()
+        with self._order:
+            self.path = self._first = Path(path)
+            self._files = 1
+            if self.mode != "off":
+                self._journal = self._begin(self.path)
+                for name in self.session_data._symbols:
+                    base, *derived = self.session_data._intervals(name)
+                    self._event(
+                        self._journal,
+                        Kind.REGISTER,
+                        symbol=self._number(self._journal, name),
+                        interval=base,
+                        text=" ".join(derived),
+                    )
+                self._wait(self._journal, self._journal.last_seq)
+            self._turns.begin_anew()
+            self._is_closed = False
+
     def close(self) -> None:
         """Write what waits and close the file; again: nothing. ``JournalError`` if it had failed."""
         with self._order:

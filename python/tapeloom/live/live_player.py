@@ -16,15 +16,18 @@ from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.loaded_bars import hours_of
 from tapeloom.session.queues import SessionQueue
 from tapeloom.session.story import tell_end, tell_history
+from tapeloom.statuses import ConnectionEvent
 from tapeloom.storage.bar_source import no_bars
 from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import date
 
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.live.feed import FeedEvent
     from tapeloom.live.journal import SessionJournal
+    from tapeloom.live.journal_files import JournalFiles
     from tapeloom.live.live_session import LiveSession
     from tapeloom.live.past import Past
     from tapeloom.session.analysis_engine import AnalysisEngine
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["LivePlayer", "Stage", "Timing"]
 
 _SECOND = 1_000_000_000
+#: Who says that nobody listened.
+_SOURCE = "session"
 
 
 class Stage(StrEnum):
@@ -74,6 +79,8 @@ class LivePlayer:
         Writes the sessions.
     session
         The streaming part of each.
+    files
+        Where the journal of the next session goes.
     processor, quality, engine
         Told of the begin and end of each.
     past
@@ -99,6 +106,7 @@ class LivePlayer:
         journal: SessionJournal,
         session: LiveSession,
         *,
+        files: JournalFiles,
         processor: DataProcessor,
         quality: DataQualityManager,
         engine: AnalysisEngine,
@@ -115,6 +123,7 @@ class LivePlayer:
         self._journal = journal
         self._session_data = journal.session_data
         self._session = session
+        self._files = files
         self._processor = processor
         self._quality = quality
         self._engine = engine
@@ -132,7 +141,8 @@ class LivePlayer:
         self._starts = self._table.pre_opens if extended else self._table.opens
         self._ends = self._table.post_closes if extended else self._table.closes
         self._index: int | None = None
-        self._warm_by = 0
+        self._turned_to: date | None = None
+        self._warm_by = self._begin_at = 0
         self._analysed = 0.0
         self.stage = Stage.NIGHT
         #: Sessions that have ended.
@@ -226,6 +236,15 @@ class LivePlayer:
         self._session.close()
         self._session_data.set_session_active(False)
 
+    def follow_symbols(self, now: int) -> None:
+        """Take bars of the symbols that the store keeps now, and have fetched what those that are new lack."""
+        store = self._session_data
+        self._tally.start_symbols(
+            store,
+            [self._no_queue(n) for n in store._symbols if not self._tally.follows(n)],
+        )
+        self._session.follow_symbols(now)
+
     # Phases
 
     @property
@@ -241,7 +260,12 @@ class LivePlayer:
         session_date = from_day(int(self._table.dates[index]))
         flow("3.b", "Session %s", session_date)
         if store.current_session_date != session_date:
+            if self.done and self._turned_to != session_date:
+                self._files.turn_to(self._journal, session_date)
+                self._turned_to = session_date
             self._journal.start_new_session(session_date, roll=True)
+        elif self._journal.recovery is not None and not self.done:
+            self._tell_of_crash(now)
         self._metrics.record_phase("PHASE_1", started)
         started = self._metrics.start_timer()
         self._past.prepare(index)
@@ -256,6 +280,13 @@ class LivePlayer:
         self._warm_by = now + self._timing.warm_up
         self.stage = Stage.WARMING
         self._session.begin(now)
+
+    def _tell_of_crash(self, now: int) -> None:
+        """Keep as evidence that nobody listened from the last record of the journal until now."""
+        clock = self._session_data._clock
+        if clock is not None and clock < now:
+            for at, is_up in ((clock, False), (now, True)):
+                self._journal.append_connection(ConnectionEvent(at, is_up, _SOURCE))
 
     def _no_queue(self, name: str) -> SessionQueue:
         base = self._session_data._intervals(name)[0]

@@ -87,7 +87,7 @@ class LiveSession:
         self._owed_reports: list[SymbolStatus | ConnectionEvent] = []
         self._updated: set[str] = set()
         self._look_at = 0
-        self._is_connected = False
+        self._is_connected: bool | None = None
         self._arrived: int | None = None
         self._filled: Counter[str] = Counter()
         #: The newest sentences on filled gaps.
@@ -115,15 +115,15 @@ class LiveSession:
 
     def begin(self, now: int) -> None:
         """Take over the store's clock, in the session that it has begun, and look what it lacks by now."""
-        self.follow_symbols()
+        self.follow_symbols(now)
         self._open()
         self._filled.clear()
         self._updated.clear()
-        self._look_at = 0
         self.tick(now)
 
-    def follow_symbols(self) -> None:
-        """Take bars of the symbols that the store keeps now."""
+    def follow_symbols(self, now: int) -> None:
+        """Take bars of the symbols that the store keeps now, and look soon what they lack."""
+        self._look_at = now
         store = self._session_data
         bases = {name: store._intervals(name)[0] for name in store._symbols}
         self._sorter.keep(bases)
@@ -132,22 +132,24 @@ class LiveSession:
 
     def remove_symbol(self, symbol: str) -> None:
         """Drop a symbol with its bars; what of it still comes is put aside."""
+        is_open = self.is_open
         self._close()
         try:
             self._journal.remove_symbol(symbol)
         finally:
-            self._open()
-        self.follow_symbols()
+            if is_open:
+                self._open()
 
     def end(self, now: int) -> None:
         """Take the last step, give the clock back and end the session in journal and store."""
-        batch = self.tick(now)
-        # Who was late hears of the bars that waited.
-        self._processor.flush(batch)
-        # What is still asked for comes too late for the analyses, not for the store.
-        self._quality.look(self._updated)
-        self._quality.apply_ready()
-        self._close()
+        if self._live is not None:
+            batch = self.tick(now)
+            # Who was late hears of the bars that waited.
+            self._processor.flush(batch)
+            # What is still asked for comes too late for the analyses, not for the store.
+            self._quality.look(self._updated)
+            self._quality.apply_ready()
+            self._close()
         self._journal.end_session()
 
     def close(self) -> None:
@@ -221,6 +223,9 @@ class LiveSession:
         self._count(batch)
         if bars:
             self._arrived = now
+            if self._is_connected is None:
+                # A feed that says nothing of its connection has one as long as something comes.
+                self._is_connected = True
         if batch.woke:
             self._tell(batch, now, found.earliest)
         self._look(batch, now)
@@ -265,7 +270,9 @@ class LiveSession:
         if batch.has_updates:
             if not self._updated:
                 self._look_at = min(self._look_at, now + _GATHER)
-            self._updated |= {bar.symbol for bar, kind in batch.changes() if kind != "new"}
+            self._updated |= {
+                bar.symbol for bar, kind in batch.changes() if kind != "new"
+            }
         if now >= self._look_at:
             self._look_at = _next_after(now, self._step, self._gap_grace)
             updated, self._updated = self._updated, set()
@@ -296,7 +303,7 @@ class LiveSession:
     @property
     def is_connected(self) -> bool:
         """Whether the feed says that its connection stands."""
-        return self._is_connected
+        return bool(self._is_connected)
 
     @property
     def owed(self) -> int:

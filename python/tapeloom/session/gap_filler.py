@@ -193,6 +193,11 @@ class GapFiller:
         return found
 
     @property
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        """How many calls are out, and how many may be."""
+        return {"history_calls": (self._out, _MOST_CALLS_OUT)}
+
+    @property
     def is_idle(self) -> bool:
         """Whether every stretch is settled."""
         return not self._jobs

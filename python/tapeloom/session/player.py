@@ -281,9 +281,7 @@ class SessionPlayer:
         if batch.woke:
             self._processor.deliver(batch)
         # The regular open lies within extended hours; one at the end belongs to the next session.
-        call_alerts(
-            self._time_manager, batch.ts, opening=batch.ts < self._session_end
-        )
+        call_alerts(self._time_manager, batch.ts, opening=batch.ts < self._session_end)
         self.seconds += time.perf_counter() - played
         if batch.ended:
             self._end()

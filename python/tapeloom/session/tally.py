@@ -93,6 +93,10 @@ class Tally:
         """Return whether a symbol is or was reported on."""
         return symbol in self._totals
 
+    def follows(self, symbol: str) -> bool:
+        """Return whether a symbol is counted in the present session."""
+        return symbol in self._counts
+
     def forget_symbol(self, symbol: str) -> None:
         """Drop a symbol of which nothing was counted."""
         self._totals.pop(symbol, None)
