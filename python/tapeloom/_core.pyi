@@ -865,10 +865,11 @@ class JournalRecords:
         start: int,
         end: int,
         has_holes: bool,
+        patience: tuple[int, int] | None,
     ) -> tuple[int, int]:
-        """Offer the bars of rows ``[start, end)`` to a store; return how many there were and how many it refused.
+        """Offer the bars of rows ``[start, end)`` to a store as they came; return how many there were and how many it refused.
 
-        With ``has_holes`` a bar whose symbol has no name counts as refused; else it is a ``JournalError``.
+        ``patience`` are grace and tolerance of the live session that took steps, ns. With ``has_holes`` a bar whose symbol has no name counts as refused; else it is a ``JournalError``.
         """
     def __len__(self) -> int: ...
 
@@ -1008,6 +1009,15 @@ class Live:
         A bucket that lacks bars at its end waits ``grace`` for them; a bar that ends more than ``tolerance`` after the clock
         is quarantined. Both in nanoseconds, 0 or more.
         """
+    @property
+    def grace(self) -> int:
+        """How long a bucket that lacks bars waits for them, ns."""
+    @property
+    def tolerance(self) -> int:
+        """By how much the end of a bar may lie after the clock, ns."""
+    @property
+    def session(self) -> Any:
+        """The ``SessionData`` that takes the bars."""
     def step(
         self, bars: Sequence[BarData], clock: int
     ) -> tuple[Batch, list[tuple[int, str]]]:

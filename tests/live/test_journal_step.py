@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tapeloom import BarData, SessionData
+from tapeloom import BarData, SessionData, TapeloomError
 from tapeloom._core import JournalReader, Live
+from tapeloom.bars import Provenance
 from tapeloom.errors import ArgumentError, JournalError, StateError, UnknownSymbolError
 from tapeloom.live.journal import SessionJournal
-from tapeloom.live.journal_header import Kind
-from tests.live.made import MINUTE, OPEN, SetClock, bar, begun
+from tapeloom.live.journal_header import Kind, Patience
+from tapeloom.live.recovery import recover
+from tests.live.made import DAY, MINUTE, OPEN, SetClock, bar, begun, facts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SECOND = 1_000_000_000
+PATIENCE = Patience(2 * SECOND, SECOND)
 MODES = pytest.mark.parametrize("mode", ["strict", "relaxed"])
 
 
 def live(session: SessionData) -> Live:
-    return Live(session, grace=2 * SECOND, tolerance=SECOND)
+    return Live(session, grace=PATIENCE.grace_ns, tolerance=PATIENCE.tolerance_ns)
 
 
 def at(number: int, seconds: float = 0) -> int:
@@ -51,7 +58,9 @@ def written(path: Path) -> list[tuple[Kind, int, int, bool]]:
 @MODES
 def test_a_step_is_on_disk_as_one_and_in_the_session(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "day.journal"
-    with begun(SessionJournal(path, SessionData(), mode=mode)) as journal:
+    with begun(
+        SessionJournal(path, SessionData(), mode=mode, patience=PATIENCE)
+    ) as journal:
         running = live(journal.session_data)
         before = journal.last_seq
         batch, refused = journal.step(
@@ -77,7 +86,9 @@ def test_a_step_without_bars_writes_nothing_and_the_next_record_brings_its_clock
 ) -> None:
     path = tmp_path / "day.journal"
     with begun(
-        SessionJournal(path, SessionData(), mode=mode, clock=SetClock())
+        SessionJournal(
+            path, SessionData(), mode=mode, clock=SetClock(), patience=PATIENCE
+        )
     ) as journal:
         running = live(journal.session_data)
         before = journal.last_seq
@@ -102,7 +113,9 @@ def test_what_a_step_cannot_take_is_an_error_before_anything_is_written(
     tmp_path: Path, mode: str
 ) -> None:
     with begun(
-        SessionJournal(tmp_path / "day.journal", SessionData(), mode=mode)
+        SessionJournal(
+            tmp_path / "day.journal", SessionData(), mode=mode, patience=PATIENCE
+        )
     ) as journal:
         session = journal.session_data
         session.register_symbol("PAST", base_interval="1m")
@@ -131,7 +144,11 @@ def test_what_a_step_cannot_take_is_an_error_before_anything_is_written(
 
 @MODES
 def test_no_step_is_taken_once_the_disk_failed(tmp_path: Path, mode: str) -> None:
-    journal = begun(SessionJournal(tmp_path / "day.journal", SessionData(), mode=mode))
+    journal = begun(
+        SessionJournal(
+            tmp_path / "day.journal", SessionData(), mode=mode, patience=PATIENCE
+        )
+    )
     running = live(journal.session_data)
     journal.step(running, [bar(0)], at(0))
     assert journal._journal is not None
@@ -155,3 +172,156 @@ def test_without_a_journal_a_step_is_only_taken(tmp_path: Path) -> None:
     running.close()
     journal.close()
     assert list(tmp_path.iterdir()) == []
+
+
+symbols = st.sampled_from(["AAPL", "MSFT", "NEW"])
+# Newest, late, beyond the tolerance, of another day; a close that breaks a rule.
+arrivals = st.lists(
+    st.tuples(
+        symbols,
+        st.one_of(st.integers(-7, 2), st.sampled_from([-400, 500])),
+        st.sampled_from([10.5, 10.5, 10.25, 10.75, -1.0, float("nan")]),
+    ),
+    max_size=4,
+)
+seconds = st.integers(0, 150)
+moves = st.one_of(
+    st.tuples(st.just("step"), seconds, arrivals),
+    st.tuples(st.just("step"), seconds, arrivals),
+    st.tuples(st.just("tick"), seconds),
+    st.tuples(st.just("filled"), symbols, st.lists(st.integers(-7, 0), min_size=1)),
+    st.tuples(st.just("added"), symbols, st.integers(-7, 2)),
+    st.tuples(
+        st.just("register"), symbols, st.sampled_from([[], ["5m"], ["15m", "1d"]])
+    ),
+    st.tuples(st.just("remove"), symbols, st.booleans()),
+    st.tuples(st.just("clear"), st.sampled_from(["session", "history"])),
+    st.tuples(st.just("next"), st.booleans()),
+    st.tuples(st.just("rest")),
+)
+
+
+class Day:
+    """Moves of a live session, through a journal or, without one, in the session itself."""
+
+    def __init__(self, session: SessionData, journal: SessionJournal | None) -> None:
+        self.session = session
+        self.journal = journal
+        self.target: Any = session if journal is None else journal
+        self.clock = OPEN
+        self.day = DAY
+        self.target.start_new_session(self.day)
+        for name in ("AAPL", "MSFT"):
+            self.target.register_symbol(name, base_interval="1m", derived=["5m"])
+        self.live: Live | None = live(session)
+
+    def bar(self, name: str, ago: int, close: float = 10.5, flags: int = 0) -> BarData:
+        number = (self.clock - OPEN) // MINUTE + ago
+        high = max(11.0, close)
+        return BarData(
+            name, OPEN + number * MINUTE, 10.0, high, 10.0, close, 5.0, "1m", flags
+        )
+
+    def step(self, given: list[tuple[str, int, float]]) -> object:
+        bars = [self.bar(*one) for one in given]
+        running = self.live = self.live or live(self.session)
+        if self.journal is None:
+            batch, refused = running.step(bars, self.clock)
+        else:
+            batch, refused = self.journal.step(
+                running, bars, self.clock, corrections=range(0, len(bars), 2)
+            )
+        return batch.ts, batch.changes(), refused
+
+    def rest(self) -> None:
+        if self.live is not None:
+            self.live.close()
+            self.live = None
+
+    def do(self, move: tuple[Any, ...]) -> str:
+        """What came of a move: the answer or the kind of error."""
+        try:
+            # As text: one NaN is not another.
+            return repr(self.done(*move))
+        except TapeloomError as error:
+            # A journal refuses what the session would, and first.
+            return "refused" if move[0] == "remove" else type(error).__name__
+
+    def done(self, what: str, *given: Any) -> object:
+        if what in ("step", "tick"):
+            self.clock += given[0] * SECOND
+            return self.step(given[1] if what == "step" else [])
+        if what == "filled":
+            name, ago = given
+            bars = [self.bar(name, one, flags=Provenance.BACKFILLED) for one in ago]
+            return self.target.add_bars_batch(name, bars)
+        if what == "added":
+            return self.target.add_bar(given[0], self.bar(*given))
+        if what == "register":
+            self.target.register_symbol(given[0], derived=given[1])
+        elif what == "rest":
+            self.rest()
+        elif what == "remove":
+            # One that runs refuses it.
+            if given[1]:
+                self.rest()
+            self.target.remove_symbol(given[0])
+        elif what == "clear":
+            self.rest()
+            if self.journal is not None:
+                self.journal.clear(given[0])
+            elif given[0] == "session":
+                self.session.clear_session_bars()
+            else:
+                self.session.clear_historical_bars()
+        else:
+            self.rest()
+            self.target.end_session()
+            self.day += timedelta(1)
+            self.clock += 1440 * MINUTE
+            self.target.start_new_session(self.day, roll=given[0])
+        return None
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    plan=st.lists(moves, max_size=30),
+    relaxed=st.booleans(),
+    completeness=st.sampled_from(["any", "complete"]),
+    hours=st.sampled_from(["off", "show", "full"]),
+    split=st.integers(0, 30),
+)
+def test_a_recovered_live_session_knows_what_the_written_one_and_one_without_a_journal_know(
+    plan: list[tuple[Any, ...]],
+    relaxed: bool,
+    completeness: str,
+    hours: str,
+    split: int,
+    tmp_path_factory: Any,
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "day.journal"
+    policies: Any = {"completeness": completeness, "extended_hours": hours}
+    mode = "relaxed" if relaxed else "strict"
+    plain = Day(SessionData(**policies), None)
+    journal = SessionJournal(
+        path, SessionData(**policies), mode=mode, patience=PATIENCE
+    )
+    through = Day(journal.session_data, journal)
+    for number, move in enumerate(plan):
+        assert through.do(move) == plain.do(move), move
+        if number == split:
+            # Left and resumed in between: nobody runs then.
+            through.rest()
+            plain.rest()
+            journal.close()
+            journal = SessionJournal.resume(path, mode=mode)
+            through.session, through.journal = journal.session_data, journal
+            through.target = journal
+    through.rest()
+    journal.close()
+    written = facts(journal.session_data)
+    assert repr(written) == repr(facts(plain.session))
+    found = recover(path)
+    assert repr(facts(found)) == repr(written)
+    assert not found._is_coordinated
+    shutil.rmtree(path.parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
@@ -30,6 +31,7 @@ from tapeloom.live.journal_header import (
     Header,
     Kind,
     Offer,
+    Patience,
 )
 from tapeloom.live.turns import Interrupts, Turns
 from tapeloom.session_data import SessionData
@@ -59,6 +61,8 @@ T = TypeVar("T")
 #: When what arrives may be read: after the disk has it, at once, or without a disk.
 MODES = ("strict", "relaxed", "off")
 _ALARM_SECONDS = 0.25
+#: What changes more than a running live session can bear.
+_IDLE = {Kind.SESSION_START, Kind.SESSION_END, Kind.REMOVE, Kind.CLEAR}
 
 
 def owner() -> str:
@@ -93,6 +97,10 @@ class SessionJournal:
         How long to wait for the disk before giving up on it.
     allow_network_fs
         Whether the file may lie on a network file system, whose syncs and locks cannot be relied on.
+    patience
+        That of the live session whose steps are written; kept in the file, for recovering takes them as they were taken.
+    config
+        What the session is configured with, as JSON would have it, without secrets; kept in the file.
 
     Raises
     ------
@@ -101,7 +109,7 @@ class SessionJournal:
     StateError
         If the session holds something that the journal would not know.
     ArgumentError
-        For an unknown mode or a time that is not above 0.
+        For an unknown mode, a time that is not above 0, or a configuration that is no JSON.
 
     Examples
     --------
@@ -130,6 +138,8 @@ class SessionJournal:
         clock: Clock | None = None,
         stall_seconds: float = 10.0,
         allow_network_fs: bool = False,
+        patience: Patience | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(session_data, SessionData):
             text = f"session_data is {type(session_data).__name__}; it must be a SessionData"
@@ -138,6 +148,7 @@ class SessionJournal:
             text = "the session has symbols or a date already, which the journal would not know; begin with an empty one, or resume()"
             raise StateError(text)
         self._prepare(path, session_data, mode, clock, stall_seconds, allow_network_fs)
+        self._know(patience, {} if config is None else config)
         if mode != "off":
             self._journal = self._begin(self.path)
 
@@ -178,6 +189,19 @@ class SessionJournal:
         self._order = RLock()
         self._turns = Turns()
 
+    def _know(self, patience: Patience | None, config: Mapping[str, Any]) -> None:
+        if patience is not None and not isinstance(patience, Patience):
+            text = f"patience is {type(patience).__name__}; it must be a Patience"
+            raise ArgumentTypeError(text, got=patience)
+        if not isinstance(config, Mapping):
+            text = f"config is {type(config).__name__}; it must be a mapping such as a dict"
+            raise ArgumentTypeError(text, got=config)
+        self.patience = patience
+        """That of the live session whose steps are written; ``None`` where none are."""
+        self.config = dict(config)
+        """What the session was configured with; empty where nothing was said."""
+        _ = Header.of(self.session_data, patience, config).text()
+
     @classmethod
     def resume(
         cls,
@@ -190,6 +214,8 @@ class SessionJournal:
         time_manager: TimeManager | None = None,
     ) -> Self:
         """Recover a journal and go on writing it; ``session_data`` and ``recovery`` are what was recovered.
+
+        Nobody takes steps in the session then: whoever goes on opens a ``Live`` with the ``patience`` that was kept.
 
         Parameters
         ----------
@@ -217,6 +243,7 @@ class SessionJournal:
             journal._prepare(
                 path, session, mode, clock, stall_seconds, allow_network_fs
             )
+            journal._know(found.patience, found.config)
             journal.recovery = report
             journal._symbols = {
                 name: number
@@ -431,12 +458,16 @@ class SessionJournal:
         UnknownSymbolError
             For a bar of a symbol that nobody registered through the journal; nothing is written then.
         ArgumentError
-            For a bar of another interval or without an instant, or a position that is none; nothing is written then.
+            For a bar of another interval or without an instant, a position that is none, or a ``live`` over another
+            session or with another patience; nothing is written then.
+        StateError
+            If the journal was begun without ``patience``; nothing is written then.
         JournalError
             If the disk failed, now or before.
         """
 
         def put(journal: Journal) -> int:
+            self._require_mine(live)
             seq = journal.put_step(
                 live,
                 bars,
@@ -608,7 +639,7 @@ class SessionJournal:
         self, path: Path, *, last_seq: int = 0, previous_hash: bytes | None = None
     ) -> Journal:
         """Begin a file: its header, and the symbols that have numbers already."""
-        header = Header.of(self.session_data).text()
+        header = Header.of(self.session_data, self.patience, self.config).text()
         opened = Journal(
             path,
             owner=owner(),
@@ -685,9 +716,26 @@ class SessionJournal:
         journal.wait_durable(seq, 0.0)
 
     def _event(self, to: Journal, kind: Kind, **fields: Any) -> int:
+        if kind in _IDLE and self.session_data._is_coordinated:
+            # The session would refuse it, and recovering, through which nobody runs, would not.
+            text = "a live session runs through this store; close it first"
+            raise StateError(text)
         return to.put_event(
             int(kind), arrival=self._clock.now_ns(), timeout=self._stall, **fields
         )
+
+    def _require_mine(self, live: Live) -> None:
+        """What recovering could not take again is not written."""
+        patience = self.patience
+        if patience is None:
+            text = "the journal was begun without patience, which its steps need; give SessionJournal(patience=...)"
+            raise StateError(text)
+        if live.grace != patience.grace_ns or live.tolerance != patience.tolerance_ns:
+            text = f"live waits {live.grace} ns and believes {live.tolerance} ns; the journal was begun with {patience}"
+            raise ArgumentError(text, got=live)
+        if live.session is not self.session_data:
+            text = "live takes the bars of another session than the journal"
+            raise ArgumentError(text, got=live)
 
     def _put_clock(self, to: Journal) -> None:
         """Say how far the clock came by steps without bars."""

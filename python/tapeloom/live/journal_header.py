@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from tapeloom.errors import JournalError
+from tapeloom.errors import ArgumentError, ArgumentTypeError, JournalError
 from tapeloom.session_data import SessionData
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tapeloom.calendars.time_manager import TimeManager
 
-__all__ = ["CLEARED", "STATES", "WHILE_LIVE", "Header", "Kind", "Offer"]
+__all__ = ["CLEARED", "STATES", "WHILE_LIVE", "Header", "Kind", "Offer", "Patience"]
 
 #: What a status or a clearing is called by its number in the journal.
 STATES = ("halted", "trading", "closed")
@@ -69,15 +69,47 @@ class Offer(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a live session waits for bars, and by how much it believes their times.
+
+    Raises
+    ------
+    ArgumentError
+        If one is no whole number of nanoseconds from 0 on.
+    """
+
+    grace_ns: int
+    """How long a bucket that lacks bars at its end waits for them, ns."""
+    tolerance_ns: int
+    """By how much the end of a bar may lie after the clock, ns."""
+
+    def __post_init__(self) -> None:
+        for name in ("grace_ns", "tolerance_ns"):
+            given = getattr(self, name)
+            if type(given) is not int or not 0 <= given < 1 << 63:
+                text = f"{name} is {given!r}; it must be a whole number of nanoseconds from 0 on, such as 2_000_000_000"
+                raise ArgumentError(text, got=given)
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """The first record of each file: whose session it is, by which rules and calendar."""
 
     exchange_group: str
     fingerprint: str
     policies: Mapping[str, Any]
+    patience: Patience | None = None
+    """How its live session took steps; ``None`` where it takes none."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What the session was configured with; empty where nothing was said."""
 
     @classmethod
-    def of(cls, session: SessionData) -> Header:
+    def of(
+        cls,
+        session: SessionData,
+        patience: Patience | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Header:
         """Describe a session."""
         policies: dict[str, Any] = {}
         for name, given in session.policies.items():
@@ -93,18 +125,30 @@ class Header:
         policies["historical_bars_trailing_days"] = (
             session.historical_bars_trailing_days
         )
-        return cls(session.exchange_group, session.session_table.fingerprint, policies)
+        return cls(
+            session.exchange_group,
+            session.session_table.fingerprint,
+            policies,
+            patience,
+            dict(config or {}),
+        )
 
     def text(self) -> str:
-        """Return it as the text of a record."""
-        return json.dumps(
-            {
-                "exchange_group": self.exchange_group,
-                "table_fingerprint": self.fingerprint,
-                "policies": dict(self.policies),
-            },
-            sort_keys=True,
-        )
+        """Return it as the text of a record; ``ArgumentTypeError`` if the configuration is no JSON."""
+        said: dict[str, Any] = {
+            "exchange_group": self.exchange_group,
+            "table_fingerprint": self.fingerprint,
+            "policies": dict(self.policies),
+        }
+        if self.patience is not None:
+            said["live"] = asdict(self.patience)
+        if self.config:
+            said["config"] = dict(self.config)
+        try:
+            return json.dumps(said, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            text = f"config cannot be written as JSON: {error}"
+            raise ArgumentTypeError(text, got=self.config) from error
 
     @classmethod
     def read(cls, text: str, path: object) -> Header:
@@ -112,8 +156,10 @@ class Header:
         try:
             said = json.loads(text)
             group, fingerprint = said["exchange_group"], said["table_fingerprint"]
-            policies = dict(said["policies"])
-        except (ValueError, KeyError, TypeError) as error:
+            policies, config = dict(said["policies"]), dict(said.get("config", {}))
+            live = said.get("live")
+            patience = None if live is None else Patience(**live)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             refusal = f"{path}: the header of the journal cannot be read: {error!r}"
             raise JournalError(refusal, path=path) from error
         known = _FLAGS | _NUMBERS | _POLICIES | {"historical_bars_trailing_days"}
@@ -125,7 +171,7 @@ class Header:
             odd = sorted(policies.keys() - known)
             refusal = f"{path}: the header of the journal has values that it cannot have: {odd or said!r}"
             raise JournalError(refusal, path=path)
-        return cls(group, fingerprint, policies)
+        return cls(group, fingerprint, policies, patience, config)
 
     def session(self, time_manager: TimeManager | None, path: object) -> SessionData:
         """Make an empty session of the same rules, if the calendar is still the same."""

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tapeloom._core import JournalReader
 from tapeloom.calendars.days import from_day
@@ -17,11 +17,12 @@ from tapeloom.statuses import ConnectionEvent, TradingStatus
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from tapeloom._core import Bars, Journal, JournalRecords
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.live.journal_header import Patience
     from tapeloom.session_data import SessionData
 
     Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -139,6 +140,10 @@ class Recovery:
         self._allow_network_fs = allow_network_fs
         self._readers: list[JournalReader] = []
         self._session: SessionData | None = None
+        self.patience: Patience | None = None
+        """That of the live session whose steps were written; ``None`` where none were."""
+        self.config: Mapping[str, Any] = {}
+        """What the session was configured with."""
         self._records = self._bars = self._refused = 0
         self._holes: list[tuple[int, str]] = []
 
@@ -240,7 +245,8 @@ class Recovery:
         texts = dict(records.texts)
         columns = records.columns()
         events = records.events
-        self._bars += len(records) - len(events)
+        clocks = int((columns["kind"] == Kind.CLOCK).sum())
+        self._bars += len(records) - len(events) - clocks
         for row in events:
             if columns["kind"][row] == Kind.HOLE:
                 self._holes.append((int(columns["ts"][row]), texts.get(row, "")))
@@ -254,8 +260,14 @@ class Recovery:
                 if self._session is None:
                     text = f"{path}: bars come before the header of the journal"
                     raise JournalError(text, path=path, first_seq=records.first_seq)
+                waits = self.patience
                 bars, refused = records.replay_bars(
-                    self._session, self.names, start, row, bool(self._holes)
+                    self._session,
+                    self.names,
+                    start,
+                    row,
+                    bool(self._holes),
+                    None if waits is None else (waits.grace_ns, waits.tolerance_ns),
                 )
                 self._bars += bars
                 self._refused += refused
@@ -298,6 +310,7 @@ class Recovery:
         header = Header.read(event.text, path)
         if self._session is None:
             self._session = header.session(self._time_manager, path)
+            self.patience, self.config = header.patience, header.config
         else:
             header.require_calendar(self._session, path)
 

@@ -9,7 +9,7 @@ use crate::bar::{BACKFILLED, Bar, IMPORTED, STREAMED};
 use crate::error::{Error, Result};
 use crate::realtime::RealtimeIndicators;
 use crate::replay::{Progress, Stop};
-use crate::store::{Entry, Store, Writer};
+use crate::store::{Entry, Store, SymbolId, Writer};
 
 /// How long to wait and whom to believe, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,76 @@ pub struct Step {
     pub refused: Vec<(usize, Error)>,
 }
 
+/// Takes the bars of one step after the other into a store that somebody holds.
+#[derive(Debug)]
+pub struct Intake {
+    patience: Patience,
+    /// When a bucket is due of a symbol that has no bar in the step; `i64::MIN` for not known.
+    due: i64,
+    /// The epoch that was written then.
+    epoch: u64,
+    touched: Vec<SymbolId>,
+}
+
+impl Intake {
+    /// One that knows nothing of the store yet.
+    pub fn new(patience: Patience) -> Self {
+        Self {
+            patience,
+            due: i64::MIN,
+            epoch: 0,
+            touched: Vec::new(),
+        }
+    }
+
+    /// Say that the store changed otherwise.
+    pub fn forget(&mut self) {
+        self.due = i64::MIN;
+    }
+
+    /// Take bars and move the clock; the bars that were refused by their position.
+    ///
+    /// # Errors
+    /// Those of a store that has failed.
+    pub fn take(
+        &mut self,
+        writing: &mut Writer,
+        arrivals: impl Iterator<Item = (SymbolId, Bar)>,
+        clock: i64,
+    ) -> Result<Vec<(usize, Error)>> {
+        if self.epoch != writing.writes_epoch() {
+            self.forget();
+        }
+        let clock = clock.max(writing.clock());
+        let latest = clock.saturating_add(self.patience.tolerance);
+        let mut refused = Vec::new();
+        self.touched.clear();
+        for (at, (id, mut bar)) in arrivals.enumerate() {
+            if bar.flags & (IMPORTED | BACKFILLED) == 0 {
+                bar.flags |= STREAMED;
+            }
+            self.touched.push(id);
+            if let Err(error) = writing.arrive(id, bar, latest) {
+                refused.push((at, error));
+            }
+        }
+        let grace = self.patience.grace;
+        self.due = writing.finish_live(clock, grace, self.due, &self.touched)?;
+        self.epoch = writing.writes_epoch();
+        Ok(refused)
+    }
+
+    /// What was written is out: nobody else wrote in between.
+    fn published(&mut self, writing: &Writer) {
+        self.epoch = writing.writes_epoch();
+    }
+}
+
 /// One session that bars arrive in.
 #[derive(Debug)]
 pub struct Live {
     store: Arc<Store>,
-    patience: Patience,
+    intake: Intake,
     indicators: Option<Arc<RealtimeIndicators>>,
     progress: Progress,
     ended: bool,
@@ -49,7 +114,7 @@ impl Live {
         store.write().set_coordinated(true);
         Self {
             store,
-            patience,
+            intake: Intake::new(patience),
             indicators,
             progress: Progress::default(),
             ended: false,
@@ -74,22 +139,23 @@ impl Live {
         if !arrivals.iter().all(|(entry, _)| writing.keeps(entry)) {
             return Ok(None);
         }
-        let clock = clock.max(writing.clock());
         let derived_before = writing.derived_bars();
         writing.collect_changes(true);
-        let refused = self.take(&mut writing, arrivals, clock);
-        let finished = writing.finish_live(clock, self.patience.grace);
+        let known = arrivals.iter().map(|(entry, bar)| (entry.id, *bar));
+        let taken = self.intake.take(&mut writing, known, clock);
         let mut changes = writing.take_changes();
         writing.collect_changes(false);
         if let Some(indicators) = &self.indicators {
             indicators.follow(&writing);
         }
         writing.publish();
+        self.intake.published(&writing);
+        let derived_bars = writing.derived_bars() - derived_before;
+        drop(writing);
+        let refused = taken?;
         self.progress.instants += 1;
         self.progress.bars += (arrivals.len() - refused.len()) as u64;
-        self.progress.derived_bars += writing.derived_bars() - derived_before;
-        drop(writing);
-        finished?;
+        self.progress.derived_bars += derived_bars;
         // All are known at once: the finest interval first, then the configured order.
         changes.sort_by_key(|change| (change.interval, change.symbol, change.bar.ts));
         let stop = Stop {
@@ -101,26 +167,6 @@ impl Live {
             held: false,
         };
         Ok(Some(Step { stop, refused }))
-    }
-
-    fn take(
-        &self,
-        writing: &mut Writer,
-        arrivals: &[(Arc<Entry>, Bar)],
-        clock: i64,
-    ) -> Vec<(usize, Error)> {
-        let latest = clock.saturating_add(self.patience.tolerance);
-        let mut refused = Vec::new();
-        for (at, (entry, bar)) in arrivals.iter().enumerate() {
-            let mut bar = *bar;
-            if bar.flags & (IMPORTED | BACKFILLED) == 0 {
-                bar.flags |= STREAMED;
-            }
-            if let Err(error) = writing.arrive(entry.id, bar, latest) {
-                refused.push((at, error));
-            }
-        }
-        refused
     }
 
     /// Give the clock back to the store. Doing so again changes nothing.

@@ -41,6 +41,10 @@ impl Teller {
         self.session.get()
     }
 
+    pub(crate) fn session_object(&self, py: Python<'_>) -> Py<PyStore> {
+        self.session.clone_ref(py)
+    }
+
     pub(crate) fn batch(
         &self,
         py: Python<'_>,

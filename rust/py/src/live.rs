@@ -19,6 +19,7 @@ use crate::store::PyStore;
 #[derive(Debug)]
 pub(crate) struct PyLive {
     live: Mutex<Live>,
+    patience: Patience,
     teller: Teller,
 }
 
@@ -45,8 +46,24 @@ impl PyLive {
             .detach(|| Live::new(store, patience, indicators));
         Ok(Self {
             live: Mutex::new(live),
+            patience,
             teller: Teller::new(session),
         })
+    }
+
+    #[getter]
+    fn grace(&self) -> i64 {
+        self.patience.grace
+    }
+
+    #[getter]
+    fn tolerance(&self) -> i64 {
+        self.patience.tolerance
+    }
+
+    #[getter]
+    fn session(&self, py: Python<'_>) -> Py<PyStore> {
+        self.teller.session_object(py)
     }
 
     fn step(

@@ -313,7 +313,7 @@ impl Writer {
     }
 
     /// Take over the clock, or give it back.
-    pub(crate) fn set_coordinated(&mut self, coordinated: bool) {
+    pub fn set_coordinated(&mut self, coordinated: bool) {
         self.coordinated = coordinated;
     }
 

@@ -3,10 +3,11 @@
 use numpy::{Element, IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use tapeloom_core::live::Patience;
 use tapeloom_core::time::Interval;
 use tapeloom_journal::{Kind, Record, Records};
 
-use super::replaying::replay;
+use super::replaying::{Known, replay};
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
 use crate::convert;
@@ -69,6 +70,8 @@ impl PyJournalRecords {
         Ok(found.map(|interval| interval.to_string()))
     }
 
+    #[pyo3(signature = (store, names, start, end, has_holes, patience))]
+    #[expect(clippy::too_many_arguments, reason = "what is known of the journal, and the rows")]
     fn replay_bars(
         &self,
         py: Python<'_>,
@@ -77,9 +80,16 @@ impl PyJournalRecords {
         start: usize,
         end: usize,
         has_holes: bool,
+        patience: Option<(i64, i64)>,
     ) -> BindResult<(usize, usize)> {
         let end = end.min(self.records.len());
-        replay(py, self, store.get(), &names, start, end, has_holes)
+        let patience = patience.map(|(grace, tolerance)| Patience { grace, tolerance });
+        let known = Known {
+            names: &names,
+            has_holes,
+            patience,
+        };
+        replay(py, self, store.get(), &known, start..end)
     }
 }
 

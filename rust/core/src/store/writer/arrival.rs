@@ -142,10 +142,44 @@ impl Writer {
         });
     }
 
-    /// As [`Writer::finish_instant`] where bars may still be on their way: a bucket that is not whole ends later.
-    pub(crate) fn finish_live(&mut self, clock: i64, grace: i64) -> Result<()> {
+    /// As [`Writer::finish_instant`] where bars may still be on their way: a bucket that is not whole ends `grace` later.
+    ///
+    /// Before `due` only symbols with new bars are looked at. Returns when any other has to be.
+    pub(crate) fn finish_live(
+        &mut self,
+        clock: i64,
+        grace: i64,
+        due: i64,
+        touched: &[SymbolId],
+    ) -> Result<i64> {
         self.settle_all()?;
-        self.advance_by(clock, grace)
+        self.clock = clock;
+        self.unpublished = true;
+        if clock < due {
+            let ends = touched.iter().map(|id| self.close_live(*id, clock, grace));
+            return Ok(ends.fold(due, i64::min));
+        }
+        let all = 0..self.symbols.len() as u32;
+        let ends = all.map(|at| self.close_live(SymbolId(at), clock, grace));
+        let due = ends.fold(i64::MAX, i64::min);
+        self.refresh_next_end();
+        Ok(due)
+    }
+
+    /// End the buckets of a symbol that are due; when the next one is.
+    fn close_live(&mut self, id: SymbolId, clock: i64, grace: i64) -> i64 {
+        let mut due = i64::MAX;
+        let at = id.0 as usize;
+        for series in 0..self.symbols[at].aggregators.len() {
+            let aggregator = &mut self.symbols[at].aggregators[series];
+            let grace = if aggregator.is_whole() { 0 } else { grace };
+            if let Some(derived) = aggregator.close(clock.saturating_sub(grace)) {
+                self.emit(id, series + 1, &derived);
+            } else if let Some(bucket) = aggregator.forming_bucket() {
+                due = due.min(bucket.end.saturating_add(grace));
+            }
+        }
+        due
     }
 
     /// All bars of an instant are in: late ones are settled, the clock moves, buckets end.
@@ -401,10 +435,6 @@ impl Writer {
 
     /// Move the clock and end the buckets that it reached.
     pub(super) fn advance(&mut self, clock: i64) -> Result<()> {
-        self.advance_by(clock, 0)
-    }
-
-    fn advance_by(&mut self, clock: i64, grace: i64) -> Result<()> {
         self.clock = clock;
         self.unpublished = true;
         if clock < self.next_end {
@@ -412,14 +442,7 @@ impl Writer {
         }
         for at in 0..self.symbols.len() {
             for series in 0..self.symbols[at].aggregators.len() {
-                let aggregator = &mut self.symbols[at].aggregators[series];
-                let waits = grace > 0 && !aggregator.is_whole();
-                let until = if waits {
-                    clock.saturating_sub(grace)
-                } else {
-                    clock
-                };
-                if let Some(derived) = aggregator.close(until) {
+                if let Some(derived) = self.symbols[at].aggregators[series].close(clock) {
                     self.emit(SymbolId(at as u32), series + 1, &derived);
                 }
             }
