@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tapeloom import SessionData, TimeManager
 from tapeloom.config.session_config import SessionConfig
@@ -71,7 +71,9 @@ class Desk:
 def live_manager(clock: SetClock, close: str | None, *days: date) -> TimeManager:
     """A live time manager whose clock is set by hand, with another close on some days."""
     hours = {"regular": ["09:30", close]}
-    overlay = None if close is None else {"XNYS": {day.isoformat(): hours for day in days}}
+    overlay = (
+        None if close is None else {"XNYS": {day.isoformat(): hours for day in days}}
+    )
     return TimeManager(mode="live", clock=clock, overlay=overlay)
 
 
@@ -106,7 +108,7 @@ def tape(
 class NoPast:
     """A source of history that has nothing, and knows that minutes could be had."""
 
-    notes: list[Any] = []
+    notes: ClassVar[list[Any]] = []
 
     def __init__(self, symbols: Iterable[str]) -> None:
         self._symbols = list(symbols)
@@ -169,7 +171,9 @@ class SimulatedRun:
         assert isinstance(symbols, tuple)
         source: Any = NoPast(symbols) if past is None else past
         if plan is None:
-            plan = StreamPlan.build(config, source, time_manager, start=begin, end=begin + 1)
+            plan = StreamPlan.build(
+                config, source, time_manager, start=begin, end=begin + 1
+            )
         if journal is None:
             store = SessionData(time_manager=time_manager)
             journal = SessionJournal("unwritten", store, mode="off")
@@ -184,10 +188,9 @@ class SimulatedRun:
             )
         self.journal = journal
         self.store = journal.session_data
-        self.engine = AnalysisEngine()
+        self.engine = AnalysisEngine(self.store)
         if analysis is not None:
             self.engine.add(analysis)
-        self.engine.attach_to(self.store)
         self.desk = Desk(clock, delay)
         self.reports: list[SessionReport] = []
         self.parts = LiveParts.of(
@@ -203,7 +206,7 @@ class SimulatedRun:
             patience=patience,
             gap_grace=5 * SECOND,
             metrics=PerformanceMetrics(),
-            call=lambda call: call(),
+            call=_call,
             wake=lambda: None,
             on_end=self._end,
             timing=Timing(),
@@ -236,7 +239,11 @@ class SimulatedRun:
             self.player.advance(self._arrived(), self.clock.now)
 
     def _next(self) -> int:
-        due = [at for at in (self.player.next_due(self.clock.now), self.desk.next_ns) if at is not None]
+        due = [
+            at
+            for at in (self.player.next_due(self.clock.now), self.desk.next_ns)
+            if at is not None
+        ]
         if self.player.takes_events and self._at < len(self.events):
             due.append(self.events[self._at][0])
         return min(due)
@@ -245,6 +252,12 @@ class SimulatedRun:
         if not self.player.takes_events:
             return []
         first = self._at
-        while self._at < len(self.events) and self.events[self._at][0] <= self.clock.now:
+        while (
+            self._at < len(self.events) and self.events[self._at][0] <= self.clock.now
+        ):
             self._at += 1
         return [event for _, event in self.events[first : self._at]]
+
+
+def _call(call: Callable[[], object]) -> None:
+    call()

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from tapeloom.live.live_health import SymbolState
 from tapeloom.statuses import ConnectionEvent
 from tests.live.made import SetClock
-from tests.live.simulated_day import NINE_FORTY, SimulatedRun, config_of, live_manager, tape
+from tests.live.simulated_day import (
+    NINE_FORTY,
+    SimulatedRun,
+    config_of,
+    live_manager,
+    tape,
+)
 from tests.reference.schedule import MINUTE, SECOND, trading_day
 from tests.session.vendor import Vendor, whole_day
 
@@ -23,9 +29,16 @@ SYMBOLS = ("AAA", "BBB", "CCC")
 TRUTH = whole_day(DAY, SYMBOLS)
 
 
-def played(events: Any = None, *, begin: int = DAY.open - MINUTE, **options: Any) -> SimulatedRun:
+def played(
+    events: Any = None, *, begin: int = DAY.open - MINUTE, **options: Any
+) -> SimulatedRun:
     run = SimulatedRun(
-        config_of(SYMBOLS), MANAGER, CLOCK, tape(TRUTH) if events is None else events, begin=begin, **options
+        config_of(SYMBOLS),
+        MANAGER,
+        CLOCK,
+        tape(TRUTH) if events is None else events,
+        begin=begin,
+        **options,
     )
     run.run()
     return run
@@ -43,9 +56,19 @@ def test_an_outage_is_filled_and_ends_as_the_undisturbed_day() -> None:
     whole = played().hash_at_close
     down, up = DAY.open + 3 * MINUTE + 10 * SECOND, DAY.open + 7 * MINUTE + 20 * SECOND
     events = [each for each in tape(TRUTH) if not down <= each[0] < up]
-    events += [(down, ConnectionEvent(down, False, "feed")), (up, ConnectionEvent(up, True, "feed"))]
+    events += [
+        (down, ConnectionEvent(down, False, "feed")),
+        (up, ConnectionEvent(up, True, "feed")),
+    ]
     events.sort(key=lambda event: event[0])
-    run = SimulatedRun(config_of(SYMBOLS), MANAGER, CLOCK, events, begin=DAY.open - MINUTE, vendor=Vendor(TRUTH))
+    run = SimulatedRun(
+        config_of(SYMBOLS),
+        MANAGER,
+        CLOCK,
+        events,
+        begin=DAY.open - MINUTE,
+        vendor=Vendor(TRUTH),
+    )
     run.run(down + SECOND)
     states = {h.state for h in run.parts.session.symbols(CLOCK.now).values()}
     assert states == {SymbolState.STALE}
