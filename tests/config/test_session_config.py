@@ -87,6 +87,31 @@ WHOLE: dict[str, Any] = {
     "api_config": {"data_api": "local", "trade_api": "paper", "account_id": None},
     "metadata": {"created_by": "user", "version": "1.0", "own": {"keys": [1, None]}},
 }
+SMALL_LIVE: dict[str, Any] = {
+    "session_name": "small",
+    "mode": "live",
+    "session_data_config": SMALL["session_data_config"],
+}
+# The same for a live run, with values that are not the defaults.
+WHOLE_LIVE: dict[str, Any] = {
+    **{key: value for key, value in WHOLE.items() if key != "backtest_config"},
+    "mode": "live",
+    "api_config": {"data_api": "alpaca", "trade_api": None, "account_id": None},
+    "live_config": {
+        "journal": "relaxed",
+        "journal_folder": "days",
+        "grace_seconds": 0.5,
+        "tolerance_seconds": 0,
+        "gap_grace_seconds": 12.5,
+        "sessions": 3,
+        "stall_seconds": 2.0,
+        "store_end_of_day": False,
+        "data_feed": "sip",
+        "url_override": "ws://127.0.0.1:8765",
+        "history_url_override": "http://127.0.0.1:8765",
+        "replay_speed": 1.0,
+    },
+}
 
 
 def changed(path: str, value: object, given: dict[str, Any] = WHOLE) -> dict[str, Any]:
@@ -136,7 +161,11 @@ def test_all_symbols_can_be_asked_for() -> None:
     assert SessionConfig.from_dict(given).session_data_config.symbols == "all"
 
 
-@pytest.mark.parametrize("given", [SMALL, WHOLE], ids=["small", "whole"])
+@pytest.mark.parametrize(
+    "given",
+    [SMALL, WHOLE, SMALL_LIVE, WHOLE_LIVE],
+    ids=["small", "whole", "small_live", "whole_live"],
+)
 def test_saving_loses_nothing(tmp_path: Path, given: dict[str, Any]) -> None:
     config = SessionConfig.from_dict(given)
     config.save(tmp_path / "saved.json")
@@ -146,7 +175,11 @@ def test_saving_loses_nothing(tmp_path: Path, given: dict[str, Any]) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["saved.json"]
 
 
-@pytest.mark.parametrize("given", [SMALL, WHOLE], ids=["small", "whole"])
+@pytest.mark.parametrize(
+    "given",
+    [SMALL, WHOLE, SMALL_LIVE, WHOLE_LIVE],
+    ids=["small", "whole", "small_live", "whole_live"],
+)
 def test_a_dump_is_a_config_again(given: dict[str, Any]) -> None:
     config = SessionConfig.from_dict(given)
 
@@ -241,7 +274,7 @@ def test_the_schema_of_the_package_is_that_of_the_models() -> None:
 def test_the_schema_names_every_key_and_no_other() -> None:
     schema = json.dumps(SessionConfig.json_schema())
 
-    assert all(f'"{path.split(".")[-1]}"' in schema for path in key_paths(WHOLE))
+    assert all(f'"{path.split(".")[-1]}"' in schema for path in EVERY_PATH)
     assert '"additionalProperties": false' in schema
 
 
@@ -311,11 +344,15 @@ def key_paths(given: object, path: str = "") -> list[str]:
     return [path + key for key in known] + below
 
 
-@pytest.mark.parametrize("path", key_paths(WHOLE))
+#: Those of a backtest, then those that only a live run has.
+EVERY_PATH = list(dict.fromkeys([*key_paths(WHOLE), *key_paths(WHOLE_LIVE)]))
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
 def test_each_misspelt_key_is_found_and_suggested(path: str) -> None:
     *parents, key = path.split(".")
     misspelt = key[0] + key[2:]
-    given = copy.deepcopy(WHOLE)
+    given = copy.deepcopy(WHOLE_LIVE if path.startswith("live_config") else WHOLE)
     place: Any = given
     for part in parents:
         place = place[int(part) if part.isdigit() else part]
@@ -329,18 +366,70 @@ def test_each_misspelt_key_is_found_and_suggested(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("mode", "live", "'live' is not supported by this version; use 'backtest'"),
-        ("mode", "backtst", "'backtst' must be 'backtest'; did you mean 'backtest'?"),
-        ("api_config.data_api", "alpaca", "'alpaca' is not supported by this version; use 'local'"),
+        ("mode", "lve", "'lve' must be one of 'backtest', 'live'; did you mean 'live'?"),
+        ("api_config.data_api", "alpaca", "'alpaca' is for mode 'live'; a backtest reads stored bars, use 'local'"),
+        ("api_config.data_api", "replay", "'replay' is for mode 'live'; a backtest reads stored bars, use 'local'"),
+        ("live_config", {}, "is for mode 'live'; leave it out"),
     ],
 )  # fmt: skip
-def test_what_this_version_does_not_act_on_is_refused_plainly(
+def test_a_backtest_has_nothing_of_a_live_run(
     path: str, value: object, message: str
 ) -> None:
     # A list of symbols elsewhere would be checked against the symbols.
     given = changed("session_data_config.historical.data", [])
 
     assert errors_of(changed(path, value, given)) == {path: message}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("backtest_config", {"start_date": "2025-07-02", "end_date": "2025-07-02"}, "is for mode 'backtest'; leave it out"),
+        ("api_config", {}, "missing; mode 'live' needs one, such as 'alpaca' or 'replay'"),
+        ("api_config.data_api", "local", "'local' is for mode 'backtest': stored bars do not arrive; use 'alpaca' or 'replay'"),
+        ("api_config.data_api", "alpcaa", "'alpcaa' is no source of data; did you mean 'alpaca'?"),
+        ("api_config.data_api", "elsewhere", "register it first with tapeloom.live.register_data_api"),
+        ("live_config.journal", "strct", "did you mean 'strict'?"),
+        ("live_config.journal_folder", " ", "must not be blank"),
+        ("live_config.grace_seconds", -1, "must be at least 0"),
+        ("live_config.tolerance_seconds", "1", "'1' where a number is required"),
+        ("live_config.gap_grace_seconds", -0.1, "must be at least 0"),
+        ("live_config.sessions", 0, "must be at least 1"),
+        ("live_config.stall_seconds", 0, "must be above 0"),
+        ("live_config.store_end_of_day", 1, "true or false is required"),
+        ("live_config.replay_speed", 0, "must be above 0"),
+        ("live_config.replay_speed", 60, "is for 'replay', and data_api is 'alpaca'; leave it out"),
+    ],
+)  # fmt: skip
+def test_a_live_config_says_what_is_wrong_with_it(
+    path: str, value: object, message: str
+) -> None:
+    found = errors_of(changed(path, value, WHOLE_LIVE))
+    path = "api_config.data_api" if path == "api_config" else path
+
+    assert list(found) == [path]
+    assert message in found[path]
+
+
+@pytest.mark.parametrize("key", ["data_feed", "url_override", "history_url_override"])
+def test_a_replay_has_no_vendor(key: str) -> None:
+    given = SMALL_LIVE | {"api_config": {"data_api": "replay"}}
+    given["live_config"] = {key: "iex", "replay_speed": 60}
+
+    assert errors_of(given) == {
+        f"live_config.{key}": "is for a vendor, and data_api is 'replay'; leave it out"
+    }
+
+
+def test_a_live_config_needs_no_window_and_no_section_of_its_own() -> None:
+    config = SessionConfig.from_dict(SMALL_LIVE)
+
+    assert (config.mode, config.backtest_config, config.live_config) == (
+        "live",
+        None,
+        None,
+    )
+    assert (config.live.journal, config.live.gap_grace_seconds) == ("strict", 5.0)
 
 
 @pytest.mark.parametrize(

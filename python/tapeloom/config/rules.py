@@ -8,6 +8,7 @@ from typing import Any
 
 from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
+from tapeloom.config.data_apis import ADDRESSED, LIVE, LOCAL, REPLAY, check_data_api
 from tapeloom.config.faults import Fault
 from tapeloom.config.fields import QUOTES, TICKS
 from tapeloom.config.universe import Universe
@@ -41,6 +42,7 @@ def broken_rules(
     """
     return [
         *_window(given),
+        *_live(given),
         *_limits(given),
         *_symbols(given),
         *_streams(given),
@@ -95,6 +97,43 @@ def _window(given: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(
             ("backtest_config", "end_date"), f"{end} is before start_date {start}"
         )
+
+
+def _live(given: Mapping[str, Any]) -> Iterator[Fault]:
+    """What belongs to the other mode, and a source of data that cannot serve this one."""
+    mode, path = given.get("mode"), ("api_config", "data_api")
+    api_config = given.get("api_config")
+    name = _at(api_config, "data_api")
+    if mode == "backtest":
+        if given.get("live_config") is not None:
+            yield Fault(("live_config",), "is for mode 'live'; leave it out")
+        if isinstance(name, str) and name != LOCAL and check_data_api(name) is None:
+            text = f"{name!r} is for mode 'live'; a backtest reads stored bars, use {LOCAL!r}"
+            yield Fault(path, text)
+    if mode != "live":
+        return
+    if given.get("backtest_config") is not None:
+        yield Fault(("backtest_config",), "is for mode 'backtest'; leave it out")
+    can = " or ".join(map(repr, LIVE))
+    if name == LOCAL:
+        text = f"{LOCAL!r} is for mode 'backtest': stored bars do not arrive; use {can}"
+        yield Fault(path, text)
+    elif isinstance(api_config, Mapping) and name is None:
+        yield Fault(path, f"missing; mode 'live' needs one, such as {can}")
+    yield from _without_effect(given.get("live_config"), name)
+
+
+def _without_effect(live: object, name: object) -> Iterator[Fault]:
+    """Keys of ``live_config`` that the source of data has no use for."""
+    speed = _at(live, "replay_speed")
+    is_set = isinstance(speed, int | float) and speed > 0 and speed != 1.0
+    if is_set and name in (LOCAL, *ADDRESSED):
+        text = f"is for {REPLAY!r}, and data_api is {name!r}; leave it out"
+        yield Fault(("live_config", "replay_speed"), text)
+    for key in ("data_feed", "url_override", "history_url_override"):
+        if name == REPLAY and _at(live, key) is not None:
+            text = f"is for a vendor, and data_api is {REPLAY!r}; leave it out"
+            yield Fault(("live_config", key), text)
 
 
 def _limits(given: Mapping[str, Any]) -> Iterator[Fault]:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from tapeloom.config.data_apis import LOCAL, check_data_api
 from tapeloom.config.faults import Fault, config_error, faults_of, kind_of
 from tapeloom.config.fields import (
     NotBlank,
@@ -29,15 +29,21 @@ from tapeloom.config.fields import (
 )
 from tapeloom.config.frozen import frozen
 from tapeloom.config.json_values import broken_values
+from tapeloom.config.live_config import LiveConfig
 from tapeloom.config.rules import DATA, broken_rules
 from tapeloom.config.session_data_config import SessionDataConfig
 from tapeloom.config.universe import Universe, read_universe
-from tapeloom.errors import StorageError, UnknownExchangeError, did_you_mean
+from tapeloom.errors import StorageError, UnknownExchangeError
 from tapeloom.json_file import read_object
 
-__all__ = ["ApiConfig", "BacktestConfig", "Metadata", "SessionConfig", "TradingConfig"]
-
-DATA_SOURCES = ("local", "replay", "alpaca")
+__all__ = [
+    "ApiConfig",
+    "BacktestConfig",
+    "LiveConfig",
+    "Metadata",
+    "SessionConfig",
+    "TradingConfig",
+]
 
 
 def _known_group(name: str) -> str:
@@ -53,21 +59,11 @@ def _known_group(name: str) -> str:
     return name
 
 
-def _only_backtest(mode: object) -> object:
-    if mode == "live":
-        text = "'live' is not supported by this version; use 'backtest'"
-        raise fault(text)
-    return mode
-
-
-def _only_local(name: str) -> str:
-    if name == "local":
-        return name
-    if name in DATA_SOURCES:
-        text = f"{name!r} is not supported by this version; use 'local'"
-    else:
-        text = f"{name!r} is no source of data{did_you_mean(name, DATA_SOURCES) or '; use ' + repr('local')}"
-    raise fault(text)
+def _known_api(name: str) -> str:
+    wrong = check_data_api(name)
+    if wrong is not None:
+        raise fault(wrong)
+    return name
 
 
 class BacktestConfig(Part):
@@ -89,9 +85,12 @@ class TradingConfig(Part):
 
 
 class ApiConfig(Part):
-    """Where data come from; ``trade_api`` and ``account_id`` are kept, not used."""
+    """Where data come from: ``"local"`` storage in a backtest; ``"alpaca"``, ``"replay"`` or a registered name in live.
 
-    data_api: Annotated[str, AfterValidator(_only_local)] = "local"
+    Keys are no part of it: they come from the environment or a keyring. ``trade_api`` and ``account_id`` are kept, not used.
+    """
+
+    data_api: Annotated[str, AfterValidator(_known_api)] = LOCAL
     trade_api: str | None = None
     account_id: str | None = None
 
@@ -126,8 +125,9 @@ class SessionConfig(Part):
     asset_class: Literal["EQUITY", "OPTIONS", "FUTURES", "CRYPTO", "FX", "INDEX"] = (
         "EQUITY"
     )
-    mode: Annotated[Literal["backtest"], BeforeValidator(_only_backtest)]
+    mode: Literal["backtest", "live"]
     backtest_config: BacktestConfig | None = None
+    live_config: LiveConfig | None = None
     session_data_config: SessionDataConfig
     trading_config: TradingConfig | None = None
     api_config: ApiConfig | None = None
@@ -149,6 +149,11 @@ class SessionConfig(Part):
 
     def __hash__(self) -> int:
         return hash((type(self), *self.__dict__.values()))
+
+    @property
+    def live(self) -> LiveConfig:
+        """``live_config``, or its defaults where it is not given."""
+        return LiveConfig() if self.live_config is None else self.live_config
 
     @property
     def universe(self) -> Universe:
