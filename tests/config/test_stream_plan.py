@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tapeloom.calendars import TimeManager
+from tapeloom.calendars.clock import BacktestClock
 from tapeloom.calendars.days import to_day
-from tapeloom.config import HistoryNeed, SessionConfig, StreamPlan
+from tapeloom.config import FeedOffer, HistoryNeed, SessionConfig, StreamPlan
 from tapeloom.errors import ConfigError, PlanError
 
 
@@ -454,3 +456,116 @@ def test_a_plan_becomes_json() -> None:
             "symbols": ["AAPL"],
         }
     ]
+
+
+OFFER = FeedOffer.of(["1m"], ["bars", "quotes"])
+EMPTY = Stored({})
+
+
+def live_config(streams: list[str], **data: Any) -> SessionConfig:
+    return SessionConfig.from_dict(
+        {
+            "session_name": "live",
+            "mode": "live",
+            "session_data_config": {"symbols": ["AAPL"], "streams": streams, **data},
+        }
+    )
+
+
+def test_in_live_the_base_is_what_the_feed_offers_and_nothing_needs_to_be_stored() -> (
+    None
+):
+    asked = live_config(["5m", "15m", "quotes"])
+    (plan,) = StreamPlan.build(asked, EMPTY, offer=OFFER).symbols
+
+    assert [(d.stream, d.action, d.reason) for d in plan.streams] == [
+        ("1m", "STREAMED", "coarsest interval of the feed dividing 5m, 15m"),
+        ("5m", "GENERATED", "5 x 1m"),
+        ("15m", "GENERATED", "15 x 1m"),
+        ("quotes", "STREAMED", "quotes of the feed"),
+    ]
+
+
+def test_in_live_stored_bars_are_no_base() -> None:
+    stored = Stored({"AAPL": ["5m", "1d"]}, {("AAPL", "5m"): (0, 1)})
+    (plan,) = StreamPlan.build(live_config(["5m"]), stored, offer=OFFER).symbols
+
+    assert plan.base == "1m"
+
+
+def test_in_live_quotes_that_no_feed_pushes_are_made_from_bars() -> None:
+    offer = FeedOffer.of(["1m"], ["bars"])
+    (plan,) = StreamPlan.build(
+        live_config(["1m", "quotes"]), EMPTY, offer=offer
+    ).symbols
+
+    assert plan.streams[-1].action == "GENERATED"
+
+
+def test_in_live_history_is_planned_from_what_can_be_read() -> None:
+    indicators = {
+        "high": {"type": "trailing_max", "period": "52w"},
+        "by_minute": {
+            "type": "trailing_average",
+            "period": "5d",
+            "granularity": "minute",
+        },
+    }
+    asked = live_config(["1m"], historical={"indicators": indicators})
+    daily = Stored({"AAPL": ["1d"]})
+    plan = StreamPlan.build(asked, daily, offer=OFFER)
+
+    assert [tuple(read) for read in plan.symbols[0].indicators] == [
+        ("high", "1d"),
+        ("by_minute", None),
+    ]
+    assert [w.kind for w in plan.warnings] == ["indicator_empty"]
+
+
+def test_in_live_an_indicator_reads_no_base_that_history_does_not_have() -> None:
+    indicators = {"high": {"type": "trailing_max", "period": "10d"}}
+    asked = live_config(["1m"], historical={"indicators": indicators})
+    plan = StreamPlan.build(asked, Stored({"AAPL": ["5m"]}), offer=OFFER)
+
+    assert plan.symbols[0].indicators[0].interval == "5m"
+
+
+@pytest.mark.parametrize(
+    ("streams", "bars", "message"),
+    [
+        (["30s"], {}, "the feed pushes 1m, of which 30s cannot be made; ask for 1m, 5m or 15m"),
+        (["5m"], {"base_interval": "5m"}, "base_interval '5m' is not offered; the feed pushes 1m"),
+    ],
+)  # fmt: skip
+def test_in_live_what_the_feed_cannot_serve_is_an_error(
+    streams: list[str], bars: dict[str, object], message: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        StreamPlan.build(live_config(streams, bars=bars), EMPTY, offer=OFFER)
+
+    assert str(caught.value) == message
+
+
+def test_a_feed_without_bars_is_refused() -> None:
+    with pytest.raises(PlanError, match="pushes no bars, only quotes"):
+        FeedOffer.of(["1m"], ["quotes"])
+
+
+def test_in_live_a_warm_up_is_enough_for_every_session_to_come() -> None:
+    now = datetime(2025, 7, 2, 10, tzinfo=ZoneInfo("America/New_York"))
+    manager = TimeManager(
+        "US_EQUITY", mode="live", clock=BacktestClock(int(now.timestamp()) * 10**9)
+    )
+    sma = {"type": "sma", "interval": "1m", "period": 300}
+    asked = live_config(["1m"], indicators={"sma300": sma})
+    (plan,) = StreamPlan.build(asked, EMPTY, manager, offer=OFFER).symbols
+
+    # The half day of July 3 has 210 minutes, so that the session after it needs two days.
+    assert [tuple(w) for w in plan.warm_ups] == [("sma300", "1m", 300, 2)]
+
+
+def test_a_live_plan_is_not_made_of_storage_alone() -> None:
+    manager = TimeManager("US_EQUITY", mode="live")
+
+    with pytest.raises(ConfigError, match="needs what the feed pushes"):
+        StreamPlan.build(live_config(["1m"]), Stored({"AAPL": ["1m"]}), manager)

@@ -1,5 +1,6 @@
 """What a session should hold: the configuration, and the plan that storage allows."""
 
+from tapeloom.config.feed_offer import FeedOffer
 from tapeloom.config.history_need import HistoryNeed, IndicatorRead
 from tapeloom.config.plan_warnings import PlanWarning
 from tapeloom.config.schema_file import packaged_schema
@@ -10,6 +11,7 @@ from tapeloom.config.universe import Universe
 from tapeloom.config.warm_up import WarmUp
 
 __all__ = [
+    "FeedOffer",
     "HistoryNeed",
     "IndicatorRead",
     "PlanWarning",

@@ -86,8 +86,8 @@ def _minutes(base: Interval, stored: Sequence[Interval]) -> Interval | None:
 def _days(base: Interval, stored: Sequence[Interval]) -> Interval | None:
     if _ONE_DAY in stored:
         return _ONE_DAY
-    if base < _ONE_DAY:
-        # Its bars are known to reach into the window.
+    if base < _ONE_DAY and base in stored:
+        # In a backtest its bars are known to reach into the window.
         return base
     return max((i for i in stored if i < _ONE_DAY), default=None)
 

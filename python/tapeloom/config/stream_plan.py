@@ -10,12 +10,13 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.config.plan_text import plan_text
 from tapeloom.config.plan_warnings import PlanNotes, PlanWarning
 from tapeloom.config.stream_request import TICKS_IGNORED, StreamRequest
-from tapeloom.config.window import window_sessions
+from tapeloom.config.window import coming_sessions, window_sessions
 from tapeloom.errors import ConfigError, PlanError
 
 if TYPE_CHECKING:
     from tapeloom._core import SessionTable
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.feed_offer import FeedOffer
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.symbol_plan import SymbolPlan
 
@@ -51,6 +52,7 @@ class StreamPlan:
         *,
         start: int | None = None,
         end: int | None = None,
+        offer: FeedOffer | None = None,
     ) -> StreamPlan:
         """Return the plan for a configuration and what is stored.
 
@@ -59,13 +61,16 @@ class StreamPlan:
         config
             The configuration; ``symbols="all"`` means every symbol of ``source``.
         source
-            What is stored. One with a method ``has_quotes(symbol, start, end)`` says whether quotes are too.
+            What is stored; in live what history can be read from. One with a method ``has_quotes(symbol, start, end)`` says whether quotes are too.
         time_manager
             Whose sessions the dates of the configuration mean: a stored interval without a bar in their window is not
             used.
         start, end
             The window itself, ``[start, end)`` in nanoseconds UTC, in place of that of a time manager. Open where neither
             is given.
+        offer
+            What a feed pushes: its intervals stand in the place of the stored ones, and no bar needs to be stored. A live
+            plan needs it.
 
         Raises
         ------
@@ -75,12 +80,15 @@ class StreamPlan:
             If the window of the configuration holds no session.
         """
         hours = None
-        if time_manager is not None:
+        if offer is not None and time_manager is not None:
+            count = config.live.sessions
+            hours = time_manager.session_table, coming_sessions(time_manager, count)
+        elif time_manager is not None:
             hours = _hours(config, time_manager)
             table, sessions = hours
             start = int(table.span_starts[sessions[0]]) if start is None else start
             end = int(table.span_ends[sessions[-1]]) if end is None else end
-        elif config.session_data_config.indicators:
+        elif offer is None and config.session_data_config.indicators:
             from tapeloom.calendars.time_manager import TimeManager
 
             hours = _hours(config, TimeManager(config.exchange_group))
@@ -90,18 +98,25 @@ class StreamPlan:
         if not symbols:
             text = f"no symbols are stored{_place(source)}; the configuration asks for all of them"
             raise PlanError(text)
-        request, notes = StreamRequest.of(config, hours), PlanNotes()
+        request, notes = StreamRequest.of(config, hours, offer), PlanNotes()
+        if offer is not None:
+            request.require_offered()
         # Most sources hold nothing but bars.
-        has_quotes = getattr(source, "has_quotes", lambda *_: False)
+        is_asked = "quotes" in request.others
+        has_quotes = getattr(source, "has_quotes", _never) if is_asked else _never
         plans = []
         for symbol in symbols:
             stored = sorted(map(Interval, source.get_intervals(symbol)))
-            usable = [i for i in stored if _reaches(source, symbol, i, start, end)]
-            lack = request.lack(source, symbol, stored, usable, known)
+            if offer is None:
+                usable = [i for i in stored if _reaches(source, symbol, i, start, end)]
+                lack = request.lack(source, symbol, stored, usable, known)
+                quotes = bool(has_quotes(symbol, start, end))
+            else:
+                # Nothing needs to be stored: a symbol may trade for the first time today.
+                usable, lack, quotes = [*offer.intervals], None, offer.has_quotes
             if lack:
                 notes.drop(symbol, lack)
                 continue
-            quotes = "quotes" in request.others and bool(has_quotes(symbol, start, end))
             plans.append(request.plan(symbol, stored, usable, notes, has_quotes=quotes))
         if not plans:
             raise PlanError(notes.nothing_left(), symbols=tuple(symbols))
@@ -132,11 +147,18 @@ def _hours(
 ) -> tuple[SessionTable, range]:
     """The session table and the sessions of the window."""
     window = config.backtest_config
+    if config.mode == "live":
+        text = "a live plan needs what the feed pushes; give offer=FeedOffer.of(feed.intervals, feed.channels)"
+        raise ConfigError(text)
     if window is None:
         text = "backtest_config is missing; give start_date and end_date"
         raise ConfigError(text)
     sessions = window_sessions(time_manager, window.start_date, window.end_date)
     return time_manager.session_table, sessions
+
+
+def _never(*_: object) -> bool:
+    return False
 
 
 def _reaches(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tapeloom._core import SessionTable
+    from tapeloom.config.feed_offer import FeedOffer
     from tapeloom.config.history_need import HistoryNeed, IndicatorRead
     from tapeloom.config.plan_warnings import PlanNotes
     from tapeloom.config.session_config import SessionConfig
@@ -25,6 +26,7 @@ __all__ = ["NO_BARS", "StreamRequest"]
 
 TICKS_IGNORED = "ticks are not delivered"
 QUOTES_STREAMED = "stored quotes"
+QUOTES_OFFERED = "quotes of the feed"
 QUOTES_GENERATED = "from the newest bar: bid = ask = close"
 NO_BARS = ("quotes", "ticks")
 # What a user could store instead, coarsest first.
@@ -45,12 +47,17 @@ class StreamRequest:
     base: Interval | None
     hours: tuple[SessionTable, range] | None
     """The session table and the sessions that are played; needed for real-time indicators."""
+    offer: FeedOffer | None = None
+    """What the feed pushes, in live."""
 
     @classmethod
     def of(
-        cls, config: SessionConfig, hours: tuple[SessionTable, range] | None
+        cls,
+        config: SessionConfig,
+        hours: tuple[SessionTable, range] | None,
+        offer: FeedOffer | None = None,
     ) -> StreamRequest:
-        """Return what a configuration asks for."""
+        """Return what a configuration asks for, of storage or of a feed."""
         data = config.session_data_config
         followed: dict[Interval, tuple[str, ...]] = {}
         for name, spec in data.indicators.items():
@@ -65,6 +72,7 @@ class StreamRequest:
             tuple(s for s in data.streams if s in NO_BARS),
             None if base is None else Interval(base),
             hours,
+            offer,
         )
 
     @property
@@ -75,6 +83,25 @@ class StreamRequest:
     def fits(self, interval: Interval) -> bool:
         """Whether bars of an interval can be the base."""
         return interval <= ONE_DAY and all(map(interval.divides, self.intervals))
+
+    def require_offered(self) -> None:
+        """Raise PlanError if no bar of the feed serves what is asked for; it is the same for every symbol."""
+        assert self.offer is not None
+        offered, asked = self.offer.intervals, _list(self.intervals, "and")
+        if self.base is not None:
+            if not self.fits(self.base):
+                text = f"base_interval {self.base.text!r} does not divide {asked}"
+                raise PlanError(text)
+            if self.base not in offered:
+                text = f"base_interval {self.base.text!r} is not offered; the feed pushes {_list(offered, 'and')}"
+                raise PlanError(text)
+        if not any(map(self.fits, offered)):
+            text = f"the feed pushes {_list(offered, 'and')}, of which {asked} cannot be made"
+            finest = offered[0]
+            made = [i for i in USUAL if i <= ONE_DAY and finest.divides(i)][-3:]
+            if made:
+                text += f"; ask for {_list(made[::-1], 'or')}"
+            raise PlanError(text)
 
     def lack(
         self,
@@ -156,8 +183,9 @@ class StreamRequest:
         self, base: Interval, derived: Sequence[Interval], *, has_quotes: bool
     ) -> tuple[StreamDecision, ...]:
         asked = ", ".join(i.text for i in self.intervals)
+        kind = "stored interval" if self.offer is None else "interval of the feed"
         why = (
-            f"coarsest stored interval dividing {asked}"
+            f"coarsest {kind} dividing {asked}"
             if self.base is None
             else "base_interval of the configuration"
         )
@@ -171,7 +199,8 @@ class StreamRequest:
             if other == "ticks":
                 streams.append(StreamDecision(other, "IGNORED", TICKS_IGNORED))
             elif has_quotes:
-                streams.append(StreamDecision(other, "STREAMED", QUOTES_STREAMED))
+                reason = QUOTES_STREAMED if self.offer is None else QUOTES_OFFERED
+                streams.append(StreamDecision(other, "STREAMED", reason))
             else:
                 streams.append(StreamDecision(other, "GENERATED", QUOTES_GENERATED))
         return tuple(streams)

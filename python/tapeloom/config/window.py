@@ -1,8 +1,10 @@
-"""Which sessions a window of dates holds."""
+"""Which sessions a window of dates holds, and which ones are to come."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tapeloom.calendars.days import to_day
 from tapeloom.errors import ConfigError, OutOfCalendarError
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from tapeloom.calendars.time_manager import TimeManager
 
-__all__ = ["window_sessions"]
+__all__ = ["coming_sessions", "window_sessions"]
 
 
 def window_sessions(time_manager: TimeManager, start: date, end: date) -> range:
@@ -39,3 +41,20 @@ def window_sessions(time_manager: TimeManager, start: date, end: date) -> range:
         )
         raise ConfigError(text, start=start, end=end)
     return range(first, last + 1)
+
+
+def coming_sessions(time_manager: TimeManager, count: int | None = None) -> range:
+    """Return the positions in the session table of the sessions that are not over, at most ``count`` of them.
+
+    Raises
+    ------
+    OutOfCalendarError
+        If the calendar ends before the clock.
+    """
+    table, now = time_manager.session_table, time_manager.clock.now_ns()
+    first = int(np.searchsorted(table.post_closes, now, side="right"))
+    if first == len(table):
+        text = f"the clock is at {time_manager.get_current_time():%Y-%m-%d %H:%M}, after the last session of {table.calendar}"
+        raise OutOfCalendarError(text, got=now)
+    stop = len(table) if count is None else min(len(table), first + count)
+    return range(first, stop)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.feed_offer import FeedOffer
     from tapeloom.config.stream_plan import BarCatalog
 
 __all__ = ["plan_of"]
@@ -25,6 +26,7 @@ def plan_of(
     time_manager: TimeManager,
     start: int,
     end: int,
+    offer: FeedOffer | None = None,
 ) -> StreamPlan:
     """Return the plan of one symbol.
 
@@ -42,6 +44,8 @@ def plan_of(
         The calendar of the run.
     start, end
         Its window, ``[start, end)`` ns UTC, which stays as it is whatever is corrected meanwhile.
+    offer
+        What the feed pushes, in live.
 
     Raises
     ------
@@ -65,4 +69,6 @@ def plan_of(
     alone = SessionConfig.from_dict(
         {**given, "session_data_config": data}, name="add_symbol"
     )
-    return StreamPlan.build(alone, source, time_manager, start=start, end=end)
+    return StreamPlan.build(
+        alone, source, time_manager, start=start, end=end, offer=offer
+    )
