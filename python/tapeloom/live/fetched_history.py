@@ -1,0 +1,284 @@
+"""``FetchedHistory``: bars of earlier sessions, from storage where it has them and from a source of history where not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from threading import Event, RLock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tapeloom._core import Bars, Interval
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import HistorySourceError, StateError
+from tapeloom.importing.history_requests import Asking, requests_for, title_of
+from tapeloom.importing.pacing import Pace
+from tapeloom.live.fetched_answers import bars_of
+from tapeloom.storage.bar_source import no_bars
+from tapeloom.storage.notes import DataNote, Notes
+from tapeloom.timestamps import to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.config.stream_plan import StreamPlan
+    from tapeloom.history_source import HistoryRequest, HistorySource
+    from tapeloom.intervals import IntervalLike
+    from tapeloom.storage.bar_source import BarSource
+
+__all__ = ["FetchedHistory"]
+
+_Key = tuple[str, str]
+_NOT_LOADED = "history_not_loaded"
+
+
+class FetchedHistory:
+    """A ``BarSource`` for the days before a live session.
+
+    A session of which storage has a bar is read from there. One that is over and that storage does not have is asked for
+    once: in one go for all symbols whose plan is the same, in calls as large and as often as the source allows. What does
+    not come is missing, and ``notes`` say why; it is tried again when the next session has begun. Sessions that are not
+    over are never asked for. Any thread may read.
+
+    Parameters
+    ----------
+    source
+        Who is asked.
+    intervals
+        The intervals it serves.
+    time_manager
+        Calendar and clock of the run.
+    stored
+        Bars that need not be asked for.
+    allow_negative_prices
+        Whether prices may be zero or below.
+    wait
+        Waits that many seconds, and returns whether ``close()`` was called meanwhile; by default real seconds.
+
+    Raises
+    ------
+    ArgumentError
+        If a limit that the source states of itself is no number of at least 1.
+    """
+
+    def __init__(
+        self,
+        source: HistorySource,
+        *,
+        intervals: Iterable[str],
+        time_manager: TimeManager,
+        stored: BarSource | None = None,
+        allow_negative_prices: bool = False,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._clock = time_manager.clock
+        # The run keeps the calendar it began with, whatever is corrected meanwhile.
+        self._table = time_manager.calendar.table
+        self._stored = stored
+        self._allow_negative_prices = allow_negative_prices
+        self._intervals = tuple(sorted(map(Interval, intervals)))
+        self._closed = Event()
+        self._wait = wait or self._closed.wait
+        limit = getattr(source, "requests_per_minute", None)
+        pace = Pace(limit, clock=self._clock, sleep=self._sleep)
+        self._asking = Asking(source, pace)
+        self._lock = RLock()
+        self._peers: dict[str, tuple[str, ...]] = {}
+        self._fetched: dict[_Key, Bars] = {}
+        # Sessions that storage has, or that were asked for; and those of them that nobody answered for.
+        self._known: defaultdict[_Key, set[int]] = defaultdict(set)
+        self._failed: defaultdict[_Key, set[int]] = defaultdict(set)
+        self._failed_before = 0
+        self._notes: dict[tuple[str, str], DataNote] = {}
+        self._rows = Notes()
+
+    def follow(self, plan: StreamPlan) -> None:
+        """Ask for symbols with the same plan together from now on; those of other plans are asked for by themselves."""
+        groups: defaultdict[object, list[str]] = defaultdict(list)
+        for symbol in plan.symbols:
+            groups[replace(symbol, symbol="")].append(symbol.symbol)
+        with self._lock:
+            self._peers = {s: tuple(found) for found in groups.values() for s in found}
+
+    def close(self) -> None:
+        """Ask for nothing more; what is waiting for its turn is given up. What was read can still be read."""
+        self._closed.set()
+
+    # What a source of bars is asked
+
+    @property
+    def notes(self) -> list[DataNote]:
+        """What storage found, and what nobody answered for, per symbol and reason."""
+        stored = [] if self._stored is None else self._stored.notes
+        with self._lock:
+            return [*stored, *self._rows.all(), *self._notes.values()]
+
+    def get_symbols(self) -> list[str]:
+        """Return the symbols that are stored; nobody can say which others a source of history has."""
+        return [] if self._stored is None else self._stored.get_symbols()
+
+    def get_intervals(self, symbol: str) -> list[str]:
+        """Return the intervals that are stored and those that can be asked for, finest first."""
+        stored = [] if self._stored is None else self._stored.get_intervals(symbol)
+        return [i.text for i in sorted({*map(Interval, stored), *self._intervals})]
+
+    def get_range(self, symbol: str, interval: IntervalLike) -> tuple[int, int] | None:
+        """Return the start of the first and of the last bar that is here, ns UTC; ``None`` if there is none."""
+        known = self.get_ranges(symbol, interval)
+        if not known:
+            return None
+        return min(first for first, _ in known), max(last for _, last in known)
+
+    def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
+        """Return the same for each piece that is stored, and for what was fetched so far."""
+        text = Interval(interval).text
+        ranges = [] if self._stored is None else self._stored.get_ranges(symbol, text)
+        with self._lock:
+            fetched = self._fetched.get((normalise_symbol(symbol), text))
+        if fetched is None:
+            return ranges
+        return [*ranges, (int(fetched.ts[0]), int(fetched.ts[-1]))]
+
+    def read(self, symbol: str, interval: IntervalLike, start: int, end: int) -> Bars:
+        """Return the bars that start in ``[start, end)``, ns UTC, in order; see ``BarSource``. May ask the source first.
+
+        Raises
+        ------
+        TapeloomError
+            What reading from storage raises. A source that does not answer raises nothing.
+        """
+        name, text = normalise_symbol(symbol), Interval(interval).text
+        with self._lock:
+            self._reach(name, text, self._sessions_over(start, end))
+            fetched = self._fetched.get((name, text))
+        stored = self._from_storage(name, text, start, end)
+        if fetched is None:
+            return stored
+        found = fetched.between(start, end)
+        return Bars.concat([stored, found]).sorted() if len(stored) else found
+
+    # Inside
+
+    def _from_storage(self, symbol: str, interval: str, start: int, end: int) -> Bars:
+        if self._stored is None or start >= end:
+            return no_bars(symbol, interval, self._table.zone)
+        return self._stored.read(symbol, interval, start, end)
+
+    def _sessions_over(self, start: int, end: int) -> range:
+        """Positions of the sessions with a part in ``[start, end)`` that are over."""
+        table, now = self._table, self._clock.now_ns()
+        over = int(np.searchsorted(table.span_ends, now, side="right"))
+        if over != self._failed_before:
+            self._forget_failures(over)
+        first = int(np.searchsorted(table.span_ends, start, side="right"))
+        stop = int(np.searchsorted(table.span_starts, end, side="left"))
+        return range(first, max(first, min(stop, over)))
+
+    def _forget_failures(self, over: int) -> None:
+        for key, sessions in self._failed.items():
+            self._known[key] -= sessions
+        self._failed.clear()
+        self._failed_before = over
+
+    def _reach(self, symbol: str, interval: str, sessions: range) -> None:
+        """Have everything of some sessions here that can be had, of the symbol and of those that are read like it."""
+        if Interval(interval) not in self._intervals:
+            return
+        if self._known[symbol, interval].issuperset(sessions):
+            return
+        lacking = {
+            peer: self._lacking(peer, interval, sessions)
+            for peer in self._peers.get(symbol, (symbol,))
+        }
+        alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+        for peer, missing in lacking.items():
+            if missing:
+                alike[tuple(missing)].append(peer)
+        requests = [
+            request
+            for missing, peers in alike.items()
+            for start, end in self._spans(missing)
+            for request in requests_for(
+                peers, Interval(interval), start, end, table=self._table
+            )
+        ]
+        # One call is for the same time of many symbols, as far as it goes.
+        self._fetch(sorted(requests, key=lambda each: (each.start, each.end)))
+
+    def _lacking(self, symbol: str, interval: str, sessions: range) -> list[int]:
+        """The sessions that are neither stored nor asked for; they count as asked for from now on."""
+        known = self._known[symbol, interval]
+        unknown = [at for at in sessions if at not in known]
+        if not unknown:
+            return []
+        start = int(self._table.span_starts[unknown[0]])
+        end = int(self._table.span_ends[unknown[-1]])
+        stored = self._from_storage(symbol, interval, start, end)
+        has = set(self._table.session_of(stored.ts).tolist()) if len(stored) else set()
+        known.update(unknown)
+        return [at for at in unknown if at not in has]
+
+    def _spans(self, sessions: Sequence[int]) -> list[tuple[int, int]]:
+        """Each run of neighbouring sessions as ``[start, end)``, ns UTC."""
+        breaks = np.flatnonzero(np.diff(sessions) > 1) + 1
+        return [
+            (int(self._table.span_starts[run[0]]), int(self._table.span_ends[run[-1]]))
+            for run in np.split(np.asarray(sessions), breaks)
+        ]
+
+    def _fetch(self, requests: Sequence[HistoryRequest]) -> None:
+        most = self._asking.most
+        found: defaultdict[_Key, list[Bars]] = defaultdict(list)
+        for first in range(0, len(requests), most):
+            some = requests[first : first + most]
+            answers = self._ask(some)
+            for request, answer in zip(some, answers, strict=True):
+                bars = self._read(request, answer)
+                if bars is not None and len(bars):
+                    found[bars.symbol, bars.interval].append(bars)
+        for key, parts in found.items():
+            kept = self._fetched.get(key)
+            every = parts if kept is None else [kept, *parts]
+            self._fetched[key] = Bars.concat(every).sorted()
+
+    def _ask(self, requests: Sequence[HistoryRequest]) -> Sequence[object]:
+        if self._closed.is_set():
+            text = "the run was stopped before it was asked for"
+            return [HistorySourceError(text)] * len(requests)
+        return self._asking.ask(requests)
+
+    def _read(self, request: HistoryRequest, answer: object) -> Bars | None:
+        """The bars of an answer that were asked for; of a failure a note is kept."""
+        try:
+            if isinstance(answer, HistorySourceError):
+                raise answer
+            return bars_of(
+                answer,
+                request,
+                self._table,
+                notes=self._rows,
+                allow_negative_prices=self._allow_negative_prices,
+            )
+        except HistorySourceError as error:
+            why = str(error).removeprefix(f"{title_of(request)}: ")
+            self._note(request, why)
+        return None
+
+    def _note(self, request: HistoryRequest, why: str) -> None:
+        symbol, interval = request.symbol, request.interval
+        zone = self._table.zone
+        start, end = (to_ns(at, zone) for at in (request.start, request.end))
+        sessions = self._sessions_over(start, end)
+        self._failed[symbol, interval].update(sessions)
+        text = f"history of {interval} bars is not loaded: {why}"
+        before = self._notes.get((symbol, text))
+        count = len(sessions) + (0 if before is None else before.count)
+        note = DataNote(_NOT_LOADED, symbol, self._asking.name, count, text, 0)
+        self._notes[symbol, text] = note
+
+    def _sleep(self, seconds: float) -> None:
+        if self._wait(seconds):
+            text = "the run was stopped while it waited for the quota of the source"
+            raise StateError(text)
