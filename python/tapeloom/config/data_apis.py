@@ -6,7 +6,15 @@ from threading import Lock
 
 from tapeloom.errors import ArgumentError, did_you_mean
 
-__all__ = ["ADDRESSED", "LIVE", "LOCAL", "REPLAY", "check_data_api", "note_data_api"]
+__all__ = [
+    "ADDRESSED",
+    "ALPACA",
+    "LIVE",
+    "LOCAL",
+    "REPLAY",
+    "check_data_api",
+    "note_data_api",
+]
 
 LOCAL, REPLAY, ALPACA = "local", "replay", "alpaca"
 #: Those that push bars as they come.

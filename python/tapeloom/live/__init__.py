@@ -5,6 +5,7 @@ from __future__ import annotations
 from tapeloom.live.alpaca import AlpacaFeed
 from tapeloom.live.alpaca_history import AlpacaHistory
 from tapeloom.live.credentials import Secret
+from tapeloom.live.data_api import DataApi, register_data_api
 from tapeloom.live.feed import (
     CHANNELS,
     Feed,
@@ -14,6 +15,7 @@ from tapeloom.live.feed import (
     UpdatedBar,
 )
 from tapeloom.live.feed_health import FeedHealth
+from tapeloom.live.fetched_history import FetchedHistory
 from tapeloom.live.iteration import events_of
 from tapeloom.live.recording import Recording
 from tapeloom.live.replay_feed import ReplayFeed
@@ -23,11 +25,13 @@ __all__ = [
     "CHANNELS",
     "AlpacaFeed",
     "AlpacaHistory",
+    "DataApi",
     "Fault",
     "Feed",
     "FeedEvent",
     "FeedHealth",
     "FeedServer",
+    "FetchedHistory",
     "MalformedMessage",
     "Recording",
     "ReplayFeed",
@@ -35,4 +39,5 @@ __all__ = [
     "SymbolStatus",
     "UpdatedBar",
     "events_of",
+    "register_data_api",
 ]

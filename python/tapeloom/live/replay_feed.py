@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tapeloom.intervals import IntervalLike
     from tapeloom.live.feed import FeedEvent
+    from tapeloom.live.market_clock import MarketClock
     from tapeloom.live.recording import RecordingLike
     from tapeloom.timestamps import TimestampLike
 
@@ -43,6 +44,9 @@ class ReplayFeed:
         Whose bars these are.
     clock
         Nanoseconds of a clock that nobody sets.
+    market
+        A clock that runs through the day already: bars are pushed when they end by it, and ``speed`` and ``clock`` mean
+        nothing.
     wait
         Waits a number of seconds, and returns whether the feed was closed meanwhile; by default real seconds, cut short
         by ``close()``.
@@ -63,12 +67,14 @@ class ReplayFeed:
         end: TimestampLike | None = None,
         exchange_group: str = "US_EQUITY",
         clock: Callable[[], int] | None = None,
+        market: MarketClock | None = None,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._recording = Recording(
             data, interval=interval, exchange_group=exchange_group
         )
         self._pace = Pace(speed, clock or LiveClock().monotonic_ns)
+        self._market = market
         zone = self._recording.zone
         self._start = None if start is None else to_ns(start, zone, name="start")
         self._end = None if end is None else to_ns(end, zone, name="end")
@@ -133,7 +139,13 @@ class ReplayFeed:
         yield ConnectionEvent(now, True, _SOURCE)
         for instant, bars in self._recording.instants(now, self._end):
             due = [bar for bar in bars if bar.symbol in self._symbols]
-            seconds = self._pace.seconds_until(instant) if due else 0.0
+            seconds = self._seconds_until(instant) if due else 0.0
             if self._closed.is_set() or (seconds and self._wait(seconds)):
                 break
             yield from due
+
+    def _seconds_until(self, instant: int) -> float:
+        if self._market is None:
+            return self._pace.seconds_until(instant)
+        left = (instant - self._market.now_ns()) / self._market.speed
+        return max(0.0, left / 1e9)
