@@ -9,7 +9,7 @@ import weakref
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from tapeloom.actions import Actions
 from tapeloom.default_session import install_session_data
@@ -21,6 +21,7 @@ from tapeloom.session.own_process import OwnProcess
 from tapeloom.session.result import plain
 from tapeloom.session.result_folder import ResultFolder
 from tapeloom.storage.data_manager import DataManager
+from tapeloom.system.live_wiring import LiveRun, live_surroundings, wire_live
 from tapeloom.system.wiring import Run, config_of, data_manager_for, simulated, wire
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.history_source import HistorySource
     from tapeloom.intervals import IntervalLike
+    from tapeloom.live.data_api import DataApi
+    from tapeloom.live.live_coordinator import LiveCoordinator
+    from tapeloom.live.live_health import LiveHealth
+    from tapeloom.live.live_player import Timing
     from tapeloom.session.coordinator import SessionCoordinator
     from tapeloom.session.metrics import PerformanceMetrics
     from tapeloom.session.result import RunResult
@@ -43,6 +48,9 @@ __all__ = ["SystemManager", "SystemState", "get_system_manager"]
 
 #: How long the interpreter waits for runs that nobody stopped.
 _EXIT_SECONDS = 2.0
+
+
+_Wired = TypeVar("_Wired", Run, LiveRun, "Run | LiveRun")
 
 
 class SystemState(StrEnum):
@@ -68,7 +76,9 @@ class SystemManager:
     actions
         Splits: an ``Actions``, a table or its path; ``actions.csv`` or ``actions.parquet`` in ``data`` if not given.
     history_source
-        Who is asked for missing bars where the configuration says ``on_gap: "fill"``.
+        Who is asked for missing bars where the configuration says ``on_gap: "fill"``, and in live.
+    data_api
+        Where live data come from, in place of what the configuration names: a feed of one's own.
     out
         Folder for what each session leaves behind.
     resume
@@ -89,6 +99,7 @@ class SystemManager:
         time_manager: TimeManager | None = None,
         actions: object | None = None,
         history_source: HistorySource | None = None,
+        data_api: DataApi | None = None,
         out: str | Path | None = None,
         resume: bool = False,
     ) -> None:
@@ -96,6 +107,7 @@ class SystemManager:
         self._given_time_manager = time_manager
         self._given_actions = actions
         self._history_source = history_source
+        self._data_api = data_api
         self._out = out
         self._resume = resume
         # Entered again where a signal handler stops the manager it interrupted.
@@ -104,7 +116,7 @@ class SystemManager:
         self._starter: int | None = None
         self._is_start_given_up = False
         self._error: BaseException | None = None
-        self._run: Run | None = None
+        self._run: Run | LiveRun | None = None
         self._indicators: dict[str, AskedIndicator] = {}
         self._process = OwnProcess()
         self._engine = AnalysisEngine(self)
@@ -232,7 +244,7 @@ class SystemManager:
         TapeloomError
             What made the start fail; the state is ``FAILED`` then.
         """
-        if self._prepared(config, begin=True) is not None:
+        if self._prepared(lambda: self._wired(config), begin=True) is not None:
             flow("2", "Complete - running")
 
     def prepare(
@@ -258,7 +270,39 @@ class SystemManager:
         StateError
             From any state but ``STOPPED`` and ``FAILED``; if the manager is stopped meanwhile.
         """
-        run = self._prepared(config, source, started)
+        return self._wired_alone(
+            lambda: self._wired_backtest(config_of(config), source, started)
+        )
+
+    def prepare_live(
+        self,
+        config: SessionConfig | Mapping[str, object] | str | Path,
+        *,
+        timing: Timing | None = None,
+        started: float | None = None,
+    ) -> LiveRun:
+        """Validate and wire a live run without starting it: for who runs it on their own thread.
+
+        Parameters
+        ----------
+        config
+            As in ``start``; its mode is ``"live"``.
+        timing
+            When a session does what; see ``tapeloom.live.live_player.Timing``.
+        started
+            When the work began, by ``time.perf_counter``.
+
+        Raises
+        ------
+        StateError
+            As of ``prepare``; if the configuration is of a backtest.
+        """
+        return self._wired_alone(
+            lambda: self._wired_live(config_of(config), timing, started)
+        )
+
+    def _wired_alone(self, wire_run: Callable[[], _Wired]) -> _Wired:
+        run = self._prepared(wire_run)
         if run is None:
             text = (
                 "the manager was stopped before the run was wired; call prepare() again"
@@ -267,13 +311,8 @@ class SystemManager:
         return run
 
     def _prepared(
-        self,
-        config: SessionConfig | Mapping[str, object] | str | Path,
-        source: BarSource | None = None,
-        started: float | None = None,
-        *,
-        begin: bool = False,
-    ) -> Run | None:
+        self, wire_run: Callable[[], _Wired], *, begin: bool = False
+    ) -> _Wired | None:
         """Return a run that is wired, and begun if asked to; ``None`` if the manager was stopped meanwhile."""
         with self._changed:
             self._require("start", SystemState.STOPPED, SystemState.FAILED)
@@ -281,10 +320,12 @@ class SystemManager:
             self._is_start_given_up = False
             self._error = None
         try:
-            run = self._wired(config, source, started)
+            run = wire_run()
             with self._changed:
                 if self._is_start_given_up:
                     self._run = None
+                    # Of a live run the journal is open by now.
+                    run.coordinator.stop(0)
                     return None
                 run.coordinator.progress = self.progress
                 _running.add(self)
@@ -304,27 +345,28 @@ class SystemManager:
                 self._changed.notify_all()
 
     def _wired(
-        self,
-        given: SessionConfig | Mapping[str, object] | str | Path,
-        source: BarSource | None,
-        started: float | None,
-    ) -> Run:
+        self, given: SessionConfig | Mapping[str, object] | str | Path
+    ) -> Run | LiveRun:
         config = config_of(given)
+        if config.mode == "live":
+            return self._wired_live(config)
+        return self._wired_backtest(config)
+
+    def _wired_backtest(
+        self,
+        config: SessionConfig,
+        source: BarSource | None = None,
+        started: float | None = None,
+    ) -> Run:
+        if config.mode == "live":
+            text = "config is of a live run; prepare_live() wires it, start() starts either"
+            raise StateError(text)
         flow("2.a", "Complete - Config loaded: %s", config.session_name)
         manager = simulated(config.exchange_group, self._given_time_manager)
         if source is None:
             source = data_manager_for(config, self._data, manager)
         elif not isinstance(source, DataManager):
             flow("2.c", "Complete - bars in memory")
-        given_actions = self._given_actions
-        if given_actions is not None:
-            actions = Actions.of(given_actions)
-        else:
-            actions = (
-                Actions.beside(self._data)
-                if isinstance(source, DataManager)
-                else Actions()
-            )
         results = (
             None
             if self._out is None
@@ -335,12 +377,49 @@ class SystemManager:
             source,
             self._engine,
             time_manager=manager,
-            actions=actions,
+            actions=self._actions(is_stored=isinstance(source, DataManager)),
             history_source=self._history_source,
             indicators=tuple(self._indicators.values()),
             results=results,
             started=started,
         )
+
+    def _wired_live(
+        self,
+        config: SessionConfig,
+        timing: Timing | None = None,
+        started: float | None = None,
+    ) -> LiveRun:
+        if config.mode != "live":
+            text = "config is of a backtest; prepare() wires it, start() starts either"
+            raise StateError(text)
+        if self._out is not None or self._resume:
+            text = "out and resume are for backtests; the journal keeps a live session, and goes on by itself"
+            raise ArgumentError(text, got=self._out)
+        flow("2.a", "Complete - Config loaded: %s", config.session_name)
+        surroundings = live_surroundings(
+            config,
+            self._data,
+            api=self._data_api,
+            time_manager=self._given_time_manager,
+            history_source=self._history_source,
+        )
+        return wire_live(
+            config,
+            surroundings,
+            self._engine,
+            actions=self._actions(is_stored=True),
+            history_source=self._history_source,
+            indicators=tuple(self._indicators.values()),
+            timing=timing,
+            started=started,
+        )
+
+    def _actions(self, *, is_stored: bool) -> Actions:
+        """The splits that were given, or those beside stored bars."""
+        if self._given_actions is not None:
+            return Actions.of(self._given_actions)
+        return Actions.beside(self._data) if is_stored else Actions()
 
     def stop(self, timeout: float | None = 10.0) -> None:
         """End the run after the present batch, from any state. Doing so twice changes nothing.
@@ -364,6 +443,8 @@ class SystemManager:
         if run is None or self._error is not None:
             return
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if isinstance(run, LiveRun):
+            run.give_up_history()
         run.coordinator.stop(left)
 
     def pause(self) -> None:
@@ -372,10 +453,10 @@ class SystemManager:
         Raises
         ------
         StateError
-            From any state but ``RUNNING``.
+            From any state but ``RUNNING``; in live, as the market does not wait.
         """
         self._require("pause", SystemState.RUNNING)
-        self.get_session_coordinator().pause()
+        self._present.coordinator.pause()
 
     def resume(self) -> None:
         """Let a paused run go on.
@@ -383,10 +464,11 @@ class SystemManager:
         Raises
         ------
         StateError
-            From any state but ``PAUSED``.
+            From any state but ``PAUSED``; in live.
         """
-        self._require("resume", SystemState.PAUSED)
-        self.get_session_coordinator().resume()
+        if not isinstance(self._run, LiveRun):
+            self._require("resume", SystemState.PAUSED)
+        self._present.coordinator.resume()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, and raise what made it fail.
@@ -448,8 +530,42 @@ class SystemManager:
         return source
 
     def get_session_coordinator(self) -> SessionCoordinator:
-        """Return the coordinator of the present or last run."""
-        return self._present.coordinator
+        """Return the coordinator of the present or last run.
+
+        Raises
+        ------
+        StateError
+            If the run is live, or there is none.
+        """
+        run = self._present
+        if isinstance(run, LiveRun):
+            text = "the run is live; get_live_coordinator() returns its coordinator"
+            raise StateError(text)
+        return run.coordinator
+
+    def get_live_coordinator(self) -> LiveCoordinator:
+        """Return the coordinator of the present or last live run.
+
+        Raises
+        ------
+        StateError
+            If the run is a backtest, or there is none.
+        """
+        run = self._present
+        if not isinstance(run, LiveRun):
+            text = "the run is a backtest; get_session_coordinator() returns its coordinator"
+            raise StateError(text)
+        return run.coordinator
+
+    def health(self) -> LiveHealth:
+        """Return how the present or last live run is doing, symbol by symbol; from any thread.
+
+        Raises
+        ------
+        StateError
+            If the run is a backtest, or there is none.
+        """
+        return self.get_live_coordinator().health()
 
     def result(self) -> RunResult:
         """Return what the present or last run leaves behind so far."""
@@ -495,6 +611,8 @@ class SystemManager:
             "overruns": coordinator.overruns,
             "metrics": coordinator.metrics.to_dict("backtest"),
         }
+        if isinstance(run, LiveRun):
+            found["health"] = plain(asdict(run.coordinator.health()))
         if complete or since_epoch is not None:
             found["session_data"] = store.to_dict(since_epoch)
         if complete:
@@ -505,7 +623,7 @@ class SystemManager:
     # Inside
 
     @property
-    def _present(self) -> Run:
+    def _present(self) -> Run | LiveRun:
         self._process.require("manager")
         if self._run is None:
             text = "there is no run yet; start() makes one"

@@ -29,8 +29,17 @@ if TYPE_CHECKING:
     from tapeloom.session.asked_indicator import AskedIndicator
     from tapeloom.session.result_folder import ResultFolder
     from tapeloom.storage.bar_source import BarSource
+    from tapeloom.system.live_wiring import LiveRun
 
-__all__ = ["Run", "config_of", "data_manager_for", "simulated", "wire"]
+__all__ = [
+    "Run",
+    "config_of",
+    "data_manager_for",
+    "simulated",
+    "store_of",
+    "summed_up",
+    "wire",
+]
 
 
 @dataclass(slots=True)
@@ -48,26 +57,30 @@ class Run:
 
     def result(self) -> RunResult:
         """Sum up the sessions that have ended."""
-        tally, coordinator = self.coordinator.tally, self.coordinator
-        store = self.session_data
-        return RunResult(
-            session_name=self.config.session_name,
-            plan=self.plan,
-            sessions=tuple(tally.sessions),
-            symbols=tally.symbols,
-            warnings=(
-                *tally.warnings,
-                *coordinator.source_warnings(),
-                *_analysis_errors(self.engine),
-            ),
-            session_data=store,
-            records=store.records,
-            table_fingerprint=store.session_table.fingerprint,
-            total_seconds=time.perf_counter() - self.started,
-            metrics=coordinator.metrics,
-            analysis_name=self.engine.name,
-            stopped_early=coordinator.stopped_early,
-        )
+        return summed_up(self)
+
+
+def summed_up(run: Run | LiveRun) -> RunResult:
+    """Return what the sessions of a run that have ended leave behind."""
+    tally, coordinator, store = run.coordinator.tally, run.coordinator, run.session_data
+    return RunResult(
+        session_name=run.config.session_name,
+        plan=run.plan,
+        sessions=tuple(tally.sessions),
+        symbols=tally.symbols,
+        warnings=(
+            *tally.warnings,
+            *coordinator.source_warnings(),
+            *_analysis_errors(run.engine),
+        ),
+        session_data=store,
+        records=store.records,
+        table_fingerprint=store.session_table.fingerprint,
+        total_seconds=time.perf_counter() - run.started,
+        metrics=coordinator.metrics,
+        analysis_name=run.engine.name,
+        stopped_early=coordinator.stopped_early,
+    )
 
 
 def config_of(
@@ -172,7 +185,7 @@ def wire(
     )
     plan = StreamPlan.build(config, source, time_manager)
     flow("2.e", "Complete - plan of %s", counted(len(plan.symbols), "symbol"))
-    store = _store(config, time_manager)
+    store = store_of(config, time_manager)
     # The table is the one of this moment, whatever is corrected later.
     if isinstance(source, DataManager):
         source.pin_session_table(store.session_table)
@@ -221,7 +234,8 @@ def _require_bars(source: BarSource) -> None:
     raise MissingDataError(text, path=root)
 
 
-def _store(config: SessionConfig, time_manager: TimeManager) -> SessionData:
+def store_of(config: SessionConfig, time_manager: TimeManager) -> SessionData:
+    """Return an empty store with the rules of a configuration."""
     data, rules = config.session_data_config, config.session_data_config.bars
     return SessionData(
         config.exchange_group,
