@@ -200,7 +200,7 @@ class LivePlayer:
             return
         if self.stage is Stage.NIGHT:
             self._session.sorter.sort(events)
-            self._call(lambda: call_alerts(self._time_manager, now))
+            self._call_alerts(now)
             return
         if self.stage is Stage.OVER:
             self._session.sorter.sort(events)
@@ -210,7 +210,7 @@ class LivePlayer:
             self.stage = Stage.WAITING
         if self.stage is Stage.WAITING and now >= self.start_ns:
             self._open()
-        self._call(lambda: call_alerts(self._time_manager, now))
+        self._call_alerts(now)
         if now >= self.end_ns:
             self._session_data.set_session_active(False)
             if now >= self.end_ns + self._timing.settle:
@@ -350,3 +350,9 @@ class LivePlayer:
         first = int(min(self._table.pre_opens[index + 1], self._starts[index + 1]))
         self._begin_at = first - self._timing.lead
         self.stage = Stage.NIGHT
+
+    def _call_alerts(self, now: int) -> None:
+        due = self._time_manager.next_alert_ns()
+        # Nobody is woken for nothing.
+        if due is not None and due <= now:
+            self._call(lambda: call_alerts(self._time_manager, now))

@@ -149,6 +149,11 @@ class AnalysisEngine:
         return sorted(wanted)
 
     @property
+    def hears_batches(self) -> bool:
+        """Whether anybody wants to be told of bars."""
+        return self._hears_bars or any(each.on_batch for each in self._listeners)
+
+    @property
     def hears_quality(self) -> bool:
         """Whether an analysis wants to be told what is missing."""
         return any(listener.on_quality for listener in self._listeners)

@@ -172,6 +172,8 @@ class DataProcessor:
             self._tell(batch)
 
     def _tell(self, batch: Batch | ChosenBatch) -> None:
+        if not self._engine.hears_batches:
+            return
         started = self._metrics.start_timer()
         self._call(lambda: self._engine.dispatch(batch))
         self._metrics.record_analysis_engine(started)
