@@ -6,6 +6,7 @@ Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Self, final, overload
 
 import numpy as np
@@ -719,6 +720,7 @@ class Journal:
         queue_records: int = 65_536,
         witness_seconds: float = 1.0,
         checkpoint_seconds: float = 5.0,
+        disk: SimulatedDisk | None = None,
     ) -> Self: ...
     def put_event(
         self,
@@ -797,6 +799,41 @@ class Journal:
         """Write what waits and close; ``JournalError`` if it stopped."""
 
 @final
+class SimulatedDisk:
+    """Where journals of a simulation lie, by path: no file, no thread, no time; the same calls end the same way each time.
+
+    A journal on it commits on the thread that calls: when a record is waited for, and when ``commit_records`` wait, so that a
+    relaxed one may lose fewer than that many in a crash.
+
+    Examples
+    --------
+    >>> from tapeloom import SessionData
+    >>> from tapeloom.live.journal import SessionJournal, SimulatedDisk
+    >>> from tapeloom.live.recovery import recover
+    >>> disk = SimulatedDisk(commit_records=10)
+    >>> journal = SessionJournal("day.journal", SessionData(), mode="relaxed", disk=disk)
+    >>> _ = journal.register_symbol("AAPL")
+    >>> disk.crash()
+    >>> recover("day.journal", disk=disk).state_hash() == SessionData().state_hash()
+    True
+    """
+
+    def __new__(cls, *, commit_records: int = 1) -> Self: ...
+    @property
+    def paths(self) -> list[Path]:
+        """Its files, by name."""
+    @property
+    def operations(self) -> int:
+        """Writes and syncs so far."""
+    def fail_after(self, operations: int = 0, *, keeps_failed: bool = False) -> None:
+        """Let the operation after so many more fail, and all that follow on its file.
+
+        With ``keeps_failed`` what it wrote is on the disk all the same, as after a sync that failed.
+        """
+    def crash(self) -> None:
+        """Lose what was not committed. Whoever had a file open writes no more; it can be recovered at once."""
+
+@final
 class JournalReader:
     """A journal that is read from its begin on, every checksum, number and link checked; nobody else has it meanwhile."""
 
@@ -807,6 +844,7 @@ class JournalReader:
         owner: str,
         lenient: bool = False,
         allow_network_fs: bool = False,
+        disk: SimulatedDisk | None = None,
     ) -> Self: ...
     @property
     def first(self) -> tuple[int, bytes] | None:

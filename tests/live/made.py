@@ -47,7 +47,7 @@ def facts(session: SessionData) -> dict[str, Any]:
         "history": {
             name: session.get_bars(name, scope="history").ts.tolist() for name in names
         },
-        "revisions": {name: session.get_revisions(name) for name in names},
+        "revisions": {name: session._revisions(name) for name in names},
         "quarantine": session.get_quarantine(),
         "gaps": {name: list(session.get_gaps(name)) for name in names},
         "quality": {name: session.get_quality(name) for name in names},

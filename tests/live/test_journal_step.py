@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,16 @@ from hypothesis import strategies as st
 from tapeloom import BarData, SessionData, TapeloomError
 from tapeloom._core import JournalReader, Live
 from tapeloom.bars import Provenance
-from tapeloom.errors import ArgumentError, JournalError, StateError, UnknownSymbolError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    JournalError,
+    StateError,
+    UnknownSymbolError,
+)
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_header import Kind, Patience
-from tapeloom.live.recovery import recover
+from tapeloom.live.recovery import Recovery, recover
 from tests.live.made import DAY, MINUTE, OPEN, SetClock, bar, begun, facts
 
 if TYPE_CHECKING:
@@ -172,6 +179,91 @@ def test_without_a_journal_a_step_is_only_taken(tmp_path: Path) -> None:
     running.close()
     journal.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_clock_of_steps_without_bars_is_recovered_too(tmp_path: Path) -> None:
+    path = tmp_path / "day.journal"
+    with SessionJournal(path, SessionData(), patience=PATIENCE) as journal:
+        begun(journal)
+        running = live(journal.session_data)
+        journal.step(running, [bar(0)], at(0))
+        journal.step(running, [], at(0, 30))
+        # Replaced as of the clock before it: that of the step without bars.
+        journal.step(running, [bar(0, close=11.0)], at(0, 40))
+        ((_, _, clock),) = journal.session_data._revisions("AAPL")
+        journal.step(running, [], at(1))
+        running.close()
+        written = facts(journal.session_data)
+    assert (clock, written["clock"]) == (at(0, 30), at(1))
+    assert facts(recover(path)) == written
+
+
+def test_patience_and_configuration_are_kept_in_every_file(tmp_path: Path) -> None:
+    path = tmp_path / "day.journal"
+    config = {"mode": "live", "symbols": ["AAPL"], "grace": 2.0}
+    journal = SessionJournal(path, SessionData(), patience=PATIENCE, config=config)
+    assert journal._journal is not None
+    journal._journal.stop("no space left on device")
+    journal.reopen()
+    with suppress(JournalError):
+        journal.close()
+    for kept in (path, [path, tmp_path / "day.journal.1"]):
+        with Recovery(kept) as found:
+            found.replay()
+            assert (found.patience, found.config) == (PATIENCE, config)
+    with SessionJournal.resume(path) as resumed:
+        assert (resumed.patience, resumed.config) == (PATIENCE, config)
+
+
+def test_a_header_without_a_live_session_is_read_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "day.journal"
+    begun(SessionJournal(path, SessionData())).close()
+    with SessionJournal.resume(path) as resumed:
+        assert (resumed.patience, resumed.config) == (None, {})
+        before = resumed.last_seq
+        running = live(resumed.session_data)
+        with pytest.raises(StateError, match="begun without patience"):
+            resumed.step(running, [bar(0)], at(0))
+        assert resumed.last_seq == before
+        running.close()
+
+
+@pytest.mark.parametrize("odd", [-1, 2.0, True, 1 << 63])
+def test_a_patience_is_whole_nanoseconds_from_0_on(odd: Any) -> None:
+    with pytest.raises(ArgumentError, match="whole number of nanoseconds"):
+        Patience(odd, 0)
+    with pytest.raises(ArgumentError, match="whole number of nanoseconds"):
+        Patience(0, odd)
+
+
+def test_what_recovering_could_not_take_again_is_refused_first(tmp_path: Path) -> None:
+    path = tmp_path / "day.journal"
+    with begun(SessionJournal(path, SessionData(), patience=PATIENCE)) as journal:
+        before = journal.last_seq
+        other = SessionData()
+        other.register_symbol("AAPL")
+        with pytest.raises(ArgumentError, match="another session"):
+            journal.step(live(other), [bar(0)], at(0))
+        hasty = Live(journal.session_data, grace=0, tolerance=SECOND)
+        with pytest.raises(ArgumentError, match="waits 0 ns"):
+            journal.step(hasty, [bar(0)], at(0))
+        # Nor is what a running session refuses.
+        for change in (
+            journal.end_session,
+            lambda: journal.start_new_session(DAY),
+            lambda: journal.remove_symbol("AAPL"),
+            lambda: journal.clear("all"),
+        ):
+            with pytest.raises(StateError, match="close it first"):
+                change()
+        assert journal.last_seq == before
+        hasty.close()
+    for config in ({"a": object()}, {"a": float("nan")}, [1]):
+        with pytest.raises(ArgumentTypeError, match="config"):
+            SessionJournal(tmp_path / "x", SessionData(), config=config)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="must be a Patience"):
+        SessionJournal(tmp_path / "x", SessionData(), patience=2)  # type: ignore[arg-type]
+    assert not (tmp_path / "x").exists()
 
 
 symbols = st.sampled_from(["AAPL", "MSFT", "NEW"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from tapeloom._core import BarData, Interval, Journal
+from tapeloom._core import BarData, Interval, Journal, SimulatedDisk
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.calendars.days import to_day
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tapeloom.live.recovery import JournalReport
     from tapeloom.symbol_session_data import SymbolSessionData
 
-__all__ = ["MODES", "SessionJournal", "owner", "sequel"]
+__all__ = ["MODES", "SessionJournal", "SimulatedDisk", "owner", "sequel"]
 
 _log = logging.getLogger("tapeloom.journal")
 
@@ -101,6 +101,8 @@ class SessionJournal:
         That of the live session whose steps are written; kept in the file, for recovering takes them as they were taken.
     config
         What the session is configured with, as JSON would have it, without secrets; kept in the file.
+    disk
+        Where the file lies in a simulation.
 
     Raises
     ------
@@ -140,6 +142,7 @@ class SessionJournal:
         allow_network_fs: bool = False,
         patience: Patience | None = None,
         config: Mapping[str, Any] | None = None,
+        disk: SimulatedDisk | None = None,
     ) -> None:
         if not isinstance(session_data, SessionData):
             text = f"session_data is {type(session_data).__name__}; it must be a SessionData"
@@ -148,6 +151,7 @@ class SessionJournal:
             text = "the session has symbols or a date already, which the journal would not know; begin with an empty one, or resume()"
             raise StateError(text)
         self._prepare(path, session_data, mode, clock, stall_seconds, allow_network_fs)
+        self._disk = disk
         self._know(patience, {} if config is None else config)
         if mode != "off":
             self._journal = self._begin(self.path)
@@ -212,6 +216,7 @@ class SessionJournal:
         stall_seconds: float = 10.0,
         allow_network_fs: bool = False,
         time_manager: TimeManager | None = None,
+        disk: SimulatedDisk | None = None,
     ) -> Self:
         """Recover a journal and go on writing it; ``session_data`` and ``recovery`` are what was recovered.
 
@@ -223,6 +228,8 @@ class SessionJournal:
             The first file of the journal.
         time_manager
             Calendar of the session, where it has corrections of its own.
+        disk
+            Where the file lies in a simulation.
 
         Raises
         ------
@@ -236,13 +243,17 @@ class SessionJournal:
             text = "mode is 'off'; a journal that is resumed is written, 'strict' or 'relaxed'"
             raise ArgumentError(text, got=mode)
         with Recovery(
-            Path(path), time_manager=time_manager, allow_network_fs=allow_network_fs
+            Path(path),
+            time_manager=time_manager,
+            allow_network_fs=allow_network_fs,
+            disk=disk,
         ) as found:
             session, report = found.replay()
             journal = cls.__new__(cls)
             journal._prepare(
                 path, session, mode, clock, stall_seconds, allow_network_fs
             )
+            journal._disk = disk
             journal._know(found.patience, found.config)
             journal.recovery = report
             journal._symbols = {
@@ -646,6 +657,7 @@ class SessionJournal:
             allow_network_fs=self._allow_network_fs,
             last_seq=last_seq,
             previous_hash=previous_hash,
+            disk=self._disk,
         )
         self._event(opened, Kind.HEADER, text=header)
         for name, number in self._symbols.items():

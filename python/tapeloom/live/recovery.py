@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from tapeloom._core import Bars, Journal, JournalRecords
+    from tapeloom._core import Bars, Journal, JournalRecords, SimulatedDisk
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.live.journal_header import Patience
     from tapeloom.session_data import SessionData
@@ -67,6 +67,7 @@ def recover(
     *,
     time_manager: TimeManager | None = None,
     allow_network_fs: bool = False,
+    disk: SimulatedDisk | None = None,
 ) -> SessionData:
     """Return the session that a journal wrote: every acknowledged bar, in order, without holes.
 
@@ -78,6 +79,8 @@ def recover(
         The first file; those with the next numbers beside it belong to it. A list names all files, oldest first.
     time_manager
         Calendar of the session, where it has corrections of its own.
+    disk
+        Where the files lie in a simulation.
 
     Returns
     -------
@@ -91,17 +94,19 @@ def recover(
         acknowledged records are missing, ``AlreadyOpenError`` if somebody writes the journal.
     """
     with Recovery(
-        path, time_manager=time_manager, allow_network_fs=allow_network_fs
+        path, time_manager=time_manager, allow_network_fs=allow_network_fs, disk=disk
     ) as found:
         return found.replay()[0]
 
 
-def verify(path: Paths, *, allow_network_fs: bool = False) -> JournalReport:
+def verify(
+    path: Paths, *, allow_network_fs: bool = False, disk: SimulatedDisk | None = None
+) -> JournalReport:
     """Check every record of a journal, and report what it holds; the errors are those of :func:`recover`.
 
     Nothing is changed. No session is made, so ``refused`` is 0.
     """
-    with Recovery(path, allow_network_fs=allow_network_fs) as found:
+    with Recovery(path, allow_network_fs=allow_network_fs, disk=disk) as found:
         return found.check()
 
 
@@ -110,6 +115,7 @@ def journal_bars(
     *,
     time_manager: TimeManager | None = None,
     allow_network_fs: bool = False,
+    disk: SimulatedDisk | None = None,
 ) -> dict[str, Bars]:
     """Return the bars of a journal's session by symbol, each once with its last values: data for a backtest.
 
@@ -117,7 +123,7 @@ def journal_bars(
     written, where it had the same derived intervals. Symbols without bars are left out.
     """
     session = recover(
-        path, time_manager=time_manager, allow_network_fs=allow_network_fs
+        path, time_manager=time_manager, allow_network_fs=allow_network_fs, disk=disk
     )
     bars = {name: session.get_bars(name) for name in session._symbols}
     return {name: rows for name, rows in bars.items() if len(rows)}
@@ -132,12 +138,14 @@ class Recovery:
         *,
         time_manager: TimeManager | None = None,
         allow_network_fs: bool = False,
+        disk: SimulatedDisk | None = None,
     ) -> None:
-        self.paths = files_of(path)
+        self.paths = files_of(path, disk)
         self.names: list[str | None] = [None]
         """Symbols by number; 0 is none."""
         self._time_manager = time_manager
         self._allow_network_fs = allow_network_fs
+        self._disk = disk
         self._readers: list[JournalReader] = []
         self._session: SessionData | None = None
         self.patience: Patience | None = None
@@ -151,7 +159,10 @@ class Recovery:
         try:
             for path in self.paths:
                 reader = JournalReader(
-                    path, owner=owner(), allow_network_fs=self._allow_network_fs
+                    path,
+                    owner=owner(),
+                    allow_network_fs=self._allow_network_fs,
+                    disk=self._disk,
                 )
                 self._readers.append(reader)
             self._limit()
@@ -376,15 +387,20 @@ def _damaged(event: _Event, path: Path, rule: str) -> JournalError:
     return JournalError(text, path=path, first_seq=event.seq)
 
 
-def files_of(path: Paths) -> list[Path]:
+def files_of(path: Paths, disk: SimulatedDisk | None = None) -> list[Path]:
     """Return the files of a journal, oldest first: the one named and those with the next numbers."""
     if not isinstance(path, list | tuple):
         first = Path(path)  # type: ignore[arg-type]  # a sequence of paths is a list or a tuple
         found = [first]
-        while (following := sequel(first, len(found))).exists():
+        on_disk = None if disk is None else set(disk.paths)
+        while _is_there(following := sequel(first, len(found)), on_disk):
             found.append(following)
         return found
     if not path:
         text = "no file of a journal was named"
         raise JournalError(text)
     return [Path(one) for one in path]
+
+
+def _is_there(path: Path, on_disk: set[Path] | None) -> bool:
+    return path.exists() if on_disk is None else path in on_disk

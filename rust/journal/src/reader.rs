@@ -12,6 +12,7 @@ use crate::file::{FileOptions, Opened, SqliteJournal, of_sqlite, open, witness_p
 use crate::group::{GENESIS, Group, Hash};
 use crate::payload::{MOST_RECORDS, MOST_TEXT};
 use crate::records::{Kind, Record, Records};
+use crate::simulated::{Claim, SimulatedDisk};
 use crate::witness::{self, Seen};
 use crate::writer::{Options, Start, Writer};
 
@@ -31,10 +32,17 @@ pub struct Skipped {
     pub rule: String,
 }
 
+/// Where groups come from.
+#[derive(Debug)]
+enum Source {
+    File(Opened),
+    Simulated(Claim),
+}
+
 /// A journal that is being read from its begin to its end; nobody else can have it open meanwhile.
 #[derive(Debug)]
 pub struct Reader {
-    opened: Opened,
+    source: Source,
     path: PathBuf,
     witness: Result<(Seen, bool)>,
     next_batch: u64,
@@ -61,8 +69,28 @@ impl Reader {
         if let (Err(error), false) = (&witness, is_lenient) {
             return Err(error.clone());
         }
+        Self::begin(Source::File(opened), path, witness, is_lenient)
+    }
+
+    /// Open a journal of a simulation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::open`].
+    pub fn open_simulated(disk: &SimulatedDisk, path: &Path, is_lenient: bool) -> Result<Self> {
+        let claim = disk.claim(path)?;
+        let seen = claim.seen();
+        Self::begin(Source::Simulated(claim), path, Ok((seen, false)), is_lenient)
+    }
+
+    fn begin(
+        source: Source,
+        path: &Path,
+        witness: Result<(Seen, bool)>,
+        is_lenient: bool,
+    ) -> Result<Self> {
         let mut reader = Self {
-            opened,
+            source,
             path: path.to_owned(),
             witness,
             next_batch: 1,
@@ -189,8 +217,13 @@ impl Reader {
             last_seq: self.last_seq,
             hash: self.hash,
         };
-        let journal = SqliteJournal::resume(self.opened, &self.path, seen)?;
-        Ok(Writer::new(Box::new(journal), start, options))
+        match self.source {
+            Source::File(opened) => {
+                let journal = SqliteJournal::resume(opened, &self.path, seen)?;
+                Ok(Writer::new(Box::new(journal), start, options))
+            }
+            Source::Simulated(claim) => Ok(claim.write(start, options)),
+        }
     }
 
     /// Copy everything that can be read into another journal; where something was lost, a record says how much.
@@ -253,12 +286,7 @@ impl Reader {
 
     /// There is no group of the next number: nor may there be any behind it.
     fn check_tail(&mut self) -> Result<Option<(Group, Records)>> {
-        let newest: Option<i64> = self
-            .opened
-            .connection
-            .query_row("SELECT max(batch_seq) FROM groups", [], |row| row.get(0))
-            .map_err(|error| self.of_reading(&error))?;
-        let newest = newest.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let newest = self.newest().map_err(|error| self.of_reading(&error))?;
         if newest < self.next_batch {
             return Ok(None);
         }
@@ -271,16 +299,7 @@ impl Reader {
 
     /// Go to the next group that can be read; what lies between is lost.
     fn step_over(&mut self, error: &Error) {
-        let newest = self
-            .opened
-            .connection
-            .query_row("SELECT max(batch_seq) FROM groups", [], |row| {
-                row.get::<_, Option<i64>>(0)
-            })
-            .ok()
-            .flatten()
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(0);
+        let newest = self.newest().unwrap_or(0);
         let first_seq = self.last_seq.saturating_add(1);
         let rule = match error {
             Error::Damaged { rule, .. } => rule.clone(),
@@ -318,12 +337,28 @@ impl Reader {
         self.next_batch = newest.saturating_add(1).max(at);
     }
 
+    /// Number of the last group that is there; 0 for none.
+    fn newest(&self) -> rusqlite::Result<u64> {
+        let opened = match &self.source {
+            Source::File(opened) => opened,
+            Source::Simulated(claim) => return Ok(claim.newest()),
+        };
+        let newest: Option<i64> =
+            opened
+                .connection
+                .query_row("SELECT max(batch_seq) FROM groups", [], |row| row.get(0))?;
+        Ok(newest.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    }
+
     fn group(&self, batch_seq: u64) -> Result<Option<Group>> {
+        let opened = match &self.source {
+            Source::File(opened) => opened,
+            Source::Simulated(claim) => return Ok(claim.group(batch_seq)),
+        };
         let Ok(wanted) = i64::try_from(batch_seq) else {
             return Ok(None);
         };
-        let mut select = self
-            .opened
+        let mut select = opened
             .connection
             .prepare_cached(SELECT)
             .map_err(|error| self.of_reading(&error))?;

@@ -103,19 +103,9 @@ struct Shared {
     news: Condvar,
 }
 
-/// A journal that is being written. Any number of threads may submit; the order in which they do is the order on disk.
-#[derive(Debug)]
-pub struct Writer {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    options: Options,
-}
-
-impl Writer {
-    /// Give a journal to a thread of its own.
-    #[must_use]
-    pub fn new(journal: Box<dyn Journal>, start: Start, options: Options) -> Self {
-        let shared = Arc::new(Shared {
+impl Shared {
+    fn new(start: Start) -> Arc<Self> {
+        Arc::new(Self {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 waiting_records: 0,
@@ -127,7 +117,26 @@ impl Writer {
             }),
             work: Condvar::new(),
             news: Condvar::new(),
-        });
+        })
+    }
+}
+
+/// A journal that is being written. Any number of threads may submit; the order in which they do is the order on disk.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// What the thread would do, where there is none, and after how many records it is done.
+    inline: Mutex<Option<Loop>>,
+    inline_records: usize,
+    options: Options,
+}
+
+impl Writer {
+    /// Give a journal to a thread of its own.
+    #[must_use]
+    pub fn new(journal: Box<dyn Journal>, start: Start, options: Options) -> Self {
+        let shared = Shared::new(start);
         let (theirs, chosen) = (shared.clone(), options.clone());
         let thread = std::thread::Builder::new()
             .name("tapeloom-journal".to_owned())
@@ -139,7 +148,40 @@ impl Writer {
         Self {
             shared,
             thread: Mutex::new(thread.ok()),
+            inline: Mutex::new(None),
+            inline_records: usize::MAX,
             options,
+        }
+    }
+
+    /// Write without a thread, whoever submits or waits: when somebody waits, and when so many records wait. The same calls
+    /// then end the same way each time.
+    #[must_use]
+    pub fn inline(
+        journal: Box<dyn Journal>,
+        start: Start,
+        options: Options,
+        records: usize,
+    ) -> Self {
+        let working = Loop::new(journal, start, options.clone());
+        Self {
+            shared: Shared::new(start),
+            thread: Mutex::new(None),
+            inline: Mutex::new(Some(working)),
+            inline_records: records,
+            options,
+        }
+    }
+
+    /// Write what waits, where no thread does.
+    fn write_inline(&self) {
+        let mut inline = self.inline.lock();
+        if let Some(working) = inline.as_mut()
+            && let Err(error) = working.catch_up(&self.shared)
+        {
+            self.shared.state.lock().stop(error);
+            // As with a thread: after an error nothing on this file can be relied on.
+            *inline = None;
         }
     }
 
@@ -150,6 +192,10 @@ impl Writer {
     /// [`Error::Records`] if they cannot be written; [`Error::Stopped`] and [`Error::Closed`]. Nothing is taken then.
     pub fn submit(&self, records: &Arc<Records>, wait: Duration) -> Result<Option<u64>> {
         check(records)?;
+        let (waiting, bound) = self.fill();
+        if waiting + records.len() > bound {
+            self.write_inline();
+        }
         let mut state = self.shared.state.lock();
         state.check()?;
         let has_room = |state: &State| {
@@ -166,9 +212,12 @@ impl Writer {
         state.waiting_records += records.len();
         state.last_seq += records.len() as u64;
         state.waiting.push_back(records.clone());
-        let seq = state.last_seq;
+        let (seq, waiting) = (state.last_seq, state.waiting_records);
         drop(state);
         self.shared.work.notify_one();
+        if waiting >= self.inline_records {
+            self.write_inline();
+        }
         Ok(Some(seq))
     }
 
@@ -188,6 +237,9 @@ impl Writer {
     ///
     /// [`Error::Stopped`] if it is not and never will be.
     pub fn wait_durable(&self, seq: u64, wait: Duration) -> Result<bool> {
+        if self.durable_seq() < seq {
+            self.write_inline();
+        }
         let end = Instant::now().checked_add(wait);
         let mut state = self.shared.state.lock();
         loop {
@@ -273,6 +325,10 @@ impl Writer {
             // A panic there has nowhere to go; the state says that it did not end in order.
             let _ = thread.join();
         }
+        let inline = self.inline.lock().take();
+        if let Some(working) = inline {
+            working.run(&self.shared);
+        }
         let mut state = self.shared.state.lock();
         if !state.is_done && state.stopped.is_none() {
             state.stop(Error::Closed);
@@ -297,8 +353,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let has_thread = self.thread.lock().is_some();
-        if has_thread {
+        let is_open = self.thread.lock().is_some() || self.inline.lock().is_some();
+        if is_open {
             let _ = self.close();
         }
     }
@@ -361,6 +417,7 @@ impl Drop for TellEnd<'_> {
 }
 
 /// What the thread knows.
+#[derive(Debug)]
 struct Loop {
     journal: Box<dyn Journal>,
     at: Start,
@@ -421,6 +478,23 @@ impl Loop {
             if is_last {
                 return Ok(());
             }
+        }
+    }
+
+    /// Write all that waits, and say so in the witness: nobody asks for the time here.
+    fn catch_up(&mut self, shared: &Shared) -> Result<()> {
+        loop {
+            let pieces = {
+                let state = shared.state.lock();
+                if let Some(error) = &state.stopped {
+                    return Err(error.clone());
+                }
+                self.group_of(&state)
+            };
+            if pieces.is_empty() {
+                return self.witness();
+            }
+            self.commit(shared, &pieces)?;
         }
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use tapeloom_journal::{
-    Error, FileOptions, Hash, Options, Reader, Records, SqliteJournal, Start, Writer,
+    Error, FileOptions, Hash, Options, Reader, Records, SimulatedDisk, SqliteJournal, Start, Writer,
 };
 
 use crate::bar::PyBarData;
@@ -35,7 +35,7 @@ pub(crate) struct PyJournal {
 #[pymethods]
 impl PyJournal {
     #[new]
-    #[pyo3(signature = (path, *, owner, allow_network_fs=false, last_seq=0, previous_hash=None, group_records=1_000, queue_records=65_536, witness_seconds=1.0, checkpoint_seconds=5.0))]
+    #[pyo3(signature = (path, *, owner, allow_network_fs=false, last_seq=0, previous_hash=None, group_records=1_000, queue_records=65_536, witness_seconds=1.0, checkpoint_seconds=5.0, disk=None))]
     #[expect(clippy::too_many_arguments, reason = "all by keyword")]
     fn new(
         py: Python<'_>,
@@ -48,6 +48,7 @@ impl PyJournal {
         queue_records: usize,
         witness_seconds: f64,
         checkpoint_seconds: f64,
+        disk: Option<&Bound<'_, PySimulatedDisk>>,
     ) -> BindResult<Self> {
         let options = options(
             group_records,
@@ -61,6 +62,10 @@ impl PyJournal {
                 .try_into()
                 .map_err(|_| BindError::argument("previous_hash must have 32 bytes"))?,
         };
+        if let Some(disk) = disk {
+            let writer = disk.get().0.create(&path, last_seq, hash, options);
+            return Ok(Self::of(writer.map_err(of_journal)?));
+        }
         let files = FileOptions {
             owner,
             allow_network_fs,
@@ -270,6 +275,44 @@ impl Drop for PyJournal {
 }
 
 /// See `_core.pyi`.
+#[pyclass(frozen, name = "SimulatedDisk", module = "tapeloom._core")]
+#[derive(Debug)]
+pub(crate) struct PySimulatedDisk(SimulatedDisk);
+
+#[pymethods]
+impl PySimulatedDisk {
+    #[new]
+    #[pyo3(signature = (*, commit_records=1))]
+    fn new(commit_records: usize) -> BindResult<Self> {
+        if commit_records == 0 {
+            return Err(BindError::argument(
+                "commit_records is 0; it must be 1 or more",
+            ));
+        }
+        Ok(Self(SimulatedDisk::new(commit_records)))
+    }
+
+    #[getter]
+    fn paths(&self) -> Vec<PathBuf> {
+        self.0.paths()
+    }
+
+    #[getter]
+    fn operations(&self) -> u64 {
+        self.0.operations()
+    }
+
+    #[pyo3(signature = (operations=0, *, keeps_failed=false))]
+    fn fail_after(&self, operations: u64, keeps_failed: bool) {
+        self.0.fail_after(operations, keeps_failed);
+    }
+
+    fn crash(&self) {
+        self.0.crash();
+    }
+}
+
+/// See `_core.pyi`.
 #[pyclass(frozen, name = "JournalReader", module = "tapeloom._core")]
 #[derive(Debug)]
 pub(crate) struct PyJournalReader {
@@ -281,20 +324,25 @@ pub(crate) struct PyJournalReader {
 #[pymethods]
 impl PyJournalReader {
     #[new]
-    #[pyo3(signature = (path, *, owner, lenient=false, allow_network_fs=false))]
+    #[pyo3(signature = (path, *, owner, lenient=false, allow_network_fs=false, disk=None))]
     fn new(
         py: Python<'_>,
         path: PathBuf,
         owner: String,
         lenient: bool,
         allow_network_fs: bool,
+        disk: Option<&Bound<'_, PySimulatedDisk>>,
     ) -> BindResult<Self> {
         let files = FileOptions {
             owner,
             allow_network_fs,
         };
+        let disk = disk.map(|disk| disk.get().0.clone());
         let reader = py
-            .detach(|| Reader::open(&path, &files, lenient))
+            .detach(|| match &disk {
+                Some(disk) => Reader::open_simulated(disk, &path, lenient),
+                None => Reader::open(&path, &files, lenient),
+            })
             .map_err(of_journal)?;
         Ok(Self {
             reader: Mutex::new(Some(reader)),
