@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tapeloom._core import JournalReader
 from tapeloom.calendars.days import from_day
-from tapeloom.errors import JournalError, TapeloomError, UnknownSymbolError
+from tapeloom.errors import (
+    ArgumentError,
+    JournalError,
+    TapeloomError,
+    UnknownSymbolError,
+)
 from tapeloom.live.journal import owner, sequel
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind
 from tapeloom.statuses import ConnectionEvent, TradingStatus
@@ -18,6 +23,7 @@ from tapeloom.statuses import ConnectionEvent, TradingStatus
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
     from types import TracebackType
 
     from tapeloom._core import Bars, Journal, JournalRecords, SimulatedDisk
@@ -113,6 +119,7 @@ def verify(
 def journal_bars(
     path: Paths,
     *,
+    session_date: date | None = None,
     time_manager: TimeManager | None = None,
     allow_network_fs: bool = False,
     disk: SimulatedDisk | None = None,
@@ -120,11 +127,32 @@ def journal_bars(
     """Return the bars of a journal's session by symbol, each once with its last values: data for a backtest.
 
     ``tapeloom.replay(journal_bars(path), start=day, end=day)`` ends with the ``state_hash()`` of the session that was
-    written, where it had the same derived intervals. Symbols without bars are left out.
+    written, where it had the same derived intervals and extended hours. Symbols without bars are left out.
+
+    Parameters
+    ----------
+    session_date
+        Which session, as it stood before the next one began; the newest by default.
+
+    Raises
+    ------
+    ArgumentError
+        If the journal has no session of that date.
+    JournalError
+        As :func:`recover`.
     """
-    session = recover(
-        path, time_manager=time_manager, allow_network_fs=allow_network_fs, disk=disk
-    )
+    with Recovery(
+        path,
+        time_manager=time_manager,
+        allow_network_fs=allow_network_fs,
+        disk=disk,
+        last=session_date,
+    ) as found:
+        session, _ = found.replay()
+    if session_date is not None and session.current_session_date != session_date:
+        days = ", ".join(map(str, found.dates)) or "none"
+        text = f"session_date is {session_date}; the journal has sessions of {days}"
+        raise ArgumentError(text, got=session_date)
     bars = {name: session.get_bars(name) for name in session._symbols}
     return {name: rows for name, rows in bars.items() if len(rows)}
 
@@ -139,6 +167,7 @@ class Recovery:
         time_manager: TimeManager | None = None,
         allow_network_fs: bool = False,
         disk: SimulatedDisk | None = None,
+        last: date | None = None,
     ) -> None:
         self.paths = files_of(path, disk)
         self.names: list[str | None] = [None]
@@ -146,6 +175,10 @@ class Recovery:
         self._time_manager = time_manager
         self._allow_network_fs = allow_network_fs
         self._disk = disk
+        self._last = last
+        self._is_over = False
+        self.dates: list[date] = []
+        """Dates of the sessions that began, in order."""
         self._readers: list[JournalReader] = []
         self._session: SessionData | None = None
         self.patience: Patience | None = None
@@ -263,10 +296,12 @@ class Recovery:
                 self._holes.append((int(columns["ts"][row]), texts.get(row, "")))
 
     def _apply(self, records: JournalRecords, path: Path) -> None:
-        """Do everything again, bars in stretches between the events."""
+        """Do everything again, bars in stretches between the events, up to the end of the session that was asked for."""
         columns, texts = records.columns(), dict(records.texts)
         start = 0
         for row in [*records.events, len(records)]:
+            if self._is_over:
+                return
             if row > start:
                 if self._session is None:
                     text = f"{path}: bars come before the header of the journal"
@@ -329,7 +364,12 @@ class Recovery:
         kind = event.kind
         if kind is Kind.SESSION_START:
             day = from_day(event.ts)
+            stands = session.current_session_date
+            if stands is not None and stands == self._last and day != stands:
+                self._is_over = True
+                return
             session.start_new_session(day, roll=bool(event.flags))
+            self.dates.append(day)
         elif kind is Kind.SESSION_END:
             session.end_session()
         elif kind is Kind.CONNECTION:
