@@ -13,13 +13,15 @@ from tapeloom._core import Interval
 from tapeloom.calendars.days import from_day, require_date
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.errors import ArgumentError, ArgumentTypeError, MissingDataError
+from tapeloom.report.live_view import LiveView
 from tapeloom.report.progress import ProgressLine
 from tapeloom.session.analysis_engine import AnalysisEngine, OnError
-from tapeloom.session.result import ProgressEvent, RunResult
+from tapeloom.session.result import RunResult
 from tapeloom.storage.bar_source import FrameSource
 from tapeloom.storage.data_manager import DataManager
+from tapeloom.system.live_wiring import LiveRun
 from tapeloom.system.system_manager import SystemManager
-from tapeloom.system.wiring import Run, simulated
+from tapeloom.system.wiring import Run, config_of, simulated
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batches", "replay", "run"]
 
-Progress: TypeAlias = Callable[[ProgressEvent], object] | bool | None
+Progress: TypeAlias = Callable[..., object] | bool | None
 
 
 def run(
@@ -66,7 +68,7 @@ def run(
         A folder in the layout of the guide, a flat folder of Parquet files, one file, or a glob pattern.
     progress
         ``None`` shows a line in a terminal; ``True`` everywhere, off a terminal a plain line now and then and at the end;
-        ``False`` shows nothing; a callable receives events.
+        ``False`` shows nothing; a callable receives events, of a live run about once a second a ``LiveHealth``.
     time_manager
         Calendar and clock to use, for corrections of the calendar and for alerts; one of the configuration's exchange
         group. Its clock is reset and then follows the run.
@@ -115,7 +117,10 @@ def run(
     _add(AnalysisEngine(manager, on_error=on_error), analysis)
     for name, indicator in (indicators or {}).items():
         manager.add_indicator(name, indicator)
-    return _played(manager.prepare(config, started=started), progress)
+    settings = config_of(config)
+    if settings.mode == "live":
+        return _played(manager.prepare_live(settings, started=started), progress)
+    return _played(manager.prepare(settings, started=started), progress)
 
 
 @overload
@@ -271,11 +276,15 @@ def _add(engine: AnalysisEngine, analysis: object | None) -> None:
             engine.add(one)
 
 
-def _played(run: Run, progress: Progress) -> RunResult:
-    """Play the whole window and return what it leaves behind."""
+def _played(run: Run | LiveRun, progress: Progress) -> RunResult:
+    """Play all sessions and return what they leave behind."""
     with contextlib.ExitStack() as stack:
         if progress is True or (progress is None and sys.stderr.isatty()):
-            line = ProgressLine(tells_end=progress is True)
+            line: LiveView | ProgressLine = (
+                LiveView(run.time_manager.timezone)
+                if isinstance(run, LiveRun)
+                else ProgressLine(tells_end=progress is True)
+            )
             run.coordinator.progress = stack.enter_context(line)
         elif callable(progress):
             run.coordinator.progress = progress

@@ -41,19 +41,16 @@ def plan(
     with reported(debug=debug):
         from tapeloom.calendars import TimeManager
         from tapeloom.config import SessionConfig, StreamPlan
-        from tapeloom.storage import DataManager
+        from tapeloom.system.live_wiring import live_surroundings
+        from tapeloom.system.wiring import data_manager_for
 
         settings = SessionConfig.load(config)
-        rules = settings.session_data_config.bars
-        manager = TimeManager(settings.exchange_group)
-        source = DataManager(
-            data,
-            time_manager=manager,
-            exchange_group=settings.exchange_group,
-            on_invalid=rules.on_invalid,
-            allow_negative_prices=rules.allow_negative_prices,
-        )
-        found = StreamPlan.build(settings, source, manager)
+        if settings.mode == "live":
+            found = live_surroundings(settings, data).plan(settings)
+        else:
+            manager = TimeManager(settings.exchange_group)
+            source = data_manager_for(settings, data, manager)
+            found = StreamPlan.build(settings, source, manager)
         if as_json:
             document = {"session_name": settings.session_name, **found.to_dict()}
             typer.echo(json.dumps(document, indent=2))

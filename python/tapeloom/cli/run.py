@@ -1,4 +1,4 @@
-"""``tapeloom run``: a whole backtest over the user's own bars, at once or by the clock."""
+"""``tapeloom run``: a whole backtest over the user's own bars, at once or by the clock; or a live run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from tapeloom.cli.analysis_file import load_analysis
 from tapeloom.cli.keys import HINT, Keys, can_read_keys
 from tapeloom.cli.outcome import INTERRUPTED, PROBLEMS, reported
+from tapeloom.cli.run_live import play_live, what_is_kept
 from tapeloom.words import counted
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tapeloom.config import SessionConfig
     from tapeloom.session.coordinator import SessionCoordinator
     from tapeloom.session.result import RunResult
+    from tapeloom.system.live_wiring import LiveRun
+    from tapeloom.system.wiring import Run
 
 __all__ = ["run"]
 
@@ -84,16 +87,18 @@ def run(
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Run a backtest over your own bars.
+    """Run a backtest over your own bars, or a live session.
 
     Shows progress while it works, then sessions, throughput, quality and gaps. In a terminal, space pauses the run and lets
-    it go on; q and Ctrl-C stop it and show what was done.
+    it go on; q and Ctrl-C stop it and show what was done. A live run shows how its symbols are doing, and cannot pause;
+    after Ctrl-C the next run goes on where the journal ends.
     """
     with reported(debug=debug):
         from tapeloom.cli.session_log import session_log
         from tapeloom.config import SessionConfig
         from tapeloom.errors import ArgumentError
         from tapeloom.session.analysis_engine import AnalysisEngine
+        from tapeloom.system.live_wiring import LiveRun
         from tapeloom.system.system_manager import SystemManager
 
         _require_file(config)
@@ -104,30 +109,48 @@ def run(
             raise ArgumentError(text)
         if out is not None:
             _require_folder(out)
-        settings = SessionConfig.load(config)
-        calendar = None if overlay is None else _corrected(settings, overlay)
-        manager = SystemManager(data, time_manager=calendar, out=out, resume=resume)
-        engine = AnalysisEngine(manager, on_error=on_error)  # type: ignore[arg-type]
         # What an analysis prints must not stand in the document.
         prints = redirect_stdout(sys.stderr) if as_json else nullcontext()
         with prints, session_log(verbose=verbose, file=log_file):
-            for place in analysis or ():
-                engine.add(load_analysis(place))
-            made = manager.prepare(settings)
-            is_interrupted = _play(made.coordinator, show=not quiet)
+            # First of all: the user's file may register where data come from.
+            analyses = [load_analysis(place) for place in analysis or ()]
+            settings = SessionConfig.load(config)
+            calendar = None if overlay is None else _corrected(settings, overlay)
+            manager = SystemManager(data, time_manager=calendar, out=out, resume=resume)
+            engine = AnalysisEngine(manager, on_error=on_error)  # type: ignore[arg-type]
+            for one in analyses:
+                engine.add(one)
+            made: Run | LiveRun
+            if settings.mode == "live":
+                made = live = manager.prepare_live(settings)
+                is_interrupted = play_live(manager, live, show=not quiet)
+            else:
+                made = backtest = manager.prepare(settings)
+                is_interrupted = _play(backtest.coordinator, show=not quiet)
         result = made.result()
         if as_json:
-            typer.echo(json.dumps(result.to_dict(), indent=2))
+            document = result.to_dict()
+            if isinstance(made, LiveRun):
+                document["health"] = manager.system_info()["health"]
+            typer.echo(json.dumps(document, indent=2))
         elif not quiet:
             _show(result, all_sessions=all_sessions, report=report)
         if (result.stopped_early and not quiet) or is_interrupted:
-            at = made.time_manager.get_current_time()
-            done = counted(len(result.sessions), "session")
-            typer.echo(f"stopped at {at:%Y-%m-%d %H:%M}, after {done}", err=True)
+            typer.echo(_stopped(made, result), err=True)
         if is_interrupted:
             raise typer.Exit(INTERRUPTED)
         if strict:
             _require_complete(result)
+
+
+def _stopped(made: Run | LiveRun, result: RunResult) -> str:
+    """Say where a run stopped, and what is kept of it."""
+    from tapeloom.system.live_wiring import LiveRun
+
+    if isinstance(made, LiveRun):
+        return what_is_kept(made)
+    at = made.time_manager.get_current_time()
+    return f"stopped at {at:%Y-%m-%d %H:%M}, after {counted(len(result.sessions), 'session')}"
 
 
 def _require_file(config: Path) -> None:
@@ -210,4 +233,6 @@ def _corrected(settings: SessionConfig, overlay: Path) -> TimeManager:
         typer.echo(
             f"warning: {overlay} corrects nothing of {market.table.calendar}", err=True
         )
-    return TimeManager(settings.exchange_group, overlay=market.overlay)
+    return TimeManager(
+        settings.exchange_group, mode=settings.mode, overlay=market.overlay
+    )

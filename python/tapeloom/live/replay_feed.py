@@ -136,7 +136,8 @@ class ReplayFeed:
         first, _ = self._recording.span
         now = first if self._start is None else self._start
         self._pace.begin(now)
-        yield ConnectionEvent(now, True, _SOURCE)
+        up = now if self._market is None else self._market.now_ns()
+        yield ConnectionEvent(up, True, _SOURCE)
         for instant, bars in self._recording.instants(now, self._end):
             due = [bar for bar in bars if bar.symbol in self._symbols]
             seconds = self._seconds_until(instant) if due else 0.0

@@ -23,7 +23,7 @@ __all__ = ["ReplayedDay", "replayed_day"]
 
 _SECOND = 1_000_000_000
 #: Real seconds before the first bar may come: what it takes to wire a run and load its history.
-_AHEAD_SECONDS = 5.0
+_AHEAD_SECONDS = 3.0
 
 
 class ReplayedDay(NamedTuple):
@@ -56,7 +56,7 @@ def replayed_day(
     Returns
     -------
     ReplayedDay
-        The clock runs from now on; it begins 5 real seconds before the hours of the session.
+        The clock runs from now on; it begins 3 real seconds before the hours of the session.
 
     Raises
     ------
