@@ -280,12 +280,12 @@ def _played(run: Run | LiveRun, progress: Progress) -> RunResult:
     """Play all sessions and return what they leave behind."""
     with contextlib.ExitStack() as stack:
         if progress is True or (progress is None and sys.stderr.isatty()):
-            line: LiveView | ProgressLine = (
-                LiveView(run.time_manager.timezone)
-                if isinstance(run, LiveRun)
-                else ProgressLine(tells_end=progress is True)
-            )
-            run.coordinator.progress = stack.enter_context(line)
+            if isinstance(run, LiveRun):
+                view = LiveView(run.time_manager.timezone)
+                run.coordinator.progress = stack.enter_context(view)
+            else:
+                line = ProgressLine(tells_end=progress is True)
+                run.coordinator.progress = stack.enter_context(line)
         elif callable(progress):
             run.coordinator.progress = progress
         run.coordinator.run()

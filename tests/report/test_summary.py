@@ -301,7 +301,7 @@ def test_a_run_without_a_finished_session_has_no_empty_table() -> None:
 
 
 def test_a_run_that_was_stopped_says_so() -> None:
-    assert "stopped before the end of the window" in printed(
+    assert "stopped early: the figures cover" in printed(
         result(session(), stopped_early=True)
     )
 

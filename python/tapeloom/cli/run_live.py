@@ -50,7 +50,9 @@ def what_is_kept(run: LiveRun) -> str:
     day = store.current_session_date
     if day is None or store.session_ended:
         return text
-    bars = counted(store.get_ingest_counts().accepted, "bar")
+    bars = counted(
+        sum(len(store.get_bars(name)) for name in store.get_active_symbols()), "bar"
+    )
     if folder is None:
         return f"{text}; {bars} of {day} were not kept, as there is no journal"
     return f"{text}; {bars} of {day} are in {folder}, where the next run goes on"

@@ -27,7 +27,6 @@ _TROUBLE = {
     "refused": "refused",
     "malformed": "unreadable",
     "not_subscribed": "not subscribed",
-    "overruns": "overruns",
 }
 #: Bars of minutes end once a minute; only later than this is a symbol late.
 _LATE_SECONDS = 90.0
@@ -146,6 +145,8 @@ def _trouble(health: LiveHealth) -> str:
         for name, word in _TROUBLE.items()
         if health.counts.get(name)
     ]
+    if health.counts.get("overruns"):
+        facts.append(counted(health.counts["overruns"], "overrun"))
     state, cause = health.journal.get("state"), health.journal.get("cause")
     if health.state is LiveState.DEGRADED or state == "degraded":
         facts.insert(0, f"the journal cannot be written{f': {cause}' if cause else ''}")

@@ -87,7 +87,7 @@ def _notes(result: RunResult, *, hidden: int, left_out: Sequence[str]) -> Iterat
             "and those with most missing; --all-sessions shows all"
         )
     if result.stopped_early:
-        yield "stopped before the end of the window: the figures cover the sessions that have ended"
+        yield "stopped early: the figures cover the sessions that have ended"
     if any(s.is_early_close for s in result.sessions):
         yield "half: the exchange closed early"
     if result.missing:

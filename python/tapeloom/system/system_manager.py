@@ -6,7 +6,6 @@ import atexit
 import threading
 import time
 import weakref
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -18,10 +17,10 @@ from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.asked_indicator import AskedIndicator
 from tapeloom.session.flow import flow, flow_error
 from tapeloom.session.own_process import OwnProcess
-from tapeloom.session.result import plain
 from tapeloom.session.result_folder import ResultFolder
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.system.live_wiring import LiveRun, live_surroundings, wire_live
+from tapeloom.system.system_info import info_of
 from tapeloom.system.wiring import Run, config_of, data_manager_for, simulated, wire
 
 if TYPE_CHECKING:
@@ -584,40 +583,8 @@ class SystemManager:
             Only what changed in the store after an epoch, as a former answer named it.
         """
         found: dict[str, Any] = {"state": str(self.state), "error": _text(self.error)}
-        run = self._run
-        if run is None:
-            return found
-        store, coordinator = run.session_data, run.coordinator
-        window = run.config.backtest_config
-        clock = run.time_manager.get_current_time()
-        current = store.current_session_date
-        found |= {
-            "session_name": run.config.session_name,
-            "mode": run.config.mode,
-            "exchange_group": run.config.exchange_group,
-            "timezone": str(store.timezone),
-            "table_fingerprint": store.session_table.fingerprint,
-            "backtest_start_date": None if window is None else str(window.start_date),
-            "backtest_end_date": None if window is None else str(window.end_date),
-            "session_date": None if current is None else str(current),
-            "session_ended": store.session_ended,
-            "is_active": store.is_active,
-            "clock": clock.isoformat(),
-            "epoch": store.epoch,
-            "symbols": sorted(store.get_active_symbols()),
-            "sessions": [plain(asdict(s)) for s in coordinator.tally.sessions],
-            "lag_seconds": coordinator.lag_seconds,
-            "catching_up": sorted(coordinator.catching_up),
-            "overruns": coordinator.overruns,
-            "metrics": coordinator.metrics.to_dict("backtest"),
-        }
-        if isinstance(run, LiveRun):
-            found["health"] = plain(asdict(run.coordinator.health()))
-        if complete or since_epoch is not None:
-            found["session_data"] = store.to_dict(since_epoch)
-        if complete:
-            found["config"] = run.config.model_dump(mode="json")
-            found["plan"] = run.plan.to_dict()
+        if self._run is not None:
+            found |= info_of(self._run, complete=complete, since_epoch=since_epoch)
         return found
 
     # Inside
