@@ -298,6 +298,7 @@ class LiveCoordinator:
             )
             raise StateError(text)
         self._is_begun = True
+        self.metrics.start_backtest()
         self._analyses.begin_thread()
         self._thread = threading.Thread(
             target=self._drive, name="tapeloom-coordinator", daemon=True
@@ -434,7 +435,6 @@ class LiveCoordinator:
             self._player.find(self._clock.now_ns())
             # Subscribed first: no bar falls between what is fetched and what streams.
             self._inlet.open(self._journal.session_data._symbols, self._channels)
-            self.metrics.start_backtest()
             names = counted(len(self._journal.session_data._symbols), "symbol")
             flow("3", "Started - live, %s", names)
             while not self.control.is_stopping and not self._player.is_over:
@@ -535,7 +535,8 @@ class LiveCoordinator:
                 lambda: self._analyses.close(0 if self.is_over else None),
             )
             stack.callback(self._quietly, self._inlet.close)
-            self.metrics.end_backtest()
+            if self._thread is not None:
+                self.metrics.end_backtest()
         flow("3", "Complete - %s", counted(self._player.done, "session"))
 
     def _quietly(self, close: Callable[[], object]) -> None:
