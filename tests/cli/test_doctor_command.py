@@ -104,3 +104,41 @@ def test_a_cache_that_is_switched_off_is_no_problem(
     done = doctor("--json")
     assert findings(done)["cache folder"]["state"] == "absent"
     assert done.exit_code == 0
+
+
+def test_it_says_which_live_data_can_be_used_and_shows_no_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("alpaca")
+    names = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "ALPACA_API_KEY", "ALPACA_SECRET_KEY")  # fmt: skip
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    without = findings(doctor("--json"))["live data"]
+    for name in names[:2]:
+        monkeypatch.setenv(name, "hush-hush")
+    done = doctor("--json")
+
+    assert without["state"] == "ok"
+    assert "APCA_API_KEY_ID and APCA_API_SECRET_KEY not set" in without["found"]
+    assert findings(done)["live data"]["found"].endswith("keys are set")
+    assert "hush-hush" not in done.output
+
+
+def test_without_the_live_extra_it_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = metadata.version
+
+    def without_alpaca(name: str) -> str:
+        if name == "alpaca-py":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without_alpaca)
+    found = findings(doctor("--json"))["live data"]
+
+    assert (found["state"], found["remedy"]) == (
+        "absent",
+        "pip install 'tapeloom[live]'",
+    )
+    assert "'alpaca' cannot, alpaca-py not installed" in found["found"]

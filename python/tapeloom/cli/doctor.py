@@ -85,6 +85,7 @@ def _look(data: Path) -> Iterator[_Finding]:
         "python", "ok", f"{platform.python_version()} ({platform.platform()})"
     )
     yield from _packages()
+    yield _live_data()
     yield _zone_data()
     yield _calendar()
     yield _processors()
@@ -133,6 +134,41 @@ def _package(name: str, least: str, extra: str | None) -> _Finding:
         found = f"{version} cannot be loaded: {type(error).__name__}: {error}"
         return _Finding(about, "problem", found, f"{remedy} --force-reinstall")
     return _Finding(about, "ok", version)
+
+
+def _live_data() -> _Finding:
+    """Look which sources of live data can be used; keys are looked for and never shown."""
+    from tapeloom.live.alpaca_client import ENVIRONMENT
+
+    name, remedy = "live data", "pip install 'tapeloom[live]'"
+    lacking = [package for package in _packages_of("live") if not _is_there(package)]
+    if lacking:
+        text = (
+            f"'replay' can be used; 'alpaca' cannot, {', '.join(lacking)} not installed"
+        )
+        return _Finding(name, "absent", text, remedy)
+    unset = [names[0] for names in ENVIRONMENT if not any(map(os.environ.get, names))]
+    if unset:
+        text = f"'replay' and 'alpaca' can be used, the latter with keys; {' and '.join(unset)} not set"
+        return _Finding(name, "ok", text)
+    return _Finding(name, "ok", "'replay' and 'alpaca' can be used, keys are set")
+
+
+def _packages_of(extra: str) -> list[str]:
+    try:
+        requirements = metadata.requires("tapeloom") or []
+    except metadata.PackageNotFoundError:
+        return []
+    found = [_REQUIREMENT.match(requirement) for requirement in requirements]
+    return [match["name"] for match in found if match and match["extra"] == extra]
+
+
+def _is_there(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _numbers(version: str) -> tuple[int, ...]:
