@@ -237,3 +237,36 @@ def test_system_start_is_the_same_command(folder: Path) -> None:
         terminal.press("q")
         assert terminal.end() == 0
         assert "small: no session was finished" in terminal.shown
+
+
+def test_a_live_run_draws_its_lines_in_place_and_ctrl_c_says_what_is_kept(
+    folder: Path,
+) -> None:
+    config = json.loads((folder / "session.json").read_text())
+    del config["backtest_config"]
+    config |= {
+        "mode": "live",
+        "api_config": {"data_api": "replay"},
+        # It begins three seconds before the open, and lasts longer than any test waits for it.
+        "live_config": {"replay_speed": 60, "journal_folder": "days"},
+    }
+    (folder / "session.json").write_text(json.dumps(config))
+    with started(folder) as terminal:
+        # Before the open the session that comes is named instead.
+        terminal.until(" bars, lag ")
+        terminal.press("\x03")
+
+        assert terminal.end() == 130
+        shown = frames(terminal.shown)
+
+    groups = ("STALE    2 symbols", "LIVE     2 symbols")
+    assert any(line.startswith(groups) for line in shown), shown
+    assert any(
+        re.fullmatch(
+            r"stopped at 2024-11-29 \d\d:\d\d, after 0 sessions; \d+ bars of 2024-11-29 are in days, "
+            r"where the next run goes on",
+            line,
+        )
+        for line in shown
+    ), shown
+    assert (folder / "days" / "2024-11-29.journal").exists()

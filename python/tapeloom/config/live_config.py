@@ -16,9 +16,11 @@ Seconds = Annotated[float, Field(ge=0)]
 class LiveConfig(Part):
     """How a live run keeps and takes what arrives; every key has a default.
 
-    ``journal_folder`` is ``journal`` in the data folder if not given; a replay keeps a journal only where it is. ``grace_seconds`` is how long a coarser bar waits for base bars that are not there yet, ``tolerance_seconds`` how far the end of a bar may lie after the clock, ``gap_grace_seconds``
-    how late a bar may be before it is looked for, ``stall_seconds`` how long the disk may take. ``sessions`` ends the run after
-    so many. ``replay_speed`` is for ``data_api: "replay"``, ``data_feed`` and the addresses for those of a vendor.
+    ``journal_folder`` is ``journal`` in the data folder if not given; a replay keeps a journal only where it is given.
+    ``grace_seconds`` is how long a coarser bar waits for base bars that are not there yet, ``tolerance_seconds`` how far
+    the end of a bar may lie after the clock, ``gap_grace_seconds`` how late a bar may be before it is looked for,
+    ``stall_seconds`` how long the disk may take. ``sessions`` ends the run after so many. ``replay_speed`` is for
+    ``data_api: "replay"``, ``data_feed`` and the addresses for those of a vendor.
     """
 
     journal: Literal["strict", "relaxed", "off"] = "strict"
