@@ -144,6 +144,8 @@ class LivePlayer:
         self._turned_to: date | None = None
         self._warm_by = self._begin_at = 0
         self._analysed = 0.0
+        # What came before a session was there to take it, for when it is warm.
+        self._early: list[FeedEvent] = []
         self.stage = Stage.NIGHT
         #: Sessions that have ended.
         self.done = 0
@@ -196,20 +198,24 @@ class LivePlayer:
             End the run.
         """
         if self.stage is Stage.NIGHT and now >= self._begin_at:
+            self._early += events
             self._begin(now)
             return
-        if self.stage is Stage.NIGHT:
-            self._session.sorter.sort(events)
-            self._call_alerts(now)
-            return
-        if self.stage is Stage.OVER:
-            self._session.sorter.sort(events)
+        if self.stage in (Stage.NIGHT, Stage.OVER):
+            connection = self._session.pass_by(events)
+            if connection is not None:
+                self._early = [connection]
+            if self.stage is Stage.NIGHT:
+                self._call_alerts(now)
             return
         self._session.take(events, now)
         if self.stage is Stage.WARMING and self._is_warm(now):
             self.stage = Stage.WAITING
         if self.stage is Stage.WAITING and now >= self.start_ns:
             self._open()
+        if self._early and self.takes_events:
+            early, self._early = self._early, []
+            self._session.take(early, now)
         self._call_alerts(now)
         if now >= self.end_ns:
             self._session_data.set_session_active(False)

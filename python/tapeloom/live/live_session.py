@@ -17,6 +17,7 @@ from tapeloom.gap.filling import FillStatus
 from tapeloom.live.arrivals import Sorter
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.live_health import SymbolHealth, SymbolState
+from tapeloom.statuses import ConnectionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tapeloom.session.data_processor import DataProcessor
     from tapeloom.session.quality_manager import DataQualityManager
     from tapeloom.session.realtime_indicators import RealtimeIndicators
-    from tapeloom.statuses import ConnectionEvent
 
 __all__ = ["LiveSession"]
 
@@ -235,6 +235,15 @@ class LiveSession:
         """Take a step of the clock: buckets end, what is missing is looked for, answers of history are merged."""
         return self.take((), now)
 
+    def pass_by(self, events: Iterable[FeedEvent]) -> ConnectionEvent | None:
+        """Count what comes between two sessions; returns the newest word on the connection, for the next one's journal."""
+        newest: ConnectionEvent | None = None
+        for report in self._sorter.sort(events).reports:
+            if isinstance(report, ConnectionEvent):
+                self._follow(report)
+                newest = report
+        return newest
+
     def next_due(self, now: int) -> int:
         """Return when ``tick`` is wanted at the latest, ns UTC, later than ``now``."""
         due = [
@@ -253,10 +262,13 @@ class LiveSession:
             self._journal.append_status(report.symbol, report.status)
             return
         self._journal.append_connection(report)
+        self._follow(report)
         if report.is_up:
-            # What was missed is asked for at once.
-            self._look_at = now
-        elif self._is_connected:
+            # What was missed is asked for at once, and the next bar has its time to come.
+            self._look_at = self._arrived = now
+
+    def _follow(self, report: ConnectionEvent) -> None:
+        if self._is_connected and not report.is_up:
             self.outages += 1
         self._is_connected = report.is_up
 
