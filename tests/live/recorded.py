@@ -64,6 +64,11 @@ class Gate:
         self._waiting.put((seconds, loop, until))
         await until
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the feed waits now."""
+        return not self._waiting.empty()
+
     def reached(self) -> tuple[float, Callable[[], object]]:
         """Wait until the feed waits; returns the seconds it means to, and what lets it go on."""
         seconds, loop, until = self._waiting.get(timeout=60)
