@@ -62,19 +62,29 @@ def arrow_instants(
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
         text = f"{name} has no time in row {row}; every bar needs its start"
         raise TimestampError(text, row=row)
-    try:
-        raw = column.cast(pa.int64()).to_numpy()
-    except pa.ArrowInvalid as error:
-        text = (
-            f"{name} holds integers above 2**63; give nanoseconds since 1970-01-01 UTC"
-        )
-        raise TimestampError(text) from error
-    ns = _as_ns(raw, kind.unit if pa.types.is_timestamp(kind) else "ns", name)
+    if pa.types.is_timestamp(kind):
+        # The same numbers under another name, whatever the zone: nothing to convert.
+        ns = _as_ns(column.to_numpy().view(np.int64), kind.unit, name)
+    else:
+        ns = _integers(column, name)
     if ns.size:
         check_unit(int(ns.min()), int(ns.max()), name=name)
     if pa.types.is_timestamp(kind) and kind.tz is None:
         return localize(ns, zone)
     return ns
+
+
+def _integers(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
+    import pyarrow as pa
+
+    try:
+        raw: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid as error:
+        text = (
+            f"{name} holds integers above 2**63; give nanoseconds since 1970-01-01 UTC"
+        )
+        raise TimestampError(text) from error
+    return raw
 
 
 def _as_ns(raw: npt.NDArray[np.int64], unit: str, name: str) -> npt.NDArray[np.int64]:

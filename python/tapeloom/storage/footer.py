@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["BadFooter", "Chunk", "Group", "parse_footer"]
+__all__ = ["BadFooter", "Chunk", "Footer", "Group", "parse_footer"]
 
 #: Fields of a struct by number, elements of a list, numbers, texts as bytes.
 _Value: TypeAlias = Any
@@ -26,6 +26,9 @@ _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
     12,
 )
 _INTEGERS = frozenset({4, 5, 6})
+# Nanoseconds by the number of the unit in a logical type, and by that of the older type it stands beside.
+_LOGICAL_UNITS = {1: 10**6, 2: 10**3, 3: 1}
+_CONVERTED_UNITS = {9: 10**6, 10: 10**3}
 
 
 class BadFooter(Exception):  # noqa: N818, it never leaves this room
@@ -53,8 +56,16 @@ class Group:
     chunks: dict[str, Chunk]
 
 
-def parse_footer(content: bytes) -> list[Group]:
-    """Return the row groups of a footer.
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Row groups, and the nanoseconds that a raw value of each column of timestamps counts; none of nested types."""
+
+    groups: list[Group]
+    units: dict[str, int]
+
+
+def parse_footer(content: bytes) -> Footer:
+    """Return what a footer says.
 
     Raises
     ------
@@ -64,6 +75,7 @@ def parse_footer(content: bytes) -> list[Group]:
     try:
         footer, _ = _struct(content, 0, 0)
         groups = [_group(group) for group in footer.get(4, [])]
+        units = _units(footer[2])
         rows = footer[3]
     except (IndexError, KeyError, TypeError, AttributeError, ValueError) as error:
         text = "its footer cannot be read"
@@ -71,7 +83,33 @@ def parse_footer(content: bytes) -> list[Group]:
     if sum(group.rows for group in groups) != rows:
         text = f"its footer says {rows} rows, its row groups have {sum(g.rows for g in groups)}"
         raise BadFooter(text)
-    return groups
+    return Footer(groups, units)
+
+
+def _units(elements: _Value) -> dict[str, int]:
+    """Return the units of the timestamps among the elements of a schema, which stand in order of depth first."""
+    units: dict[str, int] = {}
+    # Children that are still to come, of each element around.
+    around: list[int] = []
+    for element in elements[1:]:
+        if around:
+            around[-1] -= 1
+        else:
+            unit = _unit(element)
+            if unit is not None:
+                units[element[4].decode("utf-8")] = unit
+        around.append(_integer(element.get(5, 0)))
+        while around and around[-1] <= 0:
+            around.pop()
+    return units
+
+
+def _unit(element: _Value) -> int | None:
+    stamp = element.get(10, {}).get(8)
+    if stamp is None:
+        return _CONVERTED_UNITS.get(element.get(6))
+    (unit,) = stamp[2]
+    return _LOGICAL_UNITS.get(unit)
 
 
 def _group(fields: _Value) -> Group:

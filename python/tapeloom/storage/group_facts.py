@@ -10,7 +10,7 @@ import numpy as np
 from tapeloom.storage.parquet_bytes import (
     LARGEST,
     SMALLEST,
-    parse_groups,
+    parsed_footer,
     ts_bounds,
 )
 
@@ -64,8 +64,6 @@ class SaidFacts:
         # Not the file itself, which would stay open; and no more of the footer than until it was looked at.
         self._footer: tuple[Path, bytes, int] | None = (file.path, file.tail, file.size)
         self._told: _Told | None = None
-        at = file.parquet.schema.names.index("ts")
-        self._logical = file.parquet.schema.column(at).logical_type.to_json()
         self._has_symbol = "symbol" in file.schema.names
         self._count: int = file.parquet.metadata.num_row_groups
 
@@ -98,12 +96,12 @@ class SaidFacts:
     def _facts(self) -> _Told:
         footer = self._footer
         if self._told is None and footer is not None:
-            groups = parse_groups(*footer)
+            said = parsed_footer(*footer)
             same: dict[str | None, str | None] = {}
-            found = [_symbol_of(group) for group in groups]
+            found = [_symbol_of(group) for group in said.groups]
             symbols = tuple(same.setdefault(symbol, symbol) for symbol in found)
             # In this order: another thread may look between the two.
-            self._told = _Told(*ts_bounds(self._logical, groups), symbols)
+            self._told = _Told(*ts_bounds(said), symbols)
             self._footer = None
         assert self._told is not None  # either it or the footer is there
         return self._told

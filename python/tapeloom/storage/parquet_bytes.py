@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from tapeloom.storage.files import Files
-    from tapeloom.storage.footer import Group
+    from tapeloom.storage.footer import Footer
 
 __all__ = [
     "LARGEST",
@@ -34,13 +33,12 @@ __all__ = [
     "errors_named",
     "open_file",
     "parquet",
-    "parse_groups",
+    "parsed_footer",
     "read_bytes",
     "ts_bounds",
 ]
 
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
-_PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +53,8 @@ class OpenFile:
         Its footer and what stands behind it.
     seal
         Checksums of all bytes, in files of ours.
+    schema
+        The columns as Arrow has them.
     """
 
     path: Path
@@ -64,11 +64,7 @@ class OpenFile:
     tail: bytes
     seal: Seal | None
     parquet: pq.ParquetFile
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns as Arrow has them."""
-        return self.parquet.schema_arrow
+    schema: pa.Schema
 
     def close(self) -> None:
         """Close the file."""
@@ -82,8 +78,8 @@ class OpenFile:
             raise corrupt(self.path, reason)
 
 
-def parse_groups(path: Path, tail: bytes, size: int) -> list[Group]:
-    """Return what a footer says of the row groups, without pyarrow, which need not survive it.
+def parsed_footer(path: Path, tail: bytes, size: int) -> Footer:
+    """Return what a footer says of columns and row groups, without pyarrow, which need not survive it.
 
     Parameters
     ----------
@@ -100,11 +96,11 @@ def parse_groups(path: Path, tail: bytes, size: int) -> list[Group]:
         If the footer is damaged, or says what a file of this size cannot hold.
     """
     with errors_named(path):
-        groups = parse_footer(tail[:-8])
-    reason = check_sizes(groups, size)
+        footer = parse_footer(tail[:-8])
+    reason = check_sizes(footer.groups, size)
     if reason is not None:
         raise corrupt(path, reason)
-    return groups
+    return footer
 
 
 def open_file(path: Path, files: Files) -> OpenFile:
@@ -136,16 +132,26 @@ def open_file(path: Path, files: Files) -> OpenFile:
         if len(footer) < length:
             footer = read_bytes(raw, size - length, size)
         source = raw if content is None else pa.BufferReader(content)
-        file = parquet(source)
+        file = parquet(source, far=content is None and not files.is_local)
+        # Worked out anew each time pyarrow is asked for it.
+        schema = file.schema_arrow
         stack.pop_all()
-    return OpenFile(path, raw, size, content, footer, seal, file)
+    return OpenFile(path, raw, size, content, footer, seal, file, schema)
 
 
-def parquet(source: Any, footer: pq.FileMetaData | None = None) -> pq.ParquetFile:
-    """Open a file whose pages are compared with their checksums, if they have some."""
+def parquet(
+    source: Any, footer: pq.FileMetaData | None = None, *, far: bool = False
+) -> pq.ParquetFile:
+    """Open a file whose pages are compared with their checksums, if they have some.
+
+    ``far``: each read takes long, so that several are put together and sent ahead. Of memory and local disks that costs
+    more than it brings.
+    """
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(source, metadata=footer, page_checksum_verification=True)
+    return pq.ParquetFile(
+        source, metadata=footer, pre_buffer=far, page_checksum_verification=True
+    )
 
 
 @contextmanager
@@ -181,14 +187,6 @@ def corrupt(path: Path, reason: str, **facts: object) -> CorruptFileError:
     return CorruptFileError(text, path=str(path), **facts)
 
 
-def _read(raw: pa.NativeFile, start: int, end: int) -> bytes:
-    content: bytes = raw.read_at(end - start, start)
-    if len(content) != end - start:
-        text = "it is shorter than when it was opened"
-        raise BrokenSeal(text)
-    return content
-
-
 def read_bytes(raw: pa.NativeFile, start: int, end: int) -> bytes:
     """Return the bytes ``[start, end)`` of a file. Raises BrokenSeal if it has become shorter."""
     content: bytes = raw.read_at(end - start, start)
@@ -215,16 +213,14 @@ def check_stamps(path: Path, schema: pa.Schema) -> None:
 
 
 def ts_bounds(
-    logical: str, groups: Sequence[Group]
+    footer: Footer,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the smallest and largest ``ts`` of each row group, the ends of int64 where the file does not say.
-
-    ``logical`` describes the type of the column in the file, as JSON.
-    """
+    """Return the smallest and largest ``ts`` of each row group, the ends of int64 where the file does not say."""
+    groups = footer.groups
     first = np.full(len(groups), SMALLEST, np.int64)
     last = np.full(len(groups), LARGEST, np.int64)
     # The unit of the raw values is the one of the file, which may be finer than the one shown.
-    factor = _PER_UNIT.get(json.loads(logical).get("timeUnit", ""))
+    factor = footer.units.get("ts")
     for at, group in enumerate(groups):
         chunk = group.chunks.get("ts")
         if factor is None or chunk is None or not group.rows:

@@ -250,7 +250,8 @@ def _table(file: BarFile, groups: Sequence[int], columns: Sequence[str]) -> pa.T
             opened.close()
     with file.files.opened(file.path) as raw:
         source = _checked(file, groups, raw)
-        with parquet(source, footer) as found:
+        far = source is raw and not file.files.is_local
+        with parquet(source, footer, far=far) as found:
             return _decoded(found, groups, columns)
 
 
@@ -289,8 +290,11 @@ def _opened_again(file: BarFile) -> OpenFile:
 def _decoded(
     file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
 ) -> pa.Table:
+    whole = list(columns) == file.metadata.schema.names
     # Who reads many files gives each a thread.
-    return file.read_row_groups(list(groups), columns=columns, use_threads=False)
+    return file.read_row_groups(
+        list(groups), columns=None if whole else columns, use_threads=False
+    )
 
 
 def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
@@ -359,11 +363,12 @@ def _column(table: pa.Table, name: str, path: Path) -> npt.NDArray[Any]:
 def _check_schema(path: Path, schema: pa.Schema) -> None:
     import pyarrow as pa
 
+    names, kinds = schema.names, schema.types
     for name in ("ts", *FIELDS):
-        found = schema.names.count(name)
+        found = names.count(name)
         if not found:
-            near = did_you_mean(name, schema.names)
-            text = f"{path}: column {name!r} is missing; found {', '.join(schema.names)}{near}"
+            near = did_you_mean(name, names)
+            text = f"{path}: column {name!r} is missing; found {', '.join(names)}{near}"
             raise StorageError(text, path=str(path), expected=name)
         if found > 1:
             text = (
@@ -372,7 +377,7 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
             raise StorageError(text, path=str(path), got=name)
     check_stamps(path, schema)
     for name in FIELDS:
-        kind = schema.field(name).type
+        kind = kinds[names.index(name)]
         if not (
             pa.types.is_floating(kind)
             or pa.types.is_integer(kind)
@@ -380,7 +385,7 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
         ):
             text = f"{path}: column {name!r} is {kind}; it must hold numbers (float64)"
             raise StorageError(text, path=str(path), got=str(kind))
-    if "flags" in schema.names and schema.field("flags").type != pa.uint8():
+    if "flags" in names and schema.field("flags").type != pa.uint8():
         text = (
             f"{path}: column 'flags' is {schema.field('flags').type}; it must be uint8"
         )

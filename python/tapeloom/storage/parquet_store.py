@@ -371,6 +371,8 @@ def _split(rows: Rows, path: Path) -> dict[str, Rows]:
 def _cut(file: BarFile, rows: Rows, start: int | None, end: int | None) -> FileRows:
     ts = rows.columns["ts"]
     late = _late(file, rows)
+    if start is None and end is None:
+        return FileRows(file.path, rows.numbers, rows.columns, rows.numbers[late])
     kept = np.ones(len(ts), np.bool_)
     if start is not None:
         kept &= ts >= start
@@ -388,11 +390,15 @@ def _late(file: BarFile, rows: Rows) -> npt.NDArray[np.int64]:
     ts = rows.columns["ts"]
     if not ts.size:
         return np.empty(0, np.int64)
+    rises = bool((ts[1:] >= ts[:-1]).all())
+    if rises and len(file.offsets) == 2:
+        # Nothing stands in front of the only row group.
+        return np.empty(0, np.int64)
     # Rows stand in the order of the file: of a row group that rises its first row tells.
     firsts = np.searchsorted(rows.numbers, file.offsets)
     newest = file.facts.newest_before
     held = np.flatnonzero(firsts[1:] > firsts[:-1])
-    if (ts[1:] >= ts[:-1]).all() and (ts[firsts[held]] >= newest[held]).all():
+    if rises and (ts[firsts[held]] >= newest[held]).all():
         # As good as always.
         return np.empty(0, np.int64)
     before = np.repeat(newest, np.diff(firsts))
