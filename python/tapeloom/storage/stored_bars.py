@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from tapeloom.storage.files import reach
 from tapeloom.storage.layout import BARS
 from tapeloom.storage.notes import INTERVAL_TOLD, Notes
 from tapeloom.storage.parquet_store import ParquetStore
+from tapeloom.storage.side_by_side import side_by_side
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
@@ -247,11 +247,7 @@ class StoredBars:
                 return no_bars(normalise_symbol(one[0]), one[1], self._zone)
             return self.read(*one, start, end)
 
-        workers = min(os.cpu_count() or 1, len(wanted))
-        if workers < 2:
-            return [read(one) for one in wanted]
-        with ThreadPoolExecutor(workers, "tapeloom-read") as pool:
-            return list(pool.map(read, wanted))
+        return side_by_side(read, wanted)
 
     def _read(
         self,
