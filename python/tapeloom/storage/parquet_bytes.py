@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,9 @@ from tapeloom.storage.plausible import check_counts, check_ends, check_sizes
 from tapeloom.storage.seal import TAIL_BYTES, BrokenSeal, Seal, find_seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+    from types import TracebackType
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -113,29 +113,35 @@ def open_file(path: Path, files: Files) -> OpenFile:
     BrokenSeal, BadFooter
         If seal or footer are damaged; ``errors_named`` gives them their path.
     """
+    raw = files.opened(path)
+    try:
+        return _opened(path, files, raw)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _opened(path: Path, files: Files, raw: pa.NativeFile) -> OpenFile:
     import pyarrow as pa
 
-    with ExitStack() as stack:
-        raw = stack.enter_context(files.opened(path))
-        size: int = raw.size()
-        tail = read_bytes(raw, max(0, size - TAIL_BYTES), size)
-        content = tail if len(tail) == size else None
-        reason = check_ends(tail, size)
-        if reason is not None:
-            raise corrupt(path, reason)
+    size: int = raw.size()
+    tail = read_bytes(raw, max(0, size - TAIL_BYTES), size)
+    content = tail if len(tail) == size else None
+    reason = check_ends(tail, size)
+    if reason is not None:
+        raise corrupt(path, reason)
+    seal = find_seal(tail, size)
+    while isinstance(seal, int):
+        tail = read_bytes(raw, size - seal, size)
         seal = find_seal(tail, size)
-        while isinstance(seal, int):
-            tail = read_bytes(raw, size - seal, size)
-            seal = find_seal(tail, size)
-        length = int.from_bytes(tail[-8:-4], "little") + 8
-        footer = tail[-length:]
-        if len(footer) < length:
-            footer = read_bytes(raw, size - length, size)
-        source = raw if content is None else pa.BufferReader(content)
-        file = parquet(source, far=content is None and not files.is_local)
-        # Worked out anew each time pyarrow is asked for it.
-        schema = file.schema_arrow
-        stack.pop_all()
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    footer = tail[-length:]
+    if len(footer) < length:
+        footer = read_bytes(raw, size - length, size)
+    source = raw if content is None else pa.BufferReader(content)
+    file = parquet(source, far=content is None and not files.is_local)
+    # Worked out anew each time pyarrow is asked for it.
+    schema = file.schema_arrow
     return OpenFile(path, raw, size, content, footer, seal, file, schema)
 
 
@@ -154,31 +160,50 @@ def parquet(
     )
 
 
-@contextmanager
-def errors_named(path: Path) -> Iterator[None]:
+class errors_named:  # noqa: N801, it is read as a verb
     """Give what pyarrow raises our types and the path."""
+
+    # A class, not a generator: it stands around every file that is read.
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise what an error becomes; let others pass."""
+        if error is not None:
+            named = _named(error, self._path)
+            if named is not None:
+                raise named from error
+
+
+def _named(error: BaseException, path: Path) -> StorageError | CorruptFileError | None:
     import pyarrow as pa
 
-    try:
-        yield
-    except (StorageError, CorruptFileError):
-        raise
-    except ArgumentError as error:
+    if isinstance(error, StorageError | CorruptFileError):
+        return None
+    if isinstance(error, ArgumentError):
         # The columns' own errors name file and column already.
-        raise StorageError(str(error), path=str(path)) from error
-    except (BrokenSeal, BadFooter) as error:
-        raise corrupt(path, str(error)) from error
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        return StorageError(str(error), path=str(path))
+    if isinstance(error, BrokenSeal | BadFooter):
+        return corrupt(path, str(error))
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         text = f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"
-        raise StorageError(text, path=str(path)) from error
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
-        reason = (
-            str(error).strip().splitlines()[0]
-            if str(error).strip()
-            else type(error).__name__
-        )
+        return StorageError(text, path=str(path))
+    if isinstance(error, pa.ArrowException | OSError | EOFError | UnicodeDecodeError):
+        said = str(error).strip()
+        reason = said.splitlines()[0] if said else type(error).__name__
         reason = f"{reason[:1].lower()}{reason[1:].rstrip('.')}"
-        raise corrupt(path, reason) from error
+        return corrupt(path, reason)
+    return None
 
 
 def corrupt(path: Path, reason: str, **facts: object) -> CorruptFileError:

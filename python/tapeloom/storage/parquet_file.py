@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,38 +146,46 @@ def open_bar_file(
     CorruptFileError
         If it is no Parquet file, or damaged.
     """
-    with errors_named(path), ExitStack() as stack:
+    with errors_named(path):
         opened = open_file(path, files)
-        stack.callback(opened.close)
-        schema, footer, seal = opened.schema, opened.parquet.metadata, opened.seal
-        _check_schema(path, schema)
-        about = _about(path, schema)
-        facts: GroupFacts
-        if seal is None:
-            counts = [
-                footer.row_group(i).num_rows for i in range(footer.num_row_groups)
-            ]
-            opened.check_rows(counts)
-            _check_promise(path, about, sum(counts))
-            facts = SaidFacts(opened)
-        else:
-            counts = seal.groups["rows"].tolist()
-            facts = SealedFacts(seal, _sealed_symbol(about, len(counts), footer))
-        found = BarFile(
-            path=path,
-            about=about,
-            has_symbol="symbol" in schema.names,
-            has_flags="flags" in schema.names,
-            offsets=np.cumsum([0, *counts], dtype=np.int64),
-            facts=facts,
-            seal=seal,
-            files=files,
-            parsed=[footer],
-        )
-        if keep_open:
-            found.still_open.append(opened)
-            stack.pop_all()
-        return found
+        try:
+            found = _described(opened, files)
+        except BaseException:
+            opened.close()
+            raise
+    if keep_open:
+        found.still_open.append(opened)
+    else:
+        opened.close()
+    return found
+
+
+def _described(opened: OpenFile, files: Files) -> BarFile:
+    path, schema, seal = opened.path, opened.schema, opened.seal
+    footer = opened.parquet.metadata
+    _check_schema(path, schema)
+    about = _about(path, schema)
+    facts: GroupFacts
+    if seal is None:
+        counts = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
+        opened.check_rows(counts)
+        _check_promise(path, about, sum(counts))
+        facts = SaidFacts(opened)
+    else:
+        counts = seal.groups["rows"].tolist()
+        facts = SealedFacts(seal, _sealed_symbol(about, len(counts), footer))
+    names = schema.names
+    return BarFile(
+        path=path,
+        about=about,
+        has_symbol="symbol" in names,
+        has_flags="flags" in names,
+        offsets=np.array([0, *accumulate(counts)], np.int64),
+        facts=facts,
+        seal=seal,
+        files=files,
+        parsed=[footer],
+    )
 
 
 def _sealed_symbol(about: dict[str, Any], groups: int, footer: pq.FileMetaData) -> str:

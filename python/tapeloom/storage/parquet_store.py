@@ -72,6 +72,7 @@ class ParquetStore:
         self._footers: dict[Path, tuple[Mark, BarFile]] = {}
         self._shared: OrderedDict[tuple[Path, bytes], _Shared] = OrderedDict()
         self._parsed: OrderedDict[Path, BarFile] = OrderedDict()
+        self._newest: BarFile | None = None
         self._chunks = 0
 
     def footer(self, path: Path, *, keep_open: bool = False) -> BarFile:
@@ -97,7 +98,10 @@ class ParquetStore:
 
     def _keep_parsed(self, file: BarFile) -> None:
         """Let the file just used keep its parsed footer, and take those of others away that nobody used for long."""
+        if self._newest is file:
+            return
         with self._lock:
+            self._newest = file
             old = self._parsed.pop(file.path, None)
             if old is not None:
                 self._chunks -= old.chunks
