@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tapeloom._core import Bars
-from tapeloom.errors import DuplicateBarError, MissingDataError, TapeloomError
+from tapeloom.errors import DuplicateBarError, TapeloomError
 from tapeloom.importing.mismatch import ImportMismatchError
 from tapeloom.importing.repeats import FIELDS
+from tapeloom.importing.stored import Stored
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class Batch:
         self._on_duplicate = on_duplicate
         self._parts: dict[Key, list[_Part]] = {}
         self._numbers: list[int] = []
-        # Where bars of a series are stored; looked up once between two writes.
-        self._stored: dict[Key, list[tuple[int, int]]] = {}
+        self._stored = Stored(store)
         self.bars = 0
         """How many bars wait."""
 
@@ -108,26 +108,18 @@ class Batch:
         """Forget what waits."""
         self._parts.clear()
         self._numbers.clear()
-        self._stored.clear()
+        self._stored.forget()
         self.bars = 0
 
     def _beside(self, key: Key, bars: Bars) -> Iterator[tuple[str, Bars]]:
         """Yield other bars of a series that begin in the range of these, and where they are."""
         first, last = int(bars.ts[0]), int(bars.ts[-1])
-        if key not in self._stored:
-            self._stored[key] = self._ranges(key)
-        if any(start <= last and end >= first for start, end in self._stored[key]):
-            yield "are stored", self._store.read(*key, first, last + 1)
+        stored = self._stored.within(key, first, last)
+        if stored is not None:
+            yield "are stored", stored
         for part in self._parts.get(key, ()):
             if part.bars.ts[0] <= last and part.bars.ts[-1] >= first:
                 yield f"come from {part.source}", part.bars.between(first, last + 1)
-
-    def _ranges(self, key: Key) -> list[tuple[int, int]]:
-        try:
-            return self._store.get_ranges(*key)
-        except MissingDataError:
-            # The store begins with what is written now.
-            return []
 
     def _tell(self, bars: Bars, other: Bars, where: str, read: SourceRead) -> None:
         ts = _differing(bars, other)
