@@ -48,7 +48,9 @@ def read_parquet(
     source = pa.BufferReader(buffer)
     with (
         file_errors_named(name),
-        pq.ParquetFile(source, page_checksum_verification=True) as file,
+        pq.ParquetFile(
+            source, pre_buffer=False, page_checksum_verification=True
+        ) as file,
     ):
         check_footer(file.metadata, name, size=buffer.size)
         found = map_columns(file.schema_arrow.names, options, source=name)

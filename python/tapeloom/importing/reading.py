@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from tapeloom.diagnosis import diagnose
+from tapeloom.diagnosis.candidates import rising
 from tapeloom.importing.findings import Proposal
 from tapeloom.importing.options import duration_text
 from tapeloom.timestamps import localize
@@ -58,7 +59,7 @@ def choose_reading(
     proposed; unless the table is part of one that ``is_judged`` as a whole.
     """
     given = _as_given(stamps, interval, table.zone, options)
-    ns = np.unique(stamps.ns[stamps.valid])
+    ns = rising(stamps.ns[stamps.valid])
     if is_judged or interval.ns is None or not ns.size:
         return given
     found = _diagnosed(ns, given, stamps, interval, table=table, options=options)

@@ -12,6 +12,7 @@ from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.columns.arrow import arrow_codes, arrow_floats
 from tapeloom.columns.spacing import common_interval
+from tapeloom.diagnosis.candidates import rising
 from tapeloom.errors import ArgumentError, CorruptFileError, SymbolError
 from tapeloom.importing.column_names import PRICES
 from tapeloom.importing.findings import Proposal
@@ -131,9 +132,7 @@ def interval_of(
     stated = _rtype(table)
     if stated is not None:
         return stated
-    spaced = [
-        np.unique(stamps.ns[part.rows[stamps.valid[part.rows]]]) for part in parts
-    ]
+    spaced = [rising(stamps.ns[part.rows[stamps.valid[part.rows]]]) for part in parts]
     try:
         told = common_interval(spaced, assume=table.hints.interval)
     except ArgumentError as error:
@@ -212,9 +211,11 @@ def scaled(
 def _likely_scale(
     values: dict[str, Floats], table: ForeignTable, *, equities: bool
 ) -> Proposal | None:
+    if any(_has_fractions(values[name]) for name in PRICES):
+        return None
     prices = np.concatenate([values[name] for name in PRICES])
     prices = prices[np.isfinite(prices)]
-    if not prices.size or (prices % 1).any():
+    if not prices.size:
         return None
     low, count = float(prices.min()), f"all {prices.size:,} prices are whole numbers"
     if "rtype" in table.columns and low >= FIXED_SCALE * CHEAPEST / 10:
@@ -227,3 +228,8 @@ def _likely_scale(
         return None
     text = f"{count}, from {low:,.0f} to {prices.max():,.0f}, {why}"
     return Proposal("price_scale", text, option="price_scale", value=scale)
+
+
+def _has_fractions(prices: Floats) -> bool:
+    found = prices[np.floor(prices) != prices]
+    return bool(np.isfinite(found).any())

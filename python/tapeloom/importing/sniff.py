@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from tapeloom.errors import CorruptFileError, StorageError
 
@@ -81,8 +82,10 @@ def sniff(sample: bytes, *, source: str, whole: bool) -> Shape:
                 f"a table of bars has at most {MOST_COLUMNS:,}"
             )
             raise CorruptFileError(text, path=source, got=commas)
-    kept = [i for i, line in enumerate(raw) if line.strip() and not _is_comment(line)]
-    kept = kept[:SAMPLE_LINES]
+    rows_of_data = (
+        i for i, line in enumerate(raw) if line.strip() and not _is_comment(line)
+    )
+    kept = list(islice(rows_of_data, SAMPLE_LINES))
     if not kept:
         text = f"{source}: holds no row of data"
         raise StorageError(text, path=source)
