@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tapeloom import SessionData, TimeManager
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.errors import JournalError
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_files import JournalFiles
 from tapeloom.live.journal_header import Patience
 from tapeloom.live.live_parts import LiveParts
-from tapeloom.live.live_player import Timing
+from tapeloom.live.live_player import Stage, Timing
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.metrics import PerformanceMetrics
 from tapeloom.statuses import ConnectionEvent
@@ -22,7 +23,7 @@ from tests.live.made import SetClock
 from tests.reference.schedule import MINUTE, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
     from datetime import date
     from pathlib import Path
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
     from tapeloom.storage.bar_source import BarSource
     from tests.reference.bars import Bar
 
-__all__ = ["NINE_FORTY", "Desk", "SimulatedRun", "config_of", "live_manager", "tape"]
+__all__ = [
+    "NINE_FORTY",
+    "Desk",
+    "Handed",
+    "SimulatedRun",
+    "config_of",
+    "live_manager",
+    "tape",
+]
 
 #: Wall time at which the sessions of most simulated days close: ten minutes, so that thousands can be played.
 NINE_FORTY = "09:40"
@@ -129,6 +138,14 @@ class NoPast:
         raise NotImplementedError
 
 
+class Handed(NamedTuple):
+    """What a run was handed at an instant, and how far it was."""
+
+    at: int
+    stage: Stage
+    events: list[FeedEvent]
+
+
 class SimulatedRun:
     """One live run: what happens when is known beforehand.
 
@@ -144,6 +161,10 @@ class SimulatedRun:
         When the run begins, ns UTC.
     journal
         The journal; one that writes nothing if not given.
+    sleeps
+        Stretches in which the machine sleeps.
+    changes
+        When and how symbols come and go: each is called with the run.
     """
 
     def __init__(
@@ -163,6 +184,8 @@ class SimulatedRun:
         past: BarSource | None = None,
         analysis: Any = None,
         plan: StreamPlan | None = None,
+        sleeps: Sequence[tuple[int, int]] = (),
+        changes: Sequence[tuple[int, Callable[[SimulatedRun], object]]] = (),
     ) -> None:
         self.clock = clock
         clock.now = begin
@@ -217,7 +240,12 @@ class SimulatedRun:
         self.player = self.parts.player
         self.events = [(begin, ConnectionEvent(begin, True, "feed")), *events]
         self._files = files
+        self._sleeps = sleeps
+        self._changes = list(changes)
+        self._reopen_at: int | None = None
         self._at = 0
+        #: What the run was handed, step by step; the steps of the clock among them.
+        self.handed: list[Handed] = []
         self.hash_at_close: list[str] = []
         self.player.find(begin)
 
@@ -236,9 +264,40 @@ class SimulatedRun:
                 return
             self.clock.now = max(self.clock.now, due)
             self.desk.run_due()
-            self.player.advance(self._arrived(), self.clock.now)
+            if self._can_write():
+                self._turn()
+
+    def _turn(self) -> None:
+        """What the coordinator's thread does in a turn."""
+        now = self.clock.now
+        events = self._arrived()
+        self.handed.append(Handed(now, self.player.stage, events))
+        try:
+            while self._changes and self._changes[0][0] <= now:
+                self._changes.pop(0)[1](self)
+            self.player.advance(events, now)
+        except JournalError:
+            if self.journal.state != "degraded":
+                raise
+            self._reopen_at = now + SECOND
+
+    def _can_write(self) -> bool:
+        if self._reopen_at is None:
+            return True
+        if self.clock.now < self._reopen_at:
+            return False
+        try:
+            self.journal.reopen()
+        except JournalError:
+            self._reopen_at = self.clock.now + SECOND
+            return False
+        self._reopen_at = None
+        return True
 
     def _next(self) -> int:
+        """The next instant at which something happens, and the machine is awake."""
+        if self._reopen_at is not None:
+            return self._awake(self._reopen_at)
         due = [
             at
             for at in (self.player.next_due(self.clock.now), self.desk.next_ns)
@@ -246,17 +305,23 @@ class SimulatedRun:
         ]
         if self.player.takes_events and self._at < len(self.events):
             due.append(self.events[self._at][0])
-        return min(due)
+        if self._changes:
+            due.append(self._changes[0][0])
+        return self._awake(min(due))
+
+    def _awake(self, due: int) -> int:
+        for start, end in self._sleeps:
+            if start <= due < end:
+                due = end
+        return due
 
     def _arrived(self) -> list[FeedEvent]:
         if not self.player.takes_events:
             return []
-        first = self._at
-        while (
-            self._at < len(self.events) and self.events[self._at][0] <= self.clock.now
-        ):
+        first, events, now = self._at, self.events, self.clock.now
+        while self._at < len(events) and events[self._at][0] <= now:
             self._at += 1
-        return [event for _, event in self.events[first : self._at]]
+        return [event for _, event in events[first : self._at]]
 
 
 def _call(call: Callable[[], object]) -> None:

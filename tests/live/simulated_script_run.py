@@ -1,0 +1,195 @@
+"""Plays the script of a simulated day: the real parts of a live run over a clock, a feed, a vendor and a disk that are made up."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tapeloom import SessionData
+from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.errors import JournalError
+from tapeloom.live.journal import SessionJournal
+from tapeloom.live.journal_header import Patience
+from tests.live.made import SetClock
+from tests.live.simulated_day import NoPast, SimulatedRun, config_of, live_manager
+from tests.live.simulated_script import DATE, TOLERANCE
+from tests.live.simulated_vendor import MarketVendor
+from tests.reference.schedule import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tapeloom import TimeManager
+    from tapeloom.bars import BarData
+    from tapeloom.config.session_config import SessionConfig
+    from tests.live.simulated_script import Change, Script
+
+__all__ = ["CLOCK", "PATIENCE", "Listener", "ScriptRun", "Told", "manager_of", "play"]
+
+#: One for all days: the time managers, which are dear, read it.
+CLOCK = SetClock()
+PATIENCE = Patience(2 * SECOND, TOLERANCE)
+
+
+@lru_cache(maxsize=None)
+def manager_of(minutes: int) -> TimeManager:
+    """The calendar in which the day has so many minutes."""
+    return live_manager(CLOCK, f"09:{30 + minutes}", DATE)
+
+
+@lru_cache(maxsize=None)
+def config_for(
+    symbols: tuple[str, ...], derived: tuple[str, ...], policies: tuple[Any, ...]
+) -> SessionConfig:
+    return config_of(symbols, streams=["1m", *derived], bars=dict(policies))
+
+
+@lru_cache(maxsize=None)
+def plan_for(config: SessionConfig, manager: TimeManager) -> StreamPlan:
+    symbols = config.session_data_config.symbols
+    assert isinstance(symbols, tuple)
+    return StreamPlan.build(config, NoPast(symbols), manager, start=1, end=2)
+
+
+class Told(NamedTuple):
+    """A bar that an analysis was told of."""
+
+    at: int
+    hook: str
+    bar: BarData
+
+
+class Listener:
+    """An analysis that keeps what it was told, and what was there before."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        #: Symbol and start of the base bars that were there when the session began.
+        self.warm: set[tuple[str, int]] = set()
+        self.starts = self.ends = 0
+
+    def on_session_start(self, session: SessionData) -> None:
+        self.starts += 1
+        assert not self.told, "a bar was told before the session began"
+        for name in session.get_active_symbols():
+            self.warm |= {(name, ts) for ts in session.get_bars(name).ts.tolist()}
+
+    def on_bar(self, session: SessionData, bar: BarData) -> None:
+        self.told.append(Told(CLOCK.now, "bar", bar))
+
+    def on_update(self, session: SessionData, bar: BarData) -> None:
+        self.told.append(Told(CLOCK.now, "update", bar))
+
+    def on_session_end(self, session: SessionData) -> None:
+        self.ends += 1
+
+
+class BrokenDisk(SessionJournal):
+    """A journal whose disk fails in some stretches: what is to be written then is refused until it is reopened.
+
+    Nothing is written really. What the session sees of it is what it sees of a real one.
+    """
+
+    def __init__(
+        self, session_data: SessionData, broken: Sequence[tuple[int, int]]
+    ) -> None:
+        super().__init__("unwritten", session_data, mode="off")
+        self._broken = broken
+        self._is_degraded = False
+
+    @property
+    def state(self) -> str:
+        return "degraded" if self._is_degraded else super().state
+
+    def reopen(self, path: object = None) -> Path:
+        if self._fails():
+            raise JournalError("no space left")
+        self._is_degraded = False
+        return self.path
+
+    def _fails(self) -> bool:
+        return any(start <= CLOCK.now < end for start, end in self._broken)
+
+    def step(
+        self, live: Any, bars: Sequence[BarData], clock: int, **options: Any
+    ) -> Any:
+        if bars:
+            self._require_disk()
+        return super().step(live, bars, clock, **options)
+
+    def _write(
+        self, put: Callable[..., Any], apply: Callable[[], Any], *, is_step: bool = False
+    ) -> Any:
+        if not is_step:
+            self._require_disk()
+        return super()._write(put, apply, is_step=is_step)
+
+    def _require_disk(self) -> None:
+        if self._is_degraded or self._fails():
+            self._is_degraded = True
+            raise JournalError("no space left")
+
+
+class ScriptRun(SimulatedRun):
+    """A run of a script."""
+
+    def __init__(self, script: Script, **options: Any) -> None:
+        self.script = script
+        self.listener = Listener()
+        manager = manager_of((script.day.close - script.day.open) // (60 * SECOND))
+        config = self._config(script.begin_with)
+        if "journal" not in options:
+            CLOCK.now = script.begin
+            store = SessionData(time_manager=manager, **script.policies)
+            options["journal"] = (
+                BrokenDisk(store, script.broken_disk)
+                if script.broken_disk
+                else SessionJournal("unwritten", store, mode="off", patience=PATIENCE)
+            )
+        vendor = None if script.vendor == "none" else MarketVendor(script, CLOCK)
+        self.vendor = vendor
+        self.manager = manager
+        super().__init__(
+            config,
+            manager,
+            CLOCK,
+            script.events,
+            begin=options.pop("begin", script.begin),
+            vendor=vendor,
+            delay=script.delay,
+            analysis=self.listener,
+            plan=plan_for(config, manager),
+            sleeps=script.sleeps,
+            changes=[(change.at, self._change(change)) for change in script.changes],
+            **options,
+        )
+
+    def _config(self, symbols: tuple[str, ...]) -> SessionConfig:
+        policies = tuple(sorted(self.script.policies.items()))
+        return config_for(symbols, self.script.derived, policies)
+
+    def _change(self, change: Change) -> Callable[[SimulatedRun], object]:
+        def change_it(_: SimulatedRun) -> None:
+            if change.joins:
+                plan = plan_for(self._config((change.symbol,)), self.manager)
+                self.parts.add(plan)
+            else:
+                self.parts.remove(change.symbol)
+                for told in [
+                    t for t in self.listener.told if t.bar.symbol == change.symbol
+                ]:
+                    self.listener.told.remove(told)
+                self.listener.warm = {
+                    key for key in self.listener.warm if key[0] != change.symbol
+                }
+            self.player.follow_symbols(self.clock.now)
+
+        return change_it
+
+
+def play(script: Script) -> ScriptRun:
+    """Play a script to its end."""
+    run = ScriptRun(script)
+    run.run()
+    return run
