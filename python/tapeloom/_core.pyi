@@ -167,6 +167,8 @@ class SessionTable:
     @overload
     def session_of(self, ts: _Instants) -> _Int64:
         """Position of the session to whose date an instant belongs; ``None``, in an array -1, for none."""
+    def sessions_with(self, bars: Bars) -> list[int]:
+        """Positions of the sessions to whose dates bars belong, rising; the bars must be sorted."""
     @overload
     def is_open(self, ts: TimestampLike, include_extended: bool = False) -> bool: ...
     @overload
@@ -428,6 +430,14 @@ class Bars:
         """Return the bars in order of ``ts``; equal ones keep their order."""
     def between(self, start: int | None, end: int | None) -> Bars:
         """Return the bars with ``ts`` in ``[start, end)`` ns, sharing memory; the bars must be sorted."""
+    def within(self, stretches: Sequence[tuple[int, int]]) -> Bars:
+        """Return the bars with ``ts`` in any of some stretches ``[start, end)`` ns, which rise and do not meet.
+
+        The bars must be sorted. Memory is shared; rows that do not follow each other there are copied when a column of
+        them is touched.
+        """
+    def find_jumps(self, most: float) -> list[int]:
+        """Return the rows whose open is above ``most`` times the close of the row before, or below its ``most``-th part."""
     def aggregate(
         self,
         interval: IntervalLike,

@@ -50,21 +50,17 @@ def split_jumps(bars: Bars, table: SessionTable) -> list[Jump]:
     list of Jump
         Oldest first. A fall by half over a night looks the same as a 2:1 split: these are hints.
     """
-    if len(bars) < 2:
-        return []
-    before, after = bars.close[:-1], bars.open[1:]
-    # Most rows are ruled out by their ratio alone, before anyone asks for their session.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = after / before
-    rows = np.flatnonzero((ratio > _LARGE) | (ratio < 1 / _LARGE)) + 1
     found = []
-    for row in rows.tolist():
+    # Most rows are ruled out by their ratio alone, before anyone asks for their session.
+    for row in bars.find_jumps(_LARGE):
+        with np.errstate(divide="ignore"):
+            ratio = float(bars.open[row] / bars.close[row - 1])
         one, other = (table.session_of(int(bars.ts[k])) for k in (row - 1, row))
-        like = _like_split(float(ratio[row - 1]))
+        like = _like_split(ratio)
         if one is None or other is None or one == other or like is None:
             continue
         when = from_day(int(table.dates[other]))
-        found.append(Jump(bars.symbol, when, float(ratio[row - 1]), like))
+        found.append(Jump(bars.symbol, when, ratio, like))
     return found
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tapeloom._core import Bars
 from tapeloom.actions import is_ordinary
 from tapeloom.calendars.days import from_day
@@ -203,9 +201,7 @@ class SessionHistory:
                     self._session_data._load_history(symbol, missed, bars)
 
     def _warn_of_few(self, series: HistorySeries, bars: Bars) -> None:
-        # In order of time, so that each session is one stretch.
-        sessions = self._table.session_of(bars.ts)
-        found = int(np.count_nonzero(np.diff(sessions))) + bool(len(sessions))
+        found = len(self._table.sessions_with(bars))
         # Bars of weeks begin on one of their days only.
         least = 1 if series.is_of_several_days else series.days
         if found >= least:

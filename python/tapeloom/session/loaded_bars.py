@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval
+from tapeloom._core import Interval
 from tapeloom.errors import DuplicateBarError
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tapeloom._core import SessionTable
+    from tapeloom._core import Bars, SessionTable
 
-__all__ = ["bars_in", "hours_of", "on_grid", "one_of_each"]
+__all__ = ["bars_in", "hours_of", "on_grid", "one_of_each", "stretches_of"]
 
 _ONE_DAY = Interval("1d")
 
@@ -39,12 +39,18 @@ def bars_in(
     bars: Bars, table: SessionTable, sessions: Iterable[int], *, extended: bool = False
 ) -> Bars:
     """Return the bars that start in the hours of some sessions, sharing memory; the bars must be sorted."""
-    parts = [
-        bars.between(*stretch)
+    return bars.within(stretches_of(table, sessions, extended=extended))
+
+
+def stretches_of(
+    table: SessionTable, sessions: Iterable[int], *, extended: bool
+) -> list[tuple[int, int]]:
+    """Return ``hours_of`` of some sessions, in order of time."""
+    return [
+        stretch
         for index in sessions
         for stretch in hours_of(table, index, extended=extended)
     ]
-    return Bars.concat(parts) if parts else bars[:0]
 
 
 def one_of_each(bars: Bars, on_duplicate: str) -> Bars:

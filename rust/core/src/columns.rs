@@ -219,6 +219,27 @@ impl Columns {
         found
     }
 
+    /// Rows, counted from the first of some, whose open is more than `most` times the close of the row before, or less than
+    /// one part in `most` of it.
+    pub fn find_jumps(&self, rows: Range<usize>, most: f64) -> Vec<usize> {
+        let (first, least) = (rows.start, 1.0 / most);
+        let is_jump = |(&before, &after): (&f64, &f64)| {
+            let ratio = after / before;
+            (ratio > most) | (ratio < least)
+        };
+        let mut found = Vec::new();
+        for start in (first + 1..rows.end).step_by(SOUND_ROWS) {
+            let end = rows.end.min(start + SOUND_ROWS);
+            let pairs = || self.close[start - 1..end - 1].iter().zip(&self.open[start..end]);
+            // Hardly any row jumps: told for all of a stretch without a branch per row.
+            if pairs().fold(false, |any, pair| any | is_jump(pair)) {
+                let jumps = pairs().enumerate().filter(|(_, pair)| is_jump(*pair));
+                found.extend(jumps.map(|(row, _)| start + row - first));
+            }
+        }
+        found
+    }
+
     /// Whether no rule is broken in some rows; see [`Bar::fault`].
     fn are_sound(&self, rows: Range<usize>, allow_negative_prices: bool) -> bool {
         let least = if allow_negative_prices {

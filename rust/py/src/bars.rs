@@ -34,6 +34,21 @@ pub(crate) enum Parts {
 }
 
 impl Parts {
+    /// Slices one after the other; those that follow each other in memory are one.
+    fn joined(slices: impl Iterator<Item = Slice>) -> Self {
+        let mut all: Vec<Slice> = Vec::new();
+        for slice in slices.filter(|slice| !slice.is_empty()) {
+            match all.last_mut() {
+                Some(last) if last.is_continued_by(&slice) => last.to = slice.to,
+                _ => all.push(slice),
+            }
+        }
+        match <[Slice; 1]>::try_from(all) {
+            Ok([only]) => Self::One(only),
+            Err(all) => Self::Several(all),
+        }
+    }
+
     fn all(&self) -> &[Slice] {
         match self {
             Self::One(only) => std::slice::from_ref(only),
@@ -193,7 +208,16 @@ impl PyBars {
         let whole = self.whole();
         match &whole.rows {
             Rows::Sealed(columns) => (columns.clone(), whole.from, whole.to),
-            Rows::Live(_) => (Arc::new(self.copied()), 0, self.rows()),
+            Rows::Flagged { .. } | Rows::Live(_) => (Arc::new(self.copied()), 0, self.rows()),
+        }
+    }
+
+    /// The same for who does not read flags.
+    pub(crate) fn columns_but_flags(&self) -> (Arc<Columns>, usize, usize) {
+        let whole = self.whole();
+        match whole.columns() {
+            Some(columns) => (columns.clone(), whole.from, whole.to),
+            None => self.columns(),
         }
     }
 
@@ -209,7 +233,7 @@ impl PyBars {
     /// First row that starts before the row ahead of it.
     pub(crate) fn first_fall(&self) -> Option<usize> {
         *self.asked().fall.get_or_init(|| {
-            let (columns, from, to) = self.columns();
+            let (columns, from, to) = self.columns_but_flags();
             first_fall(&columns.ts[from..to])
         })
     }
@@ -230,7 +254,7 @@ impl PyBars {
             Rows::Live(segment) => {
                 export::view(slf, &segment.float_cells(field)[whole.from..whole.to])
             }
-            Rows::Sealed(columns) => {
+            Rows::Sealed(columns) | Rows::Flagged { columns, .. } => {
                 export::view(slf, &columns.floats(field)[whole.from..whole.to])
             }
         }
@@ -323,13 +347,13 @@ impl PyBars {
                 other.symbol, other.interval
             )));
         }
-        let slices: Vec<Slice> = parts
+        let slices = parts
             .iter()
-            .flat_map(|part| part.get().0.get().parts.all())
-            .filter(|part| !part.is_empty())
-            .cloned()
-            .collect();
-        Ok(Self::new(first.label_of(py), Parts::Several(slices)))
+            .flat_map(|part| part.get().0.get().parts.all());
+        Ok(Self::new(
+            first.label_of(py),
+            Parts::joined(slices.cloned()),
+        ))
     }
 
     #[getter]
@@ -347,7 +371,9 @@ impl PyBars {
         let whole = slf.get().whole();
         match &whole.rows {
             Rows::Live(segment) => export::view(slf, &segment.ts_cells()[whole.from..whole.to]),
-            Rows::Sealed(columns) => export::view(slf, &columns.ts[whole.from..whole.to]),
+            Rows::Sealed(columns) | Rows::Flagged { columns, .. } => {
+                export::view(slf, &columns.ts[whole.from..whole.to])
+            }
         }
     }
 
@@ -382,6 +408,7 @@ impl PyBars {
         match &whole.rows {
             Rows::Live(segment) => export::view(slf, &segment.flag_cells()[whole.from..whole.to]),
             Rows::Sealed(columns) => export::view(slf, &columns.flags[whole.from..whole.to]),
+            Rows::Flagged { flags, .. } => export::view(slf, flags.of(whole.from..whole.to)),
         }
     }
 
@@ -399,7 +426,7 @@ impl PyBars {
             Rows::Live(segment) => {
                 export::view(slf, &segment.constituent_cells()[whole.from..whole.to])
             }
-            Rows::Sealed(columns) => {
+            Rows::Sealed(columns) | Rows::Flagged { columns, .. } => {
                 let counts = columns.constituents.get(whole.from..whole.to);
                 export::view(slf, counts.unwrap_or(&[]))
             }
@@ -531,6 +558,23 @@ impl PyBars {
         self.with_part(py, whole.sub(from, to))
     }
 
+    fn within(&self, py: Python<'_>, stretches: Vec<(i64, i64)>) -> Self {
+        let whole = self.whole();
+        let mut row = 0;
+        let slices = stretches.into_iter().map(|(start, end)| {
+            let from = whole.lower_bound_from(row, start);
+            row = whole.lower_bound_from(from, end);
+            whole.sub(from, row)
+        });
+        let parts = Parts::joined(slices);
+        Self::new(self.0.get().label.clone_ref(py), parts)
+    }
+
+    fn find_jumps(&self, most: f64) -> Vec<usize> {
+        let (columns, from, to) = self.columns_but_flags();
+        columns.find_jumps(from..to, most)
+    }
+
     #[pyo3(signature = (interval, *, table, completeness="any", anchor="session", extended_hours="off"))]
     fn aggregate(
         slf: &Bound<'_, Self>,
@@ -553,7 +597,7 @@ impl PyBars {
     }
 
     fn count_duplicates(&self) -> (usize, usize) {
-        let (columns, from, to) = self.columns();
+        let (columns, from, to) = self.columns_but_flags();
         columns.count_duplicates(from..to)
     }
 
@@ -562,7 +606,7 @@ impl PyBars {
         &self,
         allow_negative_prices: bool,
     ) -> Vec<(usize, &'static str, f64, &'static str)> {
-        let (columns, from, to) = self.columns();
+        let (columns, from, to) = self.columns_but_flags();
         let faults = columns.find_invalid_in(from..to, allow_negative_prices);
         faults
             .into_iter()

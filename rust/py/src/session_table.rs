@@ -13,6 +13,7 @@ use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::session_table::{SessionTable, TableColumns};
 use tapeloom_core::time::SECOND;
 
+use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::{Exchange, aware};
@@ -298,6 +299,11 @@ impl PySessionTable {
 
     fn session_of<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {
         self.positions(ts)
+    }
+
+    fn sessions_with(&self, bars: &Bound<'_, PyBars>) -> Vec<usize> {
+        let (columns, from, to) = bars.get().columns_but_flags();
+        self.table.sessions_with(&columns.ts[from..to])
     }
 
     fn next_open<'py>(&self, ts: &Bound<'py, PyAny>) -> BindResult<Bound<'py, PyAny>> {

@@ -352,11 +352,11 @@ impl PyStore {
         let store = self.store.clone();
         let done = self.told(py, || {
             py.detach(move || {
-                let rows = columns.part(from..to);
                 store.check()?;
                 let mut writing = store.write();
                 let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
-                Ok::<_, BindError>(writing.load_history(id, interval, &sessions, &rows)?)
+                let rows = (&columns, from..to);
+                Ok::<_, BindError>(writing.load_history(id, interval, &sessions, rows)?)
             })
         })??;
         Ok(report(done))

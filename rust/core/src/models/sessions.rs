@@ -139,9 +139,10 @@ fn history_is_loaded_and_emptied_as_a_whole() {
             let mut columns = Columns::default();
             columns.push(bar(2, 1.0));
             columns.push(bar(3, 2.0));
+            let rows = (&std::sync::Arc::new(columns), 0..2);
             let mut writing = store.write();
             writing
-                .load_history(A, Interval::ONE_MINUTE, &[0], &columns)
+                .load_history(A, Interval::ONE_MINUTE, &[0], rows)
                 .unwrap();
             drop(writing);
             store.write().clear_history().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::columns::Columns;
-use crate::series::{Rows, Scope, Series, Slice, Snapshot, View};
+use crate::series::{Scope, Series, Slice, Snapshot, View};
 
 /// The session that a series is in, for those who follow it: in the end it holds the session's last rows.
 #[derive(Debug, Default)]
@@ -172,12 +172,7 @@ fn newer_rows(slice: &Slice, epoch: u64) -> Vec<Slice> {
 impl Slice {
     /// Whether all rows of another slice are rows of this one, in the same memory.
     fn covers(&self, other: &Self) -> bool {
-        let same = match (&self.rows, &other.rows) {
-            (Rows::Sealed(a), Rows::Sealed(b)) => Arc::ptr_eq(a, b),
-            (Rows::Live(a), Rows::Live(b)) => Arc::ptr_eq(a, b),
-            (Rows::Sealed(_), Rows::Live(_)) | (Rows::Live(_), Rows::Sealed(_)) => false,
-        };
-        same && self.from <= other.from && other.to <= self.to
+        self.is_of_memory_of(other) && self.from <= other.from && other.to <= self.to
     }
 }
 

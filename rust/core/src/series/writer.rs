@@ -1,6 +1,7 @@
 //! The writing side of a series: append, roll, and rebuild after late or corrected bars. One writer at a time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -85,6 +86,11 @@ impl SeriesWriter {
     /// Rows of the session, `[first, last)`.
     pub(crate) fn session_rows(&self) -> (usize, usize) {
         (self.state.session_first, self.total())
+    }
+
+    /// Whether history holds no bar.
+    pub(crate) fn has_no_history(&self) -> bool {
+        self.state.session_first == 0 && self.staged_history.is_empty()
     }
 
     /// Rows of history, `[first, last)`.
@@ -264,18 +270,33 @@ impl SeriesWriter {
         self.rebuild(vec![sealed(all)], &kept, epoch);
     }
 
-    /// Rows of history whose `ts` lies in `[start, end)`, as columns of their own.
-    pub(crate) fn history_between(&self, start: i64, end: i64) -> Columns {
+    /// Let rows that stay where they are be all of history, which holds none yet.
+    pub(crate) fn begin_history(&mut self, rows: Slice, epoch: u64) {
+        let kept = self.session_copy(self.session_rows());
+        self.rewrites.history += 1;
+        let pieces = if rows.is_empty() { vec![] } else { vec![rows] };
+        self.rebuild(pieces, &kept, epoch);
+    }
+
+    /// Rows of history whose `ts` lies in `[start, end)`, in one piece; copied where they are in several. Their flags need
+    /// not be theirs.
+    pub(crate) fn history_between(&self, start: i64, end: i64) -> (Arc<Columns>, Range<usize>) {
         let view = self.view();
         let rows = self.history_rows();
         let first = view.lower_bound(rows.0, rows.1, start);
         let last = view.lower_bound(rows.0, rows.1, end).max(first);
-        let mut columns = Columns::with_capacity(last - first, self.series.derived);
         let slices = view.slices(first, last);
+        if let [only] = slices.as_slice()
+            && let Some(columns) = only.columns()
+        {
+            return (columns.clone(), only.from..only.to);
+        }
+        let mut columns = Columns::with_capacity(last - first, self.series.derived);
         slices
             .iter()
             .for_each(|slice| slice.copy_into(&mut columns));
-        columns
+        let all = 0..columns.len();
+        (Arc::new(columns), all)
     }
 
     /// Take the rows that `drop` names out of history and put `bars` in where no row is left.
@@ -493,7 +514,8 @@ pub(crate) struct Found {
     pub(crate) constituents: i32,
 }
 
-fn sealed(columns: Columns) -> Slice {
+/// All rows of columns that no longer change.
+pub(crate) fn sealed(columns: Columns) -> Slice {
     let to = columns.len();
     Slice {
         rows: Rows::Sealed(Arc::new(columns)),

@@ -45,6 +45,22 @@ impl SessionTable {
         let to = spans.partition_point(|span| span.start <= last);
         from..to.max(from)
     }
+
+    /// The sessions to whose time stamps belong, which are in order.
+    pub fn sessions_with(&self, ts: &[i64]) -> Vec<usize> {
+        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else {
+            return Vec::new();
+        };
+        let mut row = 0;
+        self.sessions_spanning(first, last)
+            .filter(|&index| {
+                let span = self.columns.spans[index];
+                let from = row + ts[row..].partition_point(|&at| at < span.start);
+                row = from + ts[from..].partition_point(|&at| at < span.end);
+                row > from
+            })
+            .collect()
+    }
 }
 
 fn new_year(year: i32) -> i32 {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::gap::Presence;
 use crate::metrics::Metrics;
 use crate::schedule::{Role, Stretch};
-use crate::series::SeriesWriter;
+use crate::series::{SeriesWriter, Slice};
 use crate::session_table::SessionTable;
 use crate::store::{
     Entry, IngestCounts, OnDuplicate, Outcome, Policies, Revision, Shared, SymbolId,
@@ -455,10 +455,29 @@ impl SymbolWriter {
     }
 
     /// Put valid rows behind those of history; they rise, and all are newer. Counts the outcomes.
-    pub(super) fn append_to_history(&mut self, columns: &Columns, epoch: u64) {
+    ///
+    /// `stamps` has one at least of each session that they lie in.
+    pub(super) fn append_to_history(&mut self, columns: &Columns, stamps: &[i64], epoch: u64) {
         self.series[0].append_history(columns, epoch);
-        self.history_touched.extend_from_slice(&columns.ts);
-        for _ in 0..columns.len() {
+        self.count_in_history(columns.len(), stamps);
+    }
+
+    /// The same for loaded rows, which stay where they are if history holds none yet.
+    pub(super) fn load_into_history(&mut self, rows: Slice, stamps: &[i64], epoch: u64) {
+        let many = rows.len();
+        if self.series[0].has_no_history() {
+            self.series[0].begin_history(rows, epoch);
+        } else {
+            let mut columns = Columns::with_capacity(many, false);
+            rows.copy_into(&mut columns);
+            self.series[0].append_history(&columns, epoch);
+        }
+        self.count_in_history(many, stamps);
+    }
+
+    fn count_in_history(&mut self, rows: usize, stamps: &[i64]) {
+        self.history_touched.extend_from_slice(stamps);
+        for _ in 0..rows {
             self.counts.count(Outcome::Accepted);
         }
         self.dirty = true;

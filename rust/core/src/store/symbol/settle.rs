@@ -1,5 +1,6 @@
 //! The consequences of late and corrected bars: rows in place, figures afresh, buckets and history computed again.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -10,6 +11,7 @@ use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::schedule::Stretch;
+use crate::series::sealed;
 use crate::session_table::SessionTable;
 use crate::store::symbol::SymbolWriter;
 use crate::time::Interval;
@@ -177,18 +179,25 @@ impl SymbolWriter {
             table.session(first.start).span.start,
             table.session(last.end - 1).span.end,
         );
-        let base = self.series[0].history_between(spans.0, spans.1);
+        let (base, rows) = self.series[0].history_between(spans.0, spans.1);
         let begins = current.map_or(i64::MAX, |span| span.start);
+        // Bars come in order of time: as a rule the one before was of the same session.
+        let known = Cell::new((Stretch { start: 0, end: 0 }, false));
         let is_wanted = |bar: &Bar| {
-            let group = table
-                .session_of(bar.ts)
-                .map(|index| table.group(index, target));
-            group.is_some_and(|group| {
-                table.session(group.end - 1).close <= begins
-                    && groups
-                        .binary_search_by_key(&group.start, |g| g.start)
-                        .is_ok()
-            })
+            let (span, is_wanted) = known.get();
+            if (span.start..span.end).contains(&bar.ts) {
+                return is_wanted;
+            }
+            let Some(index) = table.session_of(bar.ts) else {
+                return false;
+            };
+            let group = table.group(index, target);
+            let is_wanted = table.session(group.end - 1).close <= begins
+                && groups
+                    .binary_search_by_key(&group.start, |g| g.start)
+                    .is_ok();
+            known.set((table.session(index).span, is_wanted));
+            is_wanted
         };
         let request = Request {
             base: self.base(),
@@ -197,9 +206,39 @@ impl SymbolWriter {
             completeness: self.aggregators[at].completeness(),
             extended_hours: self.aggregators[at].rule().extended_hours,
         };
-        let derived = resample(table, &request, &[(&base, 0..base.len())])?
+        let derived = resample(table, &request, &[(&base, rows)])?
             .swap_remove(0)
             .swap_remove(0);
+        if self.series[at + 1].has_no_history() {
+            let wanted: Vec<usize> = (0..derived.len())
+                .filter(|&row| is_wanted(&derived.bar(row)))
+                .collect();
+            let derived = if wanted.len() == derived.len() {
+                derived
+            } else {
+                derived.take(&wanted)
+            };
+            self.series[at + 1].begin_history(sealed(derived), epoch);
+        } else {
+            self.replace_derived(at, &derived, is_wanted, epoch);
+        }
+        let running = groups
+            .iter()
+            .find(|group| table.session(group.end - 1).close > begins);
+        if let (Some(group), Some(current)) = (running, current) {
+            self.carry(at, table, group, current)?;
+        }
+        Ok(())
+    }
+
+    /// Put derived bars that are wanted in the place of those that history has of them.
+    fn replace_derived(
+        &mut self,
+        at: usize,
+        derived: &Columns,
+        is_wanted: impl Fn(&Bar) -> bool,
+        epoch: u64,
+    ) {
         let rows = (0..derived.len()).map(|row| (derived.bar(row), derived.constituents[row]));
         let rows: Vec<(Bar, i32)> = rows.filter(|(bar, _)| is_wanted(bar)).collect();
         let fewer = |known: &Bar, count: i32| {
@@ -211,13 +250,6 @@ impl SymbolWriter {
             bar.flags & DERIVED != 0 && is_wanted(bar) && !fewer(bar, count)
         };
         self.series[at + 1].rewrite_history(stale, rows.iter().copied(), epoch);
-        let running = groups
-            .iter()
-            .find(|group| table.session(group.end - 1).close > begins);
-        if let (Some(group), Some(current)) = (running, current) {
-            self.carry(at, table, group, current)?;
-        }
-        Ok(())
     }
 
     /// Let a bucket that began in an earlier session go on with what history has of it.

@@ -1,10 +1,14 @@
 //! Many bars as one arrival: put in order first; all or nothing where invalid rows are errors.
 
 use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
 
+use crate::alignment::Aligner;
 use crate::bar::{EXTENDED, IMPORTED};
 use crate::columns::Columns;
 use crate::error::{Error, Result};
+use crate::series::{Slice, sealed};
 use crate::store::symbol::{Home, SymbolWriter};
 use crate::store::writer::{BatchReport, Writer};
 use crate::store::{OnDuplicate, OnInvalid, Outcome, SymbolId};
@@ -43,15 +47,11 @@ impl Writer {
                 total: invalid.len(),
             });
         }
-        if invalid.is_empty() && self.extends_history(at, &columns.ts) {
-            self.symbols[at].append_to_history(columns, self.epoch);
-            self.mark(id);
-            self.unsettled.push(id.0);
-            let ends = columns
-                .ts
-                .last()
-                .map(|&ts| self.end_of(at, ts, Home::History { is_extended: false }));
-            self.finish_batch(self.clock.max(ends.unwrap_or(self.clock)))?;
+        if invalid.is_empty()
+            && let Some(stamps) = self.extends_history(at, &columns.ts)
+        {
+            self.symbols[at].append_to_history(columns, &stamps, self.epoch);
+            self.finish_history(id, &columns.ts)?;
             return Ok(BatchReport {
                 counts: self.symbols[at].counts.since(&before),
                 skipped: Vec::new(),
@@ -108,16 +108,59 @@ impl Writer {
         Ok(())
     }
 
+    /// Rows that went into history as a whole: derived bars follow, and the clock.
+    fn finish_history(&mut self, id: SymbolId, ts: &[i64]) -> Result<()> {
+        self.mark(id);
+        self.unsettled.push(id.0);
+        let at = id.0 as usize;
+        let end = |&ts: &i64| self.end_of(at, ts, Home::History { is_extended: false });
+        let ends = ts.last().map(end);
+        self.finish_batch(self.clock.max(ends.unwrap_or(self.clock)))
+    }
+
     /// Whether rows are all of earlier sessions, in their places, each newer than the one before and than all that is
-    /// stored: as history is loaded as a rule. They go in at once then.
-    fn extends_history(&self, at: usize, ts: &[i64]) -> bool {
+    /// stored: as history is loaded as a rule. They go in at once then. Returns a stamp at least of each session.
+    fn extends_history(&self, at: usize, ts: &[i64]) -> Option<Vec<i64>> {
         let newest = self.symbols[at].newest_in_history();
-        ts.first()
-            .is_some_and(|&first| newest.is_none_or(|newest| newest < first))
-            && ts.is_sorted_by(|a, b| a < b)
-            && ts
-                .iter()
-                .all(|&ts| self.home(at, ts) == Home::History { is_extended: false })
+        let is_newer = ts
+            .first()
+            .is_some_and(|&first| newest.is_none_or(|newest| newest < first));
+        if !is_newer || !ts.is_sorted_by(|a, b| a < b) {
+            return None;
+        }
+        self.laid_on_history(at, ts).or_else(|| {
+            let in_place =
+                |&ts: &i64| self.home(at, ts) == Home::History { is_extended: false };
+            ts.iter().all(in_place).then(|| ts.to_vec())
+        })
+    }
+
+    /// The first stamp of each session, where all rows lie on the grids of earlier sessions; in stretches, not row by row.
+    fn laid_on_history(&self, at: usize, ts: &[i64]) -> Option<Vec<i64>> {
+        let (table, session) = (self.table.as_ref()?, self.session.as_ref()?);
+        let (&first, &last) = (ts.first()?, ts.last()?);
+        if last >= session.span.start {
+            return None;
+        }
+        let base = self.symbols[at].base();
+        let mut aligner = Aligner::default();
+        let (mut row, mut stamps) = (0, Vec::new());
+        for index in table.sessions_spanning(first, last) {
+            let grid = table.grid(index, base).ok()?;
+            // Between two sessions, or before the open.
+            if ts.get(row).is_some_and(|&ts| ts < grid.open()) {
+                return None;
+            }
+            let next = aligner.align(ts, row, &grid);
+            if !aligner.strays().is_empty() {
+                return None;
+            }
+            if next > row {
+                stamps.push(ts[row]);
+            }
+            row = next;
+        }
+        (row == ts.len()).then_some(stamps)
     }
 
     /// Load bars of earlier sessions. `sessions` names, by position in the table, the ones that were asked for, so that a
@@ -130,10 +173,18 @@ impl Writer {
         id: SymbolId,
         interval: Interval,
         sessions: &[usize],
-        columns: &Columns,
+        (columns, rows): (&Arc<Columns>, Range<usize>),
     ) -> Result<BatchReport> {
         let at = id.0 as usize;
-        let mut imported = columns.clone();
+        let clock = self.clock;
+        if interval == self.symbols[at].base()
+            && let Some(report) = self.load_sound(id, columns, rows.clone())?
+        {
+            self.clock = clock;
+            self.symbols[at].cover_history(sessions);
+            return Ok(report);
+        }
+        let mut imported = columns.part(rows);
         imported
             .flags
             .iter_mut()
@@ -151,12 +202,45 @@ impl Writer {
             self.mark(id);
             return Ok(BatchReport::default());
         }
-        let clock = self.clock;
         let report = self.offer_batch(id, &imported, None)?;
         // What was known before the session says nothing about its time.
         self.clock = clock;
         self.symbols[at].cover_history(sessions);
         Ok(report)
+    }
+
+    /// Load rows that need no more than to be noted; `None` where something else has to be done with some of them.
+    fn load_sound(
+        &mut self,
+        id: SymbolId,
+        columns: &Arc<Columns>,
+        rows: Range<usize>,
+    ) -> Result<Option<BatchReport>> {
+        let at = id.0 as usize;
+        let allow_negative = self.policies.allow_negative_prices;
+        let invalid = columns.find_invalid_in(rows.clone(), allow_negative);
+        let ts = &columns.ts[rows.clone()];
+        let Some(stamps) = self
+            .extends_history(at, ts)
+            .filter(|_| invalid.is_empty())
+        else {
+            return Ok(None);
+        };
+        let before = self.symbols[at].counts;
+        // A few rows must not keep alive the memory of many.
+        let loaded = if rows.len() >= columns.len() / 2 {
+            Slice::flagged(columns, rows, IMPORTED)
+        } else {
+            let mut part = columns.part(rows);
+            part.flags.iter_mut().for_each(|flags| *flags |= IMPORTED);
+            sealed(part)
+        };
+        self.symbols[at].load_into_history(loaded, &stamps, self.epoch);
+        self.finish_history(id, ts)?;
+        Ok(Some(BatchReport {
+            counts: self.symbols[at].counts.since(&before),
+            skipped: Vec::new(),
+        }))
     }
 
     /// Flag the rows that start outside regular hours.
