@@ -22,7 +22,7 @@ use crate::time::Interval;
 use plan::{Finer, Piece, StretchPlan};
 
 /// What is asked for: coarser bars at several intervals.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Interval of the base bars.
     pub base: Interval,
@@ -54,6 +54,50 @@ pub fn resample(
         .collect();
     run(table, request, &mut running)?;
     Ok(running.into_iter().map(Running::finish).collect())
+}
+
+/// What was planned last, for who asks for the same sessions of one series after the other.
+#[derive(Debug, Default)]
+pub struct Planned(Vec<(Request, Range<usize>, Vec<StretchPlan>)>);
+
+/// Plans that are kept: as many as a symbol has derived intervals, as a rule.
+const PLANS: usize = 8;
+
+impl Planned {
+    /// The derived bars of one series, a vector of targets. The table must always be the same one.
+    ///
+    /// # Errors
+    /// Those of [`SessionTable::buckets`].
+    pub fn resample(
+        &mut self,
+        table: &SessionTable,
+        request: &Request,
+        (columns, rows): (&Columns, Range<usize>),
+    ) -> Result<Vec<Columns>> {
+        let mut running = Running::new(columns, rows, request);
+        if let (Some(first), Some(last)) = (running.first_ts(), running.last_ts()) {
+            let sessions = table.sessions_spanning(first, last);
+            let is_known = |known: &&(Request, Range<usize>, Vec<StretchPlan>)| {
+                known.0 == *request && known.1 == sessions
+            };
+            if let Some((_, _, plans)) = self.0.iter().find(is_known) {
+                plans.iter().for_each(|plan| running.take(plan));
+                return Ok(running.finish());
+            }
+            let mut rest = sessions.clone();
+            while !rest.is_empty() {
+                let plans = plan::plan(table, &mut rest, request, PLANNED_SLOTS)?;
+                plans.iter().for_each(|plan| running.take(plan));
+                // More than is planned at once is not kept.
+                if plans.len() >= sessions.len() {
+                    self.0.truncate(PLANS - 1);
+                    self.0
+                        .insert(0, (request.clone(), sessions.clone(), plans));
+                }
+            }
+        }
+        Ok(running.finish())
+    }
 }
 
 /// Take in all rows of several series of one base interval.
@@ -106,7 +150,10 @@ impl<'a> Running<'a> {
     pub fn new(columns: &'a Columns, rows: Range<usize>, request: &Request) -> Self {
         let targets = request.targets.len();
         let capacity = |target: &Interval| match (request.base.ns(), target.ns()) {
-            (Some(base), Some(target)) => rows.len() / (target / base).max(1) as usize + 8,
+            // A few rows are absent as a rule, but no bucket for that.
+            (Some(base), Some(target)) => {
+                (rows.len() + rows.len() / 16) / (target / base).max(1) as usize + 8
+            }
             _ => 8,
         };
         Self {

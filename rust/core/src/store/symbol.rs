@@ -5,6 +5,7 @@ mod settle;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::aggregate::resample::Planned;
 use crate::aggregate::{Aggregator, Derived, Pushed, Rule};
 use crate::bar::{Bar, CORRECTED, EXTENDED, LATE};
 use crate::columns::Columns;
@@ -143,6 +144,7 @@ impl SymbolWriter {
         policies: &Policies,
         session: Option<Stretch>,
         (clock, epoch): (i64, u64),
+        planned: &mut Planned,
     ) -> Result<()> {
         let rule = Rule {
             base: self.base(),
@@ -162,7 +164,7 @@ impl SymbolWriter {
             .filter_map(|bar| table.session_of(bar.ts))
             .collect();
         sessions.dedup();
-        self.derive_target(at, table, &sessions, session, epoch)?;
+        self.derive_target(at, table, &sessions, session, epoch, planned)?;
         let rows = self.series[0].session_rows();
         // A bucket that goes on from history has the session's bars already.
         let bars = match self.aggregators[at].forming_bucket() {

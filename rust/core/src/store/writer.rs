@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::aggregate::resample::Planned;
 use crate::aggregate::{Day, Rule};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
@@ -122,6 +123,8 @@ pub struct Writer {
     collects: bool,
     /// Derived bars emitted or replaced since the store exists.
     derived_bars: u64,
+    /// Buckets of the sessions for which derived bars of history were computed last.
+    planned: Planned,
 }
 
 impl Writer {
@@ -151,6 +154,7 @@ impl Writer {
             changes: Vec::new(),
             collects: false,
             derived_bars: 0,
+            planned: Planned::default(),
         }
     }
 
@@ -177,6 +181,7 @@ impl Writer {
     /// Give the store its session table.
     pub fn set_table(&mut self, table: Arc<SessionTable>) {
         self.table = Some(table);
+        self.planned = Planned::default();
     }
 
     /// Sessions of history to keep when a session rolls: for one interval, or for all without one of their own.
@@ -292,6 +297,7 @@ impl Writer {
                     &self.policies,
                     self.session.as_ref().map(|session| session.span),
                     (self.clock, self.epoch),
+                    &mut self.planned,
                 )?;
                 self.directory.entries[at] = self.symbols[at].entry.clone();
                 self.directory_changed = true;

@@ -10,6 +10,7 @@ use crate::session_table::SessionTable;
 use crate::time::Interval;
 
 /// The regular hours of one session, its pre-market or its post-market.
+#[derive(Debug)]
 pub(super) struct StretchPlan {
     pub(super) grid: Grid,
     /// For each target the pieces that its slots fall into, in order; together they are all slots. None where these hours

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::aggregate::resample::{Request, resample};
+use crate::aggregate::resample::{Planned, Request};
 use crate::aggregate::{BaseGrids, Bucket, Day, Derived};
 use crate::bar::{Bar, CORRECTED, DERIVED, LATE};
 use crate::columns::Columns;
@@ -34,9 +34,10 @@ impl SymbolWriter {
         current: Option<Stretch>,
         counts: impl Fn(i64) -> bool,
         (clock, epoch): (i64, u64),
+        planned: &mut Planned,
         mut changed: impl FnMut(usize, Derived, bool),
     ) -> Result<()> {
-        self.settle_history(table, current, epoch)?;
+        self.settle_history(table, current, epoch, planned)?;
         if self.touched.is_empty() {
             return Ok(());
         }
@@ -118,6 +119,7 @@ impl SymbolWriter {
         table: Option<&SessionTable>,
         current: Option<Stretch>,
         epoch: u64,
+        planned: &mut Planned,
     ) -> Result<()> {
         if self.history_touched.is_empty() {
             return Ok(());
@@ -130,7 +132,7 @@ impl SymbolWriter {
             .filter_map(|&ts| table.session_of(ts))
             .collect();
         sessions.dedup();
-        self.derive_history(table, &sessions, current, epoch)
+        self.derive_history(table, &sessions, current, epoch, planned)
     }
 
     /// Note which sessions history covers, so that a session without any bar counts as missing.
@@ -147,10 +149,11 @@ impl SymbolWriter {
         sessions: &[usize],
         current: Option<Stretch>,
         epoch: u64,
+        planned: &mut Planned,
     ) -> Result<()> {
         self.cover_history(sessions);
         for at in 0..self.aggregators.len() {
-            self.derive_target(at, table, sessions, current, epoch)?;
+            self.derive_target(at, table, sessions, current, epoch, planned)?;
         }
         self.dirty = true;
         Ok(())
@@ -164,6 +167,7 @@ impl SymbolWriter {
         sessions: &[usize],
         current: Option<Stretch>,
         epoch: u64,
+        planned: &mut Planned,
     ) -> Result<()> {
         let target = self.aggregators[at].rule().target;
         let mut groups: Vec<Range<usize>> = sessions
@@ -206,8 +210,8 @@ impl SymbolWriter {
             completeness: self.aggregators[at].completeness(),
             extended_hours: self.aggregators[at].rule().extended_hours,
         };
-        let derived = resample(table, &request, &[(&base, rows)])?
-            .swap_remove(0)
+        let derived = planned
+            .resample(table, &request, (&base, rows))?
             .swap_remove(0);
         if self.series[at + 1].has_no_history() {
             let wanted: Vec<usize> = (0..derived.len())

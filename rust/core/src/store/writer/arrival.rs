@@ -396,6 +396,7 @@ impl Writer {
             self.session.as_ref().map(|session| session.span),
             counts,
             (self.clock, self.epoch),
+            &mut self.planned,
             |series, derived, is_correction| {
                 changed.push((series, derived, is_correction));
             },
