@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import compress
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import numpy as np
@@ -336,6 +337,8 @@ class _History:
         self.requested = asked.count if asked.unit == "d" else int(kept.size)
         self.first = int(kept[0]) if kept.size else self.last
         self.skipped = skipped[self.first :]
+        self._at = kept - self.first
+        self._dates = tuple(map(self.date_of, kept.tolist()))
 
     def before_the_open(self, bars: Bars) -> Bars:
         """Return the bars that history may know."""
@@ -371,8 +374,10 @@ class _History:
         date_of_extreme: date | None = None,
     ) -> HistoricalIndicator:
         """Return a value with the dates it rests on; ``days`` are NaN where a session from the first on has no bar."""
-        used = self.kept[~np.isnan(days[self.kept - self.first])]
-        dates = tuple(self.date_of(position) for position in used.tolist())
+        is_absent = np.isnan(days[self._at])
+        dates = self._dates
+        if is_absent.any():
+            dates = tuple(compress(dates, (~is_absent).tolist()))
         return HistoricalIndicator(
             value, len(dates), self.requested, dates, counts, date_of_extreme
         )

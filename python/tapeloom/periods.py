@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 
@@ -39,15 +40,7 @@ class Period:
                 f"period is {text!r} ({type(text).__name__}); give text such as '10d'"
             )
             raise ArgumentTypeError(message, got=text)
-        found = _FORM.fullmatch(text)
-        if found is None:
-            near = _nearest(text)
-            message = (
-                f"period is {text!r}; it must be a whole number of at least 1 and d (trading days) "
-                f"or w, m, y (calendar weeks, months, years); the nearest is {near!r}"
-            )
-            raise ArgumentError(message, got=text, expected=near)
-        return cls(int(found[1]), found[2])
+        return _parsed(text)
 
     def __str__(self) -> str:
         return f"{self.count}{self.unit}"
@@ -74,6 +67,20 @@ class Period:
             return date.min
         year, month = months // 12, months % 12 + 1
         return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Period:
+    """The same period is asked for again for every symbol."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        near = _nearest(text)
+        message = (
+            f"period is {text!r}; it must be a whole number of at least 1 and d (trading days) "
+            f"or w, m, y (calendar weeks, months, years); the nearest is {near!r}"
+        )
+        raise ArgumentError(message, got=text, expected=near)
+    return Period(int(found[1]), found[2])
 
 
 def _nearest(text: str) -> str:

@@ -34,6 +34,10 @@ class PlanNotes:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], list[str]] = {}
 
+    def __len__(self) -> int:
+        """Return how often something was noted."""
+        return sum(map(len, self._found.values()))
+
     def add(self, kind: str, text: str, symbol: str) -> None:
         """Note what is left out of one symbol."""
         self._found.setdefault((kind, text), []).append(symbol)

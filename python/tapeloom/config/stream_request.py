@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Interval
@@ -32,6 +32,8 @@ NO_BARS = ("quotes", "ticks")
 # What a user could store instead, coarsest first.
 USUAL = tuple(map(Interval, ("1d", "1h", "30m", "15m", "5m", "1m", "1s")))
 ONE_DAY = Interval("1d")
+#: What plans depend on: base, stored intervals, whether quotes are stored, which entries of history name the symbol.
+_Key = tuple[Interval, tuple[Interval, ...], bool, tuple[bool, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class StreamRequest:
     config: SessionConfig
     streams: tuple[Interval, ...]
     """Intervals of bars that are streams, finest first."""
+    intervals: tuple[Interval, ...]
+    """All intervals that the base must serve, finest first."""
     followed: dict[Interval, tuple[str, ...]]
     """Intervals that real-time indicators follow, with their names."""
     others: tuple[str, ...]
@@ -49,6 +53,9 @@ class StreamRequest:
     """The session table and the sessions that are played; needed for real-time indicators."""
     offer: FeedOffer | None = None
     """What the feed pushes, in live."""
+    _fitting: dict[Interval, bool] = field(default_factory=dict)
+    _known: dict[_Key, SymbolPlan] = field(default_factory=dict)
+    """Plans of symbols before: most have the same stored intervals, and so the same plan."""
 
     @classmethod
     def of(
@@ -65,9 +72,11 @@ class StreamRequest:
                 interval = Interval(spec.interval)
                 followed[interval] = (*followed.get(interval, ()), name)
         base = data.bars.base_interval
+        streams = sorted({Interval(s) for s in data.streams if s not in NO_BARS})
         return cls(
             config,
-            tuple(sorted({Interval(s) for s in data.streams if s not in NO_BARS})),
+            tuple(streams),
+            tuple(sorted({*streams, *followed})),
             followed,
             tuple(s for s in data.streams if s in NO_BARS),
             None if base is None else Interval(base),
@@ -75,14 +84,13 @@ class StreamRequest:
             offer,
         )
 
-    @property
-    def intervals(self) -> list[Interval]:
-        """All intervals that the base must serve, finest first."""
-        return sorted({*self.streams, *self.followed})
-
     def fits(self, interval: Interval) -> bool:
         """Whether bars of an interval can be the base."""
-        return interval <= ONE_DAY and all(map(interval.divides, self.intervals))
+        found = self._fitting.get(interval)
+        if found is None:
+            divides = all(map(interval.divides, self.intervals))
+            found = self._fitting[interval] = interval <= ONE_DAY and divides
+        return found
 
     def require_offered(self) -> None:
         """Raise PlanError if no bar of the feed serves what is asked for; it is the same for every symbol."""
@@ -118,6 +126,12 @@ class StreamRequest:
         PlanError
             If ``base_interval`` of the configuration does not serve, or is not stored.
         """
+        fitting = [
+            i for i in stored if (self.fits(i) if self.base is None else i == self.base)
+        ]
+        fits = self.base is None or self.fits(self.base)
+        if fits and not set(fitting).isdisjoint(usable):
+            return None
         would = [i for i in USUAL if self.fits(i) and i not in stored][:3]
         asked = _list(self.intervals, "and")
         if not stored:
@@ -125,22 +139,17 @@ class StreamRequest:
             place = "" if root is None else f" in {root!r}"
             return f"no bars are stored{place}; {asked} can be made from {_list(would, 'or')}{near}"
         if self.base is not None:
-            if not self.fits(self.base):
+            if not fits:
                 text = f"base_interval {self.base.text!r} does not divide {asked}"
                 raise PlanError(text)
             if self.base not in stored:
                 text = f"{symbol}: base_interval {self.base.text!r} is not stored; stored are {_list(stored, 'and')}"
                 raise PlanError(text, symbol=symbol)
-        fitting = [
-            i for i in stored if (self.fits(i) if self.base is None else i == self.base)
-        ]
         if not fitting:
             return f"{_misfit(stored, asked)}; a stored {_list(would, 'or')} would"
-        if not set(fitting) & set(usable):
-            if not any(source.get_ranges(symbol, i.text) for i in fitting):
-                return f"the {_list(fitting, 'and')} files hold no bar"
-            return f"no bars in the window; {_list(fitting, 'and')} bars are stored for other dates"
-        return None
+        if not any(source.get_ranges(symbol, i.text) for i in fitting):
+            return f"the {_list(fitting, 'and')} files hold no bar"
+        return f"no bars in the window; {_list(fitting, 'and')} bars are stored for other dates"
 
     def plan(
         self,
@@ -153,12 +162,26 @@ class StreamRequest:
     ) -> SymbolPlan:
         """Return the plan of a symbol that lacks nothing."""
         base = self.base or max(i for i in usable if self.fits(i))
-        derived = [i for i in self.intervals if i != base]
         historical = self.config.session_data_config.historical
+        asked = tuple(e.apply_to == "all" or symbol in e.apply_to for e in historical.data)
+        key = base, tuple(stored), has_quotes, asked
+        like = self._known.get(key)
+        if like is not None:
+            return SymbolPlan(
+                symbol,
+                like.base,
+                like.derived,
+                like.streams,
+                like.history,
+                like.indicators,
+                like.warm_ups,
+            )
+        derived = [i for i in self.intervals if i != base]
         reads = reads_of(historical.indicators, base, stored)
+        noted = len(notes)
         self._note_empty(symbol, reads, notes)
         warm = self._warm_ups(base)
-        return SymbolPlan(
+        found = SymbolPlan(
             symbol,
             base.text,
             tuple(i.text for i in derived),
@@ -167,6 +190,10 @@ class StreamRequest:
             reads,
             warm,
         )
+        # What is to be noted is noted of each symbol.
+        if len(notes) == noted:
+            self._known[key] = found
+        return found
 
     def note_unknown(self, known: Sequence[str], notes: PlanNotes) -> None:
         """Note the symbols that history is asked for and that are not stored, where all stored symbols are meant."""

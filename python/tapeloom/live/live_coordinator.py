@@ -163,7 +163,7 @@ class LiveCoordinator:
         self._is_begun = False
         self._finished = threading.Event()
         self._is_over = threading.Event()
-        self._is_degraded = self._is_feed_over = self._is_timed = False
+        self._is_degraded = self._is_feed_over = False
         self._reopen_at = 0.0
         self._backoff = Backoff()
         self._told_at = float("-inf")
@@ -435,11 +435,6 @@ class LiveCoordinator:
             self._player.find(self._clock.now_ns())
             # Subscribed first: no bar falls between what is fetched and what streams.
             self._inlet.open(self._journal.session_data._symbols, self._channels)
-<<<<<<< HEAD
-=======
-            self.metrics.start_backtest()
-            self._is_timed = True
->>>>>>> 3f589c5 (End a live run cleanly that never connected)
             names = counted(len(self._journal.session_data._symbols), "symbol")
             flow("3", "Started - live, %s", names)
             while not self.control.is_stopping and not self._player.is_over:
@@ -540,13 +535,8 @@ class LiveCoordinator:
                 lambda: self._analyses.close(0 if self.is_over else None),
             )
             stack.callback(self._quietly, self._inlet.close)
-<<<<<<< HEAD
             if self._thread is not None:
-                self.metrics.end_backtest()
-=======
-            if self._is_timed:
                 stack.callback(self._quietly, self.metrics.end_backtest)
->>>>>>> 3f589c5 (End a live run cleanly that never connected)
         flow("3", "Complete - %s", counted(self._player.done, "session"))
 
     def _quietly(self, close: Callable[[], object]) -> None:

@@ -11,7 +11,7 @@ from tapeloom._core import Bars, Interval, resample
 from tapeloom.actions import split_jumps
 from tapeloom.bars import Provenance
 from tapeloom.calendars.days import from_day
-from tapeloom.session.loaded_bars import bars_in, on_grid, one_of_each
+from tapeloom.session.loaded_bars import on_grid, one_of_each, stretches_of
 from tapeloom.session.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class HistoryBars:
         self._ahead = self._read_ahead()
         self._weeks: dict[_Key, tuple[range, Bars]] = {}
         self._jumps: set[tuple[str, date]] = set()
+        #: The sessions that were read last, as a rule of another symbol, and the stretches that are their hours.
+        self._hours_of: tuple[range, list[tuple[int, int]]] = range(0), []
 
     def take_over(self, other: HistoryBars) -> None:
         """Know what others of the same run have warned of."""
@@ -168,7 +170,10 @@ class HistoryBars:
         """Stored bars of some sessions; the store tells those of the base apart itself."""
         start, end = _span(self._table, sessions)
         read = self._source.read(series.symbol, series.origin, start, end)
-        bars = bars_in(read, self._table, sessions, extended=self._extended)
+        if sessions != self._hours_of[0]:
+            hours = stretches_of(self._table, sessions, extended=self._extended)
+            self._hours_of = sessions, hours
+        bars = read.within(self._hours_of[1])
         return bars if series.is_base else self._single(bars)
 
     def _placed(self, bars: Bars, sessions: range, *, interval: str) -> Bars:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Interval
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HistorySeries", "series_of"]
 
-_ONE_DAY = "1d"
+_ONE_DAY = Interval("1d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class HistorySeries:
     @property
     def is_of_several_days(self) -> bool:
         """Whether one bar may reach over more than one session."""
-        return Interval(self.interval) > Interval(_ONE_DAY)
+        return Interval(self.interval) > _ONE_DAY
 
 
 def series_of(plan: SymbolPlan, stored: Sequence[str]) -> list[HistorySeries]:
@@ -58,17 +59,32 @@ def series_of(plan: SymbolPlan, stored: Sequence[str]) -> list[HistorySeries]:
     Stored bars of an interval come before those made from others, of which the coarsest that divides it is taken. What is derived from the base reaches as far back as
     the base does, and further where that is configured.
     """
-    kept = plan.kept_days
-    reach = kept.get(plan.base, 0)
-    names = {Interval(i): i for i in (plan.base, *plan.derived, *kept)}
+    kept = tuple(plan.kept_days.items())
+    shapes = _shapes(plan.base, plan.derived, kept, tuple(stored))
+    return [
+        HistorySeries(plan.symbol, interval, days, plan.base, origin, is_configured)
+        for interval, days, origin, is_configured in shapes
+    ]
+
+
+# Most symbols of a run have the same plan.
+@lru_cache(maxsize=64)
+def _shapes(
+    base: str,
+    derived: tuple[str, ...],
+    kept_days: tuple[tuple[str, int], ...],
+    stored: tuple[str, ...],
+) -> list[tuple[str, int, str, bool]]:
+    """Interval, days, origin of each series of a symbol, and whether it is configured."""
+    kept = dict(kept_days)
+    reach = kept.get(base, 0)
+    names = {Interval(i): i for i in (base, *derived, *kept)}
     found = []
     for interval in sorted(names):
         text = names[interval]
         days = max(kept.get(text, 0), reach)
-        origin = _origin(text, plan.base, stored) if text in kept else plan.base
-        found.append(
-            HistorySeries(plan.symbol, text, days, plan.base, origin, text in kept)
-        )
+        origin = _origin(text, base, stored) if text in kept else base
+        found.append((text, days, origin, text in kept))
     return found
 
 

@@ -45,7 +45,7 @@ def bars_in(
 def stretches_of(
     table: SessionTable, sessions: Iterable[int], *, extended: bool
 ) -> list[tuple[int, int]]:
-    """Return ``hours_of`` of some sessions, in order of time."""
+    """Return ``hours_of`` of some sessions in order of time, for ``Bars.within``."""
     return [
         stretch
         for index in sessions

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapeloom._core import Bars, Interval
 from tapeloom.errors import DuplicateBarError, StateError
-from tapeloom.session.loaded_bars import bars_in, hours_of
+from tapeloom.session.loaded_bars import hours_of
 from tapeloom.storage.event_files import QUOTE_KIND
 from tapeloom.storage.prefetch import Prefetch, blocks_of
 
@@ -116,14 +116,17 @@ class SessionQueues:
             What reading the bars of this session raised; see the source.
         """
         started = time.perf_counter()
-        block = self._block_of(at)
+        block, table, index = self._block_of(at), self._table, self._sessions[at]
+        before, start = self._before(at)
+        span = start, int(table.span_ends[index])
+        hours = hours_of(table, index, extended=self._extended)
         self.between_sessions = {}
         queues = []
         for symbol, bars in zip(self._bases, block.bars, strict=True):
-            between = len(bars.between(*self._before(at)))
+            between = len(bars.between(before, start)) if before < start else 0
             if between:
                 self.between_sessions[symbol] = between
-            queues.append(self._cut(symbol, bars, self._sessions[at]))
+            queues.append(_cut(symbol, bars.between(*span), hours))
         self.load_seconds = time.perf_counter() - started
         return queues
 
@@ -226,12 +229,6 @@ class SessionQueues:
         start = int(self._table.span_starts[index])
         return (int(self._table.span_ends[index - 1]) if at else start), start
 
-    def _cut(self, symbol: str, bars: Bars, index: int) -> SessionQueue:
-        table = self._table
-        span = bars.between(int(table.span_starts[index]), int(table.span_ends[index]))
-        kept = bars_in(span, table, [index], extended=self._extended)
-        return SessionQueue(symbol, kept, _starts(span) - _starts(kept))
-
     def _bytes(self) -> list[int]:
         """Return what the bars of each session of the window take at most."""
         symbols = Counter(self._bases.values())
@@ -246,6 +243,13 @@ class SessionQueues:
             return 1
         hours = hours_of(self._table, index, extended=self._extended)
         return sum(-(-(end - start) // length) for start, end in hours)
+
+
+def _cut(symbol: str, bars: Bars, hours: list[tuple[int, int]]) -> SessionQueue:
+    """The bars of a session that start in its hours."""
+    kept = bars.within(hours)
+    outside = _starts(bars) - _starts(kept) if len(kept) < len(bars) else 0
+    return SessionQueue(symbol, kept, outside)
 
 
 def _starts(bars: Bars) -> int:

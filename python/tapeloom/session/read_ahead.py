@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tapeloom._core import Bars, Interval
 from tapeloom.errors import TapeloomError
-from tapeloom.session.loaded_bars import bars_in, hours_of
+from tapeloom.session.loaded_bars import hours_of, stretches_of
 from tapeloom.storage.bar_source import no_bars
 
 if TYPE_CHECKING:
@@ -93,11 +93,13 @@ class ReadAhead:
     def _extend(self, first: int, index: int, sessions: range) -> None:
         """Read some sessions of all symbols, and let go of what lies before ``first``."""
         since = int(self._table.span_starts[first]) if first < index else None
+        hours = stretches_of(self._table, sessions, extended=self._extended)
         found = dict(self.bars)
         for symbol, origin in self._origins.items():
             if origin is not None:
-                new = self._read(symbol, origin, sessions)
-                old = found[symbol].between(since, None)
+                new, old = self._read(symbol, origin, sessions, hours), found[symbol]
+                if len(old):
+                    old = old.between(since, None)
                 found[symbol] = Bars.concat([old, new]) if len(old) else new
         self.bars, self._end = found, sessions.stop
 
@@ -111,11 +113,12 @@ class ReadAhead:
         rows = len(self._origins) * each
         return min(self._most_ahead, _AHEAD_BYTES // max(1, rows * _BAR_BYTES))
 
-    def _read(self, symbol: str, origin: str, sessions: range) -> Bars:
+    def _read(
+        self, symbol: str, origin: str, sessions: range, hours: list[tuple[int, int]]
+    ) -> Bars:
         if not len(sessions):
             return no_bars(symbol, self._interval, self._table.zone)
         start = int(self._table.span_starts[sessions[0]])
         end = int(self._table.span_ends[sessions[-1]])
         read = self._source.read(symbol, origin, start, end)
-        kept = bars_in(read, self._table, sessions, extended=self._extended)
-        return self._prepare(kept, sessions)
+        return self._prepare(read.within(hours), sessions)

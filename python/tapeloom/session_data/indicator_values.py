@@ -246,9 +246,11 @@ def checked_name(name: object) -> str:
 def kept_value(value: Any) -> Any:
     """Return what is kept of a value: nothing that anybody could change afterwards."""
     if isinstance(value, HistoricalIndicator):
-        return replace(
-            value, value=kept_value(value.value), counts=kept_value(value.counts)
-        )
+        own, counts = kept_value(value.value), kept_value(value.counts)
+        # Frozen as it is, unless it holds an array.
+        if own is value.value and counts is value.counts:
+            return value
+        return replace(value, value=own, counts=counts)
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         own = value.copy()
         own.flags.writeable = False

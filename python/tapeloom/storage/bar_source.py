@@ -106,8 +106,10 @@ class FrameSource:
         self._bars: dict[str, Bars] = {}
         policy = check_policy(on_invalid)
         for symbol, given in bars.items():
-            late = late_rows(given.ts)
-            note_unsorted(given.symbol, source=source, rows=late, notes=self._notes)
+            is_sorted = given.is_sorted()
+            if not is_sorted:
+                late = late_rows(given.ts)
+                note_unsorted(given.symbol, source=source, rows=late, notes=self._notes)
             kept = without_bad_rows(
                 given,
                 source=source,
@@ -116,7 +118,7 @@ class FrameSource:
                 allow_negative_prices=allow_negative_prices,
                 notes=self._notes,
             )
-            self._bars[normalise_symbol(symbol)] = kept.sorted() if late.size else kept
+            self._bars[normalise_symbol(symbol)] = kept if is_sorted else kept.sorted()
 
     @property
     def notes(self) -> list[DataNote]:
@@ -154,14 +156,13 @@ class FrameSource:
         return bars.between(start, end)
 
     def _find(self, symbol: str, interval: IntervalLike | None = None) -> Bars | None:
-        try:
-            bars = self._bars.get(normalise_symbol(symbol))
-        except SymbolError:
-            return None
-        if (
-            bars is None
-            or interval is None
-            or Interval(bars.interval) == Interval(interval)
-        ):
+        bars = self._bars.get(symbol)
+        if bars is None:
+            # Asked for in another form, or not there.
+            try:
+                bars = self._bars.get(normalise_symbol(symbol))
+            except SymbolError:
+                return None
+        if bars is None or interval is None or bars.interval == interval:
             return bars
-        return None
+        return bars if Interval(bars.interval) == Interval(interval) else None

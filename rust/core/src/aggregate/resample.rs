@@ -365,14 +365,24 @@ impl<'a> Running<'a> {
         let c = self.columns;
         let mut part: Option<Part> = None;
         for rows in rows {
+            // All three on the way, so that none waits for the one before it alone.
+            let (mut high, mut low) = (c.high[rows.start], c.low[rows.start]);
+            let mut volume = c.volume[rows.start];
+            let rest = rows.start + 1..rows.end;
+            let prices = c.high[rest.clone()].iter().zip(&c.low[rest.clone()]);
+            for ((&h, &l), &v) in prices.zip(&c.volume[rest]) {
+                high = higher(high, h);
+                low = lower(low, l);
+                volume += v;
+            }
             let here = Part {
                 bar: Bar {
                     ts: 0,
                     open: c.open[rows.start],
-                    high: fold(&c.high[rows.clone()], higher),
-                    low: fold(&c.low[rows.clone()], lower),
+                    high,
+                    low,
                     close: c.close[rows.end - 1],
-                    volume: fold(&c.volume[rows.clone()], |a, b| a + b),
+                    volume,
                     flags: 0,
                 },
                 count: rows.len() as u32,
