@@ -15,17 +15,12 @@ use crate::sync::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, order}
 #[derive(Debug)]
 pub struct Segment {
     ts: Box<[AtomicI64]>,
-    /// Prices and volume are stored as the bits of an f64.
-    open: Box<[AtomicU64]>,
-    high: Box<[AtomicU64]>,
-    low: Box<[AtomicU64]>,
-    close: Box<[AtomicU64]>,
-    volume: Box<[AtomicU64]>,
+    /// Prices, volume as the bits of an f64, and the epoch in which each row became known: one column behind the other, so that
+    /// all are found by one pointer.
+    words: Box<[AtomicU64]>,
     flags: Box<[AtomicU8]>,
     /// Base bars in each row; empty unless the series is derived.
     constituents: Box<[AtomicI32]>,
-    /// Epoch in which each row became known.
-    epoch: Box<[AtomicU64]>,
     published: AtomicUsize,
 }
 
@@ -44,25 +39,20 @@ pub enum Field {
     Volume,
 }
 
-fn words(rows: usize) -> Box<[AtomicU64]> {
-    (0..rows).map(|_| AtomicU64::new(0)).collect()
-}
+/// Columns of `words`: those of [`Field`], then the epochs.
+const WORDS: usize = 6;
+const EPOCH: usize = 5;
 
 impl Segment {
     /// An empty segment for `capacity` bars, with a column of constituents for a derived series.
     pub fn with_capacity(capacity: usize, derived: bool) -> Self {
         Self {
             ts: (0..capacity).map(|_| AtomicI64::new(0)).collect(),
-            open: words(capacity),
-            high: words(capacity),
-            low: words(capacity),
-            close: words(capacity),
-            volume: words(capacity),
+            words: (0..WORDS * capacity).map(|_| AtomicU64::new(0)).collect(),
             flags: (0..capacity).map(|_| AtomicU8::new(0)).collect(),
             constituents: (0..if derived { capacity } else { 0 })
                 .map(|_| AtomicI32::new(0))
                 .collect(),
-            epoch: words(capacity),
             published: AtomicUsize::new(0),
         }
     }
@@ -92,16 +82,17 @@ impl Segment {
             "a published row is never written again"
         );
         self.ts[row].store(bar.ts, Relaxed);
-        self.open[row].store(bar.open.to_bits(), Relaxed);
-        self.high[row].store(bar.high.to_bits(), Relaxed);
-        self.low[row].store(bar.low.to_bits(), Relaxed);
-        self.close[row].store(bar.close.to_bits(), Relaxed);
-        self.volume[row].store(bar.volume.to_bits(), Relaxed);
+        let cell = |at: usize| &self.words[at * self.ts.len() + row];
+        cell(0).store(bar.open.to_bits(), Relaxed);
+        cell(1).store(bar.high.to_bits(), Relaxed);
+        cell(2).store(bar.low.to_bits(), Relaxed);
+        cell(3).store(bar.close.to_bits(), Relaxed);
+        cell(4).store(bar.volume.to_bits(), Relaxed);
+        cell(EPOCH).store(epoch, Relaxed);
         self.flags[row].store(bar.flags, Relaxed);
         if let Some(cell) = self.constituents.get(row) {
             cell.store(constituents, Relaxed);
         }
-        self.epoch[row].store(epoch, Relaxed);
     }
 
     /// Make the first `rows` rows visible. Only the writer may call this.
@@ -121,20 +112,20 @@ impl Segment {
     /// Epoch in which a row became known.
     #[inline]
     pub fn epoch(&self, row: usize) -> u64 {
-        self.epoch[row].load(Relaxed)
+        self.column(EPOCH)[row].load(Relaxed)
     }
 
     /// The bar in a row.
     #[inline]
     pub fn bar(&self, row: usize) -> Bar {
-        let float = |column: &[AtomicU64]| f64::from_bits(column[row].load(Relaxed));
+        let float = |field| f64::from_bits(self.float_cells(field)[row].load(Relaxed));
         Bar {
             ts: self.ts(row),
-            open: float(&self.open),
-            high: float(&self.high),
-            low: float(&self.low),
-            close: float(&self.close),
-            volume: float(&self.volume),
+            open: float(Field::Open),
+            high: float(Field::High),
+            low: float(Field::Low),
+            close: float(Field::Close),
+            volume: float(Field::Volume),
             flags: self.flags[row].load(Relaxed),
         }
     }
@@ -147,17 +138,18 @@ impl Segment {
 
     /// Append published rows to `columns`, column by column.
     pub fn copy_into(&self, rows: Range<usize>, columns: &mut Columns) {
-        let floats = |cells: &[AtomicU64], column: &mut Vec<f64>| {
-            let bits = cells[rows.clone()].iter().map(|cell| cell.load(Relaxed));
+        let floats = |field, column: &mut Vec<f64>| {
+            let cells = &self.float_cells(field)[rows.clone()];
+            let bits = cells.iter().map(|cell| cell.load(Relaxed));
             column.extend(bits.map(f64::from_bits));
         };
         let stamps = self.ts[rows.clone()].iter().map(|cell| cell.load(Relaxed));
         columns.ts.extend(stamps);
-        floats(&self.open, &mut columns.open);
-        floats(&self.high, &mut columns.high);
-        floats(&self.low, &mut columns.low);
-        floats(&self.close, &mut columns.close);
-        floats(&self.volume, &mut columns.volume);
+        floats(Field::Open, &mut columns.open);
+        floats(Field::High, &mut columns.high);
+        floats(Field::Low, &mut columns.low);
+        floats(Field::Close, &mut columns.close);
+        floats(Field::Volume, &mut columns.volume);
         let flags = self.flags[rows.clone()]
             .iter()
             .map(|cell| cell.load(Relaxed));
@@ -179,14 +171,21 @@ impl Segment {
     }
 
     /// Cells of a float column as bits, for views over published rows.
+    #[inline]
     pub fn float_cells(&self, field: Field) -> &[AtomicU64] {
-        match field {
-            Field::Open => &self.open,
-            Field::High => &self.high,
-            Field::Low => &self.low,
-            Field::Close => &self.close,
-            Field::Volume => &self.volume,
-        }
+        self.column(match field {
+            Field::Open => 0,
+            Field::High => 1,
+            Field::Low => 2,
+            Field::Close => 3,
+            Field::Volume => 4,
+        })
+    }
+
+    #[inline]
+    fn column(&self, at: usize) -> &[AtomicU64] {
+        let rows = self.ts.len();
+        &self.words[at * rows..(at + 1) * rows]
     }
 
     /// Cells of the flags, for views over published rows.

@@ -48,8 +48,6 @@ pub struct Change {
     pub bar: Bar,
     /// Base bars in it, 0 for a base bar.
     pub constituents: u32,
-    /// Its end.
-    pub end: i64,
 }
 
 /// How a session begins.

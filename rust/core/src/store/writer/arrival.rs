@@ -252,8 +252,7 @@ impl Writer {
             bar.flags |= EXTENDED;
         }
         if self.collects {
-            let end = self.end_of(id.0 as usize, bar.ts, home);
-            self.note(id, 0, ChangeKind::New, bar, 0, end);
+            self.note(id, 0, ChangeKind::New, bar, 0);
         }
         let at = id.0 as usize;
         let mut ended = Vec::new();
@@ -313,8 +312,7 @@ impl Writer {
             } else {
                 ChangeKind::Late
             };
-            let end = self.end_of(id.0 as usize, bar.ts, home);
-            self.note(id, 0, kind, bar, 0, end);
+            self.note(id, 0, kind, bar, 0);
         }
     }
 
@@ -326,7 +324,6 @@ impl Writer {
             ChangeKind::New,
             derived.bar,
             derived.constituents,
-            derived.end,
         );
         self.mark(id);
     }
@@ -338,7 +335,6 @@ impl Writer {
         kind: ChangeKind,
         bar: Bar,
         constituents: u32,
-        end: i64,
     ) {
         self.derived_bars += u64::from(series > 0);
         if self.collects {
@@ -352,7 +348,6 @@ impl Writer {
                 kind,
                 bar,
                 constituents,
-                end,
             });
         }
     }
@@ -413,7 +408,6 @@ impl Writer {
                 kind,
                 derived.bar,
                 derived.constituents,
-                derived.end,
             );
         }
         self.mark(id);
