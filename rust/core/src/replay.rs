@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::bar::STREAMED;
+use crate::bar::{Bar, STREAMED};
 use crate::error::Result;
 use crate::merge::{BarMerge, Source};
 use crate::realtime::RealtimeIndicators;
@@ -50,6 +50,9 @@ pub struct Progress {
     /// Derived bars emitted, replaced ones included.
     pub derived_bars: u64,
 }
+
+/// Bars whose symbols are fetched from memory at once.
+const TOGETHER: usize = 16;
 
 /// One session being played.
 #[derive(Debug)]
@@ -218,11 +221,27 @@ impl Replay {
     }
 
     fn play(&mut self, writing: &mut crate::store::Writer, instant: i64) -> Result<()> {
-        while let Some(item) = self.merge.take_until(instant) {
-            let mut bar = item.row;
-            bar.flags |= STREAMED;
-            writing.deliver(self.symbols[item.source as usize], bar)?;
-            self.progress.bars += 1;
+        loop {
+            let mut few = [(SymbolId(0), Bar::default()); TOGETHER];
+            let mut taken = 0;
+            for place in &mut few {
+                let Some(item) = self.merge.take_until(instant) else {
+                    break;
+                };
+                let mut bar = item.row;
+                bar.flags |= STREAMED;
+                *place = (self.symbols[item.source as usize], bar);
+                taken += 1;
+            }
+            let few = &few[..taken];
+            writing.fetch(few.iter().map(|&(symbol, _)| symbol));
+            for &(symbol, bar) in few {
+                writing.deliver(symbol, bar)?;
+                self.progress.bars += 1;
+            }
+            if taken < TOGETHER {
+                break;
+            }
         }
         self.progress.instants += 1;
         writing.finish_instant(instant)

@@ -182,6 +182,12 @@ impl SeriesWriter {
         self.staged_history.insert(bar.ts, (bar, constituents));
     }
 
+    /// Bars that there is room for without another segment.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.live.capacity().wrapping_sub(self.written)
+    }
+
     /// Add a bar newer than all of the session.
     pub(crate) fn append(&mut self, bar: &Bar, constituents: i32, epoch: u64) {
         if self.written == self.live.capacity() {

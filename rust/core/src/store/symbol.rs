@@ -303,6 +303,12 @@ impl SymbolWriter {
         Some(Home::Regular(Some(slot.slot)))
     }
 
+    /// Bars that the base series has room for where it is.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.series[0].room()
+    }
+
     pub(super) fn presence(&self) -> Option<&Arc<Presence>> {
         self.presence.as_ref()
     }

@@ -106,6 +106,16 @@ impl Writer {
         Ok(outcome)
     }
 
+    /// Look at what the next bars of some symbols will be put into. Many symbols do not fit into the nearest caches, and the
+    /// processor waits for all of these at once, rather than for each when its bar comes.
+    pub(crate) fn fetch(&self, ids: impl Iterator<Item = SymbolId>) {
+        for id in ids {
+            if let Some(symbol) = self.symbols.get(id.0 as usize) {
+                std::hint::black_box(symbol.room());
+            }
+        }
+    }
+
     /// Offer one bar of an instant that [`Writer::finish_instant`] completes.
     pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<()> {
         self.check(id, &bar, 0)?;
