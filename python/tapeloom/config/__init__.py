@@ -2,6 +2,7 @@
 
 from tapeloom.config.feed_offer import FeedOffer
 from tapeloom.config.history_need import HistoryNeed, IndicatorRead
+from tapeloom.config.live_config import LiveConfig
 from tapeloom.config.plan_warnings import PlanWarning
 from tapeloom.config.schema_file import packaged_schema
 from tapeloom.config.session_config import SessionConfig
@@ -14,6 +15,7 @@ __all__ = [
     "FeedOffer",
     "HistoryNeed",
     "IndicatorRead",
+    "LiveConfig",
     "PlanWarning",
     "SessionConfig",
     "StreamDecision",

@@ -139,7 +139,6 @@ def live_surroundings(
         If the feed pushes no bars.
     """
     manager = _live_manager(config.exchange_group, time_manager)
-    flow("2.b", "Complete - %s, wall clock", manager.exchange_group)
     storage = data_manager_for(config, data, manager)
     stored = StoredHistory(storage, manager.timezone)
     if api is None:
@@ -149,6 +148,8 @@ def live_surroundings(
         manager = TimeManager(
             config.exchange_group, mode="live", overlay=overlay, clock=api.clock
         )
+    kind = "wall clock" if api.clock is None else "clock of the feed"
+    flow("2.b", "Complete - %s, %s", manager.exchange_group, kind)
     source = api.history_source if history_source is None else history_source
     offer = FeedOffer.of(api.feed.intervals, api.feed.channels)
     history: StoredHistory | FetchedHistory = stored
