@@ -163,7 +163,9 @@ class StreamRequest:
         """Return the plan of a symbol that lacks nothing."""
         base = self.base or max(i for i in usable if self.fits(i))
         historical = self.config.session_data_config.historical
-        asked = tuple(e.apply_to == "all" or symbol in e.apply_to for e in historical.data)
+        asked = tuple(
+            e.apply_to == "all" or symbol in e.apply_to for e in historical.data
+        )
         key = base, tuple(stored), has_quotes, asked
         like = self._known.get(key)
         if like is not None:
