@@ -15,8 +15,8 @@ import pytest
 from tapeloom import SessionData
 from tapeloom.errors import AlreadyOpenError, JournalError
 from tapeloom.live.journal import SessionJournal
-from tapeloom.live.recovery import recover
-from tests.live.made import OPEN, bar, begun, facts
+from tapeloom.live.recovery import recover, verify
+from tests.live.made import MINUTE, OPEN, bar, begun, facts
 
 ROOT = Path(__file__).parents[2]
 #: How often a process is killed; 1,000 in a long run.
@@ -91,6 +91,71 @@ def test_a_killed_session_loses_nothing_that_it_acknowledged(
             OPEN + n * 60_000_000_000 for n in range(min(count, 390))
         ]
         journal.close()
+
+
+STEPPER = """
+import itertools, sys
+from pathlib import Path
+from tapeloom import SessionData
+from tapeloom._core import Live
+from tapeloom.live.journal import SessionJournal
+from tapeloom.live.journal_header import Patience
+from tests.live.made import DAY, MINUTE, OPEN, bar
+
+path, mode = Path(sys.argv[1]), sys.argv[2]
+if path.exists():
+    journal = SessionJournal.resume(path, mode=mode)
+else:
+    patience = Patience(2_000_000_000, 1_000_000_000)
+    journal = SessionJournal(path, SessionData(), mode=mode, patience=patience)
+session = journal.session_data
+if session.current_session_date is None:
+    journal.start_new_session(DAY)
+for name in ("AAPL", "MSFT"):
+    journal.register_symbol(name, base_interval="1m", derived=["5m"])
+live = Live(session, grace=journal.patience.grace_ns, tolerance=journal.patience.tolerance_ns)
+for number in itertools.count(session.get_bar_count("AAPL")):
+    clock = OPEN + (number + 1) * MINUTE
+    # Two of a minute at once, and one from the hour before again.
+    bars = [bar(number), bar(number, "MSFT"), bar(max(0, number - 7), close=10.75)]
+    journal.step(live, bars, clock, corrections=[2])
+    journal.step(live, [], clock + 3_000_000_000)
+    print("ack", journal.last_seq if mode == "strict" else journal.durable_seq, flush=True)
+"""
+
+
+@pytest.mark.parametrize("mode", ["strict", "relaxed"])
+def test_a_killed_live_session_loses_no_step_that_it_acknowledged_and_halves_none(
+    tmp_path: Path, mode: str
+) -> None:
+    moments = random.Random(12)
+    for kill in range(KILLS // 2):
+        # Every fourth begins anew; the others go on with what the killed one left.
+        path = tmp_path / f"{kill // 4}.journal"
+        left = moments.randint(1, 60)
+        with child(STEPPER, path, mode) as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(left)]
+            process.kill()
+            said += process.stdout.read().splitlines()[:-1]
+        acknowledged = max(int(line.split()[1]) for line in said)
+        session = recover(path)
+        assert verify(path).last_seq >= acknowledged, f"kill {kill}"
+        with SessionJournal.resume(path) as journal:
+            assert facts(journal.session_data) == facts(session)
+        # A relaxed one may have been killed before they were on disk.
+        for name in ("AAPL", "MSFT"):
+            session.register_symbol(name)
+        count = session.get_bar_count("AAPL")
+        # Every step as a whole, each once: whoever goes on takes up where the last whole one ended.
+        whole = [OPEN + n * MINUTE for n in range(count)]
+        assert session.get_bars("AAPL").ts.tolist() == whole
+        assert session.get_bars("MSFT").ts.tolist() == whole
+        closes = session.get_bars("AAPL").close.tolist()
+        again = max(1, count - 7) if count else 0
+        assert closes == [10.75] * again + [10.5] * (count - again)
+        counts = session.get_ingest_counts("AAPL")
+        assert (counts.offered, counts.balanced) == (2 * count, True)
 
 
 FULL = """
