@@ -51,6 +51,12 @@ class Looked:
         """Take over what reading left out or put in order."""
         self.invalid += notes[INVALID_SKIPPED]
         self.unsorted += notes["unsorted"]
+        if notes["rewritten"]:
+            text = (
+                f"{counted(notes['rewritten'], 'row')} from files that another tool has rewritten, without the checksums "
+                "they were stored with"
+            )
+            self.add("rewritten", False, notes["rewritten"], text)
         if notes["interval_told"]:
             text = (
                 f"the interval {self.interval} was told from the spacing of the stamps"

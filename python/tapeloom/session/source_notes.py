@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapeloom.session.result import RunWarning
-from tapeloom.storage.notes import INVALID_SKIPPED, UNSORTED
+from tapeloom.storage.notes import INVALID_SKIPPED, REWRITTEN, UNSORTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def source_warnings(notes: Iterable[DataNote]) -> list[RunWarning]:
 def _first_place(notes: Sequence[DataNote]) -> str:
     """Say where the first rows of some notes stand."""
     first = notes[0]
-    if first.kind not in (INVALID_SKIPPED, UNSORTED):
+    if first.kind not in (INVALID_SKIPPED, REWRITTEN, UNSORTED):
         return ""
     files = len({note.source for note in notes})
     more = f", and in {files - 1} more" if files > 1 else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tapeloom.errors import ArgumentError, InvalidBarError, did_you_mean
-from tapeloom.storage.notes import INVALID_SKIPPED, UNSORTED
+from tapeloom.storage.notes import INVALID_SKIPPED, REWRITTEN, UNSORTED
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "OnInvalid",
     "check_policy",
     "late_rows",
+    "note_rewritten",
     "note_unsorted",
     "without_bad_rows",
 ]
@@ -117,3 +118,14 @@ def note_unsorted(
     """Note rows that were out of order."""
     text = "rows were not in order of ts and were sorted"
     notes.add(UNSORTED, symbol, source=source, text=text, rows=rows)
+
+
+def note_rewritten(
+    symbol: str, *, source: str, rows: npt.NDArray[np.int64], notes: Notes
+) -> None:
+    """Note rows of a file whose checksums another tool has left out."""
+    text = (
+        "rows come from a file that was written here and rewritten by another tool, without its checksums; it is read "
+        "like any file of others"
+    )
+    notes.add(REWRITTEN, symbol, source=source, text=text, rows=rows)

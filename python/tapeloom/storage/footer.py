@@ -37,9 +37,13 @@ class BadFooter(Exception):  # noqa: N818, it never leaves this room
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One column of a row group: where it lies, how long it is, and what its statistics say."""
+    """One column of a row group: where it lies, how long it is, and what its statistics say.
+
+    ``end`` is where the last of its bytes lies, those of its indexes and filters included.
+    """
 
     start: int
+    end: int
     packed: int
     unpacked: int
     values: int
@@ -123,10 +127,17 @@ def _group(fields: _Value) -> Group:
         statistics = about.get(12, {})
         start = min(_integer(about[9]), _integer(about.get(11, about[9])))
         nulls = statistics.get(3)
+        # A writer without a dictionary may say that it lies at 0.
+        start, packed = start or about[9], _integer(about[7])
+        beside = (
+            (column.get(4), column.get(5)),
+            (column.get(6), column.get(7)),
+            (about.get(14), about.get(15)),
+        )
         chunks[name] = Chunk(
-            # A writer without a dictionary may say that it lies at 0.
-            start or about[9],
-            _integer(about[7]),
+            start,
+            max([start + packed, *(a + n for a, n in beside if a and n)]),
+            packed,
             _integer(about[6]),
             _integer(about[5]),
             None if nulls is None else _integer(nulls),

@@ -1,4 +1,4 @@
-"""What reading found and went on without: dropped rows, rows out of order, an interval that was told from the data."""
+"""What reading found and went on without: dropped rows, rows out of order, an interval told from the data, lost checksums."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["INTERVAL_TOLD", "INVALID_SKIPPED", "UNSORTED", "DataNote", "Notes"]
+__all__ = [
+    "INTERVAL_TOLD",
+    "INVALID_SKIPPED",
+    "REWRITTEN",
+    "UNSORTED",
+    "DataNote",
+    "Notes",
+]
 
 INVALID_SKIPPED = "invalid_skipped"
 UNSORTED = "unsorted"
 INTERVAL_TOLD = "interval_told"
+REWRITTEN = "rewritten"
 
 
 @dataclass(frozen=True, slots=True)
 class DataNote:
     """One finding in one symbol of one source.
 
-    ``kind`` is ``"invalid_skipped"``, ``"unsorted"`` or ``"interval_told"``; ``count`` rows are concerned;
+    ``kind`` is ``"invalid_skipped"``, ``"unsorted"``, ``"interval_told"`` or ``"rewritten"``; ``count`` rows are concerned;
     ``source`` is a file, or what frames were called, and ``first_row`` the first of the rows in it, counted from 0.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC
 from itertools import accumulate
@@ -12,12 +11,12 @@ import numpy as np
 
 from tapeloom.columns.arrow import arrow_codes, arrow_floats, arrow_instants
 from tapeloom.errors import StorageError, did_you_mean
+from tapeloom.storage.description import is_rewritten, read_description
 from tapeloom.storage.files import Files
 from tapeloom.storage.group_facts import SaidFacts, SealedFacts
 from tapeloom.storage.parquet_bytes import (
     OpenFile,
     check_stamps,
-    corrupt,
     errors_named,
     open_file,
     parquet,
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIELDS",
-    "METADATA_KEY",
-    "SEALED_SINCE",
     "BarFile",
     "Rows",
     "open_bar_file",
@@ -46,10 +43,6 @@ __all__ = [
 ]
 
 FIELDS = ("open", "high", "low", "close", "volume")
-# Where our own files keep what they were when they were written.
-METADATA_KEY = b"tapeloom"
-#: Version of our files from which on they are sealed.
-SEALED_SINCE = 2
 MOST_SEALED_BYTES = 2**31
 LOCAL = Files()
 
@@ -80,6 +73,8 @@ class BarFile:
     facts: GroupFacts
     seal: Seal | None = None
     files: Files = LOCAL
+    #: Whether it was ours, and another tool has written it again, without our checksums.
+    rewritten: bool = False
     #: The file as it was opened for this, for who reads it next.
     still_open: list[OpenFile] = field(default_factory=list)
     #: The footer as pyarrow holds it, so that reading rows does not parse it again: large, so that a store of many files
@@ -164,13 +159,14 @@ def _described(opened: OpenFile, files: Files) -> BarFile:
     path, schema, seal = opened.path, opened.schema, opened.seal
     footer = opened.parquet.metadata
     _check_schema(path, schema)
-    about = _about(path, schema)
+    about = read_description(path, schema)
     facts: GroupFacts
+    rewritten = False
     if seal is None:
         counts = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
         opened.check_rows(counts)
-        _check_promise(path, about, sum(counts))
         facts = SaidFacts(opened)
+        rewritten = is_rewritten(opened, about, sum(counts), facts)
     else:
         counts = seal.groups["rows"].tolist()
         facts = SealedFacts(seal, _sealed_symbol(about, len(counts), footer))
@@ -184,6 +180,7 @@ def _described(opened: OpenFile, files: Files) -> BarFile:
         facts=facts,
         seal=seal,
         files=files,
+        rewritten=rewritten,
         parsed=[footer],
     )
 
@@ -332,30 +329,6 @@ def _row_numbers(file: BarFile, groups: Sequence[int]) -> npt.NDArray[np.int64]:
         return np.arange(file.offsets[groups[0]], file.offsets[groups[-1] + 1])
     parts = [np.arange(file.offsets[g], file.offsets[g + 1]) for g in groups]
     return np.concatenate(parts)
-
-
-def _about(path: Path, schema: pa.Schema) -> dict[str, Any]:
-    """Return what a file of ours says about itself; nothing for one of others."""
-    said = (schema.metadata or {}).get(METADATA_KEY)
-    if said is None:
-        return {}
-    try:
-        about = json.loads(said)
-        int(about["rows"]), int(about["schema_version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise corrupt(path, "its own description cannot be read") from error
-    return dict(about)
-
-
-def _check_promise(path: Path, about: dict[str, Any], rows: int) -> None:
-    """Compare what a file of ours says about itself with what it holds."""
-    if not about:
-        return
-    if about["rows"] != rows:
-        text = f"it was written with {about['rows']} rows and holds {rows}"
-        raise corrupt(path, text, expected=about["rows"], got=rows)
-    if about["schema_version"] >= SEALED_SINCE:
-        raise corrupt(path, "its seal is missing")
 
 
 def _column(table: pa.Table, name: str, path: Path) -> npt.NDArray[Any]:

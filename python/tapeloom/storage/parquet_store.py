@@ -40,12 +40,16 @@ PARSED_CHUNKS = 32 * 2**10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileRows:
-    """What one file holds of a series: ``numbers`` are the rows in the file, ``late`` those of them out of order."""
+    """What one file holds of a series: ``numbers`` are the rows in the file, ``late`` those of them out of order.
+
+    ``rewritten``: the file was ours, and another tool has written it again.
+    """
 
     path: Path
     numbers: npt.NDArray[np.int64]
     columns: dict[str, npt.NDArray[Any]]
     late: npt.NDArray[np.int64]
+    rewritten: bool = False
 
     def kept(self, wanted: npt.NDArray[np.bool_]) -> FileRows:
         """Return the wanted rows; bool of shape (n,)."""
@@ -53,7 +57,8 @@ class FileRows:
             return self
         columns = {name: column[wanted] for name, column in self.columns.items()}
         numbers = self.numbers[wanted]
-        return FileRows(self.path, numbers, columns, np.intersect1d(self.late, numbers))
+        late = np.intersect1d(self.late, numbers)
+        return FileRows(self.path, numbers, columns, late, self.rewritten)
 
 
 class ParquetStore:
@@ -373,20 +378,19 @@ def _split(rows: Rows, path: Path) -> dict[str, Rows]:
 
 
 def _cut(file: BarFile, rows: Rows, start: int | None, end: int | None) -> FileRows:
-    ts = rows.columns["ts"]
+    ts, numbers, columns = rows.columns["ts"], rows.numbers, rows.columns
     late = _late(file, rows)
-    if start is None and end is None:
-        return FileRows(file.path, rows.numbers, rows.columns, rows.numbers[late])
-    kept = np.ones(len(ts), np.bool_)
-    if start is not None:
-        kept &= ts >= start
-    if end is not None:
-        kept &= ts < end
-    if kept.all():
-        return FileRows(file.path, rows.numbers, rows.columns, rows.numbers[late])
-    late = late[kept[late]]
-    columns = {name: column[kept] for name, column in rows.columns.items()}
-    return FileRows(file.path, rows.numbers[kept], columns, rows.numbers[late])
+    if start is not None or end is not None:
+        kept = np.ones(len(ts), np.bool_)
+        if start is not None:
+            kept &= ts >= start
+        if end is not None:
+            kept &= ts < end
+        if not kept.all():
+            late = late[kept[late]]
+            columns = {name: column[kept] for name, column in columns.items()}
+            numbers = numbers[kept]
+    return FileRows(file.path, numbers, columns, rows.numbers[late], file.rewritten)
 
 
 def _late(file: BarFile, rows: Rows) -> npt.NDArray[np.int64]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import ArgumentError, DuplicateBarError, did_you_mean
+from tapeloom.storage.description import METADATA_KEY, SEALED_SINCE
 from tapeloom.storage.layout import file_name
-from tapeloom.storage.parquet_file import FIELDS, METADATA_KEY, SEALED_SINCE
+from tapeloom.storage.parquet_file import FIELDS
 from tapeloom.storage.replacing import replacing
 from tapeloom.storage.seal import sealed
 

@@ -18,6 +18,7 @@ from tapeloom.importing.mount import is_foreign, mount
 from tapeloom.importing.source_files import files_of
 from tapeloom.storage.bad_rows import (
     check_policy,
+    note_rewritten,
     note_unsorted,
     without_bad_rows,
 )
@@ -312,6 +313,10 @@ class StoredBars:
             table=self._session_table,
         )
         note_unsorted(series.symbol, source=source, rows=rows.late, notes=self._notes)
+        if rows.rewritten:
+            note_rewritten(
+                series.symbol, source=source, rows=rows.numbers, notes=self._notes
+            )
         return without_bad_rows(
             bars,
             source=source,
