@@ -270,11 +270,12 @@ class SimulatedRun:
     def _turn(self) -> None:
         """What the coordinator's thread does in a turn."""
         now = self.clock.now
-        events = self._arrived()
-        self.handed.append(Handed(now, self.player.stage, events))
         try:
             while self._changes and self._changes[0][0] <= now:
-                self._changes.pop(0)[1](self)
+                self._changes[0][1](self)
+                self._changes.pop(0)
+            events = self._arrived()
+            self.handed.append(Handed(now, self.player.stage, events))
             self.player.advance(events, now)
         except JournalError:
             if self.journal.state != "degraded":

@@ -66,6 +66,8 @@ class Timing(NamedTuple):
     """How long a session that begins waits for its bars so far; then it opens with gaps, which are filled later."""
     settle: int = 40 * _SECOND
     """How long after the close late and corrected bars are taken. Vendors correct a bar within some 30 s."""
+    last_answers: int = 120 * _SECOND
+    """How much longer a session waits for what history was asked for; then it ends with gaps."""
     lead: int = 300 * _SECOND
     """How long before its first bar a session begins, after the night."""
 
@@ -143,9 +145,10 @@ class LivePlayer:
         self._index: int | None = None
         self._turned_to: date | None = None
         self._warm_by = self._begin_at = 0
+        self._end_by: int | None = None
+        # What came while the session was not warm.
+        self._held: list[FeedEvent] = []
         self._analysed = 0.0
-        # What came before a session was there to take it, for when it is warm.
-        self._early: list[FeedEvent] = []
         self.stage = Stage.NIGHT
         #: Sessions that have ended.
         self.done = 0
@@ -198,29 +201,40 @@ class LivePlayer:
             End the run.
         """
         if self.stage is Stage.NIGHT and now >= self._begin_at:
-            self._early += events
+            # They are the session's own as soon as it is warm.
+            self._held += events
             self._begin(now)
             return
         if self.stage in (Stage.NIGHT, Stage.OVER):
-            connection = self._session.pass_by(events)
-            if connection is not None:
-                self._early = [connection]
+            self._session.note(events)
             if self.stage is Stage.NIGHT:
                 self._call_alerts(now)
             return
-        self._session.take(events, now)
-        if self.stage is Stage.WARMING and self._is_warm(now):
-            self.stage = Stage.WAITING
+        if self.stage is Stage.WARMING:
+            self._held += events
+            events = ()
+            self._session.tick(now)
+            if self._is_warm(now):
+                self.stage = Stage.WAITING
         if self.stage is Stage.WAITING and now >= self.start_ns:
             self._open()
-        if self._early and self.takes_events:
-            early, self._early = self._early, []
-            self._session.take(early, now)
+        if self.stage is not Stage.WARMING:
+            self._take(events, now)
         self._call_alerts(now)
         if now >= self.end_ns:
             self._session_data.set_session_active(False)
-            if now >= self.end_ns + self._timing.settle:
+            if self._is_settled(now):
                 self._end(now)
+
+    def _take(self, events: Iterable[FeedEvent], now: int) -> None:
+        if not self._session.is_open:
+            # The journal could not be written when the session ended, and it is ended again.
+            self._session.note(events)
+            return
+        if self._held:
+            # Whatever fails from here on, the session has them.
+            events, self._held = [*self._held, *events], []
+        self._session.take(events, now)
 
     def next_due(self, now: int) -> int | None:
         """Return when :meth:`advance` is wanted at the latest, ns UTC; ``None`` where nothing will be due."""
@@ -232,6 +246,7 @@ class LivePlayer:
         else:
             due.append(self._session.next_due(now))
             due += [self.start_ns, self.end_ns, self.end_ns + self._timing.settle]
+            due += [] if self._end_by is None else [self._end_by]
         alert = self._time_manager.next_alert_ns()
         if alert is not None:
             due.append(alert)
@@ -284,6 +299,7 @@ class LivePlayer:
         self._session.sorter.follow_hours(hours)
         self._analysed = self._engine.seconds
         self._warm_by = now + self._timing.warm_up
+        self._end_by = None
         self.stage = Stage.WARMING
         self._session.begin(now)
 
@@ -312,10 +328,22 @@ class LivePlayer:
         )
         return True
 
+    def _is_settled(self, now: int) -> bool:
+        """Whether the session ends: late bars have had their time, and so have the answers that are waited for."""
+        if now < self.end_ns + self._timing.settle:
+            return False
+        filler = self._quality.filler
+        if filler is None or filler.is_idle:
+            return True
+        if self._end_by is None:
+            self._end_by = now + self._timing.last_answers
+        return now >= self._end_by
+
     def _open(self) -> None:
         """Phase 4."""
         started = self._metrics.start_timer()
         self._session_data.set_session_active(True)
+        self._session.start_telling()
         self._call(self._engine.start_session)
         self.stage = Stage.OPEN
         self._metrics.record_phase("PHASE_4", started)
@@ -336,6 +364,8 @@ class LivePlayer:
         self._metrics.increment_trading_days()
         index = self._at
         self._tally.count_outside(session.sorter.outside)
+        # What comes from here on belongs to no session.
+        session.sorter.follow_hours(())
         report = self._tally.end_session(
             self._session_data,
             self._table,

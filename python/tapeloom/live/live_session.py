@@ -17,7 +17,6 @@ from tapeloom.gap.filling import FillStatus
 from tapeloom.live.arrivals import Sorter
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.live_health import SymbolHealth, SymbolState
-from tapeloom.statuses import ConnectionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from tapeloom.session.data_processor import DataProcessor
     from tapeloom.session.quality_manager import DataQualityManager
     from tapeloom.session.realtime_indicators import RealtimeIndicators
+    from tapeloom.statuses import ConnectionEvent
 
 __all__ = ["LiveSession"]
 
@@ -85,8 +85,13 @@ class LiveSession:
         self._owed: list[BarData] = []
         self._owed_corrections: list[int] = []
         self._owed_reports: list[SymbolStatus | ConnectionEvent] = []
+        # What was reported while no session ran.
+        self._noted: dict[tuple[bool, str | None], SymbolStatus | ConnectionEvent] = {}
         self._updated: set[str] = set()
         self._look_at = 0
+        # Nobody listened for the newest bars.
+        self._insists = False
+        self._tells = False
         self._is_connected: bool | None = None
         self._arrived: int | None = None
         self._filled: Counter[str] = Counter()
@@ -115,15 +120,23 @@ class LiveSession:
 
     def begin(self, now: int) -> None:
         """Take over the store's clock, in the session that it has begun, and look what it lacks by now."""
+        self._tells = False
         self.follow_symbols(now)
         self._open()
         self._filled.clear()
         self._updated.clear()
+        self._owed_reports += self._noted.values()
+        self._noted.clear()
         self.tick(now)
+
+    def start_telling(self) -> None:
+        """From now on the analyses are told of what comes; what came before is there, and no news."""
+        self._tells = True
+        self._processor.take_in()
 
     def follow_symbols(self, now: int) -> None:
         """Take bars of the symbols that the store keeps now, and look soon what they lack."""
-        self._look_at = now
+        self._look_at, self._insists = now, True
         store = self._session_data
         bases = {name: store._intervals(name)[0] for name in store._symbols}
         self._sorter.keep(bases)
@@ -139,6 +152,17 @@ class LiveSession:
         finally:
             if is_open:
                 self._open()
+        self._quality.forget(symbol)
+        owed = list(enumerate(self._owed))
+        self._owed = [bar for _, bar in owed if bar.symbol != symbol]
+        kept = [at for at, bar in owed if bar.symbol != symbol]
+        corrections = set(self._owed_corrections)
+        self._owed_corrections = [
+            place for place, at in enumerate(kept) if at in corrections
+        ]
+        for _, bar in owed:
+            if bar.symbol == symbol:
+                self._sorter.refused(bar, "its symbol was removed")
 
     def end(self, now: int) -> None:
         """Take the last step, give the clock back and end the session in journal and store."""
@@ -226,23 +250,25 @@ class LiveSession:
             if self._is_connected is None:
                 # A feed that says nothing of its connection has one as long as something comes.
                 self._is_connected = True
-        if batch.woke:
-            self._tell(batch, now, found.earliest)
+        if self._tells:
+            self._processor.note(batch)
+            if batch.woke:
+                self._tell(batch, now, found.earliest)
         self._look(batch, now)
         return batch
+
+    def note(self, events: Iterable[FeedEvent]) -> None:
+        """Count what comes while no session takes it. How trading and the connections stand, the next session is told."""
+        for report in self._sorter.sort(events).reports:
+            is_status = isinstance(report, SymbolStatus)
+            key = is_status, report.symbol if is_status else report.source
+            # The newest of each, in order of arrival.
+            self._noted.pop(key, None)
+            self._noted[key] = report
 
     def tick(self, now: int) -> Batch:
         """Take a step of the clock: buckets end, what is missing is looked for, answers of history are merged."""
         return self.take((), now)
-
-    def pass_by(self, events: Iterable[FeedEvent]) -> ConnectionEvent | None:
-        """Count what comes between two sessions; returns the newest word on the connection, for the next one's journal."""
-        newest: ConnectionEvent | None = None
-        for report in self._sorter.sort(events).reports:
-            if isinstance(report, ConnectionEvent):
-                self._follow(report)
-                newest = report
-        return newest
 
     def next_due(self, now: int) -> int:
         """Return when ``tick`` is wanted at the latest, ns UTC, later than ``now``."""
@@ -262,13 +288,11 @@ class LiveSession:
             self._journal.append_status(report.symbol, report.status)
             return
         self._journal.append_connection(report)
-        self._follow(report)
         if report.is_up:
             # What was missed is asked for at once, and the next bar has its time to come.
-            self._look_at = self._arrived = now
-
-    def _follow(self, report: ConnectionEvent) -> None:
-        if self._is_connected and not report.is_up:
+            self._look_at, self._insists = now, True
+            self._arrived = now
+        elif self._is_connected:
             self.outages += 1
         self._is_connected = report.is_up
 
@@ -287,8 +311,8 @@ class LiveSession:
             }
         if now >= self._look_at:
             self._look_at = _next_after(now, self._step, self._gap_grace)
-            updated, self._updated = self._updated, set()
-            self._quality.look(updated)
+            self._quality.look(self._updated, insists=self._insists)
+            self._updated, self._insists = set(), False
         self._quality.apply_ready()
 
     def _count(self, batch: Batch) -> None:

@@ -26,7 +26,8 @@ class ChosenBatch:
     """
 
     def __init__(self, batch: Batch, chosen: list[tuple[BarData, str]]) -> None:
-        self._batch = batch
+        #: The batch whose instant it has.
+        self.batch = batch
         self._chosen = chosen
         #: The bar being delivered; ``None`` while none is.
         self.delivered: BarData | None = None
@@ -34,22 +35,22 @@ class ChosenBatch:
     @property
     def ts(self) -> int:
         """Instant, ns UTC."""
-        return self._batch.ts
+        return self.batch.ts
 
     @property
     def time(self) -> datetime:
         """Instant, aware, in the exchange's zone."""
-        return self._batch.time
+        return self.batch.time
 
     @property
     def epoch(self) -> int:
         """Epoch that holds everything known at the instant."""
-        return self._batch.epoch
+        return self.batch.epoch
 
     @property
     def session(self) -> SessionData:
         """The store."""
-        found: SessionData = self._batch.session
+        found: SessionData = self.batch.session
         return found
 
     @property

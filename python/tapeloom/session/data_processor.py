@@ -92,6 +92,7 @@ class DataProcessor:
 
     def start_session(self) -> None:
         """Make ready for a session whose history is loaded."""
+        self._batch = None
         self._indicators.start_session()
         self._quality.start_session()
 
@@ -129,6 +130,14 @@ class DataProcessor:
             told = self._lag.sift(batch, clock, earliest=earliest)
         if told is not None:
             self._tell(told)
+
+    def note(self, batch: Batch) -> None:
+        """Know the newest step, whether it is told or not: from the first one of a session on, filled bars are told after it."""
+        self._batch = batch
+
+    def take_in(self) -> None:
+        """Let the indicators take in what came before anybody was told of it."""
+        self._indicators.after()
 
     def flush(self, last: Batch) -> None:
         """Tell what was kept back of late symbols: nothing is dropped at the end of a session."""
@@ -168,6 +177,8 @@ class DataProcessor:
             return
         self._indicators.after()
         batch = filled_bars(self._batch, fillings)
+        if batch is not None and self._lag is not None:
+            batch = self._lag.hold(batch)
         if batch is not None:
             self._tell(batch)
 

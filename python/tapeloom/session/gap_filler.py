@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ from tapeloom.session.gap_requests import Quota, joined, limit_of
 from tapeloom.session.gap_state import FillJob, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
 
     from tapeloom.session.gap_merger import AddBars
@@ -117,6 +118,8 @@ class GapFiller:
         self._out = 0
         self._session = 0
         self._done: SimpleQueue[_Done] = SimpleQueue()
+        # Answers of this session that are not merged yet.
+        self._came: deque[Answer] = deque()
         self._merger = GapMerger(session_data, grids, instant, add)
         self._asked = FillCounts()
 
@@ -131,6 +134,7 @@ class GapFiller:
         for job in list(self._jobs.values()):
             self._settled(job.abandon(reason, self._instant()))
         self._session += 1
+        self._came.clear()
         self._next_try = _NEVER
 
     def detect(self, symbol: str, start: int, end: int) -> None:
@@ -146,6 +150,23 @@ class GapFiller:
         self._next_try = min(self._next_try, now)
         self._session_data._fills.put(filling)
 
+    def forget(self, symbol: str) -> None:
+        """Ask no more for a symbol that was removed; what comes of it is dropped."""
+        self._forgot(symbol)
+
+    def review(self, symbols: Iterable[str]) -> None:
+        """Settle what came by itself while history was waited for, in symbols whose bars came late."""
+        late = frozenset(symbols)
+        waiting: dict[str, list[FillJob]] = {}
+        for job in self._jobs.values() if late else ():
+            if job.filling.symbol in late:
+                waiting.setdefault(job.filling.symbol, []).append(job)
+        for symbol, jobs in waiting.items():
+            left = self._merger.left(symbol, (job.filling for job in jobs))
+            for job, missing in zip(jobs, left, strict=True):
+                if not missing:
+                    self._settled(job.answer(0, 0, self._instant()))
+
     def apply_ready(self) -> list[Filling]:
         """Merge the answers that are there, then ask for what is due. Never waits for an answer.
 
@@ -153,6 +174,11 @@ class GapFiller:
         -------
         list
             The stretches that were settled. Where ``filled`` is not 0, bars of theirs came into the session.
+
+        Raises
+        ------
+        JournalError
+            If bars cannot be written. The answer is merged by a later call.
         """
         self._merge_answers()
         self._ask()
@@ -303,6 +329,12 @@ class GapFiller:
     # Merging
 
     def _merge_answers(self) -> None:
+        self._collect()
+        while self._came:
+            self._merge(self._came[0])
+            self._came.popleft()
+
+    def _collect(self) -> None:
         while True:
             try:
                 done = self._done.get_nowait()
@@ -314,8 +346,7 @@ class GapFiller:
                 _log.info("an answer came after its session; dropped")
                 continue
             self._log_failures(done.answers)
-            for answer in done.answers:
-                self._merge(answer)
+            self._came += done.answers
 
     def _log_failures(self, answers: list[Answer]) -> None:
         failures: dict[str, list[str]] = {}

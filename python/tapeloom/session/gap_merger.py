@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from tapeloom.errors import DuplicateBarError
+from tapeloom.errors import DuplicateBarError, JournalError
 from tapeloom.ingest import IngestCounts
 from tapeloom.session.gap_answers import backfilled, failure_of, sift
 
@@ -96,7 +96,13 @@ class GapMerger:
         """Return for each stretch that was asked for how many bars came, and how many are still missing."""
         symbol, parts = answer.ask.symbol, answer.ask.parts
         before = self.left(symbol, parts)
-        rows = None if answer.failure else self._store(answer)
+        counts = self.counts
+        try:
+            rows = None if answer.failure else self._store(answer)
+        except JournalError:
+            # Nothing was stored; the answer comes again.
+            self.counts = counts
+            raise
         after = self.left(symbol, parts)
         if not answer.failure:
             self._note_absent(answer.ask, rows)

@@ -51,7 +51,7 @@ class GapWatch:
     due, each symbol's bits are counted, 64 bars at once.
 
     With ``no_trade="expected"`` missing bars up to the newest due one are not judged: the next bar may show that nothing
-    traded. They are at the close.
+    traded. They are at the close, and where a look insists.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ class GapWatch:
         self._known: dict[str, tuple[int, int]] = {}
         self._judged: dict[str, int] = {}
         self._undecided: set[str] = set()
+        self._insists = False
 
     def start_session(self) -> None:
         """Forget the session before."""
@@ -87,14 +88,19 @@ class GapWatch:
         """By symbol: gaps and missing bars at the last look; without those that lack none."""
         return self._known
 
-    def look(self, updated: Iterable[str] = ()) -> list[Shortfall]:
+    def look(
+        self, updated: Iterable[str] = (), *, insists: bool = False
+    ) -> list[Shortfall]:
         """Return the symbols whose missing bars changed, in configured order.
 
         Parameters
         ----------
         updated
             Symbols in which bars came late: their gaps may have closed.
+        insists
+            Whether the newest missing bars are judged too, because nobody could listen for them.
         """
+        self._insists = insists
         self._follow_symbols()
         clock = self._session_data._clock
         if clock is None:
@@ -149,7 +155,7 @@ class GapWatch:
         self, watched: _Watched, due: int, late: frozenset[str]
     ) -> Sequence[str]:
         step = due - watched.due
-        if step > 1:
+        if step > 1 or self._insists:
             return watched.names
         asked = (late | self._undecided) & watched.symbols
         if step == 1:
@@ -172,19 +178,21 @@ class GapWatch:
         present, expected, _ = session._session_presence(name)
         runs = session._due_runs(name) if present < expected else []
         decided, lacking = due, expected - present
+        judged = runs
         if self._patience:
             # The newest are still waited for.
             begin, end = int(grid.starts[0]), int(grid.ends[due - 1]) if due else 0
-            runs = grid.within(runs, begin, end)
+            judged = runs = grid.within(runs, begin, end)
             lacking = sum(number for _, _, number in runs)
         if session._excuses and runs and due < len(grid.starts):
             start, end, number = runs[-1]
             if end == grid.ends[due - 1]:
-                decided = grid.slot(start)
                 self._undecided.add(name)
                 runs, lacking = runs[:-1], lacking - number
+                if not self._insists:
+                    decided, judged = grid.slot(start), runs
         found = len(runs), lacking
-        new = self._new_of(name, runs, grid, decided)
+        new = self._new_of(name, judged, grid, decided)
         if found == (gaps, missing) and not new:
             return None
         self._known[name] = found

@@ -74,6 +74,15 @@ class Lag:
             (chosen if waiting is None else waiting).append((bar, kind))
         return ChosenBatch(batch, chosen) if chosen else None
 
+    def hold(self, batch: ChosenBatch) -> ChosenBatch | None:
+        """Return what of bars that say nothing about who is late is told now; the others wait behind what waits already."""
+        if not self._waiting:
+            return batch
+        chosen: list[tuple[BarData, str]] = []
+        for bar, kind in batch.changes():
+            self._waiting.get(bar.symbol, chosen).append((bar, kind))
+        return ChosenBatch(batch.batch, chosen) if chosen else None
+
     def flush(self, batch: Batch) -> ChosenBatch | None:
         """Return what still waits, at the end of a session or run: nothing is dropped."""
         chosen = [change for waiting in self._waiting.values() for change in waiting]

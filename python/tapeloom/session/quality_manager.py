@@ -137,6 +137,7 @@ class DataQualityManager:
                 retries=retries,
                 instant=self._instant,
                 now=now or (time.monotonic if self._is_live else self._session_seconds),
+                quota_clock=now if self._is_live and now else time.monotonic,
                 executor=executor,
                 wake=wake,
                 add=add,
@@ -224,10 +225,21 @@ class DataQualityManager:
             updated = {bar.symbol for bar, kind in changes if kind != "new"}
         self.look(updated)
 
-    def look(self, updated: Iterable[str] = ()) -> None:
-        """Look at what became due since the last look, and at symbols whose bars came late; raises as ``after_batch``."""
-        if self.needs_each_instant:
-            self._draw(self._watch.look(updated))
+    def look(self, updated: Iterable[str] = (), *, insists: bool = False) -> None:
+        """Look at what became due since the last look, and at symbols whose bars came late; raises as ``after_batch``.
+
+        With ``insists`` also at what a symbol that trades now and then may merely not have traded: nobody listened.
+        """
+        if not self.needs_each_instant:
+            return
+        if self._filler is not None:
+            self._filler.review(updated)
+        self._draw(self._watch.look(updated, insists=insists))
+
+    def forget(self, symbol: str) -> None:
+        """Follow a symbol no more that was removed."""
+        if self._filler is not None:
+            self._filler.forget(symbol)
 
     def apply_ready(self) -> list[Filling]:
         """Merge what history has answered and ask for what is due; to be called between batches, and when ``wake`` was.
