@@ -81,11 +81,11 @@ class Known:
         known = cls()
         kept = set(script.begin_with)
         changes = list(script.changes)
-        for at, stage, events in run.handed:
+        for at, stage, is_open, events in run.handed:
             while changes and changes[0].at <= at:
                 known._change(kept, changes.pop(0).symbol)
             known.events += len(events)
-            if stage in _TAKEN:
+            if stage in _TAKEN and is_open:
                 for event in events:
                     known._take(script, kept, event, at)
         return known
@@ -236,7 +236,7 @@ def _check_undisturbed(
     for name in store:
         quiet.register_symbol(name, base_interval="1m", derived=script.derived)
     quiet.start_new_session(script.day.date)
-    for report in _reports(run):
+    for report in run.reports_written:
         if isinstance(report, SymbolStatus):
             quiet.append_status(report.symbol, report.status)
         else:
@@ -247,13 +247,6 @@ def _check_undisturbed(
             quiet.add_bars_batch(name, bars)
     quiet.end_session()
     assert run.hash_at_close == [quiet.state_hash()], "not as an undisturbed day"
-
-
-def _reports(run: ScriptRun) -> Iterable[SymbolStatus | ConnectionEvent]:
-    for _, _, events in run.handed:
-        for event in events:
-            if isinstance(event, SymbolStatus | ConnectionEvent):
-                yield event
 
 
 def _check_told(

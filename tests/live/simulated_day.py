@@ -143,6 +143,7 @@ class Handed(NamedTuple):
 
     at: int
     stage: Stage
+    is_open: bool
     events: list[FeedEvent]
 
 
@@ -275,7 +276,8 @@ class SimulatedRun:
                 self._changes[0][1](self)
                 self._changes.pop(0)
             events = self._arrived()
-            self.handed.append(Handed(now, self.player.stage, events))
+            stage, is_open = self.player.stage, self.parts.session.is_open
+            self.handed.append(Handed(now, stage, is_open, events))
             self.player.advance(events, now)
         except JournalError:
             if self.journal.state != "degraded":

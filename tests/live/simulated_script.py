@@ -250,6 +250,7 @@ def _garbage(script: Script, rng: Random) -> None:
         values = bar[1:]
         wrong: list[FeedEvent] = [
             MalformedMessage("no JSON", "{{{"),
+            SymbolStatus("ZZZ", TradingStatus(at, "halted")),
             BarData(symbol, ts, bar.open, bar.low, bar.high + 1, bar.close, 1.0),
             BarData(symbol, ts, *bar[1:4], float("nan"), 1.0),
             BarData(symbol, ts, *bar[1:5], -1.0),
@@ -371,7 +372,7 @@ def _disk(script: Script, rng: Random) -> None:
     """The disk of the journal fails."""
     for _ in range(rng.randrange(1, 4)):
         start = rng.randrange(
-            script.begin - SECOND, script.day.close + 60 * SECOND, SECOND // 4
+            script.begin + 1, script.day.close + 60 * SECOND, SECOND // 4
         )
         script.broken_disk.append((start, start + rng.choice([1, 20, 150]) * SECOND))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tapeloom import SessionData
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.errors import JournalError
+from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_header import Patience
 from tests.live.made import SetClock
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tapeloom import TimeManager
     from tapeloom.bars import BarData
     from tapeloom.config.session_config import SessionConfig
+    from tapeloom.statuses import ConnectionEvent, TradingStatus
     from tests.live.simulated_script import Change, Script
 
 __all__ = ["CLOCK", "PATIENCE", "Listener", "ScriptRun", "Told", "manager_of", "play"]
@@ -85,7 +87,23 @@ class Listener:
         self.ends += 1
 
 
-class BrokenDisk(SessionJournal):
+class Noting(SessionJournal):
+    """A journal that keeps in memory what was reported through it."""
+
+    def __init__(self, session_data: SessionData, **options: Any) -> None:
+        super().__init__("unwritten", session_data, mode="off", **options)
+        self.reports: list[SymbolStatus | ConnectionEvent] = []
+
+    def append_status(self, symbol: str | None, status: TradingStatus) -> None:
+        super().append_status(symbol, status)
+        self.reports.append(SymbolStatus(symbol, status))
+
+    def append_connection(self, event: ConnectionEvent) -> None:
+        super().append_connection(event)
+        self.reports.append(event)
+
+
+class BrokenDisk(Noting):
     """A journal whose disk fails in some stretches: what is to be written then is refused until it is reopened.
 
     Nothing is written really. What the session sees of it is what it sees of a real one.
@@ -94,7 +112,7 @@ class BrokenDisk(SessionJournal):
     def __init__(
         self, session_data: SessionData, broken: Sequence[tuple[int, int]]
     ) -> None:
-        super().__init__("unwritten", session_data, mode="off")
+        super().__init__(session_data)
         self._broken = broken
         self._is_degraded = False
 
@@ -145,7 +163,7 @@ class ScriptRun(SimulatedRun):
             options["journal"] = (
                 BrokenDisk(store, script.broken_disk)
                 if script.broken_disk
-                else SessionJournal("unwritten", store, mode="off", patience=PATIENCE)
+                else Noting(store)
             )
         vendor = None if script.vendor == "none" else MarketVendor(script, CLOCK)
         self.vendor = vendor
@@ -164,6 +182,12 @@ class ScriptRun(SimulatedRun):
             changes=[(change.at, self._change(change)) for change in script.changes],
             **options,
         )
+
+    @property
+    def reports_written(self) -> list[SymbolStatus | ConnectionEvent]:
+        """What the store was told of trading and connections."""
+        assert isinstance(self.journal, Noting)
+        return self.journal.reports
 
     def _config(self, symbols: tuple[str, ...]) -> SessionConfig:
         policies = tuple(sorted(self.script.policies.items()))

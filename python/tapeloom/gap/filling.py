@@ -56,7 +56,8 @@ class Filling:
     """A stretch of missing bars ``[start, end)`` that history is asked for. Instants are ns UTC.
 
     ``missing`` counts its bars when it was ``detected``, ``filled`` those that history had, ``settled`` is when nothing
-    more was to come. ``reason`` is what the last try failed with, empty where it did not.
+    more was to come. ``reason`` is what the last try failed with, empty where it did not. ``corrected`` counts bars that
+    came by themselves meanwhile, and that history had with other values.
     """
 
     symbol: str
@@ -71,6 +72,7 @@ class Filling:
     filled: int = 0
     settled: int | None = None
     reason: str = ""
+    corrected: int = 0
 
     def line(self, times: Times) -> str:
         """Return the sentence of the report: what was missing, for how long, what became of it."""

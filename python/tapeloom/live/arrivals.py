@@ -73,7 +73,8 @@ class Sorter:
         """Take bars that start in these stretches (ns UTC, rising) from now on: the hours of a session, as a backtest does."""
         self._hours = list(hours)
         self._span = (hours[0][0], hours[-1][1]) if hours else (0, 0)
-        self.outside.clear()
+        if hours:
+            self.outside.clear()
 
     def sort(self, events: Iterable[FeedEvent]) -> Arrivals:
         """Return what is to be done with some events."""

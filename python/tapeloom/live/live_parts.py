@@ -103,6 +103,7 @@ class LiveParts:
             asked.add_to(indicators)
         # Live, gaps are filled wherever somebody can be asked.
         fills = data.bars.on_gap == "mark" and history_source is not None
+        corrected: set[tuple[str, int]] = set()
         quality = DataQualityManager(
             store,
             enable_session_quality=data.gap_filler.enable_session_quality,
@@ -117,6 +118,7 @@ class LiveParts:
             wake=wake,
             patience=gap_grace,
             add=partial(journal.add_bars_batch, on_invalid="skip"),
+            corrected=corrected,
         )
         lag = Lag(
             data.streaming.catchup_threshold_seconds,
@@ -146,6 +148,7 @@ class LiveParts:
             patience=patience,
             gap_grace=gap_grace,
             indicators=indicators,
+            corrected=corrected,
         )
         player = LivePlayer(
             journal,

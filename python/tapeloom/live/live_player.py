@@ -228,7 +228,7 @@ class LivePlayer:
 
     def _take(self, events: Iterable[FeedEvent], now: int) -> None:
         if not self._session.is_open:
-            # The journal could not be written when the session ended, and it is ended again.
+            # It has ended, but for what could not be written.
             self._session.note(events)
             return
         if self._held:
@@ -285,8 +285,13 @@ class LivePlayer:
                 self._files.turn_to(self._journal, session_date)
                 self._turned_to = session_date
             self._journal.start_new_session(session_date, roll=True)
+            if now > self.start_ns:
+                self._tell_of_absence(self.start_ns, now)
         elif self._journal.recovery is not None and not self.done:
-            self._tell_of_crash(now)
+            clock = store._clock
+            if clock is not None and clock < now:
+                # From the last record on.
+                self._tell_of_absence(clock, now)
         self._metrics.record_phase("PHASE_1", started)
         started = self._metrics.start_timer()
         self._past.prepare(index)
@@ -303,12 +308,10 @@ class LivePlayer:
         self.stage = Stage.WARMING
         self._session.begin(now)
 
-    def _tell_of_crash(self, now: int) -> None:
-        """Keep as evidence that nobody listened from the last record of the journal until now."""
-        clock = self._session_data._clock
-        if clock is not None and clock < now:
-            for at, is_up in ((clock, False), (now, True)):
-                self._journal.append_connection(ConnectionEvent(at, is_up, _SOURCE))
+    def _tell_of_absence(self, since: int, now: int) -> None:
+        """Keep as evidence that nobody listened."""
+        for at, is_up in ((since, False), (now, True)):
+            self._journal.append_connection(ConnectionEvent(at, is_up, _SOURCE))
 
     def _no_queue(self, name: str) -> SessionQueue:
         base = self._session_data._intervals(name)[0]
@@ -356,7 +359,10 @@ class LivePlayer:
             self._open()
         session = self._session
         started = self._metrics.start_timer()
-        session.end(now)
+        if session.is_open:
+            session.end(now)
+        # What comes from here on belongs to no session.
+        session.sorter.follow_hours(())
         self._session_data.set_session_active(False)
         self._processor.end_session()
         self._call(self._engine.end_session)
@@ -364,8 +370,6 @@ class LivePlayer:
         self._metrics.increment_trading_days()
         index = self._at
         self._tally.count_outside(session.sorter.outside)
-        # What comes from here on belongs to no session.
-        session.sorter.follow_hours(())
         report = self._tally.end_session(
             self._session_data,
             self._table,

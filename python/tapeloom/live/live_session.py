@@ -59,6 +59,8 @@ class LiveSession:
         How long after its end a bar may come before it is looked for, ns.
     indicators
         The real-time indicators.
+    corrected
+        Takes symbol and start of each bar that the feed corrects.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class LiveSession:
         patience: Patience,
         gap_grace: int,
         indicators: RealtimeIndicators | None = None,
+        corrected: set[tuple[str, int]] | None = None,
     ) -> None:
         self._journal = journal
         self._session_data = journal.session_data
@@ -78,6 +81,7 @@ class LiveSession:
         self._patience = patience
         self._gap_grace = gap_grace
         self._indicators = indicators
+        self._corrected = set() if corrected is None else corrected
         self._sorter = Sorter(journal.session_data)
         self._live: Live | None = None
         self._step = _LONGEST_STEP
@@ -125,6 +129,7 @@ class LiveSession:
         self._open()
         self._filled.clear()
         self._updated.clear()
+        self._corrected.clear()
         self._owed_reports += self._noted.values()
         self._noted.clear()
         self.tick(now)
@@ -174,7 +179,12 @@ class LiveSession:
             self._quality.look(self._updated)
             self._quality.apply_ready()
             self._close()
-        self._journal.end_session()
+        try:
+            self._journal.end_session()
+        except JournalError:
+            # It goes on until that can be written.
+            self._open()
+            raise
 
     def close(self) -> None:
         """Give the clock back, wherever the session stands. Doing so twice changes nothing."""
@@ -242,6 +252,7 @@ class LiveSession:
         except JournalError:
             self._owed, self._owed_corrections = bars, corrections
             raise
+        self._corrected.update((bars[at].symbol, bars[at].ts) for at in corrections)
         for at, reason in refused:
             self._sorter.refused(bars[at], reason)
         self._count(batch)

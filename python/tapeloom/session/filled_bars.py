@@ -36,7 +36,8 @@ def filled_bars(batch: Batch, fillings: Iterable[Filling]) -> ChosenBatch | None
             for bar in _overlapping(store, filling, interval):
                 if level == 0 and not bar.flags & Provenance.BACKFILLED:
                     continue
-                is_new = level == 0 or bool(bar.flags & Provenance.LATE)
+                corrected = bool(bar.flags & Provenance.CORRECTED)
+                is_new = not corrected and (level == 0 or bool(bar.flags & Provenance.LATE))
                 key = level, order[filling.symbol], bar.ts
                 found[key] = bar, "late" if is_new else "corrected"
     chosen = [found[key] for key in sorted(found)]

@@ -14,15 +14,14 @@ from tapeloom.gap.filling import Filling, FillStatus
 from tapeloom.history_source import HistorySource
 from tapeloom.session.gap_answers import Answer, ask_source
 from tapeloom.session.gap_merger import FillCounts, GapMerger
-from tapeloom.session.gap_requests import Quota, joined, limit_of
+from tapeloom.session.gap_requests import Ask, Quota, joined, limit_of
 from tapeloom.session.gap_state import FillJob, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
     from concurrent.futures import Executor
 
     from tapeloom.session.gap_merger import AddBars
-    from tapeloom.session.gap_requests import Ask
     from tapeloom.session.session_grids import SessionGrids
     from tapeloom.session_data import SessionData
 
@@ -70,6 +69,8 @@ class GapFiller:
         Called from another thread when an answer is there; it must not wait.
     add
         Adds bars to the session, as of :class:`GapMerger`.
+    corrected
+        As of :class:`GapMerger`.
     quota_clock, pause
         Monotonic seconds for the source's calls per minute; waits so many seconds. Without an executor a call that is
         not allowed yet is waited for, with one it is left for later.
@@ -92,6 +93,7 @@ class GapFiller:
         executor: Executor | None = None,
         wake: Callable[[], object] | None = None,
         add: AddBars | None = None,
+        corrected: Container[tuple[str, int]] = (),
         quota_clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -120,7 +122,7 @@ class GapFiller:
         self._done: SimpleQueue[_Done] = SimpleQueue()
         # Answers of this session that are not merged yet.
         self._came: deque[Answer] = deque()
-        self._merger = GapMerger(session_data, grids, instant, add)
+        self._merger = GapMerger(session_data, grids, instant, add, corrected)
         self._asked = FillCounts()
 
     # The life of a session
@@ -364,17 +366,27 @@ class GapFiller:
         symbol = answer.ask.symbol
         if self._forgot(symbol):
             return
-        merged = self._merger.merge(answer)
-        for part, (came, left) in zip(answer.ask.parts, merged, strict=True):
-            job, instant = self._jobs.get((symbol, part.start)), self._instant()
-            if job is None:
-                # The symbol went meanwhile, and came again.
-                continue
+        # Stretches that settled meanwhile are asked for no more; nor are those of a symbol that went, and came again.
+        parts = tuple(part for part in answer.ask.parts if self._is_asked(part))
+        if not parts:
+            return
+        merged = self._merger.merge(answer._replace(ask=Ask(parts)))
+        for part, (came, left, corrected) in zip(parts, merged, strict=True):
+            job, instant = self._jobs[symbol, part.start], self._instant()
             if answer.failure and left:
                 failure = answer.failure
                 self._failed(job.fail(failure, self._retries, self._now(), instant))
             else:
-                self._settled(job.answer(came, left, instant))
+                self._settled(job.answer(came, left, instant, corrected))
+
+    def _is_asked(self, part: Filling) -> bool:
+        """Whether an answer is waited for to the very try that was made with a stretch."""
+        job = self._jobs.get((part.symbol, part.start))
+        return job is not None and (
+            job.filling.detected == part.detected
+            and job.filling.attempts == part.attempts + 1
+            and job.filling.status is FillStatus.REQUESTED
+        )
 
     def _failed(self, filling: Filling) -> None:
         if filling.settled is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tapeloom.ingest import IngestCounts
 from tapeloom.session.gap_answers import backfilled, failure_of, sift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from tapeloom._core import Bars
     from tapeloom.gap.filling import Filling
@@ -24,12 +24,20 @@ if TYPE_CHECKING:
     from tapeloom.session.session_grids import MissingRun, SessionGrids
     from tapeloom.session_data import SessionData
 
-__all__ = ["AddBars", "FillCounts", "GapMerger"]
+__all__ = ["AddBars", "FillCounts", "GapMerger", "Merged"]
 
 _log = logging.getLogger("tapeloom.gap_filler")
 
 
 AddBars: TypeAlias = "Callable[[str, Bars], IngestReport]"
+
+
+class Merged(NamedTuple):
+    """What became of a stretch: how many of its bars came, how many are missing, how many are others than before."""
+
+    came: int
+    left: int
+    corrected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,8 @@ class FillCounts:
 
     ``returned == outside + off_grid + too_early + refused + bars.offered`` and ``bars.balanced`` hold at any time.
     ``outside`` lay in no stretch that was asked for, ``off_grid`` between two expected starts, ``too_early`` were not
-    known yet at the clock, ``refused`` would have changed a stored bar where ``on_duplicate`` is ``"error"``.
+    known yet at the clock, ``refused`` would have changed a stored bar where ``on_duplicate`` is ``"error"``, or one that
+    the feed has corrected.
     """
 
     calls: int = 0
@@ -76,6 +85,8 @@ class GapMerger:
         The clock of the session, ns UTC.
     add
         Adds bars to the session and skips those that break a rule; by default the session itself does.
+    corrected
+        Symbol and start of bars that the feed has corrected: what history says of them is not newer.
     """
 
     def __init__(
@@ -84,18 +95,20 @@ class GapMerger:
         grids: SessionGrids,
         instant: Callable[[], int],
         add: AddBars | None = None,
+        corrected: Container[tuple[str, int]] = (),
     ) -> None:
         self._session_data = session_data
+        self._corrected = corrected
         self._add = add or partial(session_data.add_bars_batch, on_invalid="skip")
         self._grids = grids
         self._instant = instant
         #: What became of the rows that came.
         self.counts = FillCounts()
 
-    def merge(self, answer: Answer) -> list[tuple[int, int]]:
-        """Return for each stretch that was asked for how many bars came, and how many are still missing."""
+    def merge(self, answer: Answer) -> list[Merged]:
+        """Return what became of each stretch that was asked for."""
         symbol, parts = answer.ask.symbol, answer.ask.parts
-        before = self.left(symbol, parts)
+        before = [self._present(part) for part in parts]
         counts = self.counts
         try:
             rows = None if answer.failure else self._store(answer)
@@ -103,16 +116,31 @@ class GapMerger:
             # Nothing was stored; the answer comes again.
             self.counts = counts
             raise
-        after = self.left(symbol, parts)
+        after = [self._present(part) for part in parts]
         if not answer.failure:
             self._note_absent(answer.ask, rows)
-        return [(was - left, left) for was, left in zip(before, after, strict=True)]
+        left = self.left(symbol, parts)
+        return [
+            Merged(len(now) - len(was), missing, _changed(was, now))
+            for was, now, missing in zip(before, after, left, strict=True)
+        ]
 
     def left(self, symbol: str, fillings: Iterable[Filling]) -> list[int]:
-        """Return how many bars of each of a symbol's stretches are missing."""
-        runs = self._session_data._due_runs(symbol)
-        within = (self._within(filling, runs) for filling in fillings)
-        return [sum(number for _, _, number in parts) for parts in within]
+        """Return how many bars of each of a symbol's stretches are not there, whether they were traded or not."""
+        grid = self._grids.of(symbol)
+        if grid is None:
+            return [0 for _ in fillings]
+        return [
+            grid.slot(filling.end) - grid.slot(filling.start)
+            - len(self._present(filling))
+            for filling in fillings
+        ]
+
+    def _present(self, filling: Filling) -> Bars:
+        """The bars of a stretch that are there."""
+        bars = self._session_data.get_bars(filling.symbol)
+        first, last = bars.ts.searchsorted([filling.start, filling.end]).tolist()
+        return bars[first:last]
 
     def _store(self, answer: Answer) -> Bars | None:
         """Add what the gap lacks to the session; the rows that were offered."""
@@ -137,13 +165,19 @@ class GapMerger:
         return sifted.bars
 
     def _accepted(self, bars: Bars) -> Bars:
-        """Without the rows that the policy of the store would refuse the whole answer for."""
-        if self._session_data.policies["on_duplicate"] != "error":
+        """Without the rows that the feed has corrected, or that the policy of the store would refuse the whole answer for."""
+        symbol, corrected = bars.symbol, self._corrected
+        rows = np.array(
+            [at for at, ts in enumerate(bars.ts.tolist()) if (symbol, ts) not in corrected],
+            dtype=np.int64,
+        )
+        if self._session_data.policies["on_duplicate"] == "error":
+            present = self._session_data.get_bars(symbol).ts
+            _, first = np.unique(bars.ts, return_index=True)
+            lacking = np.flatnonzero(~np.isin(bars.ts, present))
+            rows = np.intersect1d(np.intersect1d(lacking, first), rows)
+        if len(rows) == len(bars):
             return bars
-        runs = self._session_data._due_runs(bars.symbol)
-        lacking = [any(s <= ts < e for s, e, _ in runs) for ts in bars.ts.tolist()]
-        _, first = np.unique(bars.ts, return_index=True)
-        rows = np.intersect1d(np.flatnonzero(lacking), first)
         self.counts = self.counts.plus(refused=len(bars) - len(rows))
         return backfilled(bars, rows, self._session_data.timezone)
 
@@ -178,3 +212,12 @@ class GapMerger:
     def _within(self, filling: Filling, runs: Sequence[MissingRun]) -> list[MissingRun]:
         grid = self._grids.of(filling.symbol)
         return [] if grid is None else grid.within(runs, filling.start, filling.end)
+
+
+def _changed(before: Bars, after: Bars) -> int:
+    """How many bars that were there have other values now."""
+    at = after.ts.searchsorted(before.ts)
+    is_other = np.zeros(len(before), np.bool_)
+    for name in ("open", "high", "low", "close", "volume"):
+        is_other |= getattr(after, name)[at] != getattr(before, name)
+    return int(np.count_nonzero(is_other))

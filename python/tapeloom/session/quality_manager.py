@@ -16,7 +16,7 @@ from tapeloom.session_data.life_cycle import require_flag
 from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
     from concurrent.futures import Executor
 
     from tapeloom._core import Batch
@@ -80,6 +80,8 @@ class DataQualityManager:
         How long after its end a bar may come before it is looked for, ns.
     add
         Adds filled bars to the session, as of :class:`GapMerger`; where a journal is written, it does.
+    corrected
+        As of :class:`GapMerger`.
 
     Raises
     ------
@@ -103,6 +105,7 @@ class DataQualityManager:
         wake: Callable[[], object] | None = None,
         patience: int = 0,
         add: AddBars | None = None,
+        corrected: Container[tuple[str, int]] = (),
     ) -> None:
         if on_gap not in ("mark", "raise", "fill"):
             text = f"on_gap is {on_gap!r}; it must be 'mark', 'raise' or 'fill'"
@@ -141,6 +144,7 @@ class DataQualityManager:
                 executor=executor,
                 wake=wake,
                 add=add,
+                corrected=corrected,
             )
         elif on_gap != "mark" and not self._measures:
             text = "on_gap is %r, but the session's quality is not measured (enable_session_quality): gaps are not looked for"
@@ -178,7 +182,7 @@ class DataQualityManager:
         self._listeners.append(listener)
 
     def add_fill_listener(self, listener: FillListener) -> None:
-        """Have ``listener(fillings)`` called when bars that were missing came into the session."""
+        """Have ``listener(fillings)`` called when bars of history came into the session."""
         self._fill_listeners.append(listener)
 
     @property
@@ -313,7 +317,7 @@ class DataQualityManager:
             self._told[name] = gaps, missing
 
     def _tell_filled(self, fillings: list[Filling]) -> None:
-        came = [filling for filling in fillings if filling.filled]
+        came = [each for each in fillings if each.filled or each.corrected]
         for listener in self._fill_listeners if came else ():
             listener(came)
 
