@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tapeloom import SessionData
@@ -11,7 +11,6 @@ from tapeloom.bars import BarData, Provenance
 from tapeloom.ingest import IngestCounts
 from tapeloom.live.feed import SymbolStatus, UpdatedBar
 from tapeloom.live.live_player import Stage
-from tapeloom.statuses import ConnectionEvent
 from tests.live.simulated_script import TOLERANCE
 from tests.live.simulated_script_run import ScriptRun, manager_of
 from tests.reference.bars import Bar, is_valid
@@ -19,7 +18,6 @@ from tests.reference.derived import buckets, compensated_sum
 from tests.reference.schedule import MINUTE, interval_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
 
     from tests.live.simulated_script import Script
     from tests.reference.derived import Bucket
@@ -154,7 +152,9 @@ def _heals(script: Script) -> bool:
         and not script.age
         and script.delay <= 10_000_000_000
         and script.calls_per_minute is None
-        and not any(start <= close + 60 * 10**9 and end > close for start, end in script.sleeps)
+        and not any(
+            start <= close + 60 * 10**9 and end > close for start, end in script.sleeps
+        )
         and not any(end > close - 20 * 10**9 for _, end in script.broken_disk)
         and script.begin < close
     )
@@ -188,7 +188,7 @@ def _check_counts(run: ScriptRun, known: Known) -> None:
         assert total.offered == counts["bars"] + filled.offered, (total, counts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _buckets(day: TradingDay, interval: str) -> list[Bucket]:
     return buckets(day, MINUTE, interval_ns(interval))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
+from functools import cache
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tapeloom.bars import BarData
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
@@ -54,7 +54,7 @@ class Script:
     #: Symbols configured from the begin on.
     begin_with: tuple[str, ...] = ()
     derived: tuple[str, ...] = ("5m",)
-    policies: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, Any] = field(default_factory=dict)
     begin: int = 0
     vendor: str = "good"
     #: What the vendor does not have.
@@ -80,13 +80,13 @@ class Script:
         return self.begin >= self.day.open
 
 
-@lru_cache(maxsize=None)
+@cache
 def day_of(minutes: int) -> TradingDay:
     """A session of so many minutes."""
     return trading_day(DATE, f"09:30-09:{30 + minutes}", "America/New_York")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _traded(ts: int, salt: int) -> Bar:
     return bar_at(ts, salt)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapeloom import SessionData
@@ -34,20 +34,20 @@ CLOCK = SetClock()
 PATIENCE = Patience(2 * SECOND, TOLERANCE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def manager_of(minutes: int) -> TimeManager:
     """The calendar in which the day has so many minutes."""
     return live_manager(CLOCK, f"09:{30 + minutes}", DATE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def config_for(
     symbols: tuple[str, ...], derived: tuple[str, ...], policies: tuple[Any, ...]
 ) -> SessionConfig:
     return config_of(symbols, streams=["1m", *derived], bars=dict(policies))
 
 
-@lru_cache(maxsize=None)
+@cache
 def plan_for(config: SessionConfig, manager: TimeManager) -> StreamPlan:
     symbols = config.session_data_config.symbols
     assert isinstance(symbols, tuple)
@@ -137,7 +137,11 @@ class BrokenDisk(Noting):
         return super().step(live, bars, clock, **options)
 
     def _write(
-        self, put: Callable[..., Any], apply: Callable[[], Any], *, is_step: bool = False
+        self,
+        put: Callable[..., Any],
+        apply: Callable[[], Any],
+        *,
+        is_step: bool = False,
     ) -> Any:
         if not is_step:
             self._require_disk()

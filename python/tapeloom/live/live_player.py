@@ -16,7 +16,6 @@ from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.loaded_bars import hours_of
 from tapeloom.session.queues import SessionQueue
 from tapeloom.session.story import tell_end, tell_history
-from tapeloom.statuses import ConnectionEvent
 from tapeloom.storage.bar_source import no_bars
 from tapeloom.words import counted
 
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["LivePlayer", "Stage", "Timing"]
 
 _SECOND = 1_000_000_000
-#: Who says that nobody listened.
-_SOURCE = "session"
 
 
 class Stage(StrEnum):
@@ -286,12 +283,12 @@ class LivePlayer:
                 self._turned_to = session_date
             self._journal.start_new_session(session_date, roll=True)
             if now > self.start_ns:
-                self._tell_of_absence(self.start_ns, now)
+                self._session.note_absence(self.start_ns, now)
         elif self._journal.recovery is not None and not self.done:
             clock = store._clock
             if clock is not None and clock < now:
                 # From the last record on.
-                self._tell_of_absence(clock, now)
+                self._session.note_absence(clock, now)
         self._metrics.record_phase("PHASE_1", started)
         started = self._metrics.start_timer()
         self._past.prepare(index)
@@ -307,11 +304,6 @@ class LivePlayer:
         self._end_by = None
         self.stage = Stage.WARMING
         self._session.begin(now)
-
-    def _tell_of_absence(self, since: int, now: int) -> None:
-        """Keep as evidence that nobody listened."""
-        for at, is_up in ((since, False), (now, True)):
-            self._journal.append_connection(ConnectionEvent(at, is_up, _SOURCE))
 
     def _no_queue(self, name: str) -> SessionQueue:
         base = self._session_data._intervals(name)[0]

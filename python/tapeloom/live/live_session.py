@@ -17,6 +17,7 @@ from tapeloom.gap.filling import FillStatus
 from tapeloom.live.arrivals import Sorter
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.live_health import SymbolHealth, SymbolState
+from tapeloom.statuses import ConnectionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tapeloom.session.data_processor import DataProcessor
     from tapeloom.session.quality_manager import DataQualityManager
     from tapeloom.session.realtime_indicators import RealtimeIndicators
-    from tapeloom.statuses import ConnectionEvent
 
 __all__ = ["LiveSession"]
 
@@ -38,6 +38,8 @@ _SECOND = 1_000_000_000
 _LONGEST_STEP = 60 * _SECOND
 #: Late and corrected bars are gathered this long before it is looked what they closed.
 _GATHER = _SECOND
+#: Who says that nobody listened.
+_SOURCE = "session"
 #: The sentences on filled gaps that are kept.
 _MOST_SENTENCES = 100
 
@@ -158,6 +160,7 @@ class LiveSession:
             if is_open:
                 self._open()
         self._quality.forget(symbol)
+        self._corrected -= {key for key in self._corrected if key[0] == symbol}
         owed = list(enumerate(self._owed))
         self._owed = [bar for _, bar in owed if bar.symbol != symbol]
         kept = [at for at, bar in owed if bar.symbol != symbol]
@@ -271,11 +274,21 @@ class LiveSession:
     def note(self, events: Iterable[FeedEvent]) -> None:
         """Count what comes while no session takes it. How trading and the connections stand, the next session is told."""
         for report in self._sorter.sort(events).reports:
-            is_status = isinstance(report, SymbolStatus)
-            key = is_status, report.symbol if is_status else report.source
+            key = (
+                (True, report.symbol)
+                if isinstance(report, SymbolStatus)
+                else (False, report.source)
+            )
             # The newest of each, in order of arrival.
             self._noted.pop(key, None)
             self._noted[key] = report
+
+    def note_absence(self, since: int, now: int) -> None:
+        """Keep as evidence that nobody listened between two instants, ns UTC; with the next step, as what a feed reports."""
+        self._owed_reports += [
+            ConnectionEvent(since, False, _SOURCE),
+            ConnectionEvent(now, True, _SOURCE),
+        ]
 
     def tick(self, now: int) -> Batch:
         """Take a step of the clock: buckets end, what is missing is looked for, answers of history are merged."""
@@ -299,6 +312,8 @@ class LiveSession:
             self._journal.append_status(report.symbol, report.status)
             return
         self._journal.append_connection(report)
+        if report.source == _SOURCE:
+            return
         if report.is_up:
             # What was missed is asked for at once, and the next bar has its time to come.
             self._look_at, self._insists = now, True

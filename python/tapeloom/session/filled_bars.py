@@ -37,7 +37,9 @@ def filled_bars(batch: Batch, fillings: Iterable[Filling]) -> ChosenBatch | None
                 if level == 0 and not bar.flags & Provenance.BACKFILLED:
                     continue
                 corrected = bool(bar.flags & Provenance.CORRECTED)
-                is_new = not corrected and (level == 0 or bool(bar.flags & Provenance.LATE))
+                is_new = not corrected and (
+                    level == 0 or bool(bar.flags & Provenance.LATE)
+                )
                 key = level, order[filling.symbol], bar.ts
                 found[key] = bar, "late" if is_new else "corrected"
     chosen = [found[key] for key in sorted(found)]

@@ -18,7 +18,7 @@ from tapeloom.session.gap_requests import Ask, Quota, joined, limit_of
 from tapeloom.session.gap_state import FillJob, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Set
     from concurrent.futures import Executor
 
     from tapeloom.session.gap_merger import AddBars
@@ -93,7 +93,7 @@ class GapFiller:
         executor: Executor | None = None,
         wake: Callable[[], object] | None = None,
         add: AddBars | None = None,
-        corrected: Container[tuple[str, int]] = (),
+        corrected: Set[tuple[str, int]] = frozenset(),
         quota_clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:

@@ -14,7 +14,7 @@ from tapeloom.ingest import IngestCounts
 from tapeloom.session.gap_answers import backfilled, failure_of, sift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence, Set
 
     from tapeloom._core import Bars
     from tapeloom.gap.filling import Filling
@@ -95,7 +95,7 @@ class GapMerger:
         grids: SessionGrids,
         instant: Callable[[], int],
         add: AddBars | None = None,
-        corrected: Container[tuple[str, int]] = (),
+        corrected: Set[tuple[str, int]] = frozenset(),
     ) -> None:
         self._session_data = session_data
         self._corrected = corrected
@@ -131,7 +131,8 @@ class GapMerger:
         if grid is None:
             return [0 for _ in fillings]
         return [
-            grid.slot(filling.end) - grid.slot(filling.start)
+            grid.slot(filling.end)
+            - grid.slot(filling.start)
             - len(self._present(filling))
             for filling in fillings
         ]
@@ -166,18 +167,17 @@ class GapMerger:
 
     def _accepted(self, bars: Bars) -> Bars:
         """Without the rows that the feed has corrected, or that the policy of the store would refuse the whole answer for."""
-        symbol, corrected = bars.symbol, self._corrected
-        rows = np.array(
-            [at for at, ts in enumerate(bars.ts.tolist()) if (symbol, ts) not in corrected],
-            dtype=np.int64,
-        )
-        if self._session_data.policies["on_duplicate"] == "error":
-            present = self._session_data.get_bars(symbol).ts
-            _, first = np.unique(bars.ts, return_index=True)
-            lacking = np.flatnonzero(~np.isin(bars.ts, present))
-            rows = np.intersect1d(np.intersect1d(lacking, first), rows)
-        if len(rows) == len(bars):
+        symbol = bars.symbol
+        keeps_first = self._session_data.policies["on_duplicate"] == "error"
+        if not keeps_first and not self._corrected:
             return bars
+        is_there = np.isin(bars.ts, self._session_data.get_bars(symbol).ts)
+        if keeps_first:
+            _, first = np.unique(bars.ts, return_index=True)
+            rows = np.intersect1d(np.flatnonzero(~is_there), first)
+        else:
+            known = [(symbol, ts) in self._corrected for ts in bars.ts.tolist()]
+            rows = np.flatnonzero(~(is_there & known))
         self.counts = self.counts.plus(refused=len(bars) - len(rows))
         return backfilled(bars, rows, self._session_data.timezone)
 

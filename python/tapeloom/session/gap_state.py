@@ -70,9 +70,7 @@ class FillJob:
         )
         return self.filling
 
-    def answer(
-        self, came: int, left: int, instant: int, corrected: int = 0
-    ) -> Filling:
+    def answer(self, came: int, left: int, instant: int, corrected: int = 0) -> Filling:
         """Settle after a good answer: so many bars of it came, so many are still missing, so many were corrected."""
         filled = self.filling.filled + came
         self.filling = replace(self.filling, corrected=corrected)

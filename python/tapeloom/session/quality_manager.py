@@ -16,7 +16,7 @@ from tapeloom.session_data.life_cycle import require_flag
 from tapeloom.timestamps import from_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable, Set
     from concurrent.futures import Executor
 
     from tapeloom._core import Batch
@@ -105,7 +105,7 @@ class DataQualityManager:
         wake: Callable[[], object] | None = None,
         patience: int = 0,
         add: AddBars | None = None,
-        corrected: Container[tuple[str, int]] = (),
+        corrected: Set[tuple[str, int]] = frozenset(),
     ) -> None:
         if on_gap not in ("mark", "raise", "fill"):
             text = f"on_gap is {on_gap!r}; it must be 'mark', 'raise' or 'fill'"
