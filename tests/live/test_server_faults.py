@@ -223,6 +223,21 @@ def test_disconnect_is_told_once_and_what_came_meanwhile_is_in_the_history(
     assert all(top / 2 <= w <= top for w, top in zip(waits, tops, strict=True))
 
 
+def test_disconnect_of_all_takes_the_history_along_until_it_is_over(
+    server: FeedServer, events: Iterator[FeedEvent], gate: Gate
+) -> None:
+    server.advance_to(at(1))
+    assert next(events) == AAPL[0]
+    server.inject(Fault("disconnect", seconds=180, what="all"))
+    assert next(events) == DOWN
+    with pytest.raises(HistorySourceError, match="service unavailable"):
+        history(server)
+    server.advance_to(at(4))
+    assert history(server) == AAPL[:4]
+    gate.open()
+    assert next(events) == UP
+
+
 @pytest.mark.parametrize("what", ["http", "connections"])
 def test_refused_for_now_the_feed_tries_again(
     server: FeedServer, feed: AlpacaFeed, gate: Gate, what: str

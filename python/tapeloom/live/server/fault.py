@@ -30,12 +30,13 @@ KINDS = {
     "slow": "nothing is sent for a while, then all of it at once",
     "garbage": "a frame that cannot be read, see what",
     "oversized": "a message of many bytes",
-    "disconnect": "connections break, and new ones are turned away for a while",
+    "disconnect": "connections break, and new ones are turned away for a while; the history too, see what",
     "refuse": "the next attempts are turned away, see what",
 }
 """The faults, and what each of them does."""
 
 _WHAT = {
+    "disconnect": ("stream", "all"),
     "garbage": ("bytes", "shape", "values"),
     "refuse": ("http", "auth", "connections", "subscription", "history"),
 }
@@ -69,7 +70,8 @@ class Fault:
         How long, in market time; by default 90 for ``delay``, 30 for ``correct``, 300 for ``halt``, 60 for ``slow`` and
         ``disconnect``.
     what
-        For ``garbage``: ``"bytes"`` that are no message (default), a message of another ``"shape"``, or a bar whose
+        For ``disconnect``: the ``"stream"`` (default), or ``"all"``, as where the network is down: the history answers
+        nobody either. For ``garbage``: ``"bytes"`` that are no message (default), a message of another ``"shape"``, or a bar whose
         ``"values"`` are text. For ``refuse``: the handshake by ``"http"`` (default), the keys by ``"auth"``, one more of
         the ``"connections"``, the ``"subscription"``, or requests of ``"history"``.
     size

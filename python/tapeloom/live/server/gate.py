@@ -66,6 +66,8 @@ class Gate:
         names = ("APCA-API-KEY-ID", "APCA-API-SECRET-KEY")
         if not self.accepts(*(request.headers.get(name) for name in names)):
             return _reply(403, {"message": "forbidden."})
+        if self._player.is_history_down:
+            return _reply(503, {"message": "service unavailable"})
         if self._player.refuses("history"):
             return _reply(429, {"message": "too many requests."})
         query = dict(parse_qsl(parts.query, keep_blank_values=True))

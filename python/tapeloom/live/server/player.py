@@ -62,6 +62,7 @@ class Player:
         self._outbox: list[Message] = []
         self._slow_until: int | None = None
         self._down_until: int | None = None
+        self._history_down_until: int | None = None
         self._refusals: deque[tuple[str, int]] = deque()
         self._random = Random(_GARBAGE_SEED)
         for fault in faults:
@@ -79,6 +80,12 @@ class Player:
     def is_down(self) -> bool:
         """Whether new connections are turned away."""
         return self._down_until is not None and self.now < self._down_until
+
+    @property
+    def is_history_down(self) -> bool:
+        """Whether requests of history are turned away."""
+        until = self._history_down_until
+        return until is not None and self.now < until
 
     def inject(self, fault: Fault) -> None:
         """Let a fault begin at its instant, or at once.
@@ -148,6 +155,8 @@ class Player:
                 self._plan(self._slow_until, lambda: None)
             case "disconnect":
                 self._down_until = self.now + fault.seconds_ns
+                if fault.what == "all":
+                    self._history_down_until = self._down_until
                 for session in self._sessions():
                     session.drop()
             case "refuse":
