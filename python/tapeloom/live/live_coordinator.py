@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tapeloom.live.journal_files import JournalFiles
     from tapeloom.live.journal_header import Patience
     from tapeloom.live.live_player import Timing
+    from tapeloom.live.recovery import JournalReport
     from tapeloom.session.analysis_engine import AnalysisEngine
     from tapeloom.session.asked_indicator import AskedIndicator
     from tapeloom.session.result import RunWarning, SessionReport
@@ -213,6 +214,11 @@ class LiveCoordinator:
     def stage(self) -> Stage:
         """How far the session is."""
         return self._player.stage
+
+    @property
+    def recovery(self) -> JournalReport | None:
+        """What was found in the journal that the run goes on with; ``None`` if it began a new one."""
+        return self._journal.recovery
 
     def is_mine(self) -> bool:
         """Return whether the calling thread is one of the run's, or is inside a batch of it."""

@@ -1,0 +1,174 @@
+"""The story of a rehearsal: one sentence for each thing that happens, in the order in which it is seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapeloom.live.live_health import LiveState, SymbolState
+from tapeloom.timestamps import from_ns
+from tapeloom.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from datetime import date, tzinfo
+
+    from tapeloom.demo.live_process import Closed, Seen, Started
+    from tapeloom.gap.filling import Filling
+    from tapeloom.live.live_health import LiveHealth
+
+__all__ = ["Story"]
+
+#: Worst first.
+_STATES = (
+    SymbolState.STALE,
+    SymbolState.GAP,
+    SymbolState.FILLING,
+    SymbolState.LIVE,
+)
+_NAMED = 2
+
+
+class Story:
+    """Follows the session by what it says of itself.
+
+    Parameters
+    ----------
+    zone
+        Zone of the times shown.
+    quiet
+        Symbols that do not trade in every minute. Their gaps are asked for all day long, and most of them stay.
+    tell
+        Called with each line, at most 80 characters.
+    """
+
+    def __init__(
+        self, zone: tzinfo, quiet: Collection[str], tell: Callable[[str], object]
+    ) -> None:
+        self._zone, self._quiet, self._tell = zone, quiet, tell
+        # Whether something has happened that has not come to its end, and the states seen since then.
+        self._is_disturbed = True
+        self._seen: list[SymbolState] = []
+        # By symbol: start and end of a stretch that history had, its missing and its filled bars.
+        self._stretches: dict[str, list[tuple[int, int, int, int]]] = {}
+        #: The states of each disturbance: the start, the outage, the second start.
+        self.disturbances: list[tuple[str, ...]] = []
+        #: Bars that history had.
+        self.filled = 0
+
+    def begins(
+        self, day: date, opened: int, closed: int, speed: float, symbols: int
+    ) -> None:
+        """Say what is going to happen."""
+        hours = f"{self._clock(opened)[:5]} to {self._clock(closed)[:5]}"
+        for line in (
+            f"A live day on this machine: {day}, {hours}, {speed:g} times as fast.",
+            f"A local server streams {counted(symbols, 'symbol')} in the vendor's protocol. The session runs in",
+            "a process of its own, with the vendor's client and a strict journal.",
+            "",
+        ):
+            self._tell(line)
+
+    def started(self, now: int, said: Started, pid: int | None) -> None:
+        """Say that a process has begun, and what it found."""
+        self._is_disturbed, self._seen = True, []
+        text = f"process {pid}: a new journal"
+        if said.records:
+            text = f"process {pid}: {counted(said.bars, 'bar')} recovered from the journal in {said.seconds * 1e3:.1f} ms"
+        self._say(now, "starts", text)
+
+    def killed(self, now: int, pid: int | None) -> None:
+        """Say that a process was killed."""
+        self._say(
+            now, "KILLED", f"process {pid}, by SIGKILL: it can save nothing any more"
+        )
+
+    def seen(self, seen: Seen) -> None:
+        """Say what has changed since the last time."""
+        for filling in seen.fills:
+            self._keep(filling)
+        health = seen.health
+        if health.state in (LiveState.WAITING, LiveState.CLOSED):
+            return
+        state = self._state(health)
+        if state is SymbolState.STALE and health.is_connected:
+            # Before its first bar.
+            return
+        if state is SymbolState.STALE and not self._is_disturbed:
+            self._is_disturbed, self._seen = True, []
+        if not self._is_disturbed:
+            if self._stretches and state is SymbolState.LIVE:
+                self._tell_fills(health.clock, "filled")
+            return
+        if state is SymbolState.LIVE:
+            self._is_disturbed = False
+            self.disturbances.append((*map(str, self._seen), str(state)))
+            self._tell_fills(health.clock, str(state))
+        elif state not in self._seen:
+            self._seen.append(state)
+            self._say(health.clock, str(state), _meaning(state, health))
+
+    def closed(self, now: int, said: Closed) -> None:
+        """Say how the session has ended."""
+        text = f"{counted(said.bars, 'bar')}, {self.filled:,} of them from history"
+        self._say(now, "CLOSED", text)
+        if said.missing:
+            text = f"{counted(said.missing, 'minute')} without a trade stay recorded as gaps"
+            self._say(now, "", text)
+
+    def _state(self, health: LiveHealth) -> SymbolState:
+        """The worst state of the symbols that trade in every minute."""
+        found = {
+            each.state
+            for each in health.symbols.values()
+            if each.symbol not in self._quiet
+        }
+        return next(state for state in _STATES if state in found)
+
+    def _keep(self, filling: Filling) -> None:
+        self.filled += filling.filled
+        if not filling.filled or filling.symbol in self._quiet:
+            return
+        start, end = filling.start, filling.end
+        missing, filled = filling.missing, filling.filled
+        kept = []
+        for other in self._stretches.get(filling.symbol, []):
+            if other[1] < start or end < other[0]:
+                kept.append(other)
+                continue
+            # Minute by minute as they were missed: told as one.
+            start, end = min(start, other[0]), max(end, other[1])
+            missing, filled = missing + other[2], filled + other[3]
+        self._stretches[filling.symbol] = sorted([*kept, (start, end, missing, filled)])
+
+    def _tell_fills(self, now: int, word: str) -> None:
+        stretches, self._stretches = self._stretches, {}
+        lines = [
+            f"{symbol} {self._clock(start)[:5]}\N{EN DASH}{self._clock(end)[:5]}: "
+            f"{missing} missing, filled {filled}/{missing} from history"
+            for symbol, found in stretches.items()
+            for start, end, missing, filled in found
+        ]
+        if not lines:
+            self._say(now, word, "every symbol has its bars")
+        for number, line in enumerate(lines[:_NAMED]):
+            self._say(now, "" if number else word, line)
+        if len(lines) > _NAMED:
+            bars = sum(each[3] for found in stretches.values() for each in found)
+            text = f"and {counted(len(stretches) - _NAMED, 'symbol')} more, {counted(bars, 'bar')} in all"
+            self._say(now, "", text)
+
+    def _say(self, at: int, word: str, text: str) -> None:
+        time = self._clock(at) if word else " " * 8
+        self._tell(f"{time}  {word:<7}  {text}")
+
+    def _clock(self, at: int) -> str:
+        return f"{from_ns(at, self._zone):%H:%M:%S}"
+
+
+def _meaning(state: SymbolState, health: LiveHealth) -> str:
+    if state is SymbolState.STALE:
+        return "the connection is lost, and the vendor's history with it"
+    missing = sum(each.missing for each in health.symbols.values())
+    if state is SymbolState.GAP:
+        return f"{counted(missing, 'bar')} missing by now; history is asked soon"
+    return f"{counted(missing, 'bar')} missing by now; history is asked"
