@@ -1,17 +1,17 @@
-"""``tapeloom demo``: writes the made-up market, runs it, and says what to try next."""
+"""``tapeloom demo``: writes the made-up market, runs it or rehearses a live day of it, and says what to try next."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tapeloom.cli.demo_live import rehearse_live
 from tapeloom.cli.outcome import PROBLEMS, reported
+from tapeloom.cli.program import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,41 +27,75 @@ def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write to.")
     ] = Path("tapeloom-demo"),
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Rehearse a live day: a broken stream, a killed process. Takes a minute.",
+        ),
+    ] = False,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="How many times as fast --live is, 300 if not given."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="With --live: print one JSON document, and nothing else."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show errors only.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Run a backtest over a made-up market.
+    """Run a backtest over a made-up market, or rehearse a live day of it.
 
-    Writes the market, the same each time, with a config and an analysis beside it.
+    Writes the market, the same each time, with a config and an analysis beside it. With --live one of its days is streamed
+    by a local server to a session in another process; nothing leaves this machine, and no keys are needed.
     """
     with reported(debug=debug):
-        import tapeloom
-        from tapeloom.cli.analysis_file import load_analysis
-        from tapeloom.demo import ANALYSIS_NAME, compare, write_demo
+        from tapeloom.demo import write_demo
+        from tapeloom.errors import ArgumentError
 
+        if not live and (speed is not None or as_json):
+            raise ArgumentError(
+                "--speed and --json belong to --live, which is not given"
+            )
+        if live:
+            rehearse_live(out, speed, as_json=as_json, quiet=quiet)
+            return
         made = write_demo(out)
         if not quiet:
             typer.echo(
                 f"wrote {made.bars:,} made-up minute bars of {len(made.planted.missing)} symbols "
                 f"({made.files} Parquet files) into {made.root}{os.sep}\n"
             )
-        analysis = load_analysis(f"{made.analysis}:{ANALYSIS_NAME}")
-        result = tapeloom.run(
-            made.config,
-            analysis,
-            data=str(made.data),
-            progress=False if quiet else None,
-        )
-        findings = compare(made.planted, result)
-        different = [finding for finding in findings if not finding.matches]
-        if not quiet:
-            _show(made, result, findings)
-        elif different:
-            _show_findings(different, err=True)
-        if different:
-            raise typer.Exit(PROBLEMS)
+        _backtest(made, quiet=quiet)
+
+
+def _backtest(made: DemoFolder, *, quiet: bool) -> None:
+    import tapeloom
+    from tapeloom.cli.analysis_file import load_analysis
+    from tapeloom.demo import ANALYSIS_NAME, compare
+
+    analysis = load_analysis(f"{made.analysis}:{ANALYSIS_NAME}")
+    result = tapeloom.run(
+        made.config,
+        analysis,
+        data=str(made.data),
+        progress=False if quiet else None,
+    )
+    findings = compare(made.planted, result)
+    different = [finding for finding in findings if not finding.matches]
+    if not quiet:
+        _show(made, result, findings)
+    elif different:
+        _show_findings(different, err=True)
+    if different:
+        raise typer.Exit(PROBLEMS)
 
 
 def _show(made: DemoFolder, result: RunResult, findings: Sequence[Finding]) -> None:
@@ -105,19 +139,4 @@ def _next_command(made: DemoFolder) -> str:
         "--analysis",
         f"{made.analysis}:{ANALYSIS_NAME}",
     ]
-    return shlex.join([*_program(), *words])
-
-
-def _program() -> list[str]:
-    """Return how this program can be called again from the same prompt."""
-    started = Path(sys.argv[0])
-    on_path = shutil.which("tapeloom")
-    if on_path is not None and started.exists() and Path(on_path).samefile(started):
-        return ["tapeloom"]
-    if started.stem == "tapeloom" and started.is_file():
-        return [
-            os.path.relpath(started)
-            if started.is_relative_to(Path.cwd())
-            else str(started)
-        ]
-    return [sys.executable, "-m", "tapeloom.cli"]
+    return shlex.join([*program(), *words])

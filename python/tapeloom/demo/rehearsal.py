@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tapeloom.calendars.days import to_day
@@ -20,11 +21,13 @@ from tapeloom.demo.live_process import (
     Started,
 )
 from tapeloom.demo.story import Story
-from tapeloom.errors import FeedError
+from tapeloom.errors import ArgumentError, FeedError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from tapeloom.bars import Bars
     from tapeloom.demo.folder import DemoFolder
     from tapeloom.live.live_health import LiveHealth
     from tapeloom.live.server import Fault, FeedServer
@@ -33,6 +36,8 @@ __all__ = ["Outcome", "Plan", "rehearse"]
 
 _MINUTE = 60_000_000_000
 _STREAMS = ["1m", "5m", "1d"]
+#: Seconds of ours between the begin of market time and the open.
+_AHEAD = 1.0
 #: Seconds without a word after which the process is given up; it speaks four times a second.
 _SILENCE = 60.0
 
@@ -58,6 +63,12 @@ class Plan:
     lost_bars: int = 3
     """These bars are not streamed, though the connection stands."""
     killed_after: int = 95
+
+    def __post_init__(self) -> None:
+        """Refuse a speed at which nothing would happen."""
+        if not 0 < self.speed < float("inf"):
+            text = f"speed is {self.speed:g}; it must be a finite number above 0, such as 300"
+            raise ArgumentError(text, got=self.speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +145,13 @@ def rehearse(
     from tapeloom.calendars.session_table import get_session_table
     from tapeloom.live.server import FeedServer
 
+    _require_client()
     table = get_session_table("US_EQUITY")
     index = int(table.dates.searchsorted(to_day(plan.day)))
     opened, closed = int(table.opens[index]), int(table.closes[index])
     folder = _new_folder(made.root / "live")
     config = _config(made, plan, folder)
-    begin = opened - 5 * _MINUTE
+    begin = opened - round(_AHEAD * plan.speed * 1e9)
     story = Story(table.zone, made.planted.thin, tell)
     with FeedServer(
         made.data,
@@ -149,9 +161,9 @@ def rehearse(
     ) as server:
         story.begins(plan.day, opened, closed, plan.speed, len(server.symbols))
         run = _Rehearsal(made, plan, config, server, story, show)
-        ended = run.play(begin, opened)
+        ended = run.play(begin, opened, closed)
     journal = folder / "journal" / f"{plan.day.isoformat()}.journal"
-    return _compared(made, plan, run, ended, journal)
+    return _compared(made, plan, run, ended, journal, (opened, closed))
 
 
 class _Rehearsal:
@@ -171,7 +183,7 @@ class _Rehearsal:
         self._process: LiveProcess | None = None
         self.recovered = Started(0, 0, 0.0)
 
-    def play(self, begin: int, opened: int) -> Closed:
+    def play(self, begin: int, opened: int, closed: int) -> Closed:
         """Run the day to its end; nothing is left running, however it ends."""
         first = self._started()
         try:
@@ -185,6 +197,9 @@ class _Rehearsal:
                 first.kill()
                 self.story.killed(market.now_ns, first.pid)
                 second = self._started()
+                if market.now_ns >= closed:
+                    text = f"the day was over before a process had started again: speed {self._plan.speed:g} is too much for this machine"
+                    raise ArgumentError(text, got=self._plan.speed)
                 self._give_order(second, market)
                 ended = self._follow(second, market)
                 assert ended is not None
@@ -236,6 +251,13 @@ class _Rehearsal:
                 if self._show is not None:
                     self._show(said.health)
         return None
+
+
+def _require_client() -> None:
+    """Raise MissingDependencyError now, and not in another process."""
+    if find_spec("alpaca") is None:
+        text = "alpaca-py is not installed; run: pip install 'tapeloom[live]'"
+        raise MissingDependencyError(text, extra="live")
 
 
 def _new_folder(folder: Path) -> Path:
@@ -292,29 +314,28 @@ def _faults(plan: Plan, opened: int) -> list[Fault]:
 
 
 def _compared(
-    made: DemoFolder, plan: Plan, run: _Rehearsal, ended: Closed, journal: Path
+    made: DemoFolder,
+    plan: Plan,
+    run: _Rehearsal,
+    ended: Closed,
+    journal: Path,
+    span: tuple[int, int],
 ) -> Outcome:
     """Read the journal again, replay it, and run the day as if nothing had gone wrong."""
-    import tapeloom
+    from tapeloom.live.recording import Recording
     from tapeloom.live.recovery import journal_bars, recover
 
-    day = plan.day
-    batches = tapeloom.replay(
-        journal_bars(journal), start=day, end=day, intervals=_STREAMS
-    )
-    for _ in batches:
-        pass
-    undisturbed = tapeloom.replay(made.data, start=day, end=day, intervals=_STREAMS)
-    for _ in undisturbed:
-        pass
+    market = Recording(made.data, symbols=plan.symbols or None)
     hashes = {
         "live": ended.state_hash,
         "recovered": recover(journal).state_hash(),
-        "replayed": batches.session_data.state_hash(),
-        "undisturbed": undisturbed.session_data.state_hash(),
+        "replayed": _replayed(journal_bars(journal), plan.day),
+        "undisturbed": _replayed(
+            {name: market.read(name, *span) for name in market.symbols}, plan.day
+        ),
     }
     return Outcome(
-        day=day,
+        day=plan.day,
         speed=plan.speed,
         symbols=len(plan.symbols or made.planted.missing),
         bars=ended.bars,
@@ -326,3 +347,13 @@ def _compared(
         hashes=hashes,
         journal=journal,
     )
+
+
+def _replayed(bars: dict[str, Bars], day: date) -> str:
+    """Run a backtest over one day; return the state hash at its close."""
+    import tapeloom
+
+    batches = tapeloom.replay(bars, start=day, end=day, intervals=_STREAMS)
+    for _ in batches:
+        pass
+    return batches.session_data.state_hash()

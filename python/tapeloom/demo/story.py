@@ -45,9 +45,10 @@ class Story:
         self, zone: tzinfo, quiet: Collection[str], tell: Callable[[str], object]
     ) -> None:
         self._zone, self._quiet, self._tell = zone, quiet, tell
-        # Whether something has happened that has not come to its end, and the states seen since then.
-        self._is_disturbed = True
+        # Whether something has happened that has not come to its end, the states seen since then, and when the last was.
+        self._is_disturbed = self._is_starting = True
         self._seen: list[SymbolState] = []
+        self._live_since: int | None = None
         # By symbol: start and end of a stretch that history had, its missing and its filled bars.
         self._stretches: dict[str, list[tuple[int, int, int, int]]] = {}
         #: The states of each disturbance: the start, the outage, the second start.
@@ -70,10 +71,11 @@ class Story:
 
     def started(self, now: int, said: Started, pid: int | None) -> None:
         """Say that a process has begun, and what it found."""
-        self._is_disturbed, self._seen = True, []
-        text = f"process {pid}: a new journal"
+        self._is_disturbed, self._is_starting, self._seen = True, True, []
+        text = f"process {pid}, with a new journal"
         if said.records:
-            text = f"process {pid}: {counted(said.bars, 'bar')} recovered from the journal in {said.seconds * 1e3:.1f} ms"
+            bars = counted(said.bars, "bar")
+            text = f"process {pid}, {bars} read from the journal in {said.seconds * 1e3:.1f} ms"
         self._say(now, "starts", text)
 
     def killed(self, now: int, pid: int | None) -> None:
@@ -89,23 +91,36 @@ class Story:
         health = seen.health
         if health.state in (LiveState.WAITING, LiveState.CLOSED):
             return
+        if not any(each.last_bar for each in health.symbols.values()):
+            # Nothing has happened yet.
+            return
         state = self._state(health)
-        if state is SymbolState.STALE and health.is_connected:
-            # Before its first bar.
-            return
-        if state is SymbolState.STALE and not self._is_disturbed:
-            self._is_disturbed, self._seen = True, []
-        if not self._is_disturbed:
-            if self._stretches and state is SymbolState.LIVE:
-                self._tell_fills(health.clock, "filled")
-            return
         if state is SymbolState.LIVE:
-            self._is_disturbed = False
-            self.disturbances.append((*map(str, self._seen), str(state)))
-            self._tell_fills(health.clock, str(state))
-        elif state not in self._seen:
+            self._is_live(health.clock)
+            return
+        self._live_since = None
+        if state is SymbolState.STALE:
+            if health.is_connected or self._is_starting:
+                # Nothing has come yet.
+                return
+            if not self._is_disturbed:
+                self._is_disturbed, self._seen = True, []
+        if self._is_disturbed and state not in self._seen:
             self._seen.append(state)
-            self._say(health.clock, str(state), _meaning(state, health))
+            self._say(health.clock, str(state), self._meaning(state, health))
+
+    def _is_live(self, now: int) -> None:
+        """Tell of what came to its end: once it is seen again, for what was filled is told a moment later."""
+        if self._live_since is None:
+            self._live_since = now
+            return
+        if self._is_disturbed:
+            self._is_disturbed = self._is_starting = False
+            self.disturbances.append((*map(str, self._seen), str(SymbolState.LIVE)))
+            self._tell_fills(self._live_since, str(SymbolState.LIVE))
+        elif self._stretches:
+            self._tell_fills(self._live_since, "filled")
+        self._live_since = now
 
     def closed(self, now: int, said: Closed) -> None:
         """Say how the session has ended."""
@@ -164,11 +179,13 @@ class Story:
     def _clock(self, at: int) -> str:
         return f"{from_ns(at, self._zone):%H:%M:%S}"
 
-
-def _meaning(state: SymbolState, health: LiveHealth) -> str:
-    if state is SymbolState.STALE:
-        return "the connection is lost, and the vendor's history with it"
-    missing = sum(each.missing for each in health.symbols.values())
-    if state is SymbolState.GAP:
-        return f"{counted(missing, 'bar')} missing by now; history is asked soon"
-    return f"{counted(missing, 'bar')} missing by now; history is asked"
+    def _meaning(self, state: SymbolState, health: LiveHealth) -> str:
+        if state is SymbolState.STALE:
+            return "the connection is lost, and the vendor's history with it"
+        missing = sum(
+            each.missing
+            for each in health.symbols.values()
+            if each.symbol not in self._quiet
+        )
+        what = "is asked soon" if state is SymbolState.GAP else "is asked"
+        return f"{counted(missing, 'bar')} missing by now; history {what}"
