@@ -901,25 +901,32 @@ class JournalRecords:
         """Row and text of the records that have one."""
     @property
     def events(self) -> list[int]:
-        """Rows that are neither bars nor of the clock."""
+        """Rows that ``JournalReplay`` does not take."""
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns by name, read-only copies of shape (n,): numbers of the kind, times int64, prices float64."""
-    def interval(self, row: int) -> str | None:
-        """Return the interval of a row."""
-    def replay_bars(
-        self,
-        store: Store,
-        names: Sequence[str | None],
-        start: int,
-        end: int,
-        has_holes: bool,
-        patience: tuple[int, int] | None,
-    ) -> tuple[int, int]:
-        """Offer the bars of rows ``[start, end)`` to a store as they came; return how many there were and how many it refused.
-
-        ``patience`` are grace and tolerance of the live session that took steps, ns. With ``has_holes`` a bar whose symbol has no name counts as refused; else it is a ``JournalError``.
-        """
     def __len__(self) -> int: ...
+
+@final
+class JournalReplay:
+    """A journal done again in a session: names of symbols, their registering, bars and steps; the rest is the caller's."""
+
+    def __new__(
+        cls, session: Store, *, patience: tuple[int, int] | None
+    ) -> Self:
+        """``patience`` are grace and tolerance of the live session that took steps, ns."""
+    @property
+    def names(self) -> list[str | None]:
+        """Symbols by number; 0 is none."""
+    def name(self, number: int) -> str | None:
+        """Return the symbol of a number; ``None`` if there is none."""
+    def take(
+        self, records: JournalRecords, start: int, end: int, has_holes: bool
+    ) -> tuple[int, int]:
+        """Do rows ``[start, end)`` again, none of them of ``records.events``.
+
+        Returns how many bars there were, and how many bars and registrations the session refused. With ``has_holes`` what
+        has no name counts as refused. Raises ``JournalError`` with ``first_seq`` for a record that cannot be used.
+        """
 
 @final
 class PiecewiseMerge:

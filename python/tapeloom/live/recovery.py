@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tapeloom._core import JournalReader
+from tapeloom._core import JournalReader, JournalReplay
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import (
     ArgumentError,
@@ -170,8 +170,6 @@ class Recovery:
         last: date | None = None,
     ) -> None:
         self.paths = files_of(path, disk)
-        self.names: list[str | None] = [None]
-        """Symbols by number; 0 is none."""
         self._time_manager = time_manager
         self._allow_network_fs = allow_network_fs
         self._disk = disk
@@ -181,6 +179,7 @@ class Recovery:
         """Dates of the sessions that began, in order."""
         self._readers: list[JournalReader] = []
         self._session: SessionData | None = None
+        self._again: JournalReplay | None = None
         self.patience: Patience | None = None
         """That of the live session whose steps were written; ``None`` where none were."""
         self.config: Mapping[str, Any] = {}
@@ -250,6 +249,11 @@ class Recovery:
         """Go on writing the last file, after :meth:`replay`."""
         return self._readers[-1].resume()
 
+    @property
+    def names(self) -> list[str | None]:
+        """Symbols by number; 0 is none."""
+        return [None] if self._again is None else self._again.names
+
     def _walk(self, take: Callable[[JournalRecords, Path], None]) -> JournalReport:
         started = time.perf_counter()
         for at, (reader, path) in enumerate(
@@ -289,32 +293,25 @@ class Recovery:
         texts = dict(records.texts)
         columns = records.columns()
         events = records.events
-        clocks = int((columns["kind"] == Kind.CLOCK).sum())
-        self._bars += len(records) - len(events) - clocks
+        is_bar = (columns["kind"] == Kind.BAR) | (columns["kind"] == Kind.CORRECTION)
+        self._bars += int(is_bar.sum())
         for row in events:
             if columns["kind"][row] == Kind.HOLE:
                 self._holes.append((int(columns["ts"][row]), texts.get(row, "")))
 
     def _apply(self, records: JournalRecords, path: Path) -> None:
-        """Do everything again, bars in stretches between the events, up to the end of the session that was asked for."""
+        """Do everything again, in stretches between what is done here, up to the end of the session that was asked for."""
         columns, texts = records.columns(), dict(records.texts)
         start = 0
         for row in [*records.events, len(records)]:
             if self._is_over:
                 return
             if row > start:
-                if self._session is None:
-                    text = f"{path}: bars come before the header of the journal"
+                if self._again is None:
+                    text = f"{path}: records come before the header of the journal"
                     raise JournalError(text, path=path, first_seq=records.first_seq)
-                waits = self.patience
-                bars, refused = records.replay_bars(
-                    self._session,
-                    self.names,
-                    start,
-                    row,
-                    bool(self._holes),
-                    None if waits is None else (waits.grace_ns, waits.tolerance_ns),
-                )
+                has_holes = bool(self._holes)
+                bars, refused = self._again.take(records, start, row, has_holes)
                 self._bars += bars
                 self._refused += refused
             if row < len(records):
@@ -324,7 +321,6 @@ class Recovery:
                     flags=int(columns["flags"][row]),
                     symbol=int(columns["symbol"][row]),
                     ts=int(columns["ts"][row]),
-                    interval=records.interval(row),
                     text=texts.get(row, ""),
                 )
                 self._do(event, path)
@@ -333,12 +329,6 @@ class Recovery:
     def _do(self, event: _Event, path: Path) -> None:
         if event.kind is Kind.HEADER:
             self._begin(event, path)
-        elif event.kind is Kind.SYMBOL:
-            missing = event.symbol - len(self.names) + 1
-            if missing > 1 and not self._holes:
-                raise _damaged(event, path, "the number of a symbol is out of order")
-            self.names += [None] * missing
-            self.names[event.symbol] = event.text
         elif event.kind is Kind.HOLE:
             self._holes.append((event.ts, event.text))
         else:
@@ -357,6 +347,11 @@ class Recovery:
         if self._session is None:
             self._session = header.session(self._time_manager, path)
             self.patience, self.config = header.patience, header.config
+            waits = header.patience
+            self._again = JournalReplay(
+                self._session,
+                patience=waits and (waits.grace_ns, waits.tolerance_ns),
+            )
         else:
             header.require_calendar(self._session, path)
 
@@ -386,17 +381,12 @@ class Recovery:
                 "history": session.clear_historical_bars,
                 "all": session.clear_all,
             }[what]()
-        elif kind is Kind.REGISTER:
-            session.register_symbol(
-                self._name(event, path),
-                base_interval=event.interval,
-                derived=event.text.split(),
-            )
         else:
             session.remove_symbol(self._name(event, path))
 
     def _name(self, event: _Event, path: Path) -> str:
-        name = self.names[event.symbol] if event.symbol < len(self.names) else None
+        names = self.names
+        name = names[event.symbol] if event.symbol < len(names) else None
         if name is None and self._holes:
             # Its name was lost with the records that a salvage could not keep.
             raise UnknownSymbolError(f"symbol {event.symbol} has no name any more")
@@ -412,7 +402,6 @@ class _Event:
     flags: int
     symbol: int
     ts: int
-    interval: str | None
     text: str
 
 

@@ -80,7 +80,12 @@ impl Reader {
     pub fn open_simulated(disk: &SimulatedDisk, path: &Path, is_lenient: bool) -> Result<Self> {
         let claim = disk.claim(path)?;
         let seen = claim.seen();
-        Self::begin(Source::Simulated(claim), path, Ok((seen, false)), is_lenient)
+        Self::begin(
+            Source::Simulated(claim),
+            path,
+            Ok((seen, false)),
+            is_lenient,
+        )
     }
 
     fn begin(

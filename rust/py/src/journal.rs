@@ -20,6 +20,7 @@ use crate::error::{BindError, BindResult, raised};
 use crate::live::PyLive;
 pub(crate) use records::PyJournalRecords;
 use records::{event, of_bar, of_bars, of_step};
+pub(crate) use replaying::PyJournalReplay;
 
 /// How long a wait sleeps before it looks for an interrupt.
 const SLICE: Duration = Duration::from_millis(50);
@@ -393,7 +394,11 @@ impl PyJournalReader {
 
     fn read(&self, py: Python<'_>, rows: usize) -> BindResult<Option<PyJournalRecords>> {
         let found = self.with(py, |reader| reader.read(rows))?;
-        Ok(found.map(|(first_seq, records)| PyJournalRecords { first_seq, records }))
+        Ok(found.map(|(first_seq, records)| PyJournalRecords {
+            first_seq,
+            records,
+            path: self.path.clone(),
+        }))
     }
 
     fn salvage_into(&self, py: Python<'_>, to: &Bound<'_, PyJournal>) -> BindResult<()> {

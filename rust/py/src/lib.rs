@@ -60,6 +60,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<journal::PyJournal>()?;
     module.add_class::<journal::PyJournalReader>()?;
     module.add_class::<journal::PyJournalRecords>()?;
+    module.add_class::<journal::PyJournalReplay>()?;
     module.add_class::<journal::PySimulatedDisk>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;

@@ -1,18 +1,17 @@
 //! `JournalRecords`: records that were read, as columns; and what Python hands over as records.
 
+use std::path::PathBuf;
+
 use numpy::{Element, IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tapeloom_core::live::Patience;
 use tapeloom_core::time::Interval;
 use tapeloom_journal::{Kind, Record, Records};
 
-use super::replaying::{Known, replay};
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
-use crate::store::PyStore;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "JournalRecords", module = "tapeloom._core")]
@@ -21,6 +20,7 @@ pub(crate) struct PyJournalRecords {
     #[pyo3(get)]
     pub(super) first_seq: u64,
     pub(super) records: Records,
+    pub(super) path: PathBuf,
 }
 
 #[pymethods]
@@ -53,43 +53,14 @@ impl PyJournalRecords {
         self.records.texts.clone()
     }
 
-    /// Rows that are neither bars nor of the clock, in order.
+    /// Rows that a replay does not take, in order.
     #[getter]
     fn events(&self) -> Vec<usize> {
         let kinds = self.records.kind.iter().enumerate();
         kinds
-            .filter(|(_, kind)| !is_bar(**kind) && **kind != CLOCK)
+            .filter(|(_, kind)| !is_replayed(**kind))
             .map(|(row, _)| row)
             .collect()
-    }
-
-    /// Interval of a row; `None` where it has none.
-    fn interval(&self, row: usize) -> BindResult<Option<String>> {
-        let code = self.records.interval.get(row).copied().unwrap_or(0);
-        let found = decoded(code).map_err(|text| BindError::Named("JournalError", text))?;
-        Ok(found.map(|interval| interval.to_string()))
-    }
-
-    #[pyo3(signature = (store, names, start, end, has_holes, patience))]
-    #[expect(clippy::too_many_arguments, reason = "what is known of the journal, and the rows")]
-    fn replay_bars(
-        &self,
-        py: Python<'_>,
-        store: &Bound<'_, PyStore>,
-        names: Vec<Option<String>>,
-        start: usize,
-        end: usize,
-        has_holes: bool,
-        patience: Option<(i64, i64)>,
-    ) -> BindResult<(usize, usize)> {
-        let end = end.min(self.records.len());
-        let patience = patience.map(|(grace, tolerance)| Patience { grace, tolerance });
-        let known = Known {
-            names: &names,
-            has_holes,
-            patience,
-        };
-        replay(py, self, store.get(), &known, start..end)
     }
 }
 
@@ -103,10 +74,20 @@ fn sealed<'py, T: Element + Copy>(py: Python<'py>, column: &[T]) -> PyResult<Bou
 pub(super) const AS_STEP: i32 = 4;
 /// Added to how bars were offered while somebody else moved the clock.
 pub(super) const WHILE_LIVE: i32 = 8;
-pub(super) const CLOCK: u8 = Kind::Clock as u8;
 
 pub(super) fn is_bar(kind: u8) -> bool {
     kind == Kind::Bar as u8 || kind == Kind::Correction as u8
+}
+
+/// Whether a replay takes records of a kind.
+fn is_replayed(kind: u8) -> bool {
+    let kind = Kind::from_byte(kind);
+    kind.is_some_and(|kind| {
+        matches!(
+            kind,
+            Kind::Bar | Kind::Correction | Kind::Symbol | Kind::Register | Kind::Clock
+        )
+    })
 }
 
 /// One length, one number: nanoseconds; sessions and weeks below 0, even and odd.
