@@ -910,9 +910,7 @@ class JournalRecords:
 class JournalReplay:
     """A journal done again in a session: names of symbols, their registering, bars and steps; the rest is the caller's."""
 
-    def __new__(
-        cls, session: Store, *, patience: tuple[int, int] | None
-    ) -> Self:
+    def __new__(cls, session: Store, *, patience: tuple[int, int] | None) -> Self:
         """``patience`` are grace and tolerance of the live session that took steps, ns."""
     @property
     def names(self) -> list[str | None]:

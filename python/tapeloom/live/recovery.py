@@ -385,8 +385,7 @@ class Recovery:
             session.remove_symbol(self._name(event, path))
 
     def _name(self, event: _Event, path: Path) -> str:
-        names = self.names
-        name = names[event.symbol] if event.symbol < len(names) else None
+        name = None if self._again is None else self._again.name(event.symbol)
         if name is None and self._holes:
             # Its name was lost with the records that a salvage could not keep.
             raise UnknownSymbolError(f"symbol {event.symbol} has no name any more")

@@ -154,7 +154,6 @@ impl PyJournal {
     }
 
     #[pyo3(signature = (bars, *, kind, arrival, extra, timeout))]
-    #[expect(clippy::too_many_arguments, reason = "one per field, all by keyword")]
     fn put_each(
         &self,
         py: Python<'_>,

@@ -299,7 +299,9 @@ impl Writer {
                 )?;
                 self.directory.entries[at] = self.symbols[at].entry.clone();
                 self.directory_changed = true;
-                self.refresh_next_end();
+                let forming = self.symbols[at].aggregators.iter();
+                let ends = forming.filter_map(|a| a.forming_bucket()).map(|b| b.end);
+                self.next_end = ends.fold(self.next_end, i64::min);
                 self.mark(id);
             }
         }
