@@ -350,7 +350,9 @@ class Recovery:
             waits = header.patience
             self._again = JournalReplay(
                 self._session,
-                patience=waits and (waits.grace_ns, waits.tolerance_ns),
+                patience=None
+                if waits is None
+                else (waits.grace_ns, waits.tolerance_ns),
             )
         else:
             header.require_calendar(self._session, path)
