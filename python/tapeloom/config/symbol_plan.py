@@ -50,6 +50,11 @@ class SymbolPlan:
             if need.is_kept and need.days is not None
         }
 
+    @property
+    def kept_intervals(self) -> tuple[str, ...]:
+        """What the session keeps beside the base: derived bars, and history of other intervals."""
+        return (*self.derived, *(i for i in self.kept_days if i != self.base))
+
     def lines(self) -> list[str]:
         """Return the plan as lines of text, without the symbol."""
         column = max(len(d.stream) for d in self.streams)

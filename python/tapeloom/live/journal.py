@@ -342,6 +342,41 @@ class SessionJournal:
             ),
         )
 
+    def register_symbols(
+        self, symbols: Sequence[tuple[str, IntervalLike, Sequence[IntervalLike]]]
+    ) -> None:
+        """Register many symbols, each with its base and its derived intervals: one wait for the disk, one epoch.
+
+        Raises
+        ------
+        SeriesConflictError, IntervalError
+            As of ``register_symbol``, for the first that is refused; the others are registered.
+        """
+        wanted = [
+            (
+                normalise_symbol(name),
+                Interval(base),
+                [Interval(each) for each in derived],
+            )
+            for name, base, derived in symbols
+        ]
+        if not wanted:
+            return
+
+        def put(to: Journal) -> int:
+            seq = 0
+            for name, base, derived in wanted:
+                seq = self._event(
+                    to,
+                    Kind.REGISTER,
+                    symbol=self._number(to, name),
+                    interval=base,
+                    text=" ".join(map(str, derived)),
+                )
+            return seq
+
+        self._write(put, lambda: self.session_data.register_symbols(wanted))
+
     def remove_symbol(self, symbol: str) -> None:
         """As ``SessionData.remove_symbol``, on disk first."""
         name = normalise_symbol(symbol)

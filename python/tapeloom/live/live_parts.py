@@ -87,8 +87,7 @@ class LiveParts:
         """
         data, store = config.session_data_config, journal.session_data
         tally = Tally()
-        for symbol in plan.symbols:
-            _register(journal, tally, symbol)
+        _register(journal, tally, plan.symbols)
         for warning in plan.warnings:
             tally.warn(
                 warning.kind,
@@ -173,8 +172,7 @@ class LiveParts:
 
     def add(self, plan: StreamPlan) -> None:
         """Take in the symbols of a plan; what the session lacks of them is fetched soon."""
-        for symbol in plan.symbols:
-            _register(self.journal, self.tally, symbol)
+        _register(self.journal, self.tally, plan.symbols)
         self.past.add(plan)
         for symbol in plan.symbols:
             self.processor.add(symbol.symbol)
@@ -187,13 +185,11 @@ class LiveParts:
         self.tally.remove_symbol(name)
 
 
-def _register(journal: SessionJournal, tally: Tally, symbol: SymbolPlan) -> None:
-    coarse = [i for i in symbol.kept_days if i != symbol.base]
-    journal.register_symbol(
-        symbol.symbol,
-        base_interval=symbol.base,
-        derived=[*symbol.derived, *coarse],
-    )
-    tally.add_symbol(symbol.symbol)
-    if ("quotes", "GENERATED") in [(s.stream, s.action) for s in symbol.streams]:
-        journal.session_data.make_quotes_from_bars([symbol.symbol])
+def _register(
+    journal: SessionJournal, tally: Tally, symbols: Sequence[SymbolPlan]
+) -> None:
+    journal.register_symbols([(p.symbol, p.base, p.kept_intervals) for p in symbols])
+    for symbol in symbols:
+        tally.add_symbol(symbol.symbol)
+        if ("quotes", "GENERATED") in [(s.stream, s.action) for s in symbol.streams]:
+            journal.session_data.make_quotes_from_bars([symbol.symbol])

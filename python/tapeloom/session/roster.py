@@ -106,13 +106,10 @@ class Roster:
 
     def add(self, plan: StreamPlan, *, at: int = 0) -> None:
         """Take in the symbols of a plan, from the window's session number ``at`` on, and register them in the store."""
+        self._session_data.register_symbols(
+            (each.symbol, each.base, each.kept_intervals) for each in plan.symbols
+        )
         for symbol in plan.symbols:
-            coarse = [i for i in symbol.kept_days if i != symbol.base]
-            self._session_data.register_symbol(
-                symbol.symbol,
-                base_interval=symbol.base,
-                derived=[*symbol.derived, *coarse],
-            )
             self._tally.add_symbol(symbol.symbol)
         self._session_data.make_quotes_from_bars(_quoted(plan, "GENERATED"))
         self._groups.append(self._group(plan, at))

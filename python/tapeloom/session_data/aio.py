@@ -66,6 +66,7 @@ class AsyncSessionData:
         self._wakers = Wakers.of(session_data)
 
     register_symbol = _coroutine(SessionData.register_symbol)
+    register_symbols = _coroutine(SessionData.register_symbols)
     remove_symbol = _coroutine(SessionData.remove_symbol)
     add_bar = _coroutine(SessionData.add_bar)
     add_bars_batch = _coroutine(SessionData.add_bars_batch)

@@ -221,7 +221,7 @@ class SessionQuotes(SessionReading):
             raise ArgumentError(text, symbol=name, got=row.symbol)
         resolved = row.resolved(self.timezone)
         if not self._intervals(name):
-            self._register(name, None, [])
+            self._register([(name, None, [])])
         until = self._quotes_until
         is_ahead = until is not None and resolved.ts > until
         self._newest.add(resolved, self.epoch, self._clock, is_ahead=is_ahead)

@@ -55,10 +55,32 @@ class SessionWriting(SessionLife):
         wanted = [Interval(interval) for interval in derived]
         if wanted:
             _ = self.session_table
-        self._register(
-            name, None if base_interval is None else Interval(base_interval), wanted
-        )
+        base = None if base_interval is None else Interval(base_interval)
+        self._register([(name, base, wanted)])
         return self._handle(name)
+
+    def register_symbols(
+        self,
+        symbols: Iterable[tuple[str, IntervalLike, Iterable[IntervalLike]]],
+    ) -> None:
+        """Keep many symbols, each with its base and its derived intervals, in one epoch; see :meth:`register_symbol`.
+
+        Raises
+        ------
+        SeriesConflictError, IntervalError
+            As of :meth:`register_symbol`, for the first that is refused; the others are kept.
+        """
+        wanted = [
+            (
+                normalise_symbol(name),
+                Interval(base),
+                [Interval(each) for each in derived],
+            )
+            for name, base, derived in symbols
+        ]
+        if any(derived for _, _, derived in wanted):
+            _ = self.session_table
+        self._register(wanted)
 
     def add_bars_batch(
         self,
@@ -103,10 +125,10 @@ class SessionWriting(SessionLife):
         if batch is None:
             if not kept:
                 base = None if interval is None else Interval(interval)
-                self._register(name, base, [])
+                self._register([(name, base, [])])
             return IngestReport(name, IngestCounts())
         if not kept:
-            self._register(name, Interval(batch.interval), [])
+            self._register([(name, Interval(batch.interval), [])])
         counts, skipped = self._add_batch(name, batch, on_invalid)
         return IngestReport(name, IngestCounts(*counts), tuple(skipped))
 
@@ -156,13 +178,13 @@ class SessionWriting(SessionLife):
         name, wanted = normalise_symbol(symbol), Interval(interval)
         _check_bar(name, bar)
         if self._intervals(name):
-            self._register(name, wanted, [])
+            self._register([(name, wanted, [])])
         if Interval(bar.interval) != wanted:
             text = f"interval is {wanted} but the bar of {name} has {bar.interval}"
             raise ArgumentError(
                 text, symbol=name, expected=str(wanted), got=bar.interval
             )
-        self._register(name, wanted, [])
+        self._register([(name, wanted, [])])
         return self.add_bar(name, bar)
 
     def _add_bar(self, symbol: object, bar: object) -> Outcome:
@@ -170,7 +192,7 @@ class SessionWriting(SessionLife):
         name = normalise_symbol(symbol)
         bar = _check_bar(name, bar)
         ts = to_ns(bar.timestamp, self.timezone) if _is_naive(bar) else bar.ts
-        self._register(name, Interval(bar.interval), [])
+        self._register([(name, Interval(bar.interval), [])])
         resolved = BarData(
             name,
             ts,

@@ -230,7 +230,11 @@ impl Columns {
         let mut found = Vec::new();
         for start in (first + 1..rows.end).step_by(SOUND_ROWS) {
             let end = rows.end.min(start + SOUND_ROWS);
-            let pairs = || self.close[start - 1..end - 1].iter().zip(&self.open[start..end]);
+            let pairs = || {
+                self.close[start - 1..end - 1]
+                    .iter()
+                    .zip(&self.open[start..end])
+            };
             // Hardly any row jumps: told for all of a stretch without a branch per row.
             if pairs().fold(false, |any, pair| any | is_jump(pair)) {
                 let jumps = pairs().enumerate().filter(|(_, pair)| is_jump(*pair));

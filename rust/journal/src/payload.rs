@@ -6,8 +6,8 @@ use crate::records::{Kind, Records};
 
 /// Most records in one group.
 pub const MOST_RECORDS: usize = 65_536;
-/// Longest text of a record, in bytes.
-pub const MOST_TEXT: usize = 65_536;
+/// Longest text of a record, in bytes: a configuration, of 1 MiB at most, is one.
+pub const MOST_TEXT: usize = 2 * 1_048_576;
 
 /// Bytes of a record without its text.
 const WIDTH: usize = 3 + 3 * 4 + 8 * 8;

@@ -347,9 +347,7 @@ impl PyBars {
                 other.symbol, other.interval
             )));
         }
-        let slices = parts
-            .iter()
-            .flat_map(|part| part.get().0.get().parts.all());
+        let slices = parts.iter().flat_map(|part| part.get().0.get().parts.all());
         Ok(Self::new(
             first.label_of(py),
             Parts::joined(slices.cloned()),

@@ -132,20 +132,31 @@ impl PyStore {
         Ok(())
     }
 
-    #[pyo3(signature = (symbol, base, derived))]
+    /// One publication for all of them. The first that is refused is told, the others are kept.
     fn _register(
         &self,
         py: Python<'_>,
-        symbol: &str,
-        base: Option<&Bound<'_, PyAny>>,
-        derived: Vec<Bound<'_, PyAny>>,
+        symbols: Vec<(String, Option<Bound<'_, PyAny>>, Vec<Bound<'_, PyAny>>)>,
     ) -> BindResult<()> {
-        let base = base.map(convert::interval).transpose()?;
-        let derived: Vec<Interval> = derived
-            .iter()
-            .map(convert::interval)
-            .collect::<BindResult<_>>()?;
-        self.write(py, |writing| writing.register(symbol, base, &derived))??;
+        let mut wanted = Vec::with_capacity(symbols.len());
+        for (symbol, base, derived) in &symbols {
+            let base = base.as_ref().map(convert::interval).transpose()?;
+            let derived: Vec<Interval> = derived
+                .iter()
+                .map(convert::interval)
+                .collect::<BindResult<_>>()?;
+            wanted.push((symbol, base, derived));
+        }
+        let refused = self.write(py, |writing| {
+            let mut refused = None;
+            for (symbol, base, derived) in &wanted {
+                if let Err(error) = writing.register(symbol, *base, derived) {
+                    refused.get_or_insert(error);
+                }
+            }
+            refused
+        })?;
+        refused.map_or(Ok(()), Err)?;
         Ok(())
     }
 

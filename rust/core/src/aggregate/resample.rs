@@ -91,8 +91,7 @@ impl Planned {
                 // More than is planned at once is not kept.
                 if plans.len() >= sessions.len() {
                     self.0.truncate(PLANS - 1);
-                    self.0
-                        .insert(0, (request.clone(), sessions.clone(), plans));
+                    self.0.insert(0, (request.clone(), sessions.clone(), plans));
                 }
             }
         }

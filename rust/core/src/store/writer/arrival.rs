@@ -412,13 +412,7 @@ impl Writer {
             } else {
                 ChangeKind::Late
             };
-            self.note(
-                id,
-                series,
-                kind,
-                derived.bar,
-                derived.constituents,
-            );
+            self.note(id, series, kind, derived.bar, derived.constituents);
         }
         self.mark(id);
         Ok(())

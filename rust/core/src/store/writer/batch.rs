@@ -129,8 +129,7 @@ impl Writer {
             return None;
         }
         self.laid_on_history(at, ts).or_else(|| {
-            let in_place =
-                |&ts: &i64| self.home(at, ts) == Home::History { is_extended: false };
+            let in_place = |&ts: &i64| self.home(at, ts) == Home::History { is_extended: false };
             ts.iter().all(in_place).then(|| ts.to_vec())
         })
     }
@@ -220,10 +219,7 @@ impl Writer {
         let allow_negative = self.policies.allow_negative_prices;
         let invalid = columns.find_invalid_in(rows.clone(), allow_negative);
         let ts = &columns.ts[rows.clone()];
-        let Some(stamps) = self
-            .extends_history(at, ts)
-            .filter(|_| invalid.is_empty())
-        else {
+        let Some(stamps) = self.extends_history(at, ts).filter(|_| invalid.is_empty()) else {
             return Ok(None);
         };
         let before = self.symbols[at].counts;
