@@ -10,6 +10,7 @@ from tapeloom import SessionData
 from tapeloom.bars import BarData, Provenance
 from tapeloom.ingest import IngestCounts
 from tapeloom.live.feed import SymbolStatus, UpdatedBar
+from tapeloom.live.live_health import SymbolState
 from tapeloom.live.live_player import Stage
 from tests.live.simulated_script import TOLERANCE
 from tests.live.simulated_script_run import ScriptRun, manager_of
@@ -18,7 +19,6 @@ from tests.reference.derived import buckets, compensated_sum
 from tests.reference.schedule import MINUTE, interval_ns, to_ns
 
 if TYPE_CHECKING:
-
     from tests.live.simulated_script import Script
     from tests.reference.derived import Bucket
     from tests.reference.schedule import TradingDay
@@ -54,6 +54,7 @@ def check(script: Script, run: ScriptRun) -> None:
     _check_undisturbed(script, run, store)
     _check_told(script, run, store)
     _check_filler(run)
+    _check_health(script, run)
 
 
 def _rows(store: SessionData, name: str, interval: str = "1m") -> dict[int, Bar]:
@@ -292,3 +293,14 @@ def _check_filler(run: ScriptRun) -> None:
         return
     for name in filler.open:
         assert run.store.get_gaps(name), f"{name} is filled and still asked for"
+
+
+def _check_health(script: Script, run: ScriptRun) -> None:
+    """Without a connection all is stale; with one a symbol is live exactly while nothing is looked for."""
+    is_asked = run.parts.quality.filler is not None
+    for look in run.looks:
+        for name, state in look.states.items():
+            is_stale = state is SymbolState.STALE
+            assert is_stale or look.is_connected, f"{name} at {look.at} is {state}"
+            if _heals(script) and is_asked and look.lacks[name]:
+                assert state is not SymbolState.LIVE, f"{name} at {look.at}"

@@ -279,10 +279,14 @@ class SimulatedRun:
             stage, is_open = self.player.stage, self.parts.session.is_open
             self.handed.append(Handed(now, stage, is_open, events))
             self.player.advance(events, now)
+            self.after_turn(now)
         except JournalError:
             if self.journal.state != "degraded":
                 raise
             self._reopen_at = now + SECOND
+
+    def after_turn(self, now: int) -> None:
+        """Look at the run after each turn."""
 
     def _can_write(self) -> bool:
         if self._reopen_at is None:

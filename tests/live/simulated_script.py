@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapeloom.live.feed import FeedEvent
     from tests.reference.bars import Bar
 
-__all__ = ["DATE", "TOLERANCE", "Change", "Script", "script_of"]
+__all__ = ["DATE", "FAULTS", "TOLERANCE", "Change", "Script", "script_of"]
 
 DATE = date(2025, 7, 2)
 #: By how much the end of a bar may lie after the clock.
@@ -110,17 +110,17 @@ def script_of(seed: int, *, without: frozenset[str] = frozenset()) -> Script:
     }
     script.delay = rng.choice([SECOND // 20, SECOND // 2, 3 * SECOND, 8 * SECOND])
     script.vendor = rng.choice(["good", "good", "none", "mishaps"])
-    kinds = [kind for kind in _FAULTS if kind not in without]
+    kinds = [kind for kind in FAULTS if kind not in without]
     chosen = set(rng.sample(kinds, rng.choice([0, 1, 2, 3, 3, 4, 5, 6, 8])))
     # What was traded, before what of it is pushed; what is pushed, before what becomes of that.
-    script.faults = tuple(kind for kind in _FAULTS if kind in chosen)
+    script.faults = tuple(kind for kind in FAULTS if kind in chosen)
     pushed = False
     for kind in script.faults:
         if not pushed and kind not in _ABOUT_TRADES:
             script.events += _pushed(script, rng)
             pushed = True
             script.events.sort(key=lambda arrival: arrival[0])
-        _FAULTS[kind](script, rng)
+        FAULTS[kind](script, rng)
     if not pushed:
         script.events += _pushed(script, rng)
     script.events.sort(key=lambda arrival: arrival[0])
@@ -345,7 +345,7 @@ def _rate_limit(script: Script, rng: Random) -> None:
 
 def _come_and_go(script: Script, rng: Random) -> None:
     """Symbols that join, leave, and join again."""
-    first, *others = script.symbols
+    others = script.symbols[1:]
     late = [symbol for symbol in others if rng.random() < 0.5]
     script.begin_with = tuple(s for s in script.symbols if s not in late)
     at = {symbol: _instant(script, rng) for symbol in script.symbols}
@@ -377,7 +377,7 @@ def _disk(script: Script, rng: Random) -> None:
         script.broken_disk.append((start, start + rng.choice([1, 20, 150]) * SECOND))
 
 
-_FAULTS = {
+FAULTS = {
     "thin": _thin,
     "halt": _halt,
     "correct": _correct,

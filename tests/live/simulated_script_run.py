@@ -11,11 +11,12 @@ from tapeloom.errors import JournalError
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_header import Patience
+from tapeloom.live.live_player import Stage
 from tests.live.made import SetClock
 from tests.live.simulated_day import NoPast, SimulatedRun, config_of, live_manager
 from tests.live.simulated_script import DATE, TOLERANCE
 from tests.live.simulated_vendor import MarketVendor
-from tests.reference.schedule import SECOND
+from tests.reference.schedule import MINUTE, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tapeloom import TimeManager
     from tapeloom.bars import BarData
     from tapeloom.config.session_config import SessionConfig
+    from tapeloom.live.live_health import SymbolState
     from tapeloom.statuses import ConnectionEvent, TradingStatus
     from tests.live.simulated_script import Change, Script
 
@@ -32,6 +34,7 @@ __all__ = ["CLOCK", "PATIENCE", "Listener", "ScriptRun", "Told", "manager_of", "
 #: One for all days: the time managers, which are dear, read it.
 CLOCK = SetClock()
 PATIENCE = Patience(2 * SECOND, TOLERANCE)
+GAP_GRACE = 5 * SECOND
 
 
 @cache
@@ -85,6 +88,16 @@ class Listener:
 
     def on_session_end(self, session: SessionData) -> None:
         self.ends += 1
+
+
+class Look(NamedTuple):
+    """How a run was doing at an instant."""
+
+    at: int
+    is_connected: bool
+    states: dict[str, SymbolState]
+    #: Whether a symbol lacked a bar that could be had.
+    lacks: dict[str, bool]
 
 
 class Noting(SessionJournal):
@@ -159,6 +172,8 @@ class ScriptRun(SimulatedRun):
     def __init__(self, script: Script, **options: Any) -> None:
         self.script = script
         self.listener = Listener()
+        #: How the symbols of a day with an outage did, turn by turn.
+        self.looks: list[Look] = []
         manager = manager_of((script.day.close - script.day.open) // (60 * SECOND))
         config = self._config(script.begin_with)
         if "journal" not in options:
@@ -185,6 +200,27 @@ class ScriptRun(SimulatedRun):
             sleeps=script.sleeps,
             changes=[(change.at, self._change(change)) for change in script.changes],
             **options,
+        )
+
+    def after_turn(self, now: int) -> None:
+        # Looking costs as much as a step.
+        if self.script.outages and self.player.stage is Stage.OPEN:
+            session = self.parts.session
+            states = {name: each.state for name, each in session.symbols(now).items()}
+            missing = {name: self._lacks(name, now) for name in states}
+            self.looks.append(Look(now, session.is_connected, states, missing))
+
+    def _lacks(self, name: str, now: int) -> bool:
+        """Whether a bar is due, and not there, that the vendor has."""
+        traded, there = (
+            self.script.truth[name],
+            set(self.store.get_bars(name).ts.tolist()),
+        )
+        return any(
+            ts + MINUTE <= now - GAP_GRACE
+            and ts not in there
+            and (name, ts) not in self.script.holes
+            for ts in traded
         )
 
     @property
