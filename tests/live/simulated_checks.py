@@ -19,11 +19,13 @@ from tests.reference.derived import buckets, compensated_sum
 from tests.reference.schedule import MINUTE, interval_ns, to_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.live.simulated_script import Script
     from tests.reference.derived import Bucket
     from tests.reference.schedule import TradingDay
 
-__all__ = ["check"]
+__all__ = ["check", "check_crashed"]
 
 Key = tuple[str, int]
 
@@ -44,17 +46,33 @@ _PLACES = (
 def check(script: Script, run: ScriptRun) -> None:
     """Check everything that must hold at the end of a day."""
     store = {name: _rows(run.store, name) for name in run.store._symbols}
-    known = Known.of(script, run)
+    known = Known.of(script, [run])
     _check_values(store, known)
     _check_gaps(script, run, store)
     if _heals(script):
-        _check_healed(script, run, store, known)
+        _check_healed(script, store)
     _check_counts(run, known)
     _check_derived(script, run, store)
     _check_undisturbed(script, run, store)
     _check_told(script, run, store)
     _check_filler(run)
     _check_health(script, run)
+
+
+def check_crashed(script: Script, runs: list[ScriptRun], *, is_strict: bool) -> None:
+    """Check everything that must hold at the end of a day on which the process died between the runs."""
+    run = runs[-1]
+    store = {name: _rows(run.store, name) for name in run.store._symbols}
+    # What was pushed and acknowledged is there, by whichever run.
+    _check_values(store, Known.of(script, runs if is_strict else runs[-1:]))
+    _check_gaps(script, run, store)
+    if _heals(script):
+        _check_healed(script, store)
+    _check_events(run, Known.of(script, runs[-1:]))
+    _check_derived(script, run, store)
+    _check_undisturbed(script, run, store)
+    _check_told(script, run, store)
+    _check_filler(run)
 
 
 def _rows(store: SessionData, name: str, interval: str = "1m") -> dict[int, Bar]:
@@ -76,11 +94,11 @@ class Known:
     events: int = 0
 
     @classmethod
-    def of(cls, script: Script, run: ScriptRun) -> Known:
+    def of(cls, script: Script, runs: Sequence[ScriptRun]) -> Known:
         known = cls()
         kept = set(script.begin_with)
         changes = list(script.changes)
-        for at, stage, is_open, events in run.handed:
+        for at, stage, is_open, events in (step for run in runs for step in run.handed):
             while changes and changes[0].at <= at:
                 known._change(kept, changes.pop(0).symbol)
             known.events += len(events)
@@ -161,9 +179,7 @@ def _heals(script: Script) -> bool:
     )
 
 
-def _check_healed(
-    script: Script, run: ScriptRun, store: dict[str, dict[int, Bar]], known: Known
-) -> None:
+def _check_healed(script: Script, store: dict[str, dict[int, Bar]]) -> None:
     """All that the vendor has is there."""
     for name, rows in store.items():
         for ts in script.truth[name]:
@@ -171,11 +187,16 @@ def _check_healed(
                 assert ts in rows, f"{name} {ts} could have been filled"
 
 
-def _check_counts(run: ScriptRun, known: Known) -> None:
-    """Every event is counted once, and so is every bar that was offered to the store."""
+def _check_events(run: ScriptRun, known: Known) -> None:
     counts = run.parts.session.sorter.counts
     assert counts["events"] == known.events, (counts, known.events)
     assert sum(counts[place] for place in _PLACES) == known.events, counts
+
+
+def _check_counts(run: ScriptRun, known: Known) -> None:
+    """Every event is counted once, and so is every bar that was offered to the store."""
+    _check_events(run, known)
+    counts = run.parts.session.sorter.counts
     total = IngestCounts()
     for name in run.store._symbols:
         found = run.store.get_ingest_counts(name)
@@ -232,8 +253,7 @@ def _check_undisturbed(
     script: Script, run: ScriptRun, store: dict[str, dict[int, Bar]]
 ) -> None:
     """The state is that of a day on which the same bars came at once."""
-    minutes = (script.day.close - script.day.open) // MINUTE
-    quiet = SessionData(time_manager=manager_of(minutes), **script.policies)
+    quiet = SessionData(time_manager=manager_of(script.minutes), **script.policies)
     for name in store:
         quiet.register_symbol(name, base_interval="1m", derived=script.derived)
     quiet.start_new_session(script.day.date)

@@ -38,6 +38,7 @@ __all__ = [
     "Desk",
     "Handed",
     "SimulatedRun",
+    "closing_at",
     "config_of",
     "live_manager",
     "tape",
@@ -79,11 +80,14 @@ class Desk:
 
 def live_manager(clock: SetClock, close: str | None, *days: date) -> TimeManager:
     """A live time manager whose clock is set by hand, with another close on some days."""
-    hours = {"regular": ["09:30", close]}
-    overlay = (
-        None if close is None else {"XNYS": {day.isoformat(): hours for day in days}}
-    )
+    overlay = None if close is None else closing_at(close, *days)
     return TimeManager(mode="live", clock=clock, overlay=overlay)
+
+
+def closing_at(close: str, *days: date) -> dict[str, Any]:
+    """The correction of a calendar that closes some days at a wall time."""
+    hours = {"regular": ["09:30", close]}
+    return {"XNYS": {day.isoformat(): hours for day in days}}
 
 
 def config_of(symbols: Iterable[str], **changes: Any) -> SessionConfig:
@@ -166,6 +170,8 @@ class SimulatedRun:
         Stretches in which the machine sleeps.
     changes
         When and how symbols come and go: each is called with the run.
+    failures
+        When and how the disk fails.
     """
 
     def __init__(
@@ -187,6 +193,7 @@ class SimulatedRun:
         plan: StreamPlan | None = None,
         sleeps: Sequence[tuple[int, int]] = (),
         changes: Sequence[tuple[int, Callable[[SimulatedRun], object]]] = (),
+        failures: Sequence[tuple[int, Callable[[], object]]] = (),
     ) -> None:
         self.clock = clock
         clock.now = begin
@@ -243,6 +250,7 @@ class SimulatedRun:
         self._files = files
         self._sleeps = sleeps
         self._changes = list(changes)
+        self._failures = list(failures)
         self._reopen_at: int | None = None
         self._at = 0
         #: What the run was handed, step by step; the steps of the clock among them.
@@ -265,6 +273,8 @@ class SimulatedRun:
                 return
             self.clock.now = max(self.clock.now, due)
             self.desk.run_due()
+            while self._failures and self._failures[0][0] <= self.clock.now:
+                self._failures.pop(0)[1]()
             if self._can_write():
                 self._turn()
 

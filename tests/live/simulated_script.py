@@ -75,9 +75,9 @@ class Script:
     faults: tuple[str, ...] = ()
 
     @property
-    def begins_late(self) -> bool:
-        """Whether the run begins when the session is open."""
-        return self.begin >= self.day.open
+    def minutes(self) -> int:
+        """Length of the session."""
+        return (self.day.close - self.day.open) // MINUTE
 
 
 @cache

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tapeloom import SessionData
 from tapeloom.config.stream_plan import StreamPlan
@@ -13,14 +14,19 @@ from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_header import Patience
 from tapeloom.live.live_player import Stage
 from tests.live.made import SetClock
-from tests.live.simulated_day import NoPast, SimulatedRun, config_of, live_manager
+from tests.live.simulated_day import (
+    NoPast,
+    SimulatedRun,
+    closing_at,
+    config_of,
+    live_manager,
+)
 from tests.live.simulated_script import DATE, TOLERANCE
 from tests.live.simulated_vendor import MarketVendor
 from tests.reference.schedule import MINUTE, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tapeloom import TimeManager
     from tapeloom.bars import BarData
@@ -29,7 +35,18 @@ if TYPE_CHECKING:
     from tapeloom.statuses import ConnectionEvent, TradingStatus
     from tests.live.simulated_script import Change, Script
 
-__all__ = ["CLOCK", "PATIENCE", "Listener", "ScriptRun", "Told", "manager_of", "play"]
+__all__ = [
+    "CLOCK",
+    "PATIENCE",
+    "Listener",
+    "Noting",
+    "Report",
+    "ScriptRun",
+    "Told",
+    "manager_of",
+    "overlay_of",
+    "play",
+]
 
 #: One for all days: the time managers, which are dear, read it.
 CLOCK = SetClock()
@@ -41,6 +58,11 @@ GAP_GRACE = 5 * SECOND
 def manager_of(minutes: int) -> TimeManager:
     """The calendar in which the day has so many minutes."""
     return live_manager(CLOCK, f"09:{30 + minutes}", DATE)
+
+
+def overlay_of(minutes: int) -> dict[str, Any]:
+    """The correction of the calendar by which the day has so many minutes."""
+    return closing_at(f"09:{30 + minutes}", DATE)
 
 
 @cache
@@ -55,6 +77,9 @@ def plan_for(config: SessionConfig, manager: TimeManager) -> StreamPlan:
     symbols = config.session_data_config.symbols
     assert isinstance(symbols, tuple)
     return StreamPlan.build(config, NoPast(symbols), manager, start=1, end=2)
+
+
+Report: TypeAlias = "SymbolStatus | ConnectionEvent"
 
 
 class Told(NamedTuple):
@@ -103,9 +128,16 @@ class Look(NamedTuple):
 class Noting(SessionJournal):
     """A journal that keeps in memory what was reported through it."""
 
-    def __init__(self, session_data: SessionData, **options: Any) -> None:
-        super().__init__("unwritten", session_data, mode="off", **options)
-        self.reports: list[SymbolStatus | ConnectionEvent] = []
+    def __init__(
+        self,
+        session_data: SessionData,
+        *,
+        path: Path = Path("unwritten"),
+        mode: str = "off",
+        **options: Any,
+    ) -> None:
+        super().__init__(path, session_data, mode=mode, **options)
+        self.reports: list[Report] = []
 
     def append_status(self, symbol: str | None, status: TradingStatus) -> None:
         super().append_status(symbol, status)
@@ -174,7 +206,8 @@ class ScriptRun(SimulatedRun):
         self.listener = Listener()
         #: How the symbols of a day with an outage did, turn by turn.
         self.looks: list[Look] = []
-        manager = manager_of((script.day.close - script.day.open) // (60 * SECOND))
+        manager = manager_of(script.minutes)
+        begin = options.pop("begin", script.begin)
         config = self._config(script.begin_with)
         if "journal" not in options:
             CLOCK.now = script.begin
@@ -191,8 +224,8 @@ class ScriptRun(SimulatedRun):
             config,
             manager,
             CLOCK,
-            script.events,
-            begin=options.pop("begin", script.begin),
+            [each for each in script.events if each[0] >= begin],
+            begin=begin,
             vendor=vendor,
             delay=script.delay,
             analysis=self.listener,
@@ -224,7 +257,7 @@ class ScriptRun(SimulatedRun):
         )
 
     @property
-    def reports_written(self) -> list[SymbolStatus | ConnectionEvent]:
+    def reports_written(self) -> list[Report]:
         """What the store was told of trading and connections."""
         assert isinstance(self.journal, Noting)
         return self.journal.reports

@@ -10,13 +10,12 @@ import pytest
 
 from tapeloom.errors import FeedError, HistorySourceError, StateError
 from tapeloom.live import AlpacaHistory
-from tests.live.live_run import SECOND, LiveRun, Told, rows
-from tests.live.recorded import MINUTE, at, bars_of
+from tests.live.live_run import LiveRun, rows
+from tests.live.recorded import at, bars_of
 from tests.session.runs import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 AAPL, MSFT = bars_of("AAPL", 10), bars_of("MSFT", 10, first=300.0)
 BOTH = [AAPL, MSFT]

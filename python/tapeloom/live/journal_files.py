@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tapeloom.errors import ConfigError, TapeloomError
+from tapeloom.errors import ConfigError, JournalError, TapeloomError
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_export import export
 
@@ -132,7 +132,12 @@ class JournalFiles:
             Bars that were stored; ``None`` if they stay in the journal, because nothing is to be stored or it failed. Then
             the log says why, and the next run tries again.
         """
-        journal.close()
+        try:
+            journal.close()
+        except JournalError as error:
+            # It was flushed before: every record is on disk, and found by the next run.
+            _log.error("the bars of %s stay in the journal: %s", journal.path, error)
+            return None
         if self._storage is None:
             return None
         if self._mode == "off":

@@ -357,6 +357,7 @@ class LivePlayer:
         session.sorter.follow_hours(())
         self._session_data.set_session_active(False)
         self._processor.end_session()
+        self._journal.flush()
         self._call(self._engine.end_session)
         self._metrics.record_phase("PHASE_6", started)
         self._metrics.increment_trading_days()
