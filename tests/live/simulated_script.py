@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapeloom.live.feed import FeedEvent
     from tests.reference.bars import Bar
 
-__all__ = ["DATE", "FAULTS", "TOLERANCE", "Change", "Script", "script_of"]
+__all__ = ["DATE", "FAULTS", "TOLERANCE", "Change", "Script", "quiet_day", "script_of"]
 
 DATE = date(2025, 7, 2)
 #: By how much the end of a bar may lie after the clock.
@@ -435,3 +435,28 @@ def _lose(script: Script, rng: Random, start: int, end: int) -> None:
         elif not is_lost:
             kept.append((end, event))
     script.events = kept
+
+
+def quiet_day(
+    symbols: tuple[str, ...] = ("AAA",), minutes: int = 10, **changes: Any
+) -> Script:
+    """A day without faults, for tests that make their own: each bar comes half a second after its end."""
+    day = day_of(minutes)
+    truth = {
+        symbol: {ts: _traded(ts, salt) for ts in range(day.open, day.close, MINUTE)}
+        for salt, symbol in enumerate(symbols)
+    }
+    script = Script(0, day, symbols, truth, begin_with=symbols)
+    script.begin = day.open - MINUTE
+    script.policies = {"completeness": "any", "no_trade": "gap"}
+    script.events = sorted(
+        (
+            (ts + MINUTE + SECOND // 2, bar_data(symbol, bar))
+            for symbol, rows in truth.items()
+            for ts, bar in rows.items()
+        ),
+        key=lambda arrival: arrival[0],
+    )
+    for name, value in changes.items():
+        setattr(script, name, value)
+    return script

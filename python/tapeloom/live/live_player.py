@@ -212,6 +212,7 @@ class LivePlayer:
             events = ()
             self._session.tick(now)
             if self._is_warm(now):
+                self._session.end_warm_up(now)
                 self.stage = Stage.WAITING
         if self.stage is Stage.WAITING and now >= self.start_ns:
             self._open()

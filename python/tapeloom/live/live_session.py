@@ -97,6 +97,7 @@ class LiveSession:
         self._look_at = 0
         # Nobody listened for the newest bars.
         self._insists = False
+        self._looks = True
         self._tells = False
         self._is_connected: bool | None = None
         self._arrived: int | None = None
@@ -126,7 +127,7 @@ class LiveSession:
 
     def begin(self, now: int) -> None:
         """Take over the store's clock, in the session that it has begun, and look what it lacks by now."""
-        self._tells = False
+        self._tells, self._looks = False, True
         self.follow_symbols(now)
         self._open()
         self._filled.clear()
@@ -135,6 +136,13 @@ class LiveSession:
         self._owed_reports += self._noted.values()
         self._noted.clear()
         self.tick(now)
+        # Until that has come nothing of the feed is taken, so nothing of it is missing.
+        self._looks = False
+
+    def end_warm_up(self, now: int) -> None:
+        """What was lacking at the begin has come, or is waited for no more: the feed's bars are taken, and looked for."""
+        self._looks = True
+        self._look_at = _next_after(now, self._step, self._gap_grace)
 
     def start_telling(self) -> None:
         """From now on the analyses are told of what comes; what came before is there, and no news."""
@@ -335,9 +343,11 @@ class LiveSession:
             self._updated |= {
                 bar.symbol for bar, kind in batch.changes() if kind != "new"
             }
-        if now >= self._look_at:
+        if now >= self._look_at and self._looks:
             self._look_at = _next_after(now, self._step, self._gap_grace)
-            self._quality.look(self._updated, insists=self._insists)
+            filler = self._quality.filler
+            asked = () if filler is None or filler.is_idle else filler.open
+            self._quality.look(self._updated.union(asked), insists=self._insists)
             self._updated, self._insists = set(), False
         self._quality.apply_ready()
 
