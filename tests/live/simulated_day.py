@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from zoneinfo import ZoneInfo
 
 from tapeloom import SessionData, TimeManager
 from tapeloom.config.session_config import SessionConfig
@@ -18,6 +19,7 @@ from tapeloom.live.live_player import Stage, Timing
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.metrics import PerformanceMetrics
 from tapeloom.statuses import ConnectionEvent
+from tapeloom.storage.bar_source import no_bars
 from tests.compare import bar_data
 from tests.live.made import SetClock
 from tests.reference.schedule import MINUTE, SECOND
@@ -46,6 +48,8 @@ __all__ = [
 
 #: Wall time at which the sessions of most simulated days close: ten minutes, so that thousands can be played.
 NINE_FORTY = "09:40"
+
+_ZONE = ZoneInfo("America/New_York")
 
 #: Wall seconds between the end of a bar and its arrival.
 ON_TIME = SECOND // 2
@@ -139,7 +143,7 @@ class NoPast:
         return [(0, 2**62)]
 
     def read(self, symbol: str, interval: str, start: int, end: int) -> Any:
-        raise NotImplementedError
+        return no_bars(symbol, interval, _ZONE)
 
 
 class Handed(NamedTuple):

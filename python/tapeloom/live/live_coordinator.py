@@ -464,8 +464,9 @@ class LiveCoordinator:
             self._is_feed_over = True
             events.append(ConnectionEvent(self._clock.now_ns(), False, _SOURCE))
         try:
-            self._make_changes()
+            # What was taken from the queue is the session's before anything else can fail.
             self._player.advance(events, self._clock.now_ns())
+            self._make_changes()
         except JournalError as error:
             if self._journal.state != "degraded":
                 raise
@@ -485,6 +486,10 @@ class LiveCoordinator:
         while (change := self._changes.take()) is not None:
             try:
                 change.make()
+            except JournalError:
+                # It is made when the journal can be written again.
+                self._changes.put_back(change)
+                raise
             except BaseException:
                 self._changes.failed(change)
                 raise

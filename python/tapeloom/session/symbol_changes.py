@@ -76,6 +76,11 @@ class SymbolChanges:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
+    def put_back(self, change: Change) -> None:
+        """Have a change made later, before those that wait, because it could not be written."""
+        with self._lock:
+            self._waiting.appendleft(change)
+
     def failed(self, change: Change) -> None:
         """Note that a symbol did not come."""
         with self._lock:
