@@ -168,6 +168,7 @@ class DataProcessor:
     def remove(self, symbol: str) -> None:
         """Forget a symbol."""
         self._indicators.remove_symbol(symbol)
+        self._quality.remove_symbol(symbol)
         if self._lag is not None:
             self._lag.remove(symbol)
 

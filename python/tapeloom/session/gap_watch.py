@@ -83,6 +83,13 @@ class GapWatch:
         self._known, self._judged = {}, {}
         self._undecided = set()
 
+    def remove(self, symbol: str) -> None:
+        """Forget a symbol that was removed: one of the same name that joins later is looked at from the first bar on."""
+        self._known.pop(symbol, None)
+        self._judged.pop(symbol, None)
+        self._undecided.discard(symbol)
+        self._names = []
+
     @property
     def known(self) -> dict[str, tuple[int, int]]:
         """By symbol: gaps and missing bars at the last look; without those that lack none."""

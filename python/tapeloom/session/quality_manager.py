@@ -267,6 +267,11 @@ class DataQualityManager:
         """In how many seconds ``apply_ready`` has something to ask; ``None`` where it only waits for answers, or nothing."""
         return None if self._filler is None else self._filler.seconds_until_next
 
+    def remove_symbol(self, symbol: str) -> None:
+        """Forget a symbol that was removed from the session."""
+        self._watch.remove(symbol)
+        self._told.pop(symbol, None)
+
     def end_session(self) -> None:
         """Look at the whole session once more, and tell of each symbol. Answers to come are merged until the next one begins."""
         if not self.needs_each_instant:
