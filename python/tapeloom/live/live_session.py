@@ -164,6 +164,7 @@ class LiveSession:
         self._close()
         try:
             self._journal.remove_symbol(symbol)
+            self._filled.pop(symbol, None)
         finally:
             if is_open:
                 self._open()
@@ -392,7 +393,11 @@ class LiveSession:
         known = quality.known
         found = {}
         for name, ts in zip(names, newest.tolist(), strict=True):
-            end = ts + (Interval(store._intervals(name)[0]).ns or 0) if ts > 0 else None
+            intervals = store._intervals(name)
+            if not intervals:
+                # It went while this is asked, on another thread.
+                continue
+            end = ts + (Interval(intervals[0]).ns or 0) if ts > 0 else None
             gaps, missing = known.get(name, (0, 0))
             status = being_filled.get(name)
             state = SymbolState.LIVE

@@ -214,7 +214,8 @@ class GapFiller:
     def open(self) -> dict[str, FillStatus]:
         """Symbols with stretches that are not settled: ``REQUESTED`` where one of them was asked for."""
         found: dict[str, FillStatus] = {}
-        for job in self._jobs.values():
+        # Copied in one piece: others ask while the run goes on.
+        for job in list(self._jobs.values()):
             status = job.filling.status
             if found.get(job.filling.symbol) is not FillStatus.REQUESTED:
                 found[job.filling.symbol] = status
