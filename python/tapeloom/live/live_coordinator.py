@@ -152,6 +152,8 @@ class LiveCoordinator:
             metrics=self.metrics,
             call=self._analyses.run,
             wake=self._inbox.wake,
+            # Tries are spaced by the seconds of the session's clock, which nobody sets.
+            now=lambda: time.monotonic() * self._speed,
             on_end=self._keep,
         )
         parts = self._parts
@@ -452,6 +454,9 @@ class LiveCoordinator:
             self._runner = None
 
     def _turn(self) -> None:
+        if not self._is_degraded:
+            # Before anything is taken from the queue: what fails here has nothing to lose.
+            self._guarded(self._make_changes)
         now = self._clock.now_ns()
         timeout = self._seconds_until(self._player.next_due(now), now)
         takes = self._player.takes_events and not self._is_degraded
@@ -463,14 +468,7 @@ class LiveCoordinator:
             # It ended without an error, as a recording does: nothing more comes, and that is an outage.
             self._is_feed_over = True
             events.append(ConnectionEvent(self._clock.now_ns(), False, _SOURCE))
-        try:
-            # What was taken from the queue is the session's before anything else can fail.
-            self._player.advance(events, self._clock.now_ns())
-            self._make_changes()
-        except JournalError as error:
-            if self._journal.state != "degraded":
-                raise
-            self._degrade(error)
+        self._guarded(lambda: self._player.advance(events, self._clock.now_ns()))
         self._tell_progress()
 
     def _seconds_until(self, due: int | None, now: int) -> float:
@@ -482,17 +480,27 @@ class LiveCoordinator:
         left = max(0, due - now) / _SECOND / self._speed
         return min(SLICE_SECONDS, left)
 
+    def _guarded(self, work: Callable[[], object]) -> None:
+        """Do something that is written to the journal, and that is done again once a journal that failed goes on."""
+        try:
+            work()
+        except JournalError as error:
+            if self._journal.state != "degraded":
+                raise
+            self._degrade(error)
+
     def _make_changes(self) -> None:
-        while (change := self._changes.take()) is not None:
+        while (change := self._changes.first) is not None:
             try:
                 change.make()
             except JournalError:
-                # It is made when the journal can be written again.
-                self._changes.put_back(change)
+                # Asked for still: nothing of it has happened.
                 raise
             except BaseException:
+                self._changes.take()
                 self._changes.failed(change)
                 raise
+            self._changes.take()
 
     def _degrade(self, error: JournalError) -> None:
         """Take nothing more until the journal can be written again; what came waits, and the feed with it."""

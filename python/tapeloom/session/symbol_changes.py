@@ -71,15 +71,16 @@ class SymbolChanges:
                 del self._names[change.symbol]
             self._waiting.append(change)
 
+    @property
+    def first(self) -> Change | None:
+        """The next change to make, which stays asked for; ``None`` if there is none."""
+        with self._lock:
+            return self._waiting[0] if self._waiting else None
+
     def take(self) -> Change | None:
         """Return the next change to make; ``None`` if nothing is asked for."""
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
-
-    def put_back(self, change: Change) -> None:
-        """Have a change made later, before those that wait, because it could not be written."""
-        with self._lock:
-            self._waiting.appendleft(change)
 
     def failed(self, change: Change) -> None:
         """Note that a symbol did not come."""
