@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tapeloom import SessionData
 from tapeloom.config.stream_plan import StreamPlan
+from tapeloom.errors import HistorySourceError
 from tapeloom.live import AlpacaFeed, AlpacaHistory, Fault, FeedServer
 from tapeloom.live.backoff import Backoff
 from tapeloom.live.event_queue import CAPACITY
 from tapeloom.live.journal_files import JournalFiles
 from tapeloom.live.journal_header import Patience
 from tapeloom.live.live_coordinator import LiveCoordinator
+from tapeloom.live.stored_history import StoredHistory
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.timestamps import from_ns
 from tests.live.made import SetClock
@@ -35,12 +37,21 @@ if TYPE_CHECKING:
     from tapeloom.live.live_health import LiveHealth, SymbolHealth
     from tapeloom.storage import DataManager
 
-__all__ = ["DATE", "SECOND", "LiveRun", "MarketHands", "Told", "rows"]
+__all__ = [
+    "DATE",
+    "LONGEST",
+    "SECOND",
+    "Held",
+    "LiveRun",
+    "MarketHands",
+    "Told",
+    "rows",
+]
 
 SECOND = 10**9
 DATE = date(2025, 7, 2)
 #: Only a failure takes so long.
-LONGEST = 60.0
+LONGEST = 10.0
 #: The vendor's bars are there so long after they end.
 SHORTLY = SECOND // 2
 
@@ -176,7 +187,9 @@ class LiveRun:
             time_manager=self.manager,
             storage=storage,
         )
-        source: Any = NoPast(names) if storage is None else storage
+        source: Any = NoPast(names)
+        if storage is not None:
+            source = StoredHistory(storage, self.manager.timezone)
         journal = self.files.open(
             min(d for d in days if self._ends(d) > begin),
             lambda: SessionData(time_manager=self.manager),
@@ -220,11 +233,12 @@ class LiveRun:
         )
         self.coordinator.changed = threading.Condition()
         # A failed disk is tried again at once.
-        self.coordinator._backoff = Backoff(least=0.001, most=0.002)
+        self.coordinator._backoff = Backoff(least=0.02, most=0.04)
 
     def _ends(self, day: date) -> int:
         session = self.manager.get_trading_session(day)
         assert session is not None
+        assert session.regular_close is not None
         return int(session.regular_close.timestamp()) * SECOND + 40 * SECOND
 
     def _plan(self, config: Any) -> StreamPlan:
@@ -295,6 +309,11 @@ class LiveRun:
     def close(self) -> None:
         """Let the session end."""
         self.move(10 + 41 / 60)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for the end of the run."""
+        self.coordinator._inbox.wake()
         assert self.coordinator.wait(LONGEST)
 
     def reconnect(self) -> None:
@@ -327,6 +346,8 @@ class LiveRun:
         return all(at(minute) in self.starts(name) for name in names)
 
     def starts(self, symbol: str) -> list[int]:
+        if symbol not in self.store._symbols:
+            return []
         found: list[int] = self.store.get_bars(symbol).ts.tolist()
         return found
 
@@ -339,3 +360,23 @@ def rows(of: LiveRun | Bars, symbol: str = "") -> list[tuple[float, ...]]:
     bars = of.store.get_bars(symbol) if isinstance(of, LiveRun) else of
     columns = (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume)
     return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+class Held:
+    """The vendor's history of a run, which waits to be let go, and fails so often before it answers."""
+
+    def __init__(self, run: LiveRun, *, failures: int = 0) -> None:
+        filler = run.coordinator.quality.filler
+        assert filler is not None
+        self._real = filler._source
+        filler._source = self
+        self.reached, self.may_go_on = threading.Event(), threading.Event()
+        self.failures = failures
+
+    def fetch(self, requests: Any) -> Any:
+        self.reached.set()
+        assert self.may_go_on.wait(LONGEST)
+        if self.failures:
+            self.failures -= 1
+            raise HistorySourceError("the vendor is asleep")
+        return self._real.fetch(requests)

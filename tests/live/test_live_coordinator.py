@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tapeloom.errors import FeedError, HistorySourceError, StateError
 from tapeloom.live import AlpacaHistory
-from tests.live.live_run import LiveRun, rows
+from tests.live.live_run import Held, LiveRun, rows
 from tests.live.recorded import at, bars_of
 from tests.session.runs import threads
 
@@ -70,7 +70,6 @@ def test_a_run_that_begins_in_the_middle_has_no_hole_at_the_seam(whole: str) -> 
 def test_bars_that_come_while_a_run_warms_up_wait_and_are_not_lost(whole: str) -> None:
     with LiveRun(BOTH, begin=at(4.5)) as run:
         history = Held(run)
-        run.coordinator.quality.filler._source = history  # type: ignore[union-attr]
         run.coordinator.start()
         assert history.reached.wait(60)
         run.move(6.1)
@@ -84,30 +83,9 @@ def test_bars_that_come_while_a_run_warms_up_wait_and_are_not_lost(whole: str) -
         assert run.count("bars") == 12
 
 
-class Held:
-    """The vendor's history, which waits to be let go."""
-
-    def __init__(self, run: LiveRun) -> None:
-        assert run.server is not None
-        self._real = AlpacaHistory(
-            "the key", "the secret", url_override=run.server.history_url
-        )
-        self.reached, self.may_go_on = threading.Event(), threading.Event()
-        self.failures = 0
-
-    def fetch(self, requests: Any) -> Any:
-        self.reached.set()
-        assert self.may_go_on.wait(60)
-        if self.failures:
-            self.failures -= 1
-            raise HistorySourceError("the vendor's disk is full")
-        return self._real.fetch(requests)
-
-
 def test_an_outage_goes_from_stale_over_filling_to_live(whole: str) -> None:
     with LiveRun(BOTH).start() as run:
         history = Held(run)
-        run.coordinator.quality.filler._source = history  # type: ignore[union-attr]
         run.play(0, 3)
         run.inject("disconnect", seconds=180)
         run.until(lambda: not run.health.is_connected)
@@ -182,7 +160,6 @@ def test_a_run_is_stopped_before_it_begins() -> None:
 def test_a_run_is_stopped_while_it_warms_up() -> None:
     with LiveRun(BOTH, begin=at(4.5)) as run:
         history = Held(run)
-        run.coordinator.quality.filler._source = history  # type: ignore[union-attr]
         run.coordinator.start()
         assert history.reached.wait(60)
         assert run.coordinator.stop()
