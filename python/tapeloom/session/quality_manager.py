@@ -189,7 +189,11 @@ class DataQualityManager:
     def needs_each_instant(self) -> bool:
         """Whether the coordinator must wake for every instant, so that gaps are seen when they appear."""
         return self._measures and (
-            bool(self._listeners) or self._on_gap == "raise" or self._filler is not None
+            # Live, somebody may ask at any time how the session is doing.
+            self._is_live
+            or bool(self._listeners)
+            or self._on_gap == "raise"
+            or self._filler is not None
         )
 
     @property
