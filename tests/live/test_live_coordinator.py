@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tapeloom.errors import FeedError, HistorySourceError, StateError
-from tapeloom.live import AlpacaHistory
+from tapeloom.errors import FeedError, StateError
 from tests.live.live_run import Held, LiveRun, rows
 from tests.live.recorded import at, bars_of
 from tests.session.runs import threads

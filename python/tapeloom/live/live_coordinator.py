@@ -9,7 +9,7 @@ import contextlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import JournalError, StateError
@@ -31,6 +31,7 @@ from tapeloom.statuses import ConnectionEvent
 from tapeloom.words import counted
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Sequence
 
     from tapeloom.actions import Actions
@@ -167,6 +168,7 @@ class LiveCoordinator:
         self._finished = threading.Event()
         self._is_over = threading.Event()
         self._is_degraded = self._is_feed_over = False
+        self._latest, self._is_set_back = 0, False
         self._reopen_at = 0.0
         self._backoff = Backoff()
         self._told_at = float("-inf")
@@ -242,6 +244,9 @@ class LiveCoordinator:
         }
         journal = self._journal.health()
         bounds["journal"] = (journal["queue"], journal["queue_bound"])
+        bounds["owed"] = (session.owed, _MOST_AT_ONCE)
+        bounds["aside"] = _fill_of(session.sorter.aside)
+        bounds["fills"] = _fill_of(session.sentences)
         counts = {name: session.sorter.counts[name] for name in _COUNTS}
         counts["overruns"] = self.overruns
         return LiveHealth(
@@ -432,7 +437,7 @@ class LiveCoordinator:
         self._inbox.wake()
 
     def _follow_symbols(self) -> None:
-        self._player.follow_symbols(self._clock.now_ns())
+        self._player.follow_symbols(self._now())
         self._feed.connect(self._journal.session_data._symbols, self._channels)
 
     # On the thread
@@ -440,7 +445,7 @@ class LiveCoordinator:
     def _drive(self) -> None:
         try:
             self._runner = threading.get_ident()
-            self._player.find(self._clock.now_ns())
+            self._player.find(self._now())
             # Subscribed first: no bar falls between what is fetched and what streams.
             self._inlet.open(self._journal.session_data._symbols, self._channels)
             names = counted(len(self._journal.session_data._symbols), "symbol")
@@ -457,7 +462,7 @@ class LiveCoordinator:
         if not self._is_degraded:
             # Before anything is taken from the queue: what fails here has nothing to lose.
             self._guarded(self._make_changes)
-        now = self._clock.now_ns()
+        now = self._now()
         timeout = self._seconds_until(self._player.next_due(now), now)
         takes = self._player.takes_events and not self._is_degraded
         events = self._inbox.take(_MOST_AT_ONCE if takes else 0, timeout)
@@ -467,9 +472,20 @@ class LiveCoordinator:
         if self._inbox.is_closed and not len(self._inbox) and not self._is_feed_over:
             # It ended without an error, as a recording does: nothing more comes, and that is an outage.
             self._is_feed_over = True
-            events.append(ConnectionEvent(self._clock.now_ns(), False, _SOURCE))
-        self._guarded(lambda: self._player.advance(events, self._clock.now_ns()))
+            events.append(ConnectionEvent(self._now(), False, _SOURCE))
+        self._guarded(lambda: self._player.advance(events, self._now()))
         self._tell_progress()
+
+    def _now(self) -> int:
+        """The clock of the session: where the wall clock is set back, it stands still until that is made up for."""
+        now = self._clock.now_ns()
+        if now < self._latest - _SECOND and not self._is_set_back:
+            seconds = (self._latest - now) / _SECOND
+            text = "the wall clock was set back by %.1f s; the session's clock stands still until then"
+            flow_warning("3.b", text, seconds)
+        self._is_set_back = now < self._latest
+        self._latest = max(now, self._latest)
+        return self._latest
 
     def _seconds_until(self, due: int | None, now: int) -> float:
         """How long to wait, in seconds of ours; not longer than a slice, since the wall clock may be set."""
@@ -585,6 +601,12 @@ _COUNTS = (
     "malformed",
     "unknown",
 )
+
+
+def _fill_of(kept: deque[Any]) -> tuple[int, int]:
+    """How many are kept, and of how many at most."""
+    assert kept.maxlen is not None
+    return len(kept), kept.maxlen
 
 
 def _channels(plan: StreamPlan, feed: Feed) -> list[str]:
