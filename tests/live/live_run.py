@@ -306,6 +306,12 @@ class LiveRun:
             self.move(minute + 1 + SHORTLY / MINUTE)
             self.until(lambda: self.has(minute, *symbols))  # noqa: B023  (waited for here)
 
+    def play_clock(self, first: int, last: int) -> None:
+        """Let the minutes ``[first, last)`` come, each after the time that a bar has to come in."""
+        for minute in range(first, last):
+            self.move(minute + 1 + 6 / 60)
+            self.until(lambda: self.has(minute))  # noqa: B023  (waited for here)
+
     def close(self) -> None:
         """Let the session end."""
         self.move(10 + 41 / 60)
