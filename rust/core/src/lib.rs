@@ -21,6 +21,7 @@
 //! | [`indicator`] | values of whole sessions, averages and extremes over history |
 //! | [`series`] | the bars of one symbol and interval, snapshots |
 //! | [`store`] | all series of a session, epochs, outcomes |
+//! | [`changes`] | what became known in one instant |
 //! | [`realtime`] | averages, ranges and extremes that follow each bar of a session |
 //! | [`replay`] | one step: merge, append, gaps, aggregate |
 //! | [`live`] | one step: what has arrived, as of the wall clock |
@@ -33,6 +34,7 @@
 pub mod aggregate;
 pub mod alignment;
 pub mod bar;
+pub mod changes;
 pub mod columns;
 pub mod error;
 pub mod gap;

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use crate::bar::{BACKFILLED, Bar, IMPORTED, STREAMED};
+use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::realtime::RealtimeIndicators;
 use crate::replay::{Progress, Stop};
-use crate::store::{Entry, Store, SymbolId, Writer};
+use crate::store::{Collect, Entry, Store, SymbolId, Writer};
 
 /// How long to wait and whom to believe, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,11 +141,11 @@ impl Live {
             return Ok(None);
         }
         let derived_before = writing.derived_bars();
-        writing.collect_changes(true);
+        writing.collect_changes(Collect::All);
         let known = arrivals.iter().map(|(entry, bar)| (entry.id, *bar));
         let taken = self.intake.take(&mut writing, known, clock);
-        let mut changes = writing.take_changes();
-        writing.collect_changes(false);
+        let changes = Changes::new(Vec::new(), writing.take_changes());
+        writing.collect_changes(Collect::Nothing);
         if let Some(indicators) = &self.indicators {
             indicators.follow(&writing);
         }
@@ -156,8 +157,6 @@ impl Live {
         self.progress.instants += 1;
         self.progress.bars += (arrivals.len() - refused.len()) as u64;
         self.progress.derived_bars += derived_bars;
-        // All are known at once: the finest interval first, then the configured order.
-        changes.sort_by_key(|change| (change.interval, change.symbol, change.bar.ts));
         let stop = Stop {
             clock: store.clock(),
             epoch: store.epoch(),

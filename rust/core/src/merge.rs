@@ -8,6 +8,7 @@ mod loser_tree;
 pub mod pieces;
 pub mod window;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::alignment::first_fall;
@@ -174,10 +175,15 @@ pub struct MergeOf<T> {
     /// In tie order: finest interval first, then in the order given.
     loaded: Vec<Loaded>,
     windows: Windows,
-    /// The rows of the window in order.
-    items: Vec<Item<T>>,
+    /// The rows of the window in order; whoever was given some of them may hold on to them.
+    items: Arc<Vec<Item<T>>>,
+    /// Memory of earlier windows, to be used again once nobody holds it.
+    spare: Vec<Arc<Vec<Item<T>>>>,
     next: usize,
 }
+
+/// Windows whose memory is kept: who was given rows lets go of them before the next but one comes, as a rule.
+const SPARE: usize = 2;
 
 impl<T: Taken> MergeOf<T> {
     /// Start a merge.
@@ -198,7 +204,8 @@ impl<T: Taken> MergeOf<T> {
         let mut merge = Self {
             loaded,
             windows: Windows::new(part),
-            items: Vec::new(),
+            items: Arc::default(),
+            spare: Vec::new(),
             next: 0,
         };
         merge.fill();
@@ -208,24 +215,59 @@ impl<T: Taken> MergeOf<T> {
     /// Put the rows of the next window in order.
     fn fill(&mut self) {
         self.next = 0;
-        let lanes: Vec<Lane<'_>> = self.loaded.iter().map(Loaded::lane).collect();
-        let Some(placed) = self.windows.advance(&lanes) else {
-            self.items.clear();
+        let mut room = self.room();
+        let Some(items) = Arc::get_mut(&mut room) else {
             return;
         };
-        self.items.resize(placed.places.len(), Item::default());
+        let lanes: Vec<Lane<'_>> = self.loaded.iter().map(Loaded::lane).collect();
+        let Some(placed) = self.windows.advance(&lanes) else {
+            return;
+        };
+        items.resize(placed.places.len(), Item::default());
         let mut places = placed.places;
         for &(lane, first, len) in placed.runs {
             let (here, rest) = places.split_at(len);
             let (one, lane) = (&self.loaded[lane], &lanes[lane]);
             for (row, &place) in (first..first + len).zip(here) {
-                self.items[place as usize] = Item {
+                items[place as usize] = Item {
                     known_at: lane.known_at(row),
                     source: one.position,
                     row: T::of(&one.source.columns, one.source.from + row),
                 };
             }
             places = rest;
+        }
+        self.items = room;
+    }
+
+    /// Memory that nobody else holds, in place of that of the window, of which no row is left.
+    fn room(&mut self) -> Arc<Vec<Item<T>>> {
+        self.spare.push(std::mem::take(&mut self.items));
+        let mut spare = self.spare.iter_mut();
+        let free = spare.position(|room| Arc::get_mut(room).is_some());
+        let room = free.map(|at| self.spare.swap_remove(at));
+        self.spare.truncate(SPARE);
+        room.unwrap_or_default()
+    }
+
+    /// Take the next bars that are known at `instant` or before, as many as lie one behind the other. [`MergeOf::go_on`] must
+    /// be called before anything else is asked: in between they may be let go of, and their memory is used again.
+    pub fn take_some(&mut self, instant: i64) -> Option<(Arc<Vec<Item<T>>>, Range<usize>)> {
+        let rest = self.items.get(self.next..)?;
+        let known = rest.partition_point(|item| item.known_at <= instant);
+        if known == 0 {
+            return None;
+        }
+        let rows = self.next..self.next + known;
+        let items = self.items.clone();
+        self.next = rows.end;
+        Some((items, rows))
+    }
+
+    /// Place the rows of the next window if none is left of this one.
+    pub fn go_on(&mut self) {
+        if self.next == self.items.len() {
+            self.fill();
         }
     }
 

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::bar::{Bar, STREAMED};
+use crate::bar::STREAMED;
+use crate::changes::{Changes, Lanes, Taken};
 use crate::error::Result;
 use crate::merge::{BarMerge, Source};
 use crate::realtime::RealtimeIndicators;
-use crate::store::{Change, Entry, Store, SymbolId, Writing};
+use crate::store::{Collect, Entry, Store, Writer, Writing};
 use crate::time::Interval;
 
 /// What to wake for.
@@ -31,7 +32,7 @@ pub struct Stop {
     /// The epoch that holds everything known at the clock.
     pub epoch: u64,
     /// What changed in the last instant, if it was one to wake for.
-    pub changes: Vec<Change>,
+    pub changes: Changes,
     /// Whether to wake for it.
     pub woke: bool,
     /// Whether the session is over.
@@ -61,7 +62,7 @@ pub struct Replay {
     merge: BarMerge,
     indicators: Option<Arc<RealtimeIndicators>>,
     /// Whose bars each source has.
-    symbols: Vec<SymbolId>,
+    lanes: Arc<Lanes>,
     close: i64,
     progress: Progress,
     ended: bool,
@@ -91,7 +92,9 @@ impl Replay {
                 lane.known_at = table.known_at(ts, lane.interval)?;
             }
         }
-        let symbols = entries.iter().map(|entry| entry.id).collect();
+        let symbols = entries.iter().map(|entry| entry.id);
+        let intervals = lanes.iter().map(|lane| lane.interval);
+        let taken_from = Arc::new(Lanes::new(symbols.zip(intervals)));
         let merge = BarMerge::new(lanes)?;
         {
             // From here on nobody removes a symbol.
@@ -105,7 +108,7 @@ impl Replay {
             store,
             merge,
             indicators: None,
-            symbols,
+            lanes: taken_from,
             close,
             progress: Progress::default(),
             ended: false,
@@ -136,7 +139,7 @@ impl Replay {
     /// Those of the store for a bar it refuses; the replay is over then.
     pub fn run(&mut self, wake: &Wake, most_bars: u64, until: Option<i64>) -> Result<Stop> {
         if self.ended {
-            return Ok(self.stop(Vec::new(), false));
+            return Ok(self.stop(Changes::default(), false));
         }
         self.store.check()?;
         let enough = self.progress.bars.saturating_add(most_bars);
@@ -162,7 +165,7 @@ impl Replay {
                 drop(writing);
                 return Ok(Stop {
                     held: true,
-                    ..self.stop(Vec::new(), false)
+                    ..self.stop(Changes::default(), false)
                 });
             }
             let Some(instant) = next else {
@@ -171,32 +174,29 @@ impl Replay {
                 self.publish(&mut writing);
                 drop(writing);
                 self.finish();
-                return Ok(self.stop(Vec::new(), false));
+                return Ok(self.stop(Changes::default(), false));
             };
             let derived_before = writing.derived_bars();
-            writing.collect_changes(*wake != Wake::Never);
-            let played = self.play(&mut writing, instant);
-            let woke = match wake {
-                Wake::EachInstant => !writing.changes().is_empty(),
-                Wake::Intervals(wanted) => {
-                    let mut changes = writing.changes().iter();
-                    changes.any(|change| wanted.contains(&change.interval))
-                }
-                Wake::Never => false,
-            };
-            let mut changes = Vec::new();
-            if woke {
-                changes = writing.take_changes();
-            } else {
-                writing.drop_changes();
-            }
-            writing.collect_changes(false);
+            writing.collect_changes(match wake {
+                Wake::Never => Collect::Nothing,
+                _ => Collect::Others,
+            });
+            let mut taken = Vec::new();
+            let tells = *wake != Wake::Never;
+            let played = self.play(&mut writing, instant, tells, &mut taken);
+            let others = writing.take_changes();
+            writing.collect_changes(Collect::Nothing);
             self.publish(&mut writing);
             self.progress.derived_bars += writing.derived_bars() - derived_before;
             played?;
             drop(writing);
-            // All are known at once: the finest interval first, then the configured order. As a rule they came in it.
-            changes.sort_by_key(|change| (change.interval, change.symbol, change.bar.ts));
+            let changes = Changes::new(taken, others);
+            let woke = match wake {
+                Wake::EachInstant => !changes.is_empty(),
+                Wake::Intervals(wanted) => changes.has_any_of(wanted),
+                Wake::Never => false,
+            };
+            let changes = if woke { changes } else { Changes::default() };
             if woke || self.progress.bars >= enough {
                 return Ok(self.stop(changes, woke));
             }
@@ -220,34 +220,40 @@ impl Replay {
         (next <= self.close).then_some(next)
     }
 
-    fn play(&mut self, writing: &mut crate::store::Writer, instant: i64) -> Result<()> {
-        loop {
-            let mut few = [(SymbolId(0), Bar::default()); TOGETHER];
-            let mut taken = 0;
-            for place in &mut few {
-                let Some(item) = self.merge.take_until(instant) else {
-                    break;
-                };
-                let mut bar = item.row;
-                bar.flags |= STREAMED;
-                *place = (self.symbols[item.source as usize], bar);
-                taken += 1;
+    /// Play one instant. Where somebody may be told of it, `taken` gets the bars of the merge that came.
+    fn play(
+        &mut self,
+        writing: &mut Writer,
+        instant: i64,
+        tells: bool,
+        taken: &mut Vec<Taken>,
+    ) -> Result<()> {
+        while let Some((items, rows)) = self.merge.take_some(instant) {
+            let mut odd = Vec::new();
+            for first in rows.clone().step_by(TOGETHER) {
+                let few = first..rows.end.min(first + TOGETHER);
+                writing.fetch(items[few.clone()].iter().map(|item| self.lanes.symbol(item)));
+                for at in few {
+                    let item = &items[at];
+                    let mut bar = item.row;
+                    bar.flags |= STREAMED;
+                    if !writing.deliver(self.lanes.symbol(item), &bar)? {
+                        odd.push(at);
+                    }
+                    self.progress.bars += 1;
+                }
             }
-            let few = &few[..taken];
-            writing.fetch(few.iter().map(|&(symbol, _)| symbol));
-            for &(symbol, bar) in few {
-                writing.deliver(symbol, bar)?;
-                self.progress.bars += 1;
+            match tells {
+                true => taken.push(Taken::new(items, rows, odd, self.lanes.clone())),
+                false => drop(items),
             }
-            if taken < TOGETHER {
-                break;
-            }
+            self.merge.go_on();
         }
         self.progress.instants += 1;
         writing.finish_instant(instant)
     }
 
-    fn stop(&self, changes: Vec<Change>, woke: bool) -> Stop {
+    fn stop(&self, changes: Changes, woke: bool) -> Stop {
         Stop {
             clock: self.store.clock(),
             epoch: self.store.epoch(),

@@ -29,6 +29,7 @@ pub use outcome::{
 };
 use rustc_hash::FxBuildHasher;
 pub(crate) use writer::Place;
+pub(crate) use writer::Collect;
 pub use writer::{BatchReport, Change, ChangeKind, SessionStart, Writer};
 
 /// Position of a symbol in configured order.

@@ -1,12 +1,13 @@
 //! `Batch`: what became known in one instant, and who makes one of where a session stands.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use tapeloom_core::changes::Changes;
 use tapeloom_core::replay::{Progress, Stop};
 use tapeloom_core::store::{Change, ChangeKind, Directory, Store};
 
@@ -61,6 +62,7 @@ impl Teller {
             base_bars: progress.bars,
             derived_bars: progress.derived_bars,
             changes: stop.changes,
+            all: OnceLock::new(),
             delivered: AtomicUsize::new(0),
             labels: self.labels(py)?,
             exchange: self.exchange.clone(),
@@ -115,7 +117,9 @@ pub(crate) struct PyBatch {
     derived_bars: u64,
     #[pyo3(get)]
     session: Py<PyStore>,
-    changes: Vec<Change>,
+    changes: Changes,
+    /// The changes listed, once somebody asks.
+    all: OnceLock<Vec<Change>>,
     /// The change being delivered, plus 1; 0 while none is.
     delivered: AtomicUsize,
     labels: Arc<Labels>,
@@ -123,6 +127,10 @@ pub(crate) struct PyBatch {
 }
 
 impl PyBatch {
+    fn all(&self) -> &[Change] {
+        self.all.get_or_init(|| self.changes.all())
+    }
+
     fn bar<'py>(&self, py: Python<'py>, change: &Change) -> PyResult<Bound<'py, PyBarData>> {
         let labels = self.labels.all.get(change.symbol.0 as usize);
         let label = labels.and_then(|labels| labels.get(change.series as usize));
@@ -141,13 +149,13 @@ impl PyBatch {
 
     #[getter]
     fn bars<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBarData>>> {
-        let bars = self.changes.iter().map(|change| self.bar(py, change));
+        let bars = self.all().iter().map(|change| self.bar(py, change));
         bars.collect()
     }
 
     fn each(&self, call: &Bound<'_, PyAny>, session: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = call.py();
-        for (at, change) in self.changes.iter().enumerate() {
+        for (at, change) in self.all().iter().enumerate() {
             if change.kind == ChangeKind::New {
                 self.delivered.store(at + 1, Relaxed);
                 call.call1((session, self.bar(py, change)?))?;
@@ -160,16 +168,14 @@ impl PyBatch {
     #[getter]
     fn delivered<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBarData>>> {
         let at = self.delivered.load(Relaxed).checked_sub(1);
-        at.and_then(|at| self.changes.get(at))
+        at.and_then(|at| self.all().get(at))
             .map(|change| self.bar(py, change))
             .transpose()
     }
 
     #[getter]
     fn has_updates(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| change.kind != ChangeKind::New)
+        self.changes.has_updates()
     }
 
     fn changes<'py>(
@@ -181,14 +187,15 @@ impl PyBatch {
             ChangeKind::Late => "late",
             ChangeKind::Corrected => "corrected",
         };
-        self.changes
+        self.all()
             .iter()
             .map(|change| Ok((self.bar(py, change)?, kind(change))))
             .collect()
     }
 
     fn __len__(&self) -> usize {
-        self.changes.len()
+        let known = self.changes.known_len();
+        known.unwrap_or_else(|| self.all().len())
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -196,6 +203,6 @@ impl PyBatch {
             .time(py)?
             .call_method1("isoformat", (" ",))?
             .extract()?;
-        Ok(format!("Batch({at}, {} bars)", self.changes.len()))
+        Ok(format!("Batch({at}, {} bars)", self.__len__()))
     }
 }

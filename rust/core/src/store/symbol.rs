@@ -64,6 +64,8 @@ impl Home {
 pub(super) struct Touched {
     pub(super) bar: Bar,
     pub(super) is_correction: bool,
+    /// Whether the earlier bar came in the same instant.
+    pub(super) is_fresh: bool,
 }
 
 /// What follows from a base bar.
@@ -384,6 +386,7 @@ impl SymbolWriter {
             self.touched.push(Touched {
                 bar,
                 is_correction: false,
+                is_fresh: false,
             });
             return Ok(Outcome::Late);
         };
@@ -402,12 +405,14 @@ impl SymbolWriter {
             new: bar,
             clock,
         });
-        if !series.replace_newest(&bar, 0, epoch) {
+        let is_fresh = series.replace_newest(&bar, 0, epoch);
+        if !is_fresh {
             series.stage(bar, 0);
         }
         self.touched.push(Touched {
             bar,
             is_correction: true,
+            is_fresh,
         });
         Ok(Outcome::Correction)
     }
@@ -548,6 +553,7 @@ impl SymbolWriter {
             self.touched.push(Touched {
                 bar: *bar,
                 is_correction: false,
+                is_fresh: false,
             });
         }
         Ok(followed)

@@ -50,6 +50,17 @@ pub struct Change {
     pub constituents: u32,
 }
 
+/// Which changes are kept for [`Writer::take_changes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collect {
+    /// None.
+    Nothing,
+    /// All but bars that are delivered and are the ones that should come next.
+    Others,
+    /// All.
+    All,
+}
+
 /// How a session begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionStart {
@@ -118,7 +129,7 @@ pub struct Writer {
     unsettled: Vec<u32>,
     quarantine: Vec<Quarantined>,
     changes: Vec<Change>,
-    collects: bool,
+    collects: Collect,
     /// Derived bars emitted or replaced since the store exists.
     derived_bars: u64,
     /// Buckets of the sessions for which derived bars of history were computed last.
@@ -150,7 +161,7 @@ impl Writer {
             unsettled: Vec::new(),
             quarantine: Vec::new(),
             changes: Vec::new(),
-            collects: false,
+            collects: Collect::Nothing,
             derived_bars: 0,
             planned: Planned::default(),
         }
@@ -323,25 +334,14 @@ impl Writer {
         self.coordinated = coordinated;
     }
 
-    /// Whether changes are kept for [`Writer::take_changes`].
-    pub(crate) fn collect_changes(&mut self, collects: bool) {
+    /// Which changes are kept for [`Writer::take_changes`].
+    pub(crate) fn collect_changes(&mut self, collects: Collect) {
         self.collects = collects;
     }
 
-    /// The changes of this instant, in order of arrival.
-    pub(crate) fn changes(&self) -> &[Change] {
-        &self.changes
-    }
-
-    /// The changes of this instant, with room for as many in the next one: as a rule the same symbols have a bar again.
+    /// The changes of this instant that were kept, in order of arrival.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let room = Vec::with_capacity(self.changes.len());
-        std::mem::replace(&mut self.changes, room)
-    }
-
-    /// Forget the changes of this instant, but not their memory.
-    pub(crate) fn drop_changes(&mut self) {
-        self.changes.clear();
+        std::mem::take(&mut self.changes)
     }
 
     /// Where a symbol is kept now.

@@ -5,7 +5,7 @@ use crate::bar::{Bar, EXTENDED};
 use crate::error::{Error, Result};
 use crate::schedule::{ExtendedHours, Role};
 use crate::store::symbol::Home;
-use crate::store::writer::{Change, ChangeKind, HistoryGrid, Writer};
+use crate::store::writer::{Change, ChangeKind, Collect, HistoryGrid, Writer};
 use crate::store::{Outcome, Quarantined, SymbolId};
 
 impl Writer {
@@ -116,15 +116,19 @@ impl Writer {
         }
     }
 
-    /// Offer one bar of an instant that [`Writer::finish_instant`] completes.
-    pub(crate) fn deliver(&mut self, id: SymbolId, bar: Bar) -> Result<()> {
-        self.check(id, &bar, 0)?;
-        match self.symbols[id.0 as usize].place_next(&bar, self.epoch) {
+    /// Offer one bar of an instant that [`Writer::finish_instant`] completes. Says whether it is new as it is.
+    pub(crate) fn deliver(&mut self, id: SymbolId, bar: &Bar) -> Result<bool> {
+        self.check(id, bar, 0)?;
+        match self.symbols[id.0 as usize].place_next(bar, self.epoch) {
             Some(home) => {
                 self.mark(id);
-                self.accepted(id, bar, home)
+                if self.collects == Collect::All {
+                    self.note(id, 0, ChangeKind::New, *bar, 0);
+                }
+                self.follow(id, bar, home)?;
+                Ok(true)
             }
-            None => self.place_anywhere(id, bar).map(|_| ()),
+            None => self.place_anywhere(id, *bar).map(|_| false),
         }
     }
 
@@ -135,7 +139,7 @@ impl Writer {
         if bar.fault(self.policies.allow_negative_prices).is_some()
             || self.end_of(at, bar.ts, home) <= latest
         {
-            return self.deliver(id, bar);
+            return self.deliver(id, &bar).map(|_| ());
         }
         self.symbols[at].counts.count(Outcome::Quarantined);
         self.put_aside(at, bar, "after_clock");
@@ -261,9 +265,12 @@ impl Writer {
         if home.is_extended() {
             bar.flags |= EXTENDED;
         }
-        if self.collects {
-            self.note(id, 0, ChangeKind::New, bar, 0);
-        }
+        self.note(id, 0, ChangeKind::New, bar, 0);
+        self.follow(id, &bar, home)
+    }
+
+    /// What follows from a bar that was accepted.
+    fn follow(&mut self, id: SymbolId, bar: &Bar, home: Home) -> Result<()> {
         let at = id.0 as usize;
         let mut ended = Vec::new();
         let table = self.table.as_deref();
@@ -281,7 +288,7 @@ impl Writer {
         let counts = !home.is_extended() || extended_hours == ExtendedHours::Full;
         let symbol = &mut self.symbols[at];
         let followed = symbol.follow(
-            &bar,
+            bar,
             (role, counts),
             table,
             self.clock,
@@ -317,10 +324,10 @@ impl Writer {
         if let Some(change) = fresh {
             change.bar = bar;
         } else {
-            let kind = if touch.is_correction {
-                ChangeKind::Corrected
-            } else {
-                ChangeKind::Late
+            let kind = match touch.is_correction {
+                true if touch.is_fresh => ChangeKind::New,
+                true => ChangeKind::Corrected,
+                false => ChangeKind::Late,
             };
             self.note(id, 0, kind, bar, 0);
         }
@@ -347,7 +354,7 @@ impl Writer {
         constituents: u32,
     ) {
         self.derived_bars += u64::from(series > 0);
-        if self.collects {
+        if self.collects != Collect::Nothing {
             let interval = self.symbols[symbol.0 as usize].series[series]
                 .series()
                 .interval();
