@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::bar::{Bar, STREAMED};
-use crate::merge::Item;
+use crate::merge::{Item, Items};
 use crate::store::{Change, ChangeKind, SymbolId};
 use crate::time::Interval;
 
@@ -41,7 +41,7 @@ impl Lanes {
 /// Bars of one instant that lie one behind the other in the merge.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Taken {
-    items: Arc<Vec<Item<Bar>>>,
+    items: Items<Bar>,
     rows: Range<usize>,
     /// Positions of those that were no new bar, or are told with a change of their own.
     odd: Vec<usize>,
@@ -50,7 +50,7 @@ pub(crate) struct Taken {
 
 impl Taken {
     pub(crate) fn new(
-        items: Arc<Vec<Item<Bar>>>,
+        items: Items<Bar>,
         rows: Range<usize>,
         odd: Vec<usize>,
         lanes: Arc<Lanes>,

@@ -163,6 +163,9 @@ pub struct Item<T> {
     pub row: T,
 }
 
+/// Rows that whoever was given some of them may hold on to.
+pub type Items<T> = Arc<Vec<Item<T>>>;
+
 /// Loaded sources merged row by row: the position of each row.
 pub type Merge = MergeOf<usize>;
 
@@ -176,9 +179,9 @@ pub struct MergeOf<T> {
     loaded: Vec<Loaded>,
     windows: Windows,
     /// The rows of the window in order; whoever was given some of them may hold on to them.
-    items: Arc<Vec<Item<T>>>,
+    items: Items<T>,
     /// Memory of earlier windows, to be used again once nobody holds it.
-    spare: Vec<Arc<Vec<Item<T>>>>,
+    spare: Vec<Items<T>>,
     next: usize,
 }
 
@@ -241,7 +244,7 @@ impl<T: Taken> MergeOf<T> {
     }
 
     /// Memory that nobody else holds, in place of that of the window, of which no row is left.
-    fn room(&mut self) -> Arc<Vec<Item<T>>> {
+    fn room(&mut self) -> Items<T> {
         self.spare.push(std::mem::take(&mut self.items));
         let mut spare = self.spare.iter_mut();
         let free = spare.position(|room| Arc::get_mut(room).is_some());
@@ -252,7 +255,7 @@ impl<T: Taken> MergeOf<T> {
 
     /// Take the next bars that are known at `instant` or before, as many as lie one behind the other. [`MergeOf::go_on`] must
     /// be called before anything else is asked: in between they may be let go of, and their memory is used again.
-    pub fn take_some(&mut self, instant: i64) -> Option<(Arc<Vec<Item<T>>>, Range<usize>)> {
+    pub fn take_some(&mut self, instant: i64) -> Option<(Items<T>, Range<usize>)> {
         let rest = self.items.get(self.next..)?;
         let known = rest.partition_point(|item| item.known_at <= instant);
         if known == 0 {

@@ -327,7 +327,7 @@ mod tests {
         indicators.follow(&store.write());
         let mut writing = store.write();
         let id = writing.id_of("A").unwrap();
-        writing.deliver(id, bar(1, 2.0)).unwrap();
+        writing.deliver(id, &bar(1, 2.0)).unwrap();
         indicators.follow(&writing);
         assert_eq!(value(&indicators, &store, "A"), Some(1.0));
         writing.publish();

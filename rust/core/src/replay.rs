@@ -232,7 +232,11 @@ impl Replay {
             let mut odd = Vec::new();
             for first in rows.clone().step_by(TOGETHER) {
                 let few = first..rows.end.min(first + TOGETHER);
-                writing.fetch(items[few.clone()].iter().map(|item| self.lanes.symbol(item)));
+                writing.fetch(
+                    items[few.clone()]
+                        .iter()
+                        .map(|item| self.lanes.symbol(item)),
+                );
                 for at in few {
                     let item = &items[at];
                     let mut bar = item.row;

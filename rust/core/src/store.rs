@@ -28,8 +28,8 @@ pub use outcome::{
     IngestCounts, OnDuplicate, OnInvalid, Outcome, Policies, Quarantined, Revision, SessionCounts,
 };
 use rustc_hash::FxBuildHasher;
-pub(crate) use writer::Place;
 pub(crate) use writer::Collect;
+pub(crate) use writer::Place;
 pub use writer::{BatchReport, Change, ChangeKind, SessionStart, Writer};
 
 /// Position of a symbol in configured order.

@@ -1,8 +1,8 @@
 //! `Batch`: what became known in one instant, and who makes one of where a session stands.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;

@@ -86,10 +86,11 @@ impl Planned {
             }
             let mut rest = sessions.clone();
             while !rest.is_empty() {
+                let is_first = rest == sessions;
                 let plans = plan::plan(table, &mut rest, request, PLANNED_SLOTS)?;
                 plans.iter().for_each(|plan| running.take(plan));
                 // More than is planned at once is not kept.
-                if plans.len() >= sessions.len() {
+                if is_first && rest.is_empty() {
                     self.0.truncate(PLANS - 1);
                     self.0.insert(0, (request.clone(), sessions.clone(), plans));
                 }

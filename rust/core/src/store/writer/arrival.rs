@@ -287,15 +287,10 @@ impl Writer {
         };
         let counts = !home.is_extended() || extended_hours == ExtendedHours::Full;
         let symbol = &mut self.symbols[at];
-        let followed = symbol.follow(
-            bar,
-            (role, counts),
-            table,
-            self.clock,
-            |series, derived| {
+        let followed =
+            symbol.follow(bar, (role, counts), table, self.clock, |series, derived| {
                 ended.push((series, derived));
-            },
-        )?;
+            })?;
         if followed.is_past {
             self.unsettled.push(id.0);
         }
