@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeloom import Bars, SessionData
+from tapeloom import Bars, Provenance, SessionData
 from tests.core.test_derived_rules import MONDAY, US, minutes
 
 DERIVED = ["5m", "1h", "1d", "1w"]
@@ -67,3 +67,39 @@ def test_history_is_the_same_at_once_and_row_by_row_from_its_end(
     assert len(values(at_once)["1m"][0]) == len(rows) - len(odd)
     week = at_once.get_forming_bar("AAA", "1w")
     assert week == one_by_one.get_forming_bar("AAA", "1w")
+
+
+def test_loaded_rows_stay_where_they_are_and_only_history_calls_them_imported() -> None:
+    given_rows = some_minutes(list(range(780)), set())
+    session = SessionData()
+    session.register_symbol("AAA", derived=DERIVED)
+    session.start_new_session(date(2025, 7, 2))
+
+    session._load_history("AAA", [MONDAY, MONDAY + 1], given_rows)
+
+    kept = session.get_all_bars("AAA")
+    assert np.shares_memory(kept.close, given_rows.close)
+    assert (kept.flags == Provenance.IMPORTED).all()
+    assert not given_rows.flags.any()
+    assert kept[5].flags == Provenance.IMPORTED
+    assert kept == Bars.concat([kept[:100], kept[100:]])
+
+
+def test_a_few_rows_do_not_keep_the_memory_of_many() -> None:
+    given_rows = some_minutes(list(range(780)), set())
+    session = loaded([], set())
+
+    session._load_history("AAA", [MONDAY], given_rows[:100])
+
+    assert not np.shares_memory(session.get_all_bars("AAA").close, given_rows.close)
+
+
+def test_history_in_shared_rows_takes_in_late_and_corrected_ones() -> None:
+    rows = [row for row in range(780) if row not in (7, 400)]
+    session = loaded([rows], set())
+    before = session.get_all_bars("AAA")
+
+    session.add_bars_batch("AAA", some_minutes([7, 400], set()))
+
+    assert values(session) == values(loaded([list(range(780))], set()))
+    assert before.ts.tolist() == some_minutes(rows, set()).ts.tolist()

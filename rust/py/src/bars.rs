@@ -35,9 +35,9 @@ pub(crate) enum Parts {
 
 impl Parts {
     /// Slices one after the other; those that follow each other in memory are one.
-    fn joined(slices: impl Iterator<Item = Slice>) -> Self {
+    pub(crate) fn joined(slices: impl IntoIterator<Item = Slice>) -> Self {
         let mut all: Vec<Slice> = Vec::new();
-        for slice in slices.filter(|slice| !slice.is_empty()) {
+        for slice in slices.into_iter().filter(|slice| !slice.is_empty()) {
             match all.last_mut() {
                 Some(last) if last.is_continued_by(&slice) => last.to = slice.to,
                 _ => all.push(slice),

@@ -51,10 +51,7 @@ impl PyCursor {
     fn take(&self, py: Python<'_>) -> BindResult<(PyBars, bool)> {
         self.store.check()?;
         let news = self.cursor.lock().take(self.store.epoch());
-        let parts = match <[_; 1]>::try_from(news.slices) {
-            Ok([only]) => Parts::One(only),
-            Err(several) => Parts::Several(several),
-        };
+        let parts = Parts::joined(news.slices);
         Ok((PyBars::new(self.label.clone_ref(py), parts), news.ended))
     }
 

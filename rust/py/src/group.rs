@@ -255,11 +255,7 @@ impl PyGroup {
             let (interval, derived) = (series.interval(), series.is_derived());
             let symbol = entry.symbol.clone();
             let label = PyLabel::new(py, symbol, interval, derived, self.exchange.clone())?;
-            let parts = match <[_; 1]>::try_from(slices) {
-                Ok([only]) => Parts::One(only),
-                Err(several) => Parts::Several(several),
-            };
-            bars.push(Some(PyBars::new(label, parts)));
+            bars.push(Some(PyBars::new(label, Parts::joined(slices))));
         }
         Ok(bars)
     }

@@ -260,7 +260,7 @@ impl PyStore {
             self.store.check()?;
             let rows = self.store.look(series, |view| view.changed_since(epoch));
             if let Some(rows) = rows {
-                return Ok(PyBars::new(label, Parts::Several(rows)));
+                return Ok(PyBars::new(label, Parts::joined(rows)));
             }
             self.let_writer_finish(py)?;
         }

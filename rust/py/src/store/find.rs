@@ -316,7 +316,7 @@ impl PyStore {
             match view.slice(first, last) {
                 Some(slice) => PyBars::handed_out(py, label, slice),
                 None => {
-                    let parts = Parts::Several(view.slices(first, last));
+                    let parts = Parts::joined(view.slices(first, last));
                     Bound::new(py, PyBars::new(label.clone_ref(py), parts))
                 }
             }
