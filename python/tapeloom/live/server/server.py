@@ -38,6 +38,8 @@ _T = TypeVar("_T")
 
 _HOST = "127.0.0.1"
 _SLICE = 0.05
+# Turns of the event loop from when a connection is accepted until its handler runs, and some more.
+_ARRIVAL = 8
 
 
 class FeedServer:
@@ -304,6 +306,12 @@ class FeedServer:
                 await self._stop.wait()
             finally:
                 player.cancel()
+                # Nobody new is let in. Who was at this very moment arrives, and is closed with the others: asyncio
+                # would leave the connection open for ever.
+                for listening_socket in server.sockets:
+                    asyncio.get_running_loop().remove_reader(listening_socket.fileno())
+                for _ in range(_ARRIVAL):
+                    await asyncio.sleep(0)
 
     async def _run_market(self) -> None:
         """Let market time run from the first subscription on."""
