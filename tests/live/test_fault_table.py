@@ -135,8 +135,7 @@ def test_a_delayed_bar_is_a_duplicate_of_what_history_had(
     assert run.of("AAPL").filled == 1
     run.play(4, 5)
     run.move(5.6)
-    counts = lambda: run.store.get_ingest_counts("AAPL")  # noqa: E731
-    run.until(lambda: counts().duplicates == 1)
+    run.until(lambda: run.store.get_ingest_counts("AAPL").duplicates == 1)
     ends_as(run, whole, since=5)
 
 

@@ -147,7 +147,7 @@ def test_a_journal_that_fails_is_told_and_gone_on_with(
                 raise OSError(28, "No space left on device")
             return reopen(*given)
 
-        run.journal.reopen = later  # type: ignore[method-assign]
+        run.journal.reopen = later  # type: ignore[method-assign, assignment]
         assert run.journal._journal is not None
         run.journal._journal.stop("no space left on device")
         run.move(4.1)
@@ -268,8 +268,7 @@ def test_two_sessions_in_a_row_leave_stored_bars_and_roll_into_history(
 ) -> None:
     day = 24 * 60
     second = on(date(2025, 7, 3), AAPL)
-    both = Bars.concat([AAPL, second]) if hasattr(Bars, "concat") else None
-    assert both is not None
+    both = Bars.concat([AAPL, second])
     storage = DataManager(tmp_path / "data")
     with LiveRun(
         [both],
@@ -282,6 +281,13 @@ def test_two_sessions_in_a_row_leave_stored_bars_and_roll_into_history(
         run.move(10.7)
         run.until(lambda: run.coordinator.stage == "NIGHT")
         assert rows(storage.read("AAPL", "1m", at(0), at(10))) == rows(AAPL)
+        # An outage at night is seen, and over before the morning.
+        run.inject("disconnect", seconds=60)
+        run.until(lambda: not run.health.is_connected)
+        assert run.health.outages == 1
+        run.move(12)
+        run.reconnect()
+        run.until(lambda: run.health.is_connected)
         run.move(day - 4)
         run.until(lambda: run.coordinator.stage == "WAITING")
         run.play(day, day + 10)
