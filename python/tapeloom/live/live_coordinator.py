@@ -59,7 +59,7 @@ _SECOND = 1_000_000_000
 _MOST_AT_ONCE = 1_000
 _TELL_SECONDS = 1.0
 #: Who says that a feed has ended.
-_SOURCE = "session"
+_SOURCE = "feed"
 
 
 class LiveCoordinator:

@@ -291,6 +291,8 @@ class LiveSession:
             # The newest of each, in order of arrival.
             self._noted.pop(key, None)
             self._noted[key] = report
+            if isinstance(report, ConnectionEvent):
+                self._follow(report)
 
     def note_absence(self, since: int, now: int) -> None:
         """Keep as evidence that nobody listened between two instants, ns UTC; with the next step, as what a feed reports."""
@@ -321,13 +323,17 @@ class LiveSession:
             self._journal.append_status(report.symbol, report.status)
             return
         self._journal.append_connection(report)
-        if report.source == _SOURCE:
-            return
-        if report.is_up:
+        self._follow(report)
+        if report.is_up and report.source != _SOURCE:
             # What was missed is asked for at once, and the next bar has its time to come.
             self._look_at, self._insists = now, True
             self._arrived = now
-        elif self._is_connected:
+
+    def _follow(self, report: ConnectionEvent) -> None:
+        """Know whether the feed is there; that nobody listened says nothing of it."""
+        if report.source == _SOURCE:
+            return
+        if self._is_connected and not report.is_up:
             self.outages += 1
         self._is_connected = report.is_up
 
