@@ -189,6 +189,24 @@ def test_what_a_run_left_in_its_journal_is_history_of_the_next(tmp_path: Path) -
     assert run.hash_at_close == [alone(WEDNESDAY)]
 
 
+def test_a_day_with_bars_without_a_place_is_stored_and_its_journal_kept(
+    tmp_path: Path,
+) -> None:
+    truth = truth_of(TUESDAY)["AAA"]
+    early = bar_data("AAA", truth[TUESDAY.open + 5 * MINUTE])
+    events = sorted(
+        [*tape(truth_of(TUESDAY)), (TUESDAY.open + 3 * MINUTE, early)],
+        key=lambda event: event[0],
+    )
+    desktop = Desktop(tmp_path)
+    run = desktop.run(TUESDAY.open - MINUTE, [TUESDAY], events=events)
+    run.run()
+    assert [reason for _, reason in run.store.get_quarantine()] == ["after_clock"]
+    assert desktop.stored("AAA", TUESDAY) == minutes_of(TUESDAY)
+    (path,) = (tmp_path / "journal").glob("*.journal")
+    assert path.name == "2025-07-01.journal"
+
+
 def test_a_half_day_ends_when_it_closes_and_lacks_nothing(tmp_path: Path) -> None:
     desktop = Desktop(tmp_path, "relaxed")
     run = desktop.run(HALF_DAY.open - MINUTE, [HALF_DAY])

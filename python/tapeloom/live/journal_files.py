@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,14 +156,20 @@ class JournalFiles:
 
     def _export(self, path: Path) -> int | None:
         assert self._storage is not None
+        store = partial(
+            export,
+            path,
+            self._storage.root,
+            time_manager=self._time_manager,
+            allow_network_fs=self._allow_network_fs,
+        )
         try:
-            report = export(
-                path,
-                self._storage.root,
-                remove=True,
-                time_manager=self._time_manager,
-                allow_network_fs=self._allow_network_fs,
-            )
+            try:
+                report = store(remove=True)
+            except JournalError as error:
+                # What only the journal has, such as bars without a place, is kept in it; the others are stored.
+                report = store()
+                _log.warning("stored, and kept as well: %s", error)
         except (TapeloomError, OSError) as error:
             text = "the bars of %s stay in the journal: %s: %s"
             _log.error(text, path, type(error).__name__, error)
