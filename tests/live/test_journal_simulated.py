@@ -162,3 +162,28 @@ def test_what_a_simulated_disk_cannot_do_is_said() -> None:
     begun(disk, "strict").close()
     with pytest.raises(JournalError, match="resume"):
         begun(disk, "strict")
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_file_that_a_broken_disk_never_let_begin_does_not_stop_a_recovery(
+    is_last: bool,
+) -> None:
+    disk = SimulatedDisk()
+    journal = begun(disk, "strict")
+    disk.fail_after(0)
+    with pytest.raises(JournalError):
+        journal.register_symbol("MSFT")
+    disk.fail_after(0)
+    with pytest.raises(JournalError):
+        journal.reopen()
+    if not is_last:
+        journal.reopen()
+        journal.register_symbol("NVDA")
+    known = facts(journal.session_data)
+    disk.crash()
+    again = SessionJournal.resume(PATH, disk=disk)
+    assert facts(again.session_data) == known
+    # What is written from here on is found too.
+    again.register_symbol("AMD")
+    again.close()
+    assert "AMD" in recover(PATH, disk=disk)._symbols

@@ -261,7 +261,7 @@ class SessionJournal:
                 for number, name in enumerate(found.names)
                 if name is not None
             }
-            journal._files = len(found.paths)
+            journal._files = len(found.files)
             journal.path = found.paths[-1]
             journal._journal = found.resume()
         return journal

@@ -113,7 +113,7 @@ def export(
                 )
                 _require_same(manager, rows, on_duplicate)
         if remove:
-            _remove(found.paths)
+            _remove(found.files)
     kept = [rows for rows in bars.values() if len(rows)]
     return ExportReport(
         report, tuple(written), len(kept), sum(map(len, kept)), is_removed=remove

@@ -13,6 +13,7 @@ from tapeloom.calendars.days import from_day
 from tapeloom.errors import (
     ArgumentError,
     JournalError,
+    JournalTruncatedError,
     TapeloomError,
     UnknownSymbolError,
 )
@@ -170,6 +171,8 @@ class Recovery:
         last: date | None = None,
     ) -> None:
         self.paths = files_of(path, disk)
+        self.files = list(self.paths)
+        """Every file that lies there, those among them that were never begun."""
         self._time_manager = time_manager
         self._allow_network_fs = allow_network_fs
         self._disk = disk
@@ -185,6 +188,8 @@ class Recovery:
         self.config: Mapping[str, Any] = {}
         """What the session was configured with."""
         self._records = self._bars = self._refused = 0
+        # The last record that the witness of a file knows which is left out.
+        self._left_out = 0
         self._holes: list[tuple[int, str]] = []
 
     def __enter__(self) -> Self:
@@ -197,6 +202,7 @@ class Recovery:
                     disk=self._disk,
                 )
                 self._readers.append(reader)
+            self._leave_out_unbegun()
             self._limit()
         except BaseException:
             self._close()
@@ -214,6 +220,23 @@ class Recovery:
     def _close(self) -> None:
         for reader in self._readers:
             reader.close()
+
+    def _leave_out_unbegun(self) -> None:
+        """Leave out files after the first that a broken disk never let begin: nothing was acknowledged in them.
+
+        One with acknowledged records that are lost is found all the same: the file after it does not follow the one before
+        it, or its witness names a record that nobody has.
+        """
+        readers, paths = self._readers[:1], self.paths[:1]
+        for reader, path in zip(self._readers[1:], self.paths[1:], strict=True):
+            if reader.first is None:
+                seen = reader.witnessed
+                self._left_out = max(self._left_out, seen[0] if seen else 0)
+                reader.close()
+            else:
+                readers.append(reader)
+                paths.append(path)
+        self._readers, self.paths = readers, paths
 
     def _limit(self) -> None:
         """Let each file end where the next one begins: what it holds beyond that was never acknowledged."""
@@ -265,6 +288,11 @@ class Recovery:
             if at + 1 < len(self._readers):
                 self._check_link(reader, self._readers[at + 1], path)
         end, chain = self._readers[-1].end
+        if end < self._left_out:
+            text = f"{self.paths[-1]}: ends at record {end}, but record {self._left_out} was acknowledged in a file after it"
+            raise JournalTruncatedError(
+                text, path=self.paths[-1], last_seq=end, witnessed_seq=self._left_out
+            )
         seen = [reader.witnessed for reader in self._readers]
         return JournalReport(
             paths=tuple(self.paths),
