@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::alignment::advance_to;
+use crate::alignment::{advance_to, search_near};
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::segment::Segment;
@@ -171,6 +171,14 @@ impl Slice {
             Rows::Live(segment) => {
                 segment.lower_bound(self.from + from, self.to, instant) - self.from
             }
+        }
+    }
+
+    /// The same with a row near which it may be.
+    pub fn lower_bound_near(&self, from: usize, guess: usize, instant: i64) -> usize {
+        match self.columns() {
+            Some(columns) => search_near(&columns.ts[self.from..self.to], from, guess, instant),
+            None => self.lower_bound_from(from, instant),
         }
     }
 

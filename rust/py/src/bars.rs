@@ -558,10 +558,11 @@ impl PyBars {
 
     fn within(&self, py: Python<'_>, stretches: Vec<(i64, i64)>) -> Self {
         let whole = self.whole();
-        let mut row = 0;
+        let (mut row, mut length) = (0, 0);
         let slices = stretches.into_iter().map(|(start, end)| {
             let from = whole.lower_bound_from(row, start);
-            row = whole.lower_bound_from(from, end);
+            row = whole.lower_bound_near(from, from + length, end);
+            length = row - from;
             whole.sub(from, row)
         });
         let parts = Parts::joined(slices);
