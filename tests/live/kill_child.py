@@ -178,6 +178,14 @@ class Reader(threading.Thread):
 
 def live(to: Connection, life: Life) -> None:
     """Live until the end of the day, or until somebody kills this process."""
+    try:
+        _live(to, life)
+    except BaseException as error:
+        to.send(tuple(Told(f"failed: {error!r}")))
+        raise
+
+
+def _live(to: Connection, life: Life) -> None:
     # Five threads take turns with the one that stores: with the usual 5 ms a bar would take 20.
     sys.setswitchinterval(1e-4)
     # What ended before the first minute of the feed is history by now, and is looked for while the session warms up.

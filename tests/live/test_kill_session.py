@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 from pathlib import Path
 from random import Random
@@ -85,7 +86,10 @@ def lived(life: Life, kill_after: int | None) -> Lived:
     process.join()
     strange = [t for t in told if t.word not in ("wired", "open", "bar", "over")]
     assert not strange
-    return Lived(told)
+    one = Lived(told)
+    # Nothing else has ended it.
+    assert one.end is not None or process.exitcode == -signal.SIGKILL, life
+    return one
 
 
 def rest(here: object) -> Iterator[Told]:
@@ -170,6 +174,7 @@ class Day:
         life = Life(str(self._folder), self.mode, self._first)
         one = lived(life, kill_after)
         self.end = one.end
+        assert self.end is not None or not to_its_end
         self.kills += self.end is None
         self._check(one)
 
