@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 from tapeloom.cli import demo_live
 from tapeloom.cli.app import app
 from tapeloom.demo import rehearsal, write_demo
-from tapeloom.demo.rehearsal import Outcome, Plan, rehearse
+from tapeloom.demo.rehearsal import rehearse
+from tapeloom.demo.rehearsal_plan import Outcome, Plan
 from tapeloom.live.recovery import verify
 
 if TYPE_CHECKING:
@@ -147,6 +149,18 @@ def test_a_speed_that_is_none_is_refused(tmp_path: Path, speed: str) -> None:
     assert done.exit_code == 2, done.output
     assert "speed is" in done.stderr
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_day_that_is_over_too_soon_is_refused_and_leaves_nothing_running(
+    tmp_path: Path,
+) -> None:
+    done = CliRunner().invoke(
+        app, ["demo", "--live", "--speed", "1e6", "--out", str(tmp_path / "demo")]
+    )
+    assert done.exit_code == 2, done.output
+    assert "speed is 1e+06" in done.stderr
+    names = [child.name for child in multiprocessing.active_children()]
+    assert "tapeloom-live" not in names
 
 
 def test_without_the_vendors_client_the_extra_is_named(

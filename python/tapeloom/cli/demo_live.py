@@ -16,7 +16,7 @@ from tapeloom.cli.program import program
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tapeloom.demo.rehearsal import Outcome
+    from tapeloom.demo.rehearsal_plan import Outcome
 
 __all__ = ["rehearse_live"]
 
@@ -38,7 +38,8 @@ def rehearse_live(
     """Rehearse, show it, and leave with 3 if the hashes differ."""
     from tapeloom.calendars.exchange_group import resolve_exchange_group
     from tapeloom.demo import write_demo
-    from tapeloom.demo.rehearsal import Plan, rehearse
+    from tapeloom.demo.rehearsal import rehearse
+    from tapeloom.demo.rehearsal_plan import Plan
     from tapeloom.report import LiveView
 
     plan = Plan() if speed is None else Plan(speed=speed)

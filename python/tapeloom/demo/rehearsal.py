@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +17,13 @@ from tapeloom.demo.live_process import (
     Seen,
     Started,
 )
+from tapeloom.demo.rehearsal_plan import Outcome, Plan
 from tapeloom.demo.story import Story
 from tapeloom.errors import ArgumentError, FeedError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
     from pathlib import Path
 
     from tapeloom.bars import Bars
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from tapeloom.live.live_health import LiveHealth
     from tapeloom.live.server import Fault, FeedServer
 
-__all__ = ["Outcome", "Plan", "rehearse"]
+__all__ = ["rehearse"]
 
 _MINUTE = 60_000_000_000
 _STREAMS = ["1m", "5m", "1d"]
@@ -40,79 +39,6 @@ _STREAMS = ["1m", "5m", "1d"]
 _AHEAD = 1.0
 #: Seconds without a word after which the process is given up; it speaks four times a second.
 _SILENCE = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is rehearsed. Minutes are counted from the open.
-
-    By default half a day, the one after Thanksgiving: its 210 minutes last 42 s.
-    """
-
-    day: date = date(2024, 11, 29)
-    speed: float = 300.0
-    """Seconds of the market that pass in one."""
-    symbols: tuple[str, ...] = ()
-    """Whose bars; all of the market if empty."""
-    history_days: int = 1
-    """Sessions before the day, fetched from the server before it begins."""
-    breaks_after: int = 30
-    broken_minutes: int = 10
-    lost_after: int = 60
-    lost_symbol: str = "CORVEX"
-    lost_bars: int = 3
-    """These bars are not streamed, though the connection stands."""
-    killed_after: int = 95
-
-    def __post_init__(self) -> None:
-        """Refuse a speed at which nothing would happen."""
-        if not 0 < self.speed < float("inf"):
-            text = f"speed is {self.speed:g}; it must be a finite number above 0, such as 300"
-            raise ArgumentError(text, got=self.speed)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How it ended. The hashes are those of ``SessionData.state_hash()`` at the close."""
-
-    day: date
-    speed: float
-    symbols: int
-    bars: int
-    filled: int
-    """Bars that the stream did not bring and history had."""
-    missing: int
-    """Bars of minutes without a trade: neither had them."""
-    disturbances: tuple[tuple[str, ...], ...]
-    """The states that the first start, the outage and the second start went through."""
-    recovered_bars: int
-    """Bars that the journal held when the process was started again."""
-    recovery_seconds: float
-    hashes: dict[str, str]
-    """``live``, ``recovered``, ``replayed``, ``undisturbed``."""
-    journal: Path = field(repr=False)
-
-    @property
-    def is_same(self) -> bool:
-        """Whether all four are equal."""
-        return len(set(self.hashes.values())) == 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON would have it."""
-        return {
-            "day": self.day.isoformat(),
-            "speed": self.speed,
-            "symbols": self.symbols,
-            "bars": self.bars,
-            "filled": self.filled,
-            "missing": self.missing,
-            "disturbances": [list(states) for states in self.disturbances],
-            "recovered_bars": self.recovered_bars,
-            "recovery_seconds": self.recovery_seconds,
-            "state_hashes": dict(self.hashes),
-            "is_same": self.is_same,
-            "journal": str(self.journal),
-        }
 
 
 def rehearse(
@@ -185,21 +111,20 @@ class _Rehearsal:
 
     def play(self, begin: int, opened: int, closed: int) -> Closed:
         """Run the day to its end; nothing is left running, however it ends."""
-        first = self._started()
         try:
+            first = self._started()
             # The market begins when somebody can listen.
             market = RunningMarket(self._server, begin, self._plan.speed)
             with market:
                 self._give_order(first, market)
                 kill_at = opened + self._plan.killed_after * _MINUTE
-                health = self._follow(first, market, until=kill_at)
-                assert not isinstance(health, Closed)
+                if self._follow(first, market, until=kill_at) is not None:
+                    raise self._too_fast()
                 first.kill()
                 self.story.killed(market.now_ns, first.pid)
                 second = self._started()
                 if market.now_ns >= closed:
-                    text = f"the day was over before a process had started again: speed {self._plan.speed:g} is too much for this machine"
-                    raise ArgumentError(text, got=self._plan.speed)
+                    raise self._too_fast()
                 self._give_order(second, market)
                 ended = self._follow(second, market)
                 assert ended is not None
@@ -208,6 +133,11 @@ class _Rehearsal:
         finally:
             if self._process is not None:
                 self._process.kill()
+
+    def _too_fast(self) -> ArgumentError:
+        speed = self._plan.speed
+        text = f"speed is {speed:g}, at which the day was over before a process had started again; give less, such as 100"
+        return ArgumentError(text, got=speed)
 
     def _started(self) -> LiveProcess:
         self._process = process = LiveProcess()
