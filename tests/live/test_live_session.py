@@ -77,6 +77,35 @@ def test_an_outage_is_filled_and_ends_as_the_undisturbed_day() -> None:
     assert run.parts.session.outages == 1
 
 
+def test_an_outage_that_takes_history_along_is_filled_as_soon_as_it_is_over() -> None:
+    whole = played().hash_at_close
+    down, up = DAY.open + 3 * MINUTE + 10 * SECOND, DAY.open + 7 * MINUTE + 20 * SECOND
+    events = [each for each in tape(TRUTH) if not down <= each[0] < up]
+    events += [
+        (down, ConnectionEvent(down, False, "feed")),
+        (up, ConnectionEvent(up, True, "feed")),
+    ]
+    events.sort(key=lambda event: event[0])
+    vendor = Vendor(TRUTH, failures=1_000)
+    run = SimulatedRun(
+        config_of(SYMBOLS, gap_filler={"max_retries": 1}),
+        MANAGER,
+        CLOCK,
+        events,
+        begin=DAY.open - MINUTE,
+        vendor=vendor,
+    )
+    run.run(up - SECOND)
+    assert vendor.calls
+    vendor.failures = 0
+    run.run(up + 10 * SECOND)
+    states = {h.state for h in run.parts.session.symbols(CLOCK.now).values()}
+    assert states == {SymbolState.LIVE}
+    assert run.store.get_bar_count("AAA") == 7
+    run.run()
+    assert run.hash_at_close == whole
+
+
 def test_a_session_that_begins_in_the_middle_has_no_hole_at_the_seam() -> None:
     whole = played().hash_at_close
     begin = DAY.open + 4 * MINUTE + 30 * SECOND

@@ -436,6 +436,52 @@ def test_a_gap_is_filled_by_a_later_try_and_the_report_says_for_how_long_it_was(
     ]
 
 
+def test_once_the_line_is_up_again_nothing_waits_for_its_next_try(truth: Tape) -> None:
+    vendor = Vendor(truth, failures=3)
+    played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5, 6, 7))
+    manager = filling(played, vendor, retry_interval_seconds=900)
+    walk(played, manager, 1, 8)
+    assert manager.apply_ready() == []
+    manager.try_again()
+    manager.apply_ready()
+    assert [(each.start, each.end) for each in vendor.calls[3]] == [(at(5), at(8))]
+    assert list(played.session.get_gaps()) == []
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_was_given_up_while_the_line_was_down_is_asked_for_once_it_is_up(
+    truth: Tape, leaves: bool
+) -> None:
+    vendor = Vendor(truth, failures=1)
+    played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5))
+    manager = filling(played, vendor, max_retries=1)
+    walk(played, manager, 1, 30)
+    (gap,) = played.session.get_gaps("AAPL")
+    assert (gap.status, len(vendor.calls)) == ("abandoned", 1)
+    if leaves:
+        played._replay.close()
+        played.session.remove_symbol("AAPL")
+    manager.try_again()
+    manager.apply_ready()
+    assert len(vendor.calls) == (1 if leaves else 2)
+    assert list(played.session.get_gaps()) == []
+    # Once: what history does not have is not asked for again.
+    manager.try_again()
+    manager.apply_ready()
+    assert len(vendor.calls) == (1 if leaves else 2)
+
+
+def test_what_was_given_up_yesterday_is_not_asked_for_today(truth: Tape) -> None:
+    vendor = Vendor(truth, failures=1)
+    played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5))
+    manager = filling(played, vendor, max_retries=1)
+    walk(played, manager, 1, 30)
+    manager.start_session()
+    manager.try_again()
+    manager.apply_ready()
+    assert len(vendor.calls) == 1
+
+
 def test_gaps_that_wait_are_joined_into_one_request(truth: Tape) -> None:
     vendor = Vendor(truth, failures=3)
     played = Played(HALF, without({"AAPL": truth["AAPL"]}, 5, 7, 9))

@@ -325,8 +325,9 @@ class LiveSession:
         self._journal.append_connection(report)
         self._follow(report)
         if report.is_up and report.source != _SOURCE:
-            # What was missed is asked for at once, and the next bar has its time to come.
+            # What was missed is asked for at once, also what was asked for in vain; and the next bar has its time to come.
             self._look_at, self._insists = now, True
+            self._quality.try_again()
             self._arrived = now
 
     def _follow(self, report: ConnectionEvent) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -117,6 +118,8 @@ class GapFiller:
         self._jobs: dict[tuple[str, int], FillJob] = {}
         self._next_try = _NEVER
         self._fresh: list[Filling] = []
+        # Given up because every try failed: not because history has nothing.
+        self._unanswered: dict[tuple[str, int], Filling] = {}
         self._out = 0
         self._session = 0
         self._done: SimpleQueue[_Done] = SimpleQueue()
@@ -135,9 +138,29 @@ class GapFiller:
         """Settle every stretch that is open; answers to come are dropped."""
         for job in list(self._jobs.values()):
             self._settled(job.abandon(reason, self._instant()))
+        self._unanswered.clear()
         self._session += 1
         self._came.clear()
         self._next_try = _NEVER
+
+    def try_again(self) -> None:
+        """Have everything that failed so far asked for by the next ``apply_ready``, also what was given up for it.
+
+        For when a line is up again: what was tried in vain while it was down has not had its chance.
+        """
+        now = self._now()
+        for key, filling in self._unanswered.items():
+            afresh = replace(
+                filling, status=FillStatus.DETECTED, attempts=0, settled=None
+            )
+            if key not in self._jobs:
+                self._jobs[key] = FillJob(afresh, now)
+                self._session_data._fills.put(afresh)
+        self._unanswered.clear()
+        for job in self._jobs.values():
+            if job.filling.status is FillStatus.DETECTED:
+                job.next_try = now
+                self._next_try = now
 
     def detect(self, symbol: str, start: int, end: int) -> None:
         """Take in base bars of the session that are missing in ``[start, end)``, ns UTC; asked for by the next ``apply_ready``."""
@@ -304,8 +327,9 @@ class GapFiller:
         """Whether a symbol was removed; its stretches went with it."""
         if self._session_data._intervals(symbol):
             return False
-        for key in [key for key in self._jobs if key[0] == symbol]:
-            del self._jobs[key]
+        for kept in (self._jobs, self._unanswered):
+            for key in [key for key in kept if key[0] == symbol]:
+                del kept[key]
         return True
 
     def _send(self, asks: list[Ask]) -> None:
@@ -391,6 +415,7 @@ class GapFiller:
 
     def _failed(self, filling: Filling) -> None:
         if filling.settled is not None:
+            self._unanswered[filling.symbol, filling.start] = filling
             self._settled(filling)
             return
         self._session_data._fills.put(filling)

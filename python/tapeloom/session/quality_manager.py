@@ -266,6 +266,11 @@ class DataQualityManager:
         self._tell(self._watch.look_at({each.symbol for each in settled}))
         return settled
 
+    def try_again(self) -> None:
+        """Have what history was asked for in vain asked for once more by the next ``apply_ready``: a line is up again."""
+        if self._filler is not None:
+            self._filler.try_again()
+
     @property
     def seconds_until_next(self) -> float | None:
         """In how many seconds ``apply_ready`` has something to ask; ``None`` where it only waits for answers, or nothing."""
