@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,7 +73,12 @@ def test_the_outage_is_seen_from_stale_to_live(rehearsed: Rehearsed) -> None:
     outages = [each for each in rehearsed.outcome.disturbances if each[0] == "STALE"]
     assert len(outages) == 1
     assert outages[0][-1] == "LIVE"
-    assert "FILLING" in outages[0] or "GAP" in outages[0]
+
+
+def filled(text: str, symbol: str, begin: str) -> int:
+    """How many bars of a symbol the story tells that history had, of stretches that begin then."""
+    sentence = rf"{symbol} {begin}\d\N{{EN DASH}}[\d:]+: \d+ missing, filled (\d+)/"
+    return sum(map(int, re.findall(sentence, text)))
 
 
 def test_the_story_tells_the_filled_gaps_and_the_kill(rehearsed: Rehearsed) -> None:
@@ -80,8 +86,9 @@ def test_the_story_tells_the_filled_gaps_and_the_kill(rehearsed: Rehearsed) -> N
     words = [line[10:].split(" ")[0] for line in rehearsed.lines[4:]]
     assert words.index("STALE") < words.index("KILLED") < words.index("CLOSED")
     assert words.count("starts") == 2
-    assert "ALDERA 09:45\N{EN DASH}09:50: 5 missing, filled 5/5 from history" in text
-    assert "CORVEX 10:00" in text
+    # An outage is asked for as it is found, so one sentence may tell of it or several.
+    assert filled(text, "ALDERA", "09:4") == 5
+    assert filled(text, "CORVEX", "10:0") == 3
     assert max(map(len, rehearsed.lines)) <= 80
 
 
