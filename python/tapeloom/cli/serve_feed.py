@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +89,8 @@ def serve_feed(
             typer.echo(f"stream   {server.stream_url}")
             typer.echo(f"history  {server.history_url}")
             typer.echo(f"faults   {server.control_url}")
+            # Who reads it from a pipe waits for the addresses.
+            sys.stdout.flush()
             # In slices: Ctrl-C is seen between them.
             while not server.wait(0.1) and not (until_over and server.is_over):
                 pass

@@ -82,7 +82,8 @@ class Filling:
     def _lasted(self) -> str:
         if self.settled is None:
             return ""
-        return f" for {(self.settled - self.detected) / _NS_PER_SECOND:g} s"
+        seconds = round((self.settled - self.detected) / _NS_PER_SECOND, 1)
+        return f" for {seconds:g} s"
 
     def _outcome(self) -> str:
         tries = f"{self.attempts} {'try' if self.attempts == 1 else 'tries'}"

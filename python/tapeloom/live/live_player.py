@@ -6,6 +6,7 @@ somebody else's.
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -145,7 +146,7 @@ class LivePlayer:
         self._end_by: int | None = None
         # What came while the session was not warm.
         self._held: list[FeedEvent] = []
-        self._analysed = 0.0
+        self._analysed = self._opened = 0.0
         self.stage = Stage.NIGHT
         #: Sessions that have ended.
         self.done = 0
@@ -338,12 +339,14 @@ class LivePlayer:
     def _open(self) -> None:
         """Phase 4."""
         started = self._metrics.start_timer()
+        self._opened = time.perf_counter()
         self._session_data.set_session_active(True)
         self._session.start_telling()
         self._call(self._engine.start_session)
         self.stage = Stage.OPEN
         self._metrics.record_phase("PHASE_4", started)
-        bars = self._session_data.get_ingest_counts().accepted
+        store = self._session_data
+        bars = sum(store.get_bar_count(name) for name in store._symbols)
         flow("3.b.2.PHASE_4", "Complete - active, %s so far", counted(bars, "bar"))
 
     def _end(self, now: int) -> None:
@@ -371,7 +374,7 @@ class LivePlayer:
             is_early_close=self._calendar.closes_early(int(self._table.dates[index])),
             stream=session,
             load_seconds=0.0,
-            seconds=max(0.0, (now - self.start_ns) / _SECOND),
+            seconds=time.perf_counter() - self._opened,
             analysis_seconds=self._engine.seconds - self._analysed,
         )
         tell_end(report, f"{self._time_manager.get_current_time():%H:%M:%S}")
