@@ -15,6 +15,7 @@ from benches.python.ratios import Targets
 
 from tapeloom import SystemManager
 from tapeloom.live import AlpacaFeed, DataApi
+from tapeloom.live.live_player import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ SERVER = Path(__file__).with_name("bar_server.py")
 
 
 class MarketTime:
-    """Stands at the open until it runs; then as fast as the server's minutes."""
+    """Stands at the open until it runs; then it goes on at the end of the first minute, as fast as the server's minutes."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
@@ -45,8 +46,7 @@ class MarketTime:
         if self._began is None:
             return OPEN + 1
         passed = time.monotonic_ns() - self._began
-        # Whatever comes has ended by now.
-        return OPEN + 2 * MINUTE + int(passed * self.speed)
+        return OPEN + MINUTE + int(passed * self.speed)
 
 
 def live_config(symbols: int, journal: str, folder: Path) -> dict[str, Any]:
@@ -77,12 +77,12 @@ class Streamed:
         rate: float,
         frame: int,
     ) -> None:
-        self._wanted = symbols * minutes
+        self._symbols, self._wanted = symbols, symbols * minutes
         #: Microseconds on their way, a bar after the other.
         self.ways: list[float] = []
         self._first: float | None = None
         self._done = threading.Event()
-        self._clock = MarketTime(60 * rate / symbols)
+        self._clock = MarketTime(60 * rate / symbols if minutes > 1 else 1.0)
         asked = [str(each) for each in (symbols, minutes, OPEN, rate, frame)]
         self._server = subprocess.Popen(
             [sys.executable, str(SERVER), *asked],
@@ -124,8 +124,15 @@ class Streamed:
         try:
             coordinator.start()
             assert self._line() == "go"
+            while coordinator.stage != Stage.OPEN:
+                assert coordinator.error is None
+                time.sleep(0.01)
             assert self._server.stdin is not None
             self._clock.run()
+            # The first look of a session judges every symbol.
+            while len(coordinator.quality.known) < self._symbols:
+                time.sleep(0.01)
+            time.sleep(0.1)
             self._server.stdin.write("\n")
             self._server.stdin.flush()
             assert self._done.wait(PATIENCE), coordinator.error
@@ -144,8 +151,8 @@ class Streamed:
 def test_a_bar_from_the_wire(
     compare: Comparison, tmp_path: Path, small: bool, journal: str, seconds: float
 ) -> None:
-    symbols, minutes = (3, 4) if small else (100, 300)
-    streamed = Streamed(tmp_path, journal, symbols, minutes, rate=5_000, frame=1)
+    symbols = 10 if small else 10_000
+    streamed = Streamed(tmp_path, journal, symbols, 1, rate=5_000, frame=1)
     case = f"a bar from the wire into a live session, {journal} journal, 5,000 a second, p99"
     compare.take_part(case, streamed.play)
     if compare.benchmark.enabled:

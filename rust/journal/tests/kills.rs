@@ -1,6 +1,6 @@
 //! A process that appends is killed at any moment: what it acknowledged is there, in order, once.
 //!
-//! `TAPELOOM_KILLS=1000 cargo test -p tapeloom-journal --test kills` kills as often.
+//! `TAPELOOM_KILLS=100000 cargo test -p tapeloom-journal --test kills` kills as often.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
@@ -102,7 +102,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let kills: u64 = std::env::var("TAPELOOM_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(40);
+        .unwrap_or(1_000);
     let folder = std::env::temp_dir().join(format!("tapeloom-kills-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();

@@ -34,6 +34,9 @@ use find::Known;
 pub(crate) use find::{label_all, series_of, unknown};
 use waker::Waker;
 
+/// A symbol to keep, its base interval where it is named, its derived intervals.
+type Wanted<'py> = (String, Option<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>);
+
 /// See `_core.pyi`.
 #[pyclass(frozen, subclass, name = "Store", module = "tapeloom._core")]
 #[derive(Debug)]
@@ -133,11 +136,7 @@ impl PyStore {
     }
 
     /// One publication for all of them. The first that is refused is told, the others are kept.
-    fn _register(
-        &self,
-        py: Python<'_>,
-        symbols: Vec<(String, Option<Bound<'_, PyAny>>, Vec<Bound<'_, PyAny>>)>,
-    ) -> BindResult<()> {
+    fn _register(&self, py: Python<'_>, symbols: Vec<Wanted<'_>>) -> BindResult<()> {
         let mut wanted = Vec::with_capacity(symbols.len());
         for (symbol, base, derived) in &symbols {
             let base = base.as_ref().map(convert::interval).transpose()?;
