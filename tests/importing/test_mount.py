@@ -260,16 +260,26 @@ def test_files_of_others_are_told_from_ours(
     write_text: WriteText, tmp_path: Path
 ) -> None:
     pq.write_table(arrow(ALL), write_text("theirs/AAPL_1m.parquet", b""))
-    pq.write_table(
-        arrow(ALL).rename_columns(["ts", "open", "high", "low", "close", "volume"]),
-        write_text("ours/a.parquet", b""),
-    )
+    columns = ["ts", "open", "high", "low", "close", "volume"]
+    nameless = arrow(ALL).rename_columns(columns)
+    named = nameless.append_column("symbol", pa.array(["AAPL"] * len(nameless)))
+    pq.write_table(named, write_text("ours/a.parquet", b""))
+    pq.write_table(nameless, write_text("folders/symbol=AAPL/a.parquet", b""))
+    # Whose bars these are only the name of the file says.
+    pq.write_table(nameless, write_text("flat/AAPL.parquet", b""))
     write_text("text/AAPL_1m.csv", aware(ALL))
     found = {
         name: is_foreign(tmp_path / "in" / name)
-        for name in ("theirs", "ours", "text", "none")
+        for name in ("theirs", "ours", "folders", "flat", "text", "none")
     }
-    assert found == {"theirs": True, "ours": False, "text": True, "none": False}
+    assert found == {
+        "theirs": True,
+        "ours": False,
+        "folders": False,
+        "flat": True,
+        "text": True,
+        "none": False,
+    }
 
 
 def parquet(

@@ -218,13 +218,14 @@ def test_a_folder_that_cannot_be_understood_is_named(
         DataManager(tmp_path).get_symbols()
 
 
-def test_a_flat_file_without_symbols_is_refused(
+def test_the_name_of_a_flat_file_without_symbols_says_whose_bars_it_holds(
     tmp_path: Path, write_file: WriteFile, minutes: Stamps
 ) -> None:
-    write_file(tmp_path / "a.parquet", minutes, symbol=None)
+    write_file(tmp_path / "AAPL.parquet", minutes, symbol=None)
 
-    with pytest.raises(StorageError, match=r"a\.parquet: column 'symbol' is missing"):
-        DataManager(tmp_path).get_symbols()
+    manager = DataManager(tmp_path)
+    assert manager.get_symbols() == ["AAPL"]
+    assert len(manager.read("AAPL", "1m", 0, 2**62)) == len(minutes)
 
 
 @pytest.mark.parametrize("text", ["", " ", "A\tB"])

@@ -111,7 +111,7 @@ def mount(
 
 
 def is_foreign(pattern: object) -> bool:
-    """Whether files need to be mounted to be read: texts, packed files, Parquet with other columns than ours.
+    """Whether files need to be mounted to be read: texts, packed files, Parquet with other columns than ours or nameless.
 
     Where there is Parquet, the first file of it tells. What does not exist is not foreign.
     """
@@ -128,7 +128,11 @@ def is_foreign(pattern: object) -> bool:
     except DataError:
         # Whoever reads it will say what is wrong with it.
         return False
-    return not OURS.issubset(names)
+    # Whose bars they are a file of ours says, or its folder; in a flat one the name does, which mounting reads.
+    is_named = "symbol" in names or any(
+        part.startswith("symbol=") for part in tables[0].parts
+    )
+    return not (OURS.issubset(names) and is_named)
 
 
 class Mounted:
