@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tapeloom._core import BarData
-from tapeloom.errors import TimestampError
+from tapeloom.errors import ArgumentError, TimestampError
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.quotes import Quote, TickData
 from tapeloom.statuses import ConnectionEvent
@@ -95,7 +95,11 @@ class Sorter:
             try:
                 ts = bar.ts
             except TimestampError:
-                bar = self._with_zone(bar)
+                try:
+                    bar = self._with_zone(bar)
+                except TimestampError as error:
+                    self.refused(event, str(error))
+                    continue
                 ts = bar.ts
             if not self._is_within(ts):
                 self.outside[bar.symbol] += 1
@@ -119,18 +123,25 @@ class Sorter:
             self.counts["reports"] += 1
             found.reports.append(event)
         elif isinstance(event, Quote | TickData):
-            if event.symbol not in self._bases:
-                self._put_aside(event, "not_subscribed")
-            elif isinstance(event, Quote):
-                self.counts["quotes"] += 1
-                self._session_data.append_quote(event.symbol, event)
-            else:
-                self.counts["ticks"] += 1
-                self._session_data.append_tick(event.symbol, event)
+            self._append(event)
         elif isinstance(event, MalformedMessage):
             self._put_aside(event, "malformed", event.reason)
         else:
             self._put_aside(event, "unknown", f"{type(event).__name__} is no event")
+
+    def _append(self, event: Quote | TickData) -> None:
+        if event.symbol not in self._bases:
+            self._put_aside(event, "not_subscribed")
+            return
+        try:
+            if isinstance(event, Quote):
+                self._session_data.append_quote(event.symbol, event)
+            else:
+                self._session_data.append_tick(event.symbol, event)
+        except ArgumentError as error:
+            self.refused(event, str(error))
+        else:
+            self.counts["quotes" if isinstance(event, Quote) else "ticks"] += 1
 
     def _is_within(self, ts: int) -> bool:
         first, last = self._span

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapeloom._core import Interval, Live
-from tapeloom.errors import JournalError, StateError
+from tapeloom.errors import ArgumentError, JournalError, StateError
 from tapeloom.gap.filling import FillStatus
 from tapeloom.live.arrivals import Sorter
 from tapeloom.live.feed import SymbolStatus
@@ -256,7 +256,7 @@ class LiveSession:
         self._owed_reports += found.reports
         try:
             while self._owed_reports:
-                self._report(self._owed_reports[0], now)
+                self._report_or_refuse(self._owed_reports[0], now)
                 del self._owed_reports[0]
             batch, refused = self._journal.step(
                 live, bars, now, corrections=corrections
@@ -317,6 +317,15 @@ class LiveSession:
         if seconds is not None:
             due.append(now + max(1, int(seconds * _SECOND)))
         return min(due)
+
+    def _report_or_refuse(
+        self, report: SymbolStatus | ConnectionEvent, now: int
+    ) -> None:
+        try:
+            self._report(report, now)
+        except ArgumentError as error:
+            # One report that cannot be is no reason to lose what came with it.
+            self._sorter.refused(report, str(error))
 
     def _report(self, report: SymbolStatus | ConnectionEvent, now: int) -> None:
         if isinstance(report, SymbolStatus):

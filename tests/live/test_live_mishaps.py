@@ -1,0 +1,49 @@
+"""What a live run must live through: events that cannot be, changes at awkward times, a configuration that was changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tapeloom import BarData
+from tapeloom.live.feed import SymbolStatus
+from tapeloom.quotes import Quote
+from tapeloom.statuses import ConnectionEvent, TradingStatus
+from tests.live.live_run import LiveRun
+from tests.live.own_feeds import QueueFeed
+from tests.live.recorded import ZONE, bars_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AAPL = bars_of("AAPL", 10)
+#: A wall time that the clocks of the exchange skip.
+NEVER = datetime(2025, 3, 9, 2, 30)  # noqa: DTZ001
+NOW = datetime(2025, 7, 2, 9, 31, tzinfo=ZONE)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        BarData("AAPL", NEVER, 1.0, 1.0, 1.0, 1.0, 1.0),
+        Quote("AAPL", NEVER, 1.0, 2.0, 1, 1),
+        ConnectionEvent(NEVER, True, "mine"),
+        SymbolStatus("AAPL", TradingStatus(NEVER, "halted", "news")),
+        SymbolStatus("AAPL", TradingStatus(NOW, "halted", "x" * 3_000_000)),
+    ],
+    ids=["bar", "quote", "connection", "status", "endless"],
+)
+def test_an_event_that_cannot_be_is_refused_alone(event: Any, tmp_path: Path) -> None:
+    feed = QueueFeed()
+    with LiveRun(
+        symbols=["AAPL"], feed=feed, history=None, folder=tmp_path
+    ).start() as run:
+        run.set_clock(1.01)
+        feed.queue.put(event)
+        feed.queue.put(AAPL[0])
+        run.until(lambda: run.has(0))
+        assert (run.count("refused"), run.count("bars")) == (1, 1)
+        run.set_clock(10.7)
+        run.wait()
