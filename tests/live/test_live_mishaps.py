@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +11,7 @@ from tapeloom import BarData
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.quotes import Quote
 from tapeloom.statuses import ConnectionEvent, TradingStatus
+from tapeloom.storage import DataManager
 from tests.live.live_run import LiveRun
 from tests.live.own_feeds import QueueFeed
 from tests.live.recorded import ZONE, bars_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AAPL = bars_of("AAPL", 10)
+DAY_AFTER = 24 * 60
 #: A wall time that the clocks of the exchange skip.
 NEVER = datetime(2025, 3, 9, 2, 30)  # noqa: DTZ001
 NOW = datetime(2025, 7, 2, 9, 31, tzinfo=ZONE)
@@ -47,3 +49,40 @@ def test_an_event_that_cannot_be_is_refused_alone(event: Any, tmp_path: Path) ->
         assert (run.count("refused"), run.count("bars")) == (1, 1)
         run.set_clock(10.7)
         run.wait()
+
+
+def _days_with_a_night(folder: Path) -> tuple[LiveRun, QueueFeed]:
+    """A run of two days that is in the night between them."""
+    feed = QueueFeed()
+    run = LiveRun(
+        symbols=["AAPL"],
+        feed=feed,
+        history=None,
+        days=[date(2025, 7, 2), date(2025, 7, 3)],
+        sessions=2,
+        folder=folder / "journal",
+        storage=DataManager(str(folder / "bars")),
+    ).start()
+    run.set_clock(1.01)
+    feed.queue.put(AAPL[0])
+    run.until(lambda: run.has(0))
+    run.set_clock(10.7)
+    run.until(lambda: run.coordinator.stage == "NIGHT")
+    return run, feed
+
+
+def test_symbols_that_come_and_go_at_night_do_so_with_the_next_session(
+    tmp_path: Path,
+) -> None:
+    run, feed = _days_with_a_night(tmp_path)
+    with run:
+        run.coordinator.add_symbol("MSFT")
+        run.coordinator.add_symbol("NVDA")
+        run.coordinator.remove_symbol("AAPL")
+        run.coordinator.remove_symbol("NVDA")
+        run.set_clock(DAY_AFTER + 1)
+        run.until(lambda: feed.symbols == ["MSFT"])
+        run.set_clock(DAY_AFTER + 10.7)
+        run.wait()
+        assert run.store._symbols == ["MSFT"]
+        assert len(run.coordinator.tally.sessions) == 2

@@ -459,8 +459,9 @@ class LiveCoordinator:
             self._runner = None
 
     def _turn(self) -> None:
-        if not self._is_degraded:
-            # Before anything is taken from the queue: what fails here has nothing to lose.
+        if self._journal.state == "running":
+            # Before anything is taken from the queue: what fails here has nothing to lose. At night, when the journal of
+            # the day is closed, they wait for the next.
             self._guarded(self._make_changes)
         now = self._now()
         timeout = self._seconds_until(self._player.next_due(now), now)
