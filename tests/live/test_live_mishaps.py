@@ -12,14 +12,15 @@ from tapeloom.live.feed import SymbolStatus
 from tapeloom.quotes import Quote
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tapeloom.storage import DataManager
-from tests.live.live_run import LiveRun
+from tests.live.live_run import LiveRun, rows
 from tests.live.own_feeds import QueueFeed
 from tests.live.recorded import ZONE, bars_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-AAPL = bars_of("AAPL", 10)
+AAPL, MSFT = bars_of("AAPL", 10), bars_of("MSFT", 10, first=300.0)
+BOTH = [AAPL, MSFT]
 DAY_AFTER = 24 * 60
 #: A wall time that the clocks of the exchange skip.
 NEVER = datetime(2025, 3, 9, 2, 30)  # noqa: DTZ001
@@ -86,3 +87,22 @@ def test_symbols_that_come_and_go_at_night_do_so_with_the_next_session(
         run.wait()
         assert run.store._symbols == ["MSFT"]
         assert len(run.coordinator.tally.sessions) == 2
+
+
+def test_a_symbol_that_joins_while_the_queue_is_full_stops_nothing() -> None:
+    with LiveRun(BOTH, symbols=["AAPL"], capacity=2).start() as run:
+        run.told.may_go_on.clear()
+        run.move(1.1)
+        assert run.told.reached.wait(60)
+        run.move(8.1)
+        # The feed has more to hand over than there is room for.
+        run.until(lambda: run.coordinator.overruns == 1)
+        run.coordinator.add_symbol("MSFT")
+        run.told.may_go_on.set()
+        run.until(lambda: run.has(0, "MSFT"))
+        run.reconnect()
+        run.move(9.1)
+        run.until(lambda: run.has(8, "AAPL", "MSFT"))
+        run.play(9, 10, "AAPL", "MSFT")
+        run.close()
+        assert (rows(run, "AAPL"), rows(run, "MSFT")) == (rows(AAPL), rows(MSFT))

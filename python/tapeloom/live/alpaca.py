@@ -116,6 +116,8 @@ class AlpacaFeed:
         self._wait = wait or asyncio.sleep
         self._capacity = capacity
         self._queue = EventQueue(capacity)
+        # Whether that queue is somebody else's.
+        self._pushes = False
         self._asked = Subscription((), ())
         self._lock = Lock()
         self._thread: Thread | None = None
@@ -126,6 +128,8 @@ class AlpacaFeed:
         self._refusal: Exception | None = None
         self._told_down = False
         self._connection: StreamConnection | None = None
+        # Changes of the subscription that are on their way; the loop itself would forget them.
+        self._changes: set[asyncio.Future[None]] = set()
         # One future per change of the subscription that is not confirmed yet.
         self._unconfirmed: deque[asyncio.Future[None]] = deque()
 
@@ -147,8 +151,8 @@ class AlpacaFeed:
     ) -> None:
         """Connect and subscribe. Returns once the first attempt is decided; one that failed for now goes on by itself.
 
-        Called again, it replaces what is streamed, over the same connection. It returns once the vendor has confirmed that;
-        while the connection is down, the next one will ask for it.
+        Called again, it replaces what is streamed, over the same connection. It returns once the vendor has confirmed that,
+        after ``push_into`` at once; while the connection is down, the next one will ask for it.
 
         Parameters
         ----------
@@ -192,6 +196,7 @@ class AlpacaFeed:
         if self._thread is not None:
             raise StateError("this feed is connected; its events are in events()")
         self._queue, self._capacity = queue, queue.capacity
+        self._pushes = True
 
     def events(self) -> Iterator[FeedEvent]:
         """Return the events in the order of their arrival; waits for the next one, ends after ``close()``.
@@ -312,8 +317,17 @@ class AlpacaFeed:
         self._decided.set()
 
     def _replace(self, asked: Subscription) -> None:
-        """Ask for something else over the open connection, from any thread; waits for the confirmation."""
+        """Ask for something else over the open connection, from any thread.
+
+        Waits for the confirmation, but not where the events go into a queue of somebody else: who empties it may be the one
+        that asks, and a full one is what this feed waits for.
+        """
         if self._task is None:
+            return
+        if self._pushes:
+            # Not even begun where the feed ended meanwhile.
+            with suppress(RuntimeError):
+                self._task[0].call_soon_threadsafe(self._begin_change, asked)
             return
         change = self._change(asked)
         try:
@@ -321,6 +335,11 @@ class AlpacaFeed:
         except (concurrent.futures.CancelledError, RuntimeError):
             # The feed ended meanwhile; whatever ended it is told by its events.
             change.close()
+
+    def _begin_change(self, asked: Subscription) -> None:
+        change = asyncio.ensure_future(self._change(asked))
+        self._changes.add(change)
+        change.add_done_callback(self._changes.discard)
 
     async def _change(self, asked: Subscription) -> None:
         for confirmation in await self._ask_for(asked):
