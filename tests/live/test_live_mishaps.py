@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ import pytest
 
 from tapeloom import BarData
 from tapeloom.live.feed import SymbolStatus
+from tapeloom.live.journal_header import Patience
 from tapeloom.quotes import Quote
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tapeloom.storage import DataManager
-from tests.live.live_run import LiveRun, rows
+from tests.live import live_run
+from tests.live.live_run import SECOND, LiveRun, rows
 from tests.live.own_feeds import QueueFeed
-from tests.live.recorded import ZONE, bars_of
+from tests.live.recorded import ZONE, at, bars_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,5 +107,19 @@ def test_a_symbol_that_joins_while_the_queue_is_full_stops_nothing() -> None:
         run.move(9.1)
         run.until(lambda: run.has(8, "AAPL", "MSFT"))
         run.play(9, 10, "AAPL", "MSFT")
+        run.close()
+        assert (rows(run, "AAPL"), rows(run, "MSFT")) == (rows(AAPL), rows(MSFT))
+
+
+def test_a_journal_is_gone_on_with_as_it_was_begun_whatever_the_configuration_says_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LiveRun(BOTH, folder=tmp_path).start() as run:
+        run.play(0, 3)
+    longer = Patience(9 * SECOND, SECOND)
+    monkeypatch.setattr(live_run, "Patience", lambda *_: replace(longer))
+    with LiveRun(BOTH, begin=at(6.5), folder=tmp_path).start() as run:
+        assert "goes on with it" in caplog.text
+        run.play(6, 10)
         run.close()
         assert (rows(run, "AAPL"), rows(run, "MSFT")) == (rows(AAPL), rows(MSFT))

@@ -108,6 +108,9 @@ class JournalFiles:
                 time_manager=self._time_manager,
             )
             _log.warning("the session goes on where %s ends", journal.path)
+            if journal.patience not in (None, self._patience):
+                text = "%s was begun with %s and goes on with it; %s counts from the next journal on"
+                _log.warning(text, journal.path, journal.patience, self._patience)
             return journal
         return SessionJournal(
             path,

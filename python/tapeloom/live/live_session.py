@@ -80,7 +80,8 @@ class LiveSession:
         self._session_data = journal.session_data
         self._processor = processor
         self._quality = quality
-        self._patience = patience
+        # A journal that is gone on with is recovered with the patience that it was begun with.
+        self._patience = journal.patience or patience
         self._gap_grace = gap_grace
         self._indicators = indicators
         self._corrected = set() if corrected is None else corrected
