@@ -196,6 +196,40 @@ print(json.dumps(said))
 """
 
 
+TOO_FULL = """
+import resource, sys
+from tapeloom import SessionData
+from tapeloom.errors import JournalError
+from tapeloom.live.journal import SessionJournal
+from tests.live.made import begun
+
+path, limits = sys.argv[1], list(map(int, sys.argv[2:]))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+failed = 0
+for limit in limits:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        SessionJournal(path, SessionData())
+    except JournalError:
+        failed += 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+begun(SessionJournal(path, SessionData())).close()
+print(failed)
+"""
+
+
+def test_a_journal_that_a_full_disk_does_not_let_begin_is_not_in_the_way_of_the_next_try(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "day.journal"
+    # Claimed, opened, made, its table made, its header written: each of them fails once.
+    limits = [0, 100, 4096, 5000, 9000]
+    with child(TOO_FULL, path, *limits) as process:
+        assert process.stdout is not None
+        assert process.stdout.read().split() == [str(len(limits))]
+    assert recover(path).current_session_date is not None
+
+
 def test_a_full_disk_ends_the_journal_and_a_next_file_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "day.journal"
     with child(FULL, path, 65_536) as process:

@@ -33,6 +33,7 @@ from tapeloom.live.journal_header import (
     Offer,
     Patience,
 )
+from tapeloom.live.journal_remains import is_anything_of, remove, withdraw
 from tapeloom.live.turns import Interrupts, Turns
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
@@ -154,7 +155,7 @@ class SessionJournal:
         self._disk = disk
         self._know(patience, {} if config is None else config)
         if mode != "off":
-            self._journal = self._begin(self.path)
+            self._journal = self._begin_anew(self.path)
 
     def _prepare(
         self,
@@ -636,17 +637,7 @@ class SessionJournal:
             self.path = self._first = Path(path)
             self._files = 1
             if self.mode != "off":
-                self._journal = self._begin(self.path)
-                for name in self.session_data._symbols:
-                    base, *derived = self.session_data._intervals(name)
-                    self._event(
-                        self._journal,
-                        Kind.REGISTER,
-                        symbol=self._number(self._journal, name),
-                        interval=base,
-                        text=" ".join(derived),
-                    )
-                self._wait(self._journal, self._journal.last_seq)
+                self._journal = self._begin_anew(self.path)
             self._turns.begin_anew()
             self._is_closed = False
 
@@ -681,6 +672,35 @@ class SessionJournal:
     def __repr__(self) -> str:
         return f"SessionJournal({str(self.path)!r}, {self.mode}, {self.state}, {self.durable_seq} of {self.last_seq} on disk)"
 
+    def _begin_anew(self, path: Path) -> Journal:
+        """Begin the first file of a journal with the symbols that the session keeps; where that fails nothing is left."""
+        # Whatever was there is somebody else's, and refused.
+        is_ours = self._disk is None and not is_anything_of(path)
+        opened: Journal | None = None
+        try:
+            opened = self._begin(path)
+            for name in self.session_data._symbols:
+                base, *derived = self.session_data._intervals(name)
+                self._event(
+                    opened,
+                    Kind.REGISTER,
+                    symbol=self._number(opened, name),
+                    interval=base,
+                    text=" ".join(derived),
+                )
+            self._wait(opened, opened.last_seq)
+        except BaseException:
+            if opened is not None:
+                with suppress(JournalError):
+                    opened.close()
+                if is_ours:
+                    remove(path)
+            elif is_ours:
+                allowed = self._allow_network_fs
+                withdraw(path, owner=owner(), allow_network_fs=allowed)
+            raise
+        return opened
+
     def _begin(
         self, path: Path, *, last_seq: int = 0, previous_hash: bytes | None = None
     ) -> Journal:
@@ -694,10 +714,15 @@ class SessionJournal:
             previous_hash=previous_hash,
             disk=self._disk,
         )
-        self._event(opened, Kind.HEADER, text=header)
-        for name, number in self._symbols.items():
-            self._event(opened, Kind.SYMBOL, symbol=number, text=name)
-        self._wait(opened, opened.last_seq)
+        try:
+            self._event(opened, Kind.HEADER, text=header)
+            for name, number in self._symbols.items():
+                self._event(opened, Kind.SYMBOL, symbol=number, text=name)
+            self._wait(opened, opened.last_seq)
+        except BaseException:
+            with suppress(JournalError):
+                opened.close()
+            raise
         return opened
 
     def _write(

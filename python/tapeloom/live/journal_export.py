@@ -10,6 +10,7 @@ import numpy as np
 from tapeloom._core import Journal, JournalReader
 from tapeloom.errors import ArgumentError, JournalError, StorageError
 from tapeloom.live.journal import owner
+from tapeloom.live.journal_remains import remove as remove_file
 from tapeloom.live.recovery import Recovery, files_of
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.storage.parquet_file import FIELDS
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from tapeloom.live.recovery import JournalReport, Paths
 
 __all__ = ["ExportReport", "SalvageReport", "export", "salvage"]
-
-#: What lies beside each file of a journal.
-_BESIDE = ("", "-wal", ".witness", ".owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +143,7 @@ def _require_same(manager: DataManager, rows: Bars, on_duplicate: str) -> None:
 def _remove(paths: list[Path]) -> None:
     """Remove the files of a journal, the newest first: what is left of a crash in between is still a journal."""
     for path in reversed(paths):
-        for ending in _BESIDE:
-            path.with_name(path.name + ending).unlink(missing_ok=True)
+        remove_file(path)
 
 
 def salvage(
