@@ -92,6 +92,24 @@ def test_symbols_that_come_and_go_at_night_do_so_with_the_next_session(
         assert len(run.coordinator.tally.sessions) == 2
 
 
+def test_a_journal_that_cannot_be_begun_in_the_morning_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    run, _ = _days_with_a_night(tmp_path)
+    with run:
+        in_the_way = tmp_path / "journal" / "2025-07-03.journal"
+        in_the_way.mkdir()
+        run.set_clock(DAY_AFTER - 1)
+        run.until(lambda: run.health.state == "DEGRADED")
+        in_the_way.rmdir()
+        run.until(lambda: run.coordinator.stage == "WAITING")
+        run.set_clock(DAY_AFTER + 10.7)
+        run.wait()
+        assert [
+            report.session_date.day for report in run.coordinator.tally.sessions
+        ] == [2, 3]
+
+
 def test_a_symbol_that_joins_while_the_queue_is_full_stops_nothing() -> None:
     with LiveRun(BOTH, symbols=["AAPL"], capacity=2).start() as run:
         run.told.may_go_on.clear()

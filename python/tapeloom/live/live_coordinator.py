@@ -502,7 +502,7 @@ class LiveCoordinator:
         try:
             work()
         except JournalError as error:
-            if self._journal.state != "degraded":
+            if self._journal.state == "running":
                 raise
             self._degrade(error)
 
@@ -528,6 +528,10 @@ class LiveCoordinator:
     def _reopened(self) -> bool:
         if time.monotonic() < self._reopen_at:
             return False
+        if self._journal.state == "closed":
+            # That of the next session could not be begun, which is tried again as a whole.
+            self._is_degraded = False
+            return True
         try:
             path = self._journal.reopen()
         except (JournalError, OSError) as error:
