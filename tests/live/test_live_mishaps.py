@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tapeloom import BarData
+from tapeloom.errors import StorageError
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.journal_header import Patience
 from tapeloom.quotes import Quote
@@ -55,7 +56,7 @@ def test_an_event_that_cannot_be_is_refused_alone(event: Any, tmp_path: Path) ->
         run.wait()
 
 
-def _days_with_a_night(folder: Path) -> tuple[LiveRun, QueueFeed]:
+def _days_with_a_night(folder: Path, mode: str = "strict") -> tuple[LiveRun, QueueFeed]:
     """A run of two days that is in the night between them."""
     feed = QueueFeed()
     run = LiveRun(
@@ -65,6 +66,7 @@ def _days_with_a_night(folder: Path) -> tuple[LiveRun, QueueFeed]:
         days=[date(2025, 7, 2), date(2025, 7, 3)],
         sessions=2,
         folder=folder / "journal",
+        mode=mode,
         storage=DataManager(str(folder / "bars")),
     ).start()
     run.set_clock(1.01)
@@ -108,6 +110,21 @@ def test_a_journal_that_cannot_be_begun_in_the_morning_is_tried_again(
         assert [
             report.session_date.day for report in run.coordinator.tally.sessions
         ] == [2, 3]
+
+
+def test_bars_that_cannot_be_stored_end_no_run_even_without_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StorageError("no room")
+
+    monkeypatch.setattr(DataManager, "write_bars", fail)
+    run, _ = _days_with_a_night(tmp_path, mode="off")
+    with run:
+        assert "2025-07-02 were not stored" in caplog.text
+        run.set_clock(DAY_AFTER + 10.7)
+        run.wait()
+        assert len(run.coordinator.tally.sessions) == 2
 
 
 def test_a_symbol_that_joins_while_the_queue_is_full_stops_nothing() -> None:

@@ -145,7 +145,14 @@ class JournalFiles:
         if self._storage is None:
             return None
         if self._mode == "off":
-            return self._store(journal.session_data)
+            try:
+                return self._store(journal.session_data)
+            except (TapeloomError, OSError) as error:
+                # The sessions to come are worth more than the end of this run would be.
+                text = "the bars of %s were not stored, and there is no journal that has them: %s: %s"
+                day = journal.session_data.current_session_date
+                _log.error(text, day, type(error).__name__, error)
+                return None
         return self._export(journal._first)
 
     def _keep_those_before(self, session_date: date) -> None:
