@@ -258,3 +258,15 @@ def test_the_plan_of_a_live_config_is_seen_without_running_it(tmp_path: Path) ->
     assert isinstance(around.history, FetchedHistory)
     assert around.plan(asked).symbols[0].base == "1m"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_keeps_no_login_of_an_address(tmp_path: Path) -> None:
+    address = "wss://me:hunter2@feed.example:9/v1?apiKey=hunter2#hunter2"
+    live = {"url_override": address, "history_url_override": address}
+    day = ScriptedDay(range(3), last=False)
+    with started(day, tmp_path, live_config=live):
+        assert day.played.wait(PATIENCE)
+    (path,) = (tmp_path / "journal").glob("*.journal")
+    written = b"".join(each.read_bytes() for each in path.parent.iterdir())
+    assert b"wss://feed.example:9/v1" in written
+    assert b"hunter2" not in written

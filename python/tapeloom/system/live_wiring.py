@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -225,7 +226,7 @@ def wire_live(
         folder,
         mode="off" if folder is None else live.journal,
         patience=patience,
-        config=config.model_dump(mode="json"),
+        config=_without_secrets(config),
         time_manager=manager,
         storage=_end_of_day(config, surroundings),
         stall_seconds=live.stall_seconds,
@@ -265,6 +266,18 @@ def wire_live(
     if started is not None:
         run.started = started
     return run
+
+
+def _without_secrets(config: SessionConfig) -> dict[str, Any]:
+    """The configuration as a journal may keep it: addresses without login and query, where feeds of one's own have keys."""
+    kept = config.model_dump(mode="json")
+    live = kept.get("live_config") or {}
+    for key in ("url_override", "history_url_override"):
+        if live.get(key) is not None:
+            parts = urlsplit(live[key])
+            host = parts.netloc.rpartition("@")[2]
+            live[key] = parts._replace(netloc=host, query="", fragment="").geturl()
+    return kept
 
 
 def _live_manager(exchange_group: str, given: TimeManager | None) -> TimeManager:
