@@ -157,6 +157,41 @@ def test_symbols_join_a_live_run(tmp_path: Path) -> None:
     assert day.subscribed == (*SYMBOLS, "RIVN")
 
 
+def test_a_symbol_that_joined_streams_on_after_a_stop_and_can_be_removed(
+    tmp_path: Path,
+) -> None:
+    morning = ScriptedDay([0], last=False)
+    with started(morning, tmp_path, Vendor()) as manager:
+        assert morning.played.wait(PATIENCE)
+        manager.get_live_coordinator().add_symbol("RIVN")
+        while "RIVN" not in manager.session_data.get_active_symbols():
+            assert not manager.wait(0.01)
+    noon = ScriptedDay([1], last=False)
+    noon.clock.now = DAY.open + MINUTE
+    with started(noon, tmp_path, Vendor()) as manager:
+        assert noon.played.wait(PATIENCE)
+        assert noon.subscribed == (*SYMBOLS, "RIVN")
+        # It has the history of a configured symbol.
+        assert len(starts(manager, "RIVN", "history")) == 2 * 390
+        manager.get_live_coordinator().remove_symbol("RIVN")
+        while "RIVN" in manager.session_data.get_active_symbols():
+            assert not manager.wait(0.01)
+
+
+def test_the_journal_of_another_session_is_not_gone_on_with(tmp_path: Path) -> None:
+    first = ScriptedDay([0], last=False)
+    with started(first, tmp_path):
+        assert first.played.wait(PATIENCE)
+    again = SystemManager(str(tmp_path), data_api=ScriptedDay([1]).api())
+
+    with pytest.raises(ConfigError, match="is of the session 'live', not of 'other'"):
+        again.start(config(session_name="other"))
+    # Nobody holds it afterwards.
+    second = ScriptedDay([1], last=False)
+    with started(second, tmp_path):
+        assert second.played.wait(PATIENCE)
+
+
 def test_a_simulated_clock_is_no_clock_of_a_live_run(tmp_path: Path) -> None:
     manager = SystemManager(
         str(tmp_path), time_manager=TimeManager(), data_api=ScriptedDay().api()

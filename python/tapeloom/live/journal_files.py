@@ -92,6 +92,8 @@ class JournalFiles:
         ------
         JournalError
             If the one that is there is damaged; ``AlreadyOpenError`` if somebody writes it.
+        ConfigError
+            If it is of a session of another name.
         """
         path = self.path_of(session_date)
         if self._mode == "off":
@@ -107,6 +109,7 @@ class JournalFiles:
                 allow_network_fs=self._allow_network_fs,
                 time_manager=self._time_manager,
             )
+            self._require_mine(journal)
             _log.warning("the session goes on where %s ends", journal.path)
             if journal.patience not in (None, self._patience):
                 text = "%s was begun with %s and goes on with it; %s counts from the next journal on"
@@ -122,6 +125,17 @@ class JournalFiles:
             patience=self._patience,
             config=self._config,
         )
+
+    def _require_mine(self, journal: SessionJournal) -> None:
+        """Refuse to go on with the session of another configuration in the same folder."""
+        wanted, found = (
+            config.get("session_name") for config in (self._config, journal.config)
+        )
+        if wanted is not None and found is not None and wanted != found:
+            path = journal.path
+            journal.close()
+            text = f"live_config.journal_folder: {path} is of the session {found!r}, not of {wanted!r}; give each a folder of its own"
+            raise ConfigError(text, got=str(path))
 
     def turn_to(self, journal: SessionJournal, session_date: date) -> None:
         """Let a journal go on with the next session."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,8 +218,6 @@ def wire_live(
     flow("2.d", "Complete - %s comes first", session_date)
     plan = surroundings.plan(config)
     flow("2.e", "Complete - plan of %s", counted(len(plan.symbols), "symbol"))
-    if isinstance(surroundings.history, FetchedHistory):
-        surroundings.history.follow(plan)
     patience = Patience(_ns(live.grace_seconds), _ns(live.tolerance_seconds))
     folder = _journal_folder(config, surroundings.storage)
     files = JournalFiles(
@@ -234,6 +232,9 @@ def wire_live(
     journal = files.open(session_date, lambda: store_of(config, manager))
     try:
         store = journal.session_data
+        plan = _with_those_that_joined(plan, store, config, surroundings)
+        if isinstance(surroundings.history, FetchedHistory):
+            surroundings.history.follow(plan)
         for name, spans in config.universe.spans.items():
             store.set_membership(name, spans)
         flow("2.f", "Complete - store of %s", config.exchange_group)
@@ -345,6 +346,23 @@ def _is_replay(config: SessionConfig) -> bool:
 
 def _is_pattern(root: Path) -> bool:
     return not root.exists() and any(mark in str(root) for mark in "*?[")
+
+
+def _with_those_that_joined(
+    plan: StreamPlan,
+    store: SessionData,
+    config: SessionConfig,
+    surroundings: LiveSurroundings,
+) -> StreamPlan:
+    """The plan with the symbols that had joined the session before it was broken off: they go on too."""
+    planned = {each.symbol for each in plan.symbols}
+    joined = [
+        each
+        for name in store._symbols
+        if name not in planned
+        for each in _plan_of(config, surroundings, name, None).symbols
+    ]
+    return replace(plan, symbols=(*plan.symbols, *joined)) if joined else plan
 
 
 def _plan_of(
