@@ -9,8 +9,8 @@ import numpy as np
 
 from tapeloom._core import Journal, JournalReader
 from tapeloom.errors import ArgumentError, JournalError, StorageError
-from tapeloom.live.journal import owner
 from tapeloom.live.journal_remains import remove as remove_file
+from tapeloom.live.journal_writing import owner
 from tapeloom.live.recovery import Recovery, files_of
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.storage.parquet_file import FIELDS

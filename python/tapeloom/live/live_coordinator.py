@@ -20,7 +20,7 @@ from tapeloom.live.live_health import LiveHealth, LiveState, SymbolState
 from tapeloom.live.live_parts import LiveParts
 from tapeloom.live.live_player import Stage
 from tapeloom.live.market_clock import speed_of
-from tapeloom.session.control import SLICE_SECONDS, RunControl
+from tapeloom.session.control import SLICE_SECONDS, RunControl, wait_for
 from tapeloom.session.flow import flow, flow_error, flow_warning
 from tapeloom.session.hand_off import AnalysisSide
 from tapeloom.session.metrics import PerformanceMetrics
@@ -375,15 +375,8 @@ class LiveCoordinator:
             self._thread.join(timeout)
 
     def _waited(self, event: threading.Event, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        # In slices: some systems let no signal through to who waits.
-        while not event.wait(
-            SLICE_SECONDS
-            if deadline is None
-            else max(0.0, min(SLICE_SECONDS, deadline - time.monotonic()))
-        ):
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
+        if not wait_for(event, timeout):
+            return False
         if self._thread is not None and self.is_finished:
             self._thread.join()
         return True

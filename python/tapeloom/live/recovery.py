@@ -17,8 +17,8 @@ from tapeloom.errors import (
     TapeloomError,
     UnknownSymbolError,
 )
-from tapeloom.live.journal import owner, sequel
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind
+from tapeloom.live.journal_writing import owner, sequel
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ session does, phase by phase, is in ``player.py``.
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from tapeloom.actions import Actions
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import ConfigError, StateError
 from tapeloom.session.added import plan_of
-from tapeloom.session.control import SLICE_SECONDS, RunControl
+from tapeloom.session.control import RunControl, wait_for
 from tapeloom.session.data_processor import DataProcessor
 from tapeloom.session.driver import Driver
 from tapeloom.session.flow import flow, flow_warning
@@ -374,11 +373,8 @@ class SessionCoordinator:
 
     def _waited(self, event: threading.Event, timeout: float | None) -> bool:
         """Wait for an event and, where the run is over, for its thread; return whether it came within the timeout."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        # In slices: some systems let no signal through to who waits.
-        while not event.wait(_slice(deadline)):
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
+        if not wait_for(event, timeout):
+            return False
         thread = self._thread
         if thread is not None and self.is_finished:
             # It has nothing left to do but to end.
@@ -631,8 +627,3 @@ class SessionCoordinator:
         if self.is_finished:
             text = f"the run is over; {method}() has nothing to change"
             raise StateError(text)
-
-
-def _slice(deadline: float | None) -> float:
-    left = SLICE_SECONDS if deadline is None else deadline - time.monotonic()
-    return max(0.0, min(SLICE_SECONDS, left))
