@@ -146,7 +146,7 @@ class Teller:
         newest = session.get_latest_bar(bar.symbol)
         if newest is None or newest.ts < bar.ts:
             self.say(Told(f"{bar} was told and cannot be read"))
-        journal = self.coordinator.health().journal  # type: ignore[attr-defined]
+        journal = self.coordinator.health().journal  # type: ignore[attr-defined]  # set before the run starts
         last, durable = journal["last_seq"], journal["durable_seq"]
         self.say(Told("bar", bar.symbol, bar.ts, last, durable))
         self._feed.acknowledged.release()

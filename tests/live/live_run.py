@@ -327,7 +327,7 @@ class LiveRun:
         while not self.feed.health().is_up:
             attempts = self.feed.health().attempts
             self.gate.open()
-            self.until(lambda: self.feed.health().attempts > attempts)  # noqa: B023
+            self.until(lambda: self.feed.health().attempts > attempts)  # noqa: B023  (waited for here)
             self.until(lambda: self.feed.health().is_up or self.gate.is_waiting)
 
     # What a test looks at

@@ -55,7 +55,7 @@ def test_a_feed_of_ones_own_is_streamed(kind: type[QueueFeed], whole: str) -> No
             run.set_clock(minute + 1.01)
             feed.queue.put(AAPL[minute])
             feed.queue.put(MSFT[minute])
-            run.until(lambda: run.has(minute))  # noqa: B023
+            run.until(lambda: run.has(minute))  # noqa: B023  (waited for here)
         assert (run.health.state, run.health.feed) == ("LIVE", None)
         run.set_clock(10.7)
         run.wait()

@@ -117,7 +117,7 @@ def run(
             settings = SessionConfig.load(config)
             calendar = None if overlay is None else _corrected(settings, overlay)
             manager = SystemManager(data, time_manager=calendar, out=out, resume=resume)
-            engine = AnalysisEngine(manager, on_error=on_error)  # type: ignore[arg-type]
+            engine = AnalysisEngine(manager, on_error=on_error)  # type: ignore[arg-type]  # the engine refuses any other word
             for one in analyses:
                 engine.add(one)
             made: Run | LiveRun

@@ -145,7 +145,7 @@ def _source_of(data: RecordingLike, exchange_group: str, zone: tzinfo) -> BarSou
     if isinstance(data, str | PathLike):
         return DataManager(data, exchange_group=exchange_group)
     if all(hasattr(data, name) for name in ("get_symbols", "get_ranges", "read")):
-        return data  # type: ignore[return-value]
+        return data  # type: ignore[return-value]  # it has what a source has
     if isinstance(data, list | tuple) and all(isinstance(bars, Bars) for bars in data):
         data = {bars.symbol: bars for bars in data}
     if isinstance(data, Mapping) and all(isinstance(b, Bars) for b in data.values()):
