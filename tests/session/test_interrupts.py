@@ -140,7 +140,7 @@ def test_an_interrupt_at_any_line_leaves_nothing_held(way: str) -> None:
 
 @pytest.mark.parametrize("way", ["run", "wait", "step"])
 def test_a_signal_ends_a_wait_and_the_run(way: str) -> None:
-    told = threading.Event()
+    told, called = threading.Event(), threading.Event()
 
     class Telling:
         def on_session_start(self, session: SessionData) -> None:
@@ -156,7 +156,9 @@ def test_a_signal_ends_a_wait_and_the_run(way: str) -> None:
     run = manager.prepare(config(**SMALL, **{SPEED: 1e-3}), source=SOURCE)
 
     def press() -> None:
+        # A signal that comes before the call is nobody's here: it would end the test, not the run.
         assert told.wait(LONGEST)
+        assert called.wait(LONGEST)
         os.kill(os.getpid(), signal.SIGINT)
 
     finger = threading.Thread(target=press)
@@ -170,6 +172,7 @@ def test_a_signal_ends_a_wait_and_the_run(way: str) -> None:
     elif way == "step":
         call = coordinator.step
     with pytest.raises(KeyboardInterrupt):
+        called.set()
         call()
     if way != "step":
         finger.join()
