@@ -258,9 +258,9 @@ def test_a_run_that_nobody_holds_leaves_no_store_behind() -> None:
 LEAVING = """
 import sys, threading, time, random
 from tests.session.runs import prepared
-import tapeloom.system.system_manager as system_manager
+import tapeloom.system.at_exit as at_exit
 chance = random.Random(int(sys.argv[1]))
-system_manager._EXIT_SECONDS = 0.2
+at_exit._EXIT_SECONDS = 0.2
 what = chance.choice(["busy", "asleep", "plain", "plain"])
 speed = chance.choice([0.0, 1e6, 1e3])
 entered = threading.Event()

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
-import weakref
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from tapeloom.actions import Actions
 from tapeloom.default_session import install_session_data
 from tapeloom.errors import ArgumentError, StateError
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.asked_indicator import AskedIndicator
 from tapeloom.session.flow import flow, flow_error
 from tapeloom.session.own_process import OwnProcess
-from tapeloom.session.result_folder import ResultFolder
 from tapeloom.storage.data_manager import DataManager
-from tapeloom.system.live_wiring import LiveRun, live_surroundings, wire_live
+from tapeloom.system.at_exit import stop_at_exit
+from tapeloom.system.live_wiring import LiveRun
+from tapeloom.system.run_builder import RunBuilder
 from tapeloom.system.system_info import info_of
-from tapeloom.system.wiring import Run, config_of, data_manager_for, simulated, wire
+from tapeloom.system.wiring import Run, config_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import date, tzinfo
     from types import TracebackType
 
@@ -44,10 +42,6 @@ if TYPE_CHECKING:
     from tapeloom.storage.bar_source import BarSource
 
 __all__ = ["SystemManager", "SystemState", "get_system_manager"]
-
-#: How long the interpreter waits for runs that nobody stopped.
-_EXIT_SECONDS = 2.0
-
 
 _Wired = TypeVar("_Wired", Run, LiveRun, "Run | LiveRun")
 
@@ -102,13 +96,15 @@ class SystemManager:
         out: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        self._data = data
-        self._given_time_manager = time_manager
-        self._given_actions = actions
-        self._history_source = history_source
-        self._data_api = data_api
-        self._out = out
-        self._resume = resume
+        self._builder = RunBuilder(
+            data,
+            time_manager=time_manager,
+            actions=actions,
+            history_source=history_source,
+            data_api=data_api,
+            out=out,
+            resume=resume,
+        )
         # Entered again where a signal handler stops the manager it interrupted.
         self._changed = threading.Condition(threading.RLock())
         # Who wires a run at present, and whether it was told to stop before it runs.
@@ -243,7 +239,10 @@ class SystemManager:
         TapeloomError
             What made the start fail; the state is ``FAILED`` then.
         """
-        if self._prepared(lambda: self._wired(config), begin=True) is not None:
+        if (
+            self._prepared(lambda: self._wired(config_of(config)), begin=True)
+            is not None
+        ):
             flow("2", "Complete - running")
 
     def prepare(
@@ -270,7 +269,9 @@ class SystemManager:
             From any state but ``STOPPED`` and ``FAILED``; if the manager is stopped meanwhile.
         """
         return self._wired_alone(
-            lambda: self._wired_backtest(config_of(config), source, started)
+            lambda: self._builder.backtest(
+                config_of(config), *self._asked, source=source, started=started
+            )
         )
 
     def prepare_live(
@@ -297,8 +298,20 @@ class SystemManager:
             As of ``prepare``; if the configuration is of a backtest.
         """
         return self._wired_alone(
-            lambda: self._wired_live(config_of(config), timing, started)
+            lambda: self._builder.live(
+                config_of(config), *self._asked, timing=timing, started=started
+            )
         )
+
+    def _wired(self, config: SessionConfig) -> Run | LiveRun:
+        if config.mode == "live":
+            return self._builder.live(config, *self._asked)
+        return self._builder.backtest(config, *self._asked)
+
+    @property
+    def _asked(self) -> tuple[AnalysisEngine, Collection[AskedIndicator]]:
+        """What the user wants to be told, and followed."""
+        return self._engine, self._indicators.values()
 
     def _wired_alone(self, wire_run: Callable[[], _Wired]) -> _Wired:
         run = self._prepared(wire_run)
@@ -327,7 +340,7 @@ class SystemManager:
                     run.coordinator.stop(0)
                     return None
                 run.coordinator.progress = self.progress
-                _running.add(self)
+                stop_at_exit(self)
                 if begin:
                     run.coordinator.start()
                     flow("2.h", "Complete - coordinator started")
@@ -342,83 +355,6 @@ class SystemManager:
             with self._changed:
                 self._starter = None
                 self._changed.notify_all()
-
-    def _wired(
-        self, given: SessionConfig | Mapping[str, object] | str | Path
-    ) -> Run | LiveRun:
-        config = config_of(given)
-        if config.mode == "live":
-            return self._wired_live(config)
-        return self._wired_backtest(config)
-
-    def _wired_backtest(
-        self,
-        config: SessionConfig,
-        source: BarSource | None = None,
-        started: float | None = None,
-    ) -> Run:
-        if config.mode == "live":
-            text = "config is of a live run; prepare_live() wires it, start() starts either"
-            raise StateError(text)
-        flow("2.a", "Complete - Config loaded: %s", config.session_name)
-        manager = simulated(config.exchange_group, self._given_time_manager)
-        if source is None:
-            source = data_manager_for(config, self._data, manager)
-        elif not isinstance(source, DataManager):
-            flow("2.c", "Complete - bars in memory")
-        results = (
-            None
-            if self._out is None
-            else ResultFolder(self._out, config, manager, resume=self._resume)
-        )
-        return wire(
-            config,
-            source,
-            self._engine,
-            time_manager=manager,
-            actions=self._actions(is_stored=isinstance(source, DataManager)),
-            history_source=self._history_source,
-            indicators=tuple(self._indicators.values()),
-            results=results,
-            started=started,
-        )
-
-    def _wired_live(
-        self,
-        config: SessionConfig,
-        timing: Timing | None = None,
-        started: float | None = None,
-    ) -> LiveRun:
-        if config.mode != "live":
-            text = "config is of a backtest; prepare() wires it, start() starts either"
-            raise StateError(text)
-        if self._out is not None or self._resume:
-            text = "out and resume are for backtests; the journal keeps a live session, and goes on by itself"
-            raise ArgumentError(text, got=self._out)
-        flow("2.a", "Complete - Config loaded: %s", config.session_name)
-        surroundings = live_surroundings(
-            config,
-            self._data,
-            api=self._data_api,
-            time_manager=self._given_time_manager,
-            history_source=self._history_source,
-        )
-        return wire_live(
-            config,
-            surroundings,
-            self._engine,
-            actions=self._actions(is_stored=True),
-            history_source=self._history_source,
-            indicators=tuple(self._indicators.values()),
-            timing=timing,
-            started=started,
-        )
-
-    def _actions(self, *, is_stored: bool) -> Actions:
-        """The splits that were given, or those beside stored bars."""
-        if self._given_actions is not None:
-            return Actions.of(self._given_actions)
-        return Actions.beside(self._data) if is_stored else Actions()
 
     def stop(self, timeout: float | None = 10.0) -> None:
         """End the run after the present batch, from any state. Doing so twice changes nothing.
@@ -498,6 +434,14 @@ class SystemManager:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def leave(self, seconds: float) -> None:
+        """Stop because the process ends, and wait that long for the threads; a process forked off has none."""
+        if not self._process.is_here:
+            return
+        self.stop(0.75 * seconds)
+        if self._run is not None:
+            self._run.coordinator.leave(0.1 * seconds)
 
     # Parts
 
@@ -605,7 +549,6 @@ class SystemManager:
             raise StateError(text, got=state)
 
 
-_running: weakref.WeakSet[SystemManager] = weakref.WeakSet()
 _default: SystemManager | None = None
 _default_lock = threading.Lock()
 
@@ -617,17 +560,6 @@ def get_system_manager() -> SystemManager:
         if _default is None:
             _default = SystemManager()
         return _default
-
-
-@atexit.register
-def _stop_all() -> None:
-    deadline = time.monotonic() + _EXIT_SECONDS
-    for manager in list(_running):
-        if manager._process.is_here:
-            left = max(0.0, deadline - time.monotonic())
-            manager.stop(0.75 * left)
-            if manager._run is not None:
-                manager._run.coordinator.leave(0.1 * left)
 
 
 def _text(error: BaseException | None) -> str | None:
