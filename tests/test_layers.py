@@ -12,6 +12,7 @@ CHAIN = [
     "timestamps",
     "bars",
     "history_source",
+    "request_quota",
     "ingest",
     "tables",
     "quotes",

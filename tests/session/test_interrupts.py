@@ -165,14 +165,19 @@ def test_a_signal_ends_a_wait_and_the_run(way: str) -> None:
     if way != "step":
         finger.start()
     coordinator = run.coordinator
-    call: Callable[[], object] = coordinator.run
+    ways: dict[str, Callable[[], object]] = {
+        "run": coordinator.run,
+        "wait": manager.wait,
+        "step": coordinator.step,
+    }
     if way == "wait":
         coordinator.start()
-        call = manager.wait
-    elif way == "step":
-        call = coordinator.step
-    with pytest.raises(KeyboardInterrupt):
+
+    def call() -> None:
         called.set()
+        ways[way]()
+
+    with pytest.raises(KeyboardInterrupt):
         call()
     if way != "step":
         finger.join()

@@ -19,7 +19,6 @@ from tapeloom.importing.frames import is_frame, read_frames
 from tapeloom.importing.history_requests import Asking, requests_for, title_of
 from tapeloom.importing.job import Job
 from tapeloom.importing.options import read_options
-from tapeloom.importing.pacing import Pace
 from tapeloom.importing.prepare import Market, Rules
 from tapeloom.importing.repeats import check_on_duplicate
 from tapeloom.importing.source_read import SourceRead
@@ -131,8 +130,7 @@ def import_from_api(
     )
     sessions = get_session_table(into.exchange_group) if table is None else table
     now = LiveClock() if clock is None else clock
-    per_minute = getattr(source, "requests_per_minute", None)
-    asking = Asking(source, Pace(per_minute, clock=now, sleep=sleep))
+    asking = Asking(source, clock=now, sleep=sleep)
     requests = requests_for(
         _symbols(symbols),
         Interval(interval),

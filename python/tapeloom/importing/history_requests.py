@@ -11,17 +11,18 @@ import numpy as np
 
 from tapeloom.errors import ArgumentTypeError, HistorySourceError
 from tapeloom.history_source import HistoryRequest
-from tapeloom.importing.pacing import whole
+from tapeloom.request_quota import most_requests_of, quota_of
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapeloom._core import Interval, SessionTable
+    from tapeloom.calendars.clock import Clock
     from tapeloom.history_source import HistorySource
-    from tapeloom.importing.pacing import Pace
 
 __all__ = ["Asking", "requests_for", "title_of"]
 
-MOST_REQUESTS = 100
 LONGEST_MESSAGE = 300
 # Addresses in messages carry keys: ?apikey=..., &token=..., user:password@host.
 SECRET = re.compile(
@@ -69,31 +70,38 @@ def title_of(request: HistoryRequest) -> str:
 
 
 class Asking:
-    """Asks one source, at its pace.
+    """Asks one source, no more often than it allows.
 
     Parameters
     ----------
     source
-        Who is asked. Its ``most_requests`` is the size of a call.
-    pace
-        Waits before each call.
+        Who is asked. Its ``most_requests`` is the size of a call, its ``requests_per_minute`` how many calls it allows.
+    clock, sleep
+        What says how late it is, ns UTC, and what waits a number of seconds.
 
     Raises
     ------
     ArgumentTypeError
         If the source has no ``fetch``.
     ArgumentError
-        If its ``most_requests`` is no number of at least 1.
+        If a limit that it states is no number of at least 1.
     """
 
-    def __init__(self, source: HistorySource, pace: Pace) -> None:
+    def __init__(
+        self,
+        source: HistorySource,
+        *,
+        clock: Clock,
+        sleep: Callable[[float], object],
+    ) -> None:
         if not callable(getattr(source, "fetch", None)):
             text = f"source is {type(source).__name__}; it must have a method fetch(requests), as tapeloom.history_source says"
             raise ArgumentTypeError(text, got=source)
         self._source = source
-        self._pace = pace
-        most = getattr(source, "most_requests", None)
-        self.most = MOST_REQUESTS if most is None else whole(most, name="most_requests")
+        self._clock = clock
+        self._sleep = sleep
+        self._quota = quota_of(source)
+        self.most = most_requests_of(source)
         """How many requests one call may hold."""
 
     @property
@@ -108,7 +116,7 @@ class Asking:
         does not cost the others. That takes some ``2 log2(n)`` calls for each bad one of n requests.
         """
         try:
-            self._pace.wait()
+            self._wait()
             answers: object = self._source.fetch(list(requests))
         except Exception as error:
             if len(requests) > 1:
@@ -126,6 +134,12 @@ class Asking:
             HistorySourceError(f"{title_of(r)}: {text}", symbol=r.symbol)
             for r in requests
         ]
+
+    def _wait(self) -> None:
+        """Wait until one more call is allowed, and count it."""
+        while wait := self._quota.wait_ns(self._clock.now_ns()):
+            self._sleep(wait / 10**9)
+        self._quota.take(self._clock.now_ns())
 
     def _failed(self, request: HistoryRequest, error: Exception) -> HistorySourceError:
         said = " ".join(str(error).split())

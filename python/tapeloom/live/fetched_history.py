@@ -13,7 +13,6 @@ from tapeloom._core import Bars, Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import HistorySourceError, StateError
 from tapeloom.importing.history_requests import Asking, requests_for, title_of
-from tapeloom.importing.pacing import Pace
 from tapeloom.live.fetched_answers import bars_of
 from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.notes import DataNote, Notes
@@ -81,9 +80,7 @@ class FetchedHistory:
         self._intervals = tuple(sorted(map(Interval, intervals)))
         self._closed = Event()
         self._wait = wait or self._closed.wait
-        limit = getattr(source, "requests_per_minute", None)
-        pace = Pace(limit, clock=self._clock, sleep=self._sleep)
-        self._asking = Asking(source, pace)
+        self._asking = Asking(source, clock=self._clock, sleep=self._sleep)
         self._lock = RLock()
         self._peers: dict[str, tuple[str, ...]] = {}
         self._fetched: dict[_Key, Bars] = {}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tapeloom.errors import ArgumentTypeError
 from tapeloom.gap.filling import Filling, FillStatus
 from tapeloom.history_source import HistorySource
+from tapeloom.request_quota import most_requests_of, quota_of
 from tapeloom.session.gap_answers import Answer, ask_source
 from tapeloom.session.gap_merger import FillCounts, GapMerger
-from tapeloom.session.gap_requests import Ask, Quota, joined, limit_of
+from tapeloom.session.gap_requests import Ask, joined
 from tapeloom.session.gap_state import FillJob, Retries
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ __all__ = ["GapFiller"]
 
 _log = logging.getLogger("tapeloom.gap_filler")
 
-_MOST_REQUESTS = 100
 # What waits is joined with its neighbours, what has been sent is not.
 _MOST_CALLS_OUT = 4
 
+_SECOND = 1_000_000_000
 _NEVER = float("inf")
 
 
@@ -111,10 +112,8 @@ class GapFiller:
         self._wake = wake
         self._quota_clock = quota_clock
         self._pause = pause
-        self._most_requests = (
-            limit_of(source, "most_requests", _MOST_REQUESTS) or _MOST_REQUESTS
-        )
-        self._quota = Quota(limit_of(source, "requests_per_minute", None))
+        self._most_requests = most_requests_of(source)
+        self._quota = quota_of(source)
         self._jobs: dict[tuple[str, int], FillJob] = {}
         self._next_try = _NEVER
         self._fresh: list[Filling] = []
@@ -230,7 +229,7 @@ class GapFiller:
         ]
         if not waiting or self._out >= _MOST_CALLS_OUT:
             return None
-        allowed = self._quota.wait_seconds(self._quota_clock())
+        allowed = self._seconds_to_quota()
         return max(0.0, min(waiting) - self._now(), allowed)
 
     @property
@@ -285,9 +284,15 @@ class GapFiller:
         )
         self._next_try = min(waiting, default=_NEVER)
 
+    def _quota_ns(self) -> int:
+        return int(self._quota_clock() * _SECOND)
+
+    def _seconds_to_quota(self) -> float:
+        return self._quota.wait_ns(self._quota_ns()) / _SECOND
+
     def _may_send(self) -> bool:
         """Whether a call may be made now; without an executor this waits until it may."""
-        wait = self._quota.wait_seconds(self._quota_clock())
+        wait = self._seconds_to_quota()
         if self._executor is not None:
             return not wait and self._out < _MOST_CALLS_OUT
         if wait:
@@ -333,7 +338,7 @@ class GapFiller:
         return True
 
     def _send(self, asks: list[Ask]) -> None:
-        self._quota.take(self._quota_clock())
+        self._quota.take(self._quota_ns())
         instant = self._instant()
         for ask in asks:
             for part in ask.parts:
