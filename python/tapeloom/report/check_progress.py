@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from tapeloom.report.in_place import InPlace
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import TextIO
 
     from rich.progress import Progress, TaskID
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckLine"]
 
 
-class CheckLine:
+class CheckLine(InPlace["Progress"]):
     """Shows how far a check has come; a context manager, and the callable that ``check`` takes as ``progress``.
 
     Parameters
@@ -26,25 +26,11 @@ class CheckLine:
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self._file = file if file is not None else sys.stderr
-        self._live: Progress | None = None
+        super().__init__(file)
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Self:
-        if self._file.isatty():
-            self._live = _live_line(self._file)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+    def _drawn(self, file: TextIO) -> Progress:
+        return _live_line(file)
 
     def __call__(self, event: CheckProgress) -> None:
         """Show which series the check turns to."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from tapeloom.report.in_place import InPlace
 from tapeloom.report.live_line import live_line, live_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
-    from types import TracebackType
     from typing import TextIO
 
     from rich.live import Live
@@ -23,7 +23,7 @@ __all__ = ["LiveView"]
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class LiveView:
+class LiveView(InPlace["Live"]):
     """Shows ``LiveHealth`` values; a context manager, and the callable that a live run takes as ``progress``.
 
     Parameters
@@ -43,27 +43,13 @@ class LiveView:
         *,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
+        super().__init__(file)
         self._zone = zone
-        self._file = file if file is not None else sys.stderr
         self._now = now
         self._shown: float | None = None
-        self._live: Live | None = None
 
-    def __enter__(self) -> Self:
-        if self._file.isatty():
-            self._live = _live(self._file)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+    def _drawn(self, file: TextIO) -> Live:
+        return _live(file)
 
     def __call__(self, health: LiveHealth) -> None:
         """Show how the run is doing."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from tapeloom.report.in_place import InPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import TextIO
 
     from rich.progress import Progress, TaskID
@@ -30,7 +31,7 @@ BAR_WIDTH = 20
 SECONDS_BEHIND = 0.5
 
 
-class ProgressLine:
+class ProgressLine(InPlace["Progress"]):
     """Shows `ProgressEvent` values; a context manager, and the callable that ``run`` takes as ``progress``.
 
     Parameters
@@ -53,31 +54,18 @@ class ProgressLine:
         hint: str = "",
         tells_end: bool = False,
     ) -> None:
-        self._file = file if file is not None else sys.stderr
+        super().__init__(file)
         self._now = now
         self._hint = hint
         self._tells_end = tells_end
         self._began = self._shown = now()
         self._was_paused = False
-        self._live: Progress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Self:
-        if self._file.isatty():
-            self._live = _live_line(self._file)
-            self._task = self._live.add_task("run", total=1, words="loading")
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+    def _drawn(self, file: TextIO) -> Progress:
+        live = _live_line(file)
+        self._task = live.add_task("run", total=1, words="loading")
+        return live
 
     def __call__(self, event: ProgressEvent) -> None:
         """Show where the run stands."""
