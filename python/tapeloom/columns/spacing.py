@@ -74,19 +74,37 @@ def common_interval(
     ArgumentError
         If the most frequent step is no interval.
     """
-    steps = [np.diff(np.sort(ts)) for ts in parts]
-    joined = np.concatenate(steps) if steps else np.empty(0, dtype=np.int64)
-    lengths, counts = np.unique(joined[joined > 0], return_counts=True)
-    found = lengths.astype(np.int64)
-    if not found.size:
+    steps = np.concatenate([np.empty(0, np.int64), *map(_steps, parts)])
+    if not steps.size:
         return assume
-    # argmax takes the first of equals, and `found` rises.
+    step, count = _most_frequent(steps)
+    regular = count >= FEW and not ((steps < DAY // 2) & (steps != step)).any()
+    if assume is not None and count < ENOUGH and not regular:
+        fits = assume.ns is not None and assume.ns % step == 0
+        return _named(step) if fits else assume
+    return _named(step)
+
+
+def _steps(ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Steps between neighbours in time, without those of 0."""
+    steps = np.diff(ts)
+    if (steps < 0).any():
+        steps = np.diff(np.sort(ts))
+    found: npt.NDArray[np.int64] = steps[steps > 0]
+    return found
+
+
+def _most_frequent(steps: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """The most frequent of some steps, the shorter one of equals, and how often it comes."""
+    # What more than half of them are stands in the middle of them.
+    middle = int(np.partition(steps, len(steps) // 2)[len(steps) // 2])
+    count = int((steps == middle).sum())
+    if 2 * count > len(steps):
+        return middle, count
+    lengths, counts = np.unique(steps, return_counts=True)
+    # argmax takes the first of equals, and the lengths rise.
     most = int(np.argmax(counts))
-    regular = counts[most] >= FEW and (found[found < DAY // 2] == found[most]).all()
-    if assume is not None and counts[most] < ENOUGH and not regular:
-        fits = assume.ns is not None and assume.ns % int(found[most]) == 0
-        return _named(int(found[most])) if fits else assume
-    return _named(int(found[most]))
+    return int(lengths[most]), int(counts[most])
 
 
 def _named(step: int) -> Interval:

@@ -13,14 +13,13 @@ from tapeloom.diagnosis.readings import Reading
 from tapeloom.timestamps.clock_changes import zone_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import tzinfo
 
     from numpy.typing import NDArray
 
     from tapeloom.diagnosis.fit import Sessions
 
-__all__ = ["FARTHEST", "Candidate", "Moved", "candidates", "rising"]
+__all__ = ["FARTHEST", "Candidates", "Moved", "candidates", "rising"]
 
 _QUARTER = 900 * 10**9
 _SHIFTS = np.array(sorted(range(-56, 57), key=abs), np.int64) * _QUARTER
@@ -54,41 +53,70 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """A reading as starts, and the instants it makes of the stamps."""
+class Candidates:
+    """Distinct readings as starts, as labelled first, then the likelier ones first; arrays of shape (k,), ns.
 
-    reading: Reading
-    instants: Moved
+    There are a hundred and more, so each is made only when it is asked for.
+    """
+
+    zones: tuple[str | None, ...]
+    sources: tuple[Moved, ...]
+    """Under each zone the instants that it makes of the stamps."""
+    of: NDArray[np.int64]
+    """Position of each candidate in ``zones`` and ``sources``."""
+    shifts: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    due: NDArray[np.int64]
+    within: NDArray[np.int64]
 
     @property
-    def score(self) -> int:
+    def scores(self) -> NDArray[np.int64]:
         """Expected bars that are there, and bars in trading hours. On real bars as they should be none scores higher."""
-        return self.reading.hits + self.reading.within
+        return self.hits + self.within
+
+    def reading(self, at: int) -> Reading:
+        """Return one candidate."""
+        zone = self.zones[int(self.of[at])]
+        columns = (self.hits, self.due, self.within)
+        hits, due, within = (int(column[at]) for column in columns)
+        return Reading("start", int(self.shifts[at]), zone, hits, due, within)
+
+    def instants(self, at: int) -> Moved:
+        """Return the instants that a candidate makes of the stamps."""
+        moved = self.sources[int(self.of[at])]
+        return Moved(moved.stamps, moved.by + int(self.shifts[at]))
+
+    def kept(self, at: NDArray[np.intp]) -> Candidates:
+        """Return some of them."""
+        columns = (self.of, self.shifts, self.hits, self.due, self.within)
+        return Candidates(self.zones, self.sources, *(column[at] for column in columns))
 
 
 def candidates(
     stamps: NDArray[np.int64], sessions: Sessions, exchange: tzinfo, *, naive: bool
-) -> list[Candidate]:
+) -> Candidates:
     """Return distinct readings as starts: as labelled first, then the likelier ones first.
 
     ``stamps`` rise and do not repeat; they are wall time if ``naive``, of the exchange as labelled.
     """
     own = str(exchange) if naive else None
     labelled = _placed(stamps, exchange) if naive else Moved(stamps, 0)
-    shifted = _fitted(labelled, sessions, own, _SHIFTS)
-    if shifted[0].score == 2 * len(stamps):
+    shifted = _shifted(labelled, sessions, own)
+    if int(shifted.scores[0]) == 2 * len(stamps):
         # No zone can do better, and the shifts alone show whether another reading does as well.
-        return _distinct(shifted)
+        return shifted
     placed = [(name, _placed(stamps, _zone(name))) for name in _ZONES if name != own]
-    in_zones = [
-        one
+    others = [
+        (name, moved)
         for name, moved in placed
-        if naive or not _is_shift(moved, stamps)
-        for one in _fitted(moved, sessions, name, _SHIFTS[:1])
+        if len(moved.stamps) and (naive or not _is_shift(moved, stamps))
     ]
-    # Wall times without a zone are in another one; those with a zone were moved once too often.
-    rest = [*in_zones, *shifted[1:]] if naive else [*shifted[1:], *in_zones]
-    return _distinct([shifted[0], *rest])
+    found = _with_zones(shifted, others, sessions)
+    if naive:
+        # Wall times without a zone are in another one; those with a zone were moved once too often.
+        first, many = len(shifted.shifts), len(found.shifts)
+        found = found.kept(np.r_[0, first:many, 1:first])
+    return _distinct(found)
 
 
 def rising(ts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -107,33 +135,56 @@ def _is_shift(moved: Moved, stamps: NDArray[np.int64]) -> bool:
     return moved.stamps is stamps and moved.by in _SHIFTS
 
 
-def _fitted(
-    moved: Moved, sessions: Sessions, zone: str | None, shifts: NDArray[np.int64]
-) -> list[Candidate]:
-    fit = sessions.fit(moved.stamps, shifts + moved.by)
-    columns = (shifts, fit.hits, fit.due, fit.within)
-    return [
-        Candidate(
-            Reading("start", shift, zone, hits, due, within),
-            Moved(moved.stamps, moved.by + shift),
-        )
-        for shift, hits, due, within in zip(*(c.tolist() for c in columns), strict=True)
-    ]
+def _shifted(moved: Moved, sessions: Sessions, zone: str | None) -> Candidates:
+    """All shifts of the stamps as labelled."""
+    fit = sessions.fit(moved.stamps, _SHIFTS + moved.by)
+    of = np.zeros(len(_SHIFTS), np.int64)
+    return Candidates(
+        (zone,), (moved,), of, _SHIFTS, fit.hits, fit.due, fit.within
+    )
 
 
-def _distinct(found: Iterable[Candidate]) -> list[Candidate]:
+def _with_zones(
+    shifted: Candidates, others: list[tuple[str, Moved]], sessions: Sessions
+) -> Candidates:
+    """The shifts, and behind them the readings in other zones, none of which is shifted."""
+    together: dict[int, list[int]] = {}
+    for at, (_, moved) in enumerate(others):
+        together.setdefault(id(moved.stamps), []).append(at)
+    counts = np.zeros((3, len(others)), np.int64)
+    for these in together.values():
+        by = np.array([others[at][1].by for at in these], np.int64)
+        fit = sessions.fit(others[these[0]][1].stamps, by)
+        counts[:, these] = fit.hits, fit.due, fit.within
+    hits, due, within = counts
+    return Candidates(
+        zones=(*shifted.zones, *(name for name, _ in others)),
+        sources=(*shifted.sources, *(moved for _, moved in others)),
+        of=np.append(shifted.of, np.arange(1, len(others) + 1)),
+        shifts=np.append(shifted.shifts, np.zeros(len(others), np.int64)),
+        hits=np.append(shifted.hits, hits),
+        due=np.append(shifted.due, due),
+        within=np.append(shifted.within, within),
+    )
+
+
+def _distinct(found: Candidates) -> Candidates:
     """The first of those that make the same instants."""
     shapes: dict[int, tuple[int, int]] = {}
-    kept: dict[tuple[int, int, int], Candidate] = {}
-    for one in found:
-        stamps = one.instants.stamps
-        if not len(stamps):
-            continue
+    firsts: list[tuple[int, int, int]] = []
+    for moved in found.sources:
+        stamps = moved.stamps
         if id(stamps) not in shapes:
-            # All stamps are held by their candidates, so no address is used twice.
-            shapes[id(stamps)] = len(stamps), int((stamps - stamps[0]).sum())
-        kept.setdefault((*shapes[id(stamps)], int(stamps[0]) + one.instants.by), one)
-    return list(kept.values())
+            # All stamps are held by the sources, so no address is used twice.
+            shapes[id(stamps)] = len(stamps), int((stamps - stamps[:1]).sum())
+        start = int(stamps[0]) + moved.by if len(stamps) else 0
+        firsts.append((*shapes[id(stamps)], start))
+    kept: dict[tuple[int, int, int], int] = {}
+    of, shifts = found.of.tolist(), found.shifts.tolist()
+    for at, (source, shift) in enumerate(zip(of, shifts, strict=True)):
+        many, total, start = firsts[source]
+        kept.setdefault((many, total, start + shift), at)
+    return found.kept(np.fromiter(kept.values(), np.intp))
 
 
 def _placed(wall: NDArray[np.int64], zone: tzinfo) -> Moved:

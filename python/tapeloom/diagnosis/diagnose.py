@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tapeloom._core import SessionTable
-    from tapeloom.diagnosis.candidates import Candidate
+    from tapeloom.diagnosis.candidates import Candidates, Moved
     from tapeloom.intervals import IntervalLike
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -99,22 +99,21 @@ def diagnose(
         table, step, int(stamps[0]), int(stamps[-1]), reach=FARTHEST + 2 * _DAY
     )
     found = candidates(stamps, sessions, table.zone, naive=naive)
-    labelled = found[0].reading
+    labelled = found.reading(0)
     # Equal ones stay in the order of their likelihood.
-    ranked = sorted(found, key=lambda one: -one.score)
-    winner, is_clear = _winner(found[0], ranked, len(stamps), step)
-    edges = Edges.of(winner.instants.values(), sessions)
-    best = winner.reading
-    ends = _as_ends(winner, sessions)
-    # Bars that show their ends have more hits as ends.
-    is_ends = ends.hits > best.hits and edges.look_like_ends(
-        is_whole=ends.share >= _WHOLE
-    )
-    if is_clear and is_ends:
-        best = ends
+    ranked = np.argsort(-found.scores, kind="stable")
+    winner, is_clear = _winner(found, ranked, len(stamps), step)
+    best, instants = found.reading(winner), found.instants(winner)
+    edges = Edges.of(instants.values(), sessions)
+    if is_clear and edges.look_like_ends(is_whole=True):
+        ends = _as_ends(best, instants, sessions)
+        is_whole = ends.share >= _WHOLE
+        # Bars that show their ends have more hits as ends.
+        if ends.hits > best.hits and edges.look_like_ends(is_whole=is_whole):
+            best = ends
     best, labelled, *shown = (
         with_evidence(one, labelled, len(stamps))
-        for one in (best, labelled, *(c.reading for c in ranked[:_KEPT]))
+        for one in (best, labelled, *map(found.reading, ranked[:_KEPT].tolist()))
     )
     return Diagnosis(
         best=best,
@@ -126,31 +125,27 @@ def diagnose(
 
 
 def _winner(
-    labelled: Candidate, ranked: list[Candidate], bars: int, step: int
-) -> tuple[Candidate, bool]:
-    """The candidate to use, and whether it stands clearly in front of all others."""
-    as_labelled = [
-        one for one in ranked if one is labelled or _is_ends(one, labelled, step)
-    ]
-    rivals = [one for one in ranked if one not in as_labelled]
-    best, score = labelled, as_labelled[0].score
-    if rivals and _gains(rivals[0], labelled, bars):
+    found: Candidates, ranked: NDArray[np.intp], bars: int, step: int
+) -> tuple[int, bool]:
+    """Which candidate to use, and whether it stands clearly in front of all others."""
+    # Moved one interval back they are read as ends, which is no shift.
+    as_labelled = (found.of == found.of[0]) & (found.shifts == -step)
+    as_labelled[0] = True
+    scores = found.scores
+    rivals = ranked[~as_labelled[ranked]].tolist()
+    best, score = 0, int(scores[as_labelled].max())
+    if rivals and _gains(found.reading(rivals[0]), found.reading(0), bars):
         best = rivals.pop(0)
-        score = best.score
-    ahead = score - max((one.score for one in rivals), default=0)
+        score = int(scores[best])
+    ahead = score - (int(scores[rivals[0]]) if rivals else 0)
     if bars < _FEWEST_BARS or ahead < _at_least(_AHEAD, bars):
-        return labelled, False
+        return 0, False
     return best, True
 
 
-def _is_ends(one: Candidate, labelled: Candidate, step: int) -> bool:
-    """Whether it moves the labels one interval back. Ends are read so, and it is no shift."""
-    return one.reading.zone == labelled.reading.zone and one.reading.shift_ns == -step
-
-
-def _gains(best: Candidate, labelled: Candidate, bars: int) -> bool:
-    is_more = best.score - labelled.score >= _at_least(_GAIN, bars)
-    better, before = best.reading, labelled.reading
+def _gains(better: Reading, before: Reading, bars: int) -> bool:
+    gained = better.hits + better.within - before.hits - before.within
+    is_more = gained >= _at_least(_GAIN, bars)
     # Sessions that a shift reaches for the first time must not come at the price of the others.
     is_no_worse = better.share >= before.share and better.hits >= before.hits
     return is_more and is_no_worse and _explains(better, before, bars)
@@ -169,13 +164,12 @@ def _at_least(rule: tuple[int, float], bars: int) -> float:
     return max(number, share * bars)
 
 
-def _as_ends(winner: Candidate, sessions: Sessions) -> Reading:
+def _as_ends(best: Reading, instants: Moved, sessions: Sessions) -> Reading:
     """The same reading as ends."""
-    moved = winner.instants
-    by = np.array([moved.by - sessions.step], np.int64)
-    fit = sessions.fit(moved.stamps, by)
+    by = np.array([instants.by - sessions.step], np.int64)
+    fit = sessions.fit(instants.stamps, by)
     hits, due, within = (int(c[0]) for c in (fit.hits, fit.due, fit.within))
-    return replace(winner.reading, label="end", hits=hits, due=due, within=within)
+    return replace(best, label="end", hits=hits, due=due, within=within)
 
 
 def _findings(best: Reading, labelled: Reading, edges: Edges) -> Iterator[str]:

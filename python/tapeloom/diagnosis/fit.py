@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from tapeloom._core import SessionTable
@@ -101,12 +103,18 @@ class Sessions:
         if not len(self.opens) or not len(stamps):
             none = np.zeros(len(shifts), np.int64)
             return Fit(none, none.copy(), none.copy())
+        parts = _by_remainder(stamps, self.step)
+        # All that is counted of the same stamps is counted at once.
+        alone = parts[0][1] is stamps
+        hours = (self.begins, self.finishes)
+        runs = (self.firsts, self.ends)
+        within, *counted = _between(stamps, (hours, runs) if alone else (hours,), shifts)
         found = np.zeros((len(shifts), len(self.firsts)), np.int64)
-        for remainder, of_one in _by_remainder(stamps, self.step):
+        for remainder, of_one in parts:
             on_grid = (remainder + shifts[:, None] - self.firsts) % self.step == 0
-            found += _between(of_one, self.firsts, self.ends, shifts) * on_grid
+            (there,) = counted if alone else _between(of_one, (runs,), shifts)
+            found += there * on_grid
         by_session = np.add.reduceat(found, self.offsets, axis=1)
-        within = _between(stamps, self.begins, self.finishes, shifts)
         return Fit(
             hits=found.sum(axis=1),
             due=((by_session > 0) * self.due).sum(axis=1),
@@ -128,12 +136,43 @@ def _by_remainder(
 
 def _between(
     stamps: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    ranges: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     shifts: NDArray[np.int64],
+) -> list[NDArray[np.int64]]:
+    """How many shifted stamps lie in each ``[start, end)`` of some ranges, each of shape (shifts, ranges)."""
+    bounds = [bound for pair in ranges for bound in pair]
+    before = _before(stamps, np.concatenate(bounds), shifts)
+    found, first = [], 0
+    for starts, ends in ranges:
+        middle, last = first + len(starts), first + len(starts) + len(ends)
+        found.append(before[:, middle:last] - before[:, first:middle])
+        first = last
+    return found
+
+
+def _before(
+    stamps: NDArray[np.int64], bounds: NDArray[np.int64], shifts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """How many shifted stamps lie in each ``[start, end)``, shape (shifts, ranges)."""
+    """How many shifted stamps lie before each bound, shape (shifts, bounds)."""
     # The bounds are moved the other way: there are far fewer of them.
-    low = stamps.searchsorted(starts - shifts[:, None])
-    high = stamps.searchsorted(ends - shifts[:, None])
-    return (high - low).astype(np.int64)
+    apart = int(np.gcd.reduce(shifts - shifts[0]))
+    if not apart:
+        return stamps.searchsorted(bounds - shifts[:, None]).astype(np.int64)
+    # Shifts are whole steps of one length apart, and so are most bounds. The bounds of one remainder then fall on the same
+    # few instants again and again, under one shift or another, and each instant is looked up once.
+    before = np.empty((len(shifts), len(bounds)), np.int64)
+    remainders = (bounds - shifts[0]) % apart
+    for remainder in np.unique(remainders).tolist():
+        at = np.flatnonzero(remainders == remainder)
+        earliest = int(bounds[at].min() - shifts.max())
+        latest = int(bounds[at].max() - shifts.min())
+        number = (latest - earliest) // apart + 1
+        if number > len(shifts) * len(at):
+            found = stamps.searchsorted(bounds[at] - shifts[:, None])
+        else:
+            counts = stamps.searchsorted(earliest + apart * np.arange(number))
+            # How many steps each bound and each shift adds.
+            places = (bounds[at] - shifts.max() - earliest) // apart
+            found = counts[places + ((shifts.max() - shifts) // apart)[:, None]]
+        before[:, at] = found
+    return before

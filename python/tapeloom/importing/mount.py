@@ -60,6 +60,7 @@ def mount(
     table: SessionTable | None = None,
     keep: Keep | None = None,
     auto: bool = False,
+    is_judged: bool = False,
 ) -> Mounted:
     """Read foreign files where they lie.
 
@@ -78,6 +79,8 @@ def mount(
         What to do with bars as they come, such as leaving out those that break a rule. By default those raise.
     auto
         Apply the reading that fits best where an import would stop, and say so in ``findings``.
+    is_judged
+        Take times as they are labelled, and do not look how they fit the calendar: whoever mounts does that himself.
 
     Returns
     -------
@@ -106,7 +109,9 @@ def mount(
     )
     sessions = get_session_table(exchange_group) if table is None else table
     market = Market(sessions, equities=exchange_group.upper().endswith("EQUITY"))
-    files = MountedFiles(files_of(pattern), options, market, auto=auto)
+    files = MountedFiles(
+        files_of(pattern), options, market, auto=auto, is_judged=is_judged
+    )
     return Mounted(files, sessions, keep or _refused)
 
 

@@ -24,9 +24,10 @@ from tapeloom.importing.path_hints import path_hints
 from tapeloom.importing.prepare import ReadSeries, read_series
 from tapeloom.importing.row_groups import group_bounds, open_footer, read_groups
 from tapeloom.importing.source_files import PARQUET
+from tapeloom.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -50,13 +51,15 @@ CACHE_BYTES = 512 * 2**20
 class Piece:
     """One piece of a file.
 
-    ``group`` is the row group, ``None`` for all of the file; ``bounds`` the first and last start, ns UTC, by series.
+    ``group`` is the row group, ``None`` for all of the file; ``bounds`` the first and last start, ns UTC, by series;
+    ``spelt`` each symbol and how the file spells it.
     """
 
     path: Path
     group: int | None = None
     footer: pq.FileMetaData | None = None
     bounds: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    spelt: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,11 +77,14 @@ class MountedFiles:
         market: Market,
         *,
         auto: bool = False,
+        is_judged: bool = False,
     ) -> None:
         self._files = files
         self._options = options
         self._market = market
         self._auto = auto
+        # A zone that is given is held against what the stamps claim in any case.
+        self._is_judged = is_judged and options.zone is None
         self.naive: set[str] = set()
         self._lock = Lock()
         self._kept: OrderedDict[tuple[str, int | None], list[ReadSeries]] = (
@@ -94,17 +100,22 @@ class MountedFiles:
     def series(self) -> dict[Key, list[Piece]]:
         """The pieces of each series, in order of the files' names."""
         found: dict[Key, list[Piece]] = {}
-        for path in self._files:
-            for piece in self._pieces(path):
+        for pieces in side_by_side(self._pieces, self._files):
+            for piece in pieces:
+                self._check_spelling(piece)
                 for key in piece.bounds:
                     found.setdefault(key, []).append(piece)
         return found
 
     @property
     def findings(self) -> list[Finding]:
-        """What reading found so far, each finding of a file once."""
+        """What reading found so far, each finding of a file once, in order of the files' names."""
         with self._lock:
-            return list(self._findings.values())
+            found = list(self._findings.items())
+        # Files are read side by side, and are done in any order.
+        places = {str(path): at for at, path in enumerate(self._files)}
+        found.sort(key=lambda one: places[one[0][0]])
+        return [finding for _, finding in found]
 
     def bars_of(self, piece: Piece, key: Key) -> list[ReadSeries]:
         """Return the bars of one series in a piece, in order of time."""
@@ -121,51 +132,52 @@ class MountedFiles:
             raise ImportMismatchError(text, path=piece.name, symbol=key[0])
         return [s for s in found if _key(s) == key]
 
-    def _pieces(self, path: Path) -> Iterator[Piece]:
-        if path.name.lower().endswith(PARQUET):
-            footer = open_footer(path)
-            for group in range(footer.num_row_groups):
-                bounds = self._stated(path, footer, group)
-                piece = Piece(path, group, footer, bounds)
-                yield piece if bounds else self._learnt(piece)
-        else:
-            yield self._learnt(Piece(path))
+    def _pieces(self, path: Path) -> list[Piece]:
+        if not path.name.lower().endswith(PARQUET):
+            return [self._learnt(Piece(path))]
+        footer = open_footer(path)
+        return [
+            self._stated(path, footer, group) or self._learnt(Piece(path, group, footer))
+            for group in range(footer.num_row_groups)
+        ]
 
     def _stated(
         self, path: Path, footer: pq.FileMetaData, group: int
-    ) -> dict[Key, tuple[int, int]]:
-        """Return the bounds that a footer and a path state, so that nothing has to be decoded; or nothing."""
+    ) -> Piece | None:
+        """Return a row group with what footer and path state of it, so that nothing has to be decoded; or ``None``."""
         options, hints = self._options, path_hints(str(path))
         interval = options.interval or hints.interval
         if interval is None or interval.ns is None or options.shift_ns:
-            return {}
+            return None
         if options.zone is not None or options.label == "end":
-            return {}
+            return None
         found = group_bounds(path, footer, group, options, hints)
         if found is None:
-            return {}
+            return None
         symbol = normalise_symbol(found[0])
-        self._check_spelling(symbol, found[0].strip(), str(path))
-        return {(symbol, interval): found[1:]}
+        bounds = {(symbol, interval): found[1:]}
+        return Piece(path, group, footer, bounds, ((symbol, found[0].strip()),))
 
-    def _check_spelling(self, symbol: str, spelling: str, source: str) -> None:
-        spelt, where = self._spelt.setdefault(symbol, (spelling, source))
-        if spelt != spelling:
-            text = (
-                f"{source}: the symbol {spelling!r} and {spelt!r} of {where} both become {symbol!r}; symbols are compared in "
-                "upper case: rename one, or mount each by itself"
-            )
-            raise SymbolError(text, symbol=symbol)
+    def _check_spelling(self, piece: Piece) -> None:
+        for symbol, spelling in piece.spelt:
+            spelt, where = self._spelt.setdefault(symbol, (spelling, piece.name))
+            if spelt != spelling:
+                text = (
+                    f"{piece.name}: the symbol {spelling!r} and {spelt!r} of {where} both become {symbol!r}; symbols are "
+                    "compared in upper case: rename one, or mount each by itself"
+                )
+                raise SymbolError(text, symbol=symbol)
 
     def _learnt(self, piece: Piece) -> Piece:
         bounds: dict[Key, tuple[int, int]] = {}
-        for series in self._bars(piece):
-            self._check_spelling(series.bars.symbol, series.spelt, piece.name)
+        found = self._bars(piece)
+        for series in found:
             ts = series.bars.ts
             if ts.size:
                 first, last = bounds.get(_key(series), (int(ts[0]), int(ts[-1])))
                 bounds[_key(series)] = min(first, int(ts[0])), max(last, int(ts[-1]))
-        return replace(piece, bounds=bounds)
+        spelt = dict.fromkeys((series.bars.symbol, series.spelt) for series in found)
+        return replace(piece, bounds=bounds, spelt=tuple(spelt))
 
     def _bars(self, piece: Piece) -> list[ReadSeries]:
         """Return all series of a piece; the newest pieces stay in memory."""
@@ -203,7 +215,7 @@ class MountedFiles:
                 market=self._market,
                 options=options,
                 findings=findings,
-                is_judged=is_part,
+                is_judged=is_part or self._is_judged,
             )
         ]
         self._keep_findings(piece, findings)
@@ -232,6 +244,7 @@ class MountedFiles:
             market=self._market,
             options=self._options,
             findings=findings,
+            is_judged=self._is_judged,
         )
         self._keep_findings(piece, findings)
         if found:

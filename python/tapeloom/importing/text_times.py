@@ -70,9 +70,10 @@ def parse_times(
             raise ArgumentError(text, got=time_format)
         return found
     sample = column.drop_null().slice(0, SAMPLE)
-    for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
-        if _casts(sample, kind):
-            return _cast(column, kind)
+    for casts in (_casts, _nearly_casts):
+        for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
+            if casts(sample, kind):
+                return _cast(column, kind)
     fits = [
         d + c for d in DATES for c in CLOCKS if not _stripped(sample, d + c).null_count
     ]
@@ -117,12 +118,17 @@ def _casts(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
     try:
         column.cast(kind)
     except pa.ArrowInvalid:
-        # One torn text among many good ones does not decide. Of texts of another form no more are looked at than it takes.
-        bad, most = 0, 0.1 * len(column)
-        for text in column.to_pylist():
-            bad += _one(text, kind) is None
-            if bad >= most:
-                return False
+        return False
+    return True
+
+
+def _nearly_casts(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    # One torn text among many good ones does not decide. Of texts of another form no more are looked at than it takes.
+    bad, most = 0, 0.1 * len(column)
+    for text in column.to_pylist():
+        bad += _one(text, kind) is None
+        if bad >= most:
+            return False
     return True
 
 

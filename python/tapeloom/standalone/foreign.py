@@ -105,6 +105,8 @@ class ForeignFiles:
             **{**as_labelled, **rules.reading},
             # What else an import would ask for is applied, and a finding.
             auto=rules.as_labelled,
+            # A check holds what it reads against the calendar.
+            is_judged=rules.as_labelled,
             exchange_group=manager.exchange_group,
             table=manager.session_table,
             keep=_kept(self._notes, rules),

@@ -28,7 +28,7 @@ from tapeloom.storage.files import reach
 from tapeloom.storage.layout import BARS
 from tapeloom.storage.notes import INTERVAL_TOLD, Notes
 from tapeloom.storage.parquet_store import ParquetStore
-from tapeloom.storage.side_by_side import side_by_side
+from tapeloom.side_by_side import side_by_side
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from tapeloom.storage.side_by_side import side_by_side
+from tapeloom.side_by_side import side_by_side
 
 
 @pytest.fixture(autouse=True)
