@@ -12,6 +12,8 @@ from tapeloom.errors import CorruptFileError, StorageError
 __all__ = ["SAMPLE_BYTES", "THOUSANDS", "Shape", "sniff"]
 
 SAMPLE_BYTES = 2**18
+# What holds enough lines of nearly every text.
+FIRST_BYTES = 2**14
 SAMPLE_LINES = 50
 MOST_COLUMNS = 1_000
 DELIMITERS = (",", ";", "\t", "|")
@@ -72,20 +74,15 @@ def sniff(sample: bytes, *, source: str, whole: bool) -> Shape:
         text = f"{source}: holds binary data; give CSV, TSV or Parquet"
         raise CorruptFileError(text, path=source)
     _check_kind(sample, source)
-    raw = sample.splitlines(keepends=True)
-    if not whole:
-        raw = raw[:-1]
-        if not raw:
-            commas = max(sample.count(d.encode()) for d in DELIMITERS)
-            text = (
-                f"{source}: its first line is longer than {SAMPLE_BYTES // 1024} KiB, with at least {commas:,} columns; "
-                f"a table of bars has at most {MOST_COLUMNS:,}"
-            )
-            raise CorruptFileError(text, path=source, got=commas)
-    rows_of_data = (
-        i for i, line in enumerate(raw) if line.strip() and not _is_comment(line)
-    )
-    kept = list(islice(rows_of_data, SAMPLE_LINES))
+    raw = _lines(sample, whole=whole)
+    if not raw and not whole:
+        commas = max(sample.count(d.encode()) for d in DELIMITERS)
+        text = (
+            f"{source}: its first line is longer than {SAMPLE_BYTES // 1024} KiB, with at least {commas:,} columns; "
+            f"a table of bars has at most {MOST_COLUMNS:,}"
+        )
+        raise CorruptFileError(text, path=source, got=commas)
+    kept = _rows_of_data(raw)
     if not kept:
         text = f"{source}: holds no row of data"
         raise StorageError(text, path=source)
@@ -104,6 +101,21 @@ def sniff(sample: bytes, *, source: str, whole: bool) -> Shape:
     if not first and raw[0].startswith(MARK):
         skip = len(MARK)
     return _shape(rows, heads, skip, delimiter)
+
+
+def _lines(sample: bytes, *, whole: bool) -> list[bytes]:
+    """Return the first lines of a sample where these are enough, else all that are whole."""
+    raw = sample[:FIRST_BYTES].splitlines(keepends=True)[:-1]
+    if len(_rows_of_data(raw)) == SAMPLE_LINES:
+        return raw
+    raw = sample.splitlines(keepends=True)
+    return raw if whole else raw[:-1]
+
+
+def _rows_of_data(raw: list[bytes]) -> list[int]:
+    """Positions of the first lines that are neither blank nor a comment."""
+    found = (i for i, line in enumerate(raw) if line.strip() and not _is_comment(line))
+    return list(islice(found, SAMPLE_LINES))
 
 
 def _check_kind(sample: bytes, source: str) -> None:
