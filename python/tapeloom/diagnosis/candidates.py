@@ -139,9 +139,7 @@ def _shifted(moved: Moved, sessions: Sessions, zone: str | None) -> Candidates:
     """All shifts of the stamps as labelled."""
     fit = sessions.fit(moved.stamps, _SHIFTS + moved.by)
     of = np.zeros(len(_SHIFTS), np.int64)
-    return Candidates(
-        (zone,), (moved,), of, _SHIFTS, fit.hits, fit.due, fit.within
-    )
+    return Candidates((zone,), (moved,), of, _SHIFTS, fit.hits, fit.due, fit.within)
 
 
 def _with_zones(

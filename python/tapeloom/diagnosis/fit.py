@@ -108,7 +108,9 @@ class Sessions:
         alone = parts[0][1] is stamps
         hours = (self.begins, self.finishes)
         runs = (self.firsts, self.ends)
-        within, *counted = _between(stamps, (hours, runs) if alone else (hours,), shifts)
+        within, *counted = _between(
+            stamps, (hours, runs) if alone else (hours,), shifts
+        )
         found = np.zeros((len(shifts), len(self.firsts)), np.int64)
         for remainder, of_one in parts:
             on_grid = (remainder + shifts[:, None] - self.firsts) % self.step == 0

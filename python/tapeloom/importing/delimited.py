@@ -29,6 +29,7 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "--"]
 MOST_BAD_SHARE = 0.01
 SHOWN = 3
 CHUNK = 2**24
+LARGE = 2**23
 
 
 def read_delimited(
@@ -162,6 +163,8 @@ def _read(
         read_options=csv.ReadOptions(
             column_names=[str(i) for i in range(shape.width)],
             encoding=_encoding(buffer),
+            # Files are read side by side; threads for the columns of a small one cost more than they bring.
+            use_threads=buffer.size > LARGE,
         ),
         parse_options=csv.ParseOptions(
             delimiter=shape.delimiter, invalid_row_handler=torn

@@ -90,6 +90,7 @@ class MountedFiles:
         self._kept: OrderedDict[tuple[str, int | None], list[ReadSeries]] = (
             OrderedDict()
         )
+        self._kept_rows = 0
         self._findings: dict[tuple[str, str], Finding] = {}
         # What holds for all of a file is told once: its interval, and whether its times read as they are.
         self._intervals: dict[Path, Interval] = {}
@@ -137,13 +138,12 @@ class MountedFiles:
             return [self._learnt(Piece(path))]
         footer = open_footer(path)
         return [
-            self._stated(path, footer, group) or self._learnt(Piece(path, group, footer))
+            self._stated(path, footer, group)
+            or self._learnt(Piece(path, group, footer))
             for group in range(footer.num_row_groups)
         ]
 
-    def _stated(
-        self, path: Path, footer: pq.FileMetaData, group: int
-    ) -> Piece | None:
+    def _stated(self, path: Path, footer: pq.FileMetaData, group: int) -> Piece | None:
         """Return a row group with what footer and path state of it, so that nothing has to be decoded; or ``None``."""
         options, hints = self._options, path_hints(str(path))
         interval = options.interval or hints.interval
@@ -189,15 +189,12 @@ class MountedFiles:
                 return known
         found = self._read(piece)
         with self._lock:
+            # Another thread may have read it too.
+            self._kept_rows += _rows(found) - _rows(self._kept.get(key, []))
             self._kept[key] = found
-            while len(self._kept) > 1 and self._bytes() > CACHE_BYTES:
-                self._kept.popitem(last=False)
+            while len(self._kept) > 1 and ROW_BYTES * self._kept_rows > CACHE_BYTES:
+                self._kept_rows -= _rows(self._kept.popitem(last=False)[1])
         return found
-
-    def _bytes(self) -> int:
-        return ROW_BYTES * sum(
-            len(s.bars) for kept in self._kept.values() for s in kept
-        )
 
     def _read(self, piece: Piece) -> list[ReadSeries]:
         findings = Findings(piece.name, auto=self._auto)
@@ -267,6 +264,10 @@ class MountedFiles:
 
 def _key(series: ReadSeries) -> Key:
     return series.bars.symbol, Interval(series.bars.interval)
+
+
+def _rows(kept: list[ReadSeries]) -> int:
+    return sum(len(series.bars) for series in kept)
 
 
 def _in_order(series: ReadSeries, findings: Findings) -> ReadSeries:

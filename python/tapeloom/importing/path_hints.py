@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import PurePath
 from urllib.parse import unquote
 
@@ -76,6 +77,7 @@ class PathHints:
     dated_layout: bool = False
 
 
+@lru_cache(maxsize=1_024)
 def path_hints(path: str) -> PathHints:
     """Read a path such as ``data/AAPL_1min.csv.gz``; a member of an archive stands behind its path.
 

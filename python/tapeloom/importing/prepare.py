@@ -117,7 +117,9 @@ def read_series(
     for part in parts:
         rows = part.rows[stamps.valid[part.rows]]
         ts, rows = _starts(part, rows, stamps, interval, reading, market, findings)
-        columns = {name: column[rows] for name, column in values.items()}
+        columns = values
+        if len(rows) < table.rows:
+            columns = {name: column[rows] for name, column in values.items()}
         bars = Bars.from_columns(
             part.symbol,
             interval,

@@ -123,9 +123,12 @@ def _typed(column: pa.ChunkedArray, name: str) -> Stamps:
 def _of(column: pa.ChunkedArray, naive: bool, zone: tzinfo | None = None) -> Stamps:
     import pyarrow as pa
 
-    valid = column.is_valid().to_numpy()
-    ns = column.cast(pa.int64()).fill_null(0).to_numpy()
-    return Stamps(ns, valid, naive, zone)
+    found = column.cast(pa.int64())
+    if not found.null_count:
+        valid = np.ones(len(found), np.bool_)
+    else:
+        valid, found = column.is_valid().to_numpy(), found.fill_null(0)
+    return Stamps(found.to_numpy(), valid, naive, zone)
 
 
 def _texts(

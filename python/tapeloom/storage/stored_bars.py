@@ -16,6 +16,7 @@ from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import ArgumentError, ArgumentTypeError, SymbolError
 from tapeloom.importing.mount import is_foreign, mount
 from tapeloom.importing.source_files import files_of
+from tapeloom.side_by_side import side_by_side
 from tapeloom.storage.bad_rows import (
     check_policy,
     note_rewritten,
@@ -28,7 +29,6 @@ from tapeloom.storage.files import reach
 from tapeloom.storage.layout import BARS
 from tapeloom.storage.notes import INTERVAL_TOLD, Notes
 from tapeloom.storage.parquet_store import ParquetStore
-from tapeloom.side_by_side import side_by_side
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
