@@ -133,7 +133,8 @@ def into_columns(market: Market, folder: Path, read: Callable[[Path], pa.Table])
 
     def rows(path: Path) -> int:
         table = read(path)
-        return len([table[name].to_numpy() for name in THEIRS][0])
+        columns = [table[name].to_numpy() for name in THEIRS]
+        return len(columns[0])
 
     return reading(market, "pyarrow, 2 threads", lambda: list(pool.map(rows, files)))
 
