@@ -114,6 +114,32 @@ def test_before_the_open_the_session_that_comes_is_named() -> None:
     )
 
 
+def test_while_it_warms_up_it_says_so_and_not_that_the_feed_is_down() -> None:
+    warm = health(
+        symbol("AAPL", SymbolState.STALE, lag=None),
+        state=LiveState.WARMING,
+        is_connected=False,
+    )
+    line = "WARMING 12:00:00, 1 symbol, history and the session so far are fetched"
+
+    assert live_lines(warm, ZONE) == [line]
+    assert live_line(warm, ZONE) == line
+
+
+def test_a_feed_that_was_lost_is_told_of_while_the_next_session_warms_up() -> None:
+    lost = health(
+        symbol("AAPL", SymbolState.STALE),
+        state=LiveState.WARMING,
+        is_connected=False,
+        outages=1,
+    )
+
+    assert live_lines(lost, ZONE) == [
+        "WARMING 12:00:00, 1 symbol, history and the session so far are fetched, not connected, 1 outage",
+        "STALE    1 symbol",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
@@ -189,7 +215,10 @@ def test_whatever_happens_there_are_few_lines_and_every_symbol_is_counted_once(
     ]
 
     assert len(lines) <= MOST_LINES
-    assert sum(counted) == len(made)
+    # Of a feed that was never heard of nobody can say that it is down.
+    is_new = state is LiveState.WARMING and not connected
+    unknown = [each for each in made if is_new and each.state is SymbolState.STALE]
+    assert sum(counted) == len(made) - len(unknown)
     assert "\n" not in live_line(shown, ZONE)
 
 

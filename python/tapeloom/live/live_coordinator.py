@@ -252,7 +252,7 @@ class LiveCoordinator:
         return LiveHealth(
             state=self._state_of({health.state for health in symbols.values()}),
             clock=now,
-            session_date=self._journal.session_data.current_session_date,
+            session_date=self._player.session_date,
             symbols=symbols,
             is_connected=session.is_connected,
             outages=session.outages,
@@ -269,6 +269,8 @@ class LiveCoordinator:
             return LiveState.DEGRADED
         if self.is_finished or self._player.is_over:
             return LiveState.CLOSED
+        if self._player.is_warming:
+            return LiveState.WARMING
         if self.stage in (Stage.NIGHT, Stage.WAITING):
             return LiveState.WAITING
         worst = ("STALE", "GAP", "FILLING")
@@ -443,6 +445,8 @@ class LiveCoordinator:
             self._inlet.open(self._journal.session_data._symbols, self._channels)
             names = counted(len(self._journal.session_data._symbols), "symbol")
             flow("3", "Started - live, %s", names)
+            # Loading history may take a while.
+            self._tell_progress()
             while not self.control.is_stopping and not self._player.is_over:
                 self._turn()
         except BaseException as error:

@@ -31,6 +31,8 @@ class SymbolState(StrEnum):
 class LiveState(StrEnum):
     """How a session as a whole is doing: the state of its worst symbol, or what stands above all of them."""
 
+    WARMING = "WARMING"
+    """The session begins: its history and its bars so far are fetched, and what the feed pushes waits for them."""
     WAITING = "WAITING"
     """The session has not opened."""
     LIVE = "LIVE"
@@ -69,6 +71,7 @@ class LiveHealth:
     clock: int
     """Instant, ns UTC."""
     session_date: date | None
+    """Of the session that runs, or that comes next."""
     symbols: Mapping[str, SymbolHealth]
     """By symbol, in configured order."""
     is_connected: bool

@@ -162,6 +162,19 @@ class LivePlayer:
         return self.stage is Stage.OVER
 
     @property
+    def session_date(self) -> date | None:
+        """Date of the session that runs or comes next; ``None`` before it was looked for."""
+        index = self._index
+        return None if index is None else from_day(int(self._table.dates[index]))
+
+    @property
+    def is_warming(self) -> bool:
+        """Whether a session begins: the first one does so at once, the others some time before their open."""
+        return self.stage is Stage.WARMING or (
+            self.stage is Stage.NIGHT and not self.done
+        )
+
+    @property
     def start_ns(self) -> int:
         """Open of the session that runs or comes next, ns UTC."""
         return int(self._starts[self._at])

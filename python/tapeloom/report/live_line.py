@@ -59,7 +59,7 @@ def live_lines(health: LiveHealth, zone: tzinfo) -> list[str]:
 
 def live_line(health: LiveHealth, zone: tzinfo) -> str:
     """Return the same as one line for a log: what is wrong first, then how much there is."""
-    symbols = list(health.symbols.values())
+    symbols = _known(health)
     parts = [_whole(health, zone)]
     for state in _ORDER[:-1]:
         group = [each for each in symbols if each.state is state]
@@ -76,22 +76,38 @@ def _whole(health: LiveHealth, zone: tzinfo) -> str:
     parts = [f"{health.state} {at:%H:%M:%S}", counted(len(health.symbols), "symbol")]
     if health.state is LiveState.WAITING and health.session_date is not None:
         parts.append(f"session of {health.session_date} comes")
+    elif health.state is LiveState.WARMING:
+        parts.append("history and the session so far are fetched")
     else:
         parts.append(counted(health.counts.get("bars", 0), "bar"))
         parts.append(f"lag {_seconds(health.lag_seconds)}")
     if health.counts.get("corrections"):
         parts.append(counted(health.counts["corrections"], "correction"))
-    if not health.is_connected and health.state is not LiveState.CLOSED:
+    if not (health.is_connected or health.state is LiveState.CLOSED or _is_new(health)):
         parts.append("not connected")
     if health.outages:
         parts.append(counted(health.outages, "outage"))
     return ", ".join(parts)
 
 
+def _is_new(health: LiveHealth) -> bool:
+    """Whether nothing was heard of the feed yet, because what it pushes still waits."""
+    is_heard = health.is_connected or health.outages
+    return health.state is LiveState.WARMING and not is_heard
+
+
+def _known(health: LiveHealth) -> list[SymbolHealth]:
+    """The symbols of whose state something can be said; without a word of the feed nobody knows that it is down."""
+    symbols = list(health.symbols.values())
+    if not _is_new(health):
+        return symbols
+    return [each for each in symbols if each.state is not SymbolState.STALE]
+
+
 def _groups(health: LiveHealth) -> Iterator[str]:
     width = max(len(state) for state in _ORDER)
     for state in _ORDER:
-        group = [each for each in health.symbols.values() if each.state is state]
+        group = [each for each in _known(health) if each.state is state]
         if not group:
             continue
         facts = [counted(len(group), "symbol"), _sums(group)]
