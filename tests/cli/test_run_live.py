@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cli.market import write_market
-from tests.system.scripted import SYMBOLS
+from tests.reference.schedule import HOUR, MINUTE
+from tests.system.scripted import DAY, SYMBOLS, ScriptedDay
 from typer.testing import CliRunner
 
 import tapeloom
 from tapeloom.cli.app import app
+from tapeloom.cli.run_live import what_comes
+from tapeloom.live.alpaca_client import ENVIRONMENT
+from tapeloom.system.system_manager import SystemManager
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +117,71 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on_where_the_journal_ends(
 
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["sessions"][0]["missing"] == 0
+
+
+@pytest.mark.parametrize(
+    ("now", "sentence"),
+    [
+        (
+            DAY.close + HOUR,
+            "the session of 2025-07-03 is over since 13:00; the run waits for that of 2025-07-07, which opens at 09:30",
+        ),
+        (
+            DAY.open - HOUR,
+            "no session is open; the run waits for that of 2025-07-03, which opens at 09:30",
+        ),
+        (DAY.open, None),
+        (DAY.close - MINUTE, None),
+    ],
+)
+def test_a_day_that_is_over_or_has_not_begun_is_told_of_in_a_sentence(
+    tmp_path: Path, now: int, sentence: str | None
+) -> None:
+    day = ScriptedDay()
+    day.clock.now = now
+    manager = SystemManager(tmp_path, data_api=day.api())
+    live = manager.prepare_live(live_config("alpaca"))
+
+    assert what_comes(live) == sentence
+    manager.stop()
+
+
+def test_the_first_line_says_that_the_run_warms_up_and_not_that_the_feed_is_down(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path, *written(tmp_path))
+
+    assert done.stderr.startswith("WARMING 09:30:00, 2 symbols, history and")
+    assert "STALE" not in done.stderr.splitlines()[0]
+
+
+def test_the_vendors_keys_are_asked_for_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (each for names in ENVIRONMENT for each in names):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "live.json").write_text(json.dumps(live_config("alpaca")))
+    done = run(tmp_path, str(tmp_path / "live.json"))
+
+    assert done.exit_code == 2
+    assert "set APCA_API_KEY_ID and APCA_API_SECRET_KEY" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_the_vendors_client_the_command_to_install_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in ENVIRONMENT:
+        monkeypatch.setenv(names[0], "any")
+    # A module that is None cannot be imported.
+    for module in [name for name in sys.modules if name.split(".")[0] == "alpaca"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "alpaca", None)
+    (tmp_path / "live.json").write_text(json.dumps(live_config("alpaca")))
+    done = run(tmp_path, str(tmp_path / "live.json"))
+
+    assert done.exit_code == 2
+    assert "pip install 'tapeloom[live]'" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("--out", "results"), ("--out", "r", "--resume")])

@@ -18,6 +18,7 @@ from tapeloom.errors import (
 )
 from tapeloom.live import DataApi, ReplayFeed, register_data_api
 from tapeloom.live.alpaca import AlpacaFeed
+from tapeloom.live.alpaca_client import ENVIRONMENT
 from tapeloom.live.alpaca_history import AlpacaHistory
 from tapeloom.live.data_api import data_api_of
 from tapeloom.live.replayed_day import replayed_day
@@ -157,11 +158,18 @@ def test_alpaca_is_the_vendor_with_the_addresses_of_the_config_and_shows_no_key(
     assert "OF-MINE" not in repr(made)
 
 
-def test_without_keys_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("APCA_API_KEY_ID", "ALPACA_API_KEY"):
+@pytest.mark.parametrize("known", [{}, {"APCA_API_KEY_ID": "a"}])
+def test_without_keys_the_names_of_both_are_told(
+    monkeypatch: pytest.MonkeyPatch, known: dict[str, str]
+) -> None:
+    for name in (each for names in ENVIRONMENT for each in names):
         monkeypatch.delenv(name, raising=False)
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
 
-    with pytest.raises(ArgumentError, match="APCA_API_KEY_ID"):
+    with pytest.raises(
+        ConfigError, match="set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or register"
+    ):
         data_api_of(config("alpaca"), live(), NOTHING)
 
 

@@ -192,6 +192,22 @@ def test_the_journal_of_another_session_is_not_gone_on_with(tmp_path: Path) -> N
         assert second.played.wait(PATIENCE)
 
 
+def test_a_day_that_was_played_to_its_end_is_not_played_again_over_its_journal(
+    tmp_path: Path,
+) -> None:
+    live = {"store_end_of_day": False}
+    with started(ScriptedDay(), tmp_path, Vendor(), live_config=live) as manager:
+        assert manager.wait(PATIENCE)
+    again = SystemManager(str(tmp_path), data_api=ScriptedDay([0]).api())
+
+    for _ in range(2):
+        # Nobody holds it afterwards.
+        with pytest.raises(
+            ConfigError, match="holds the whole session of 2025-07-03, which has ended"
+        ):
+            again.start(config(live_config=live))
+
+
 def test_a_simulated_clock_is_no_clock_of_a_live_run(tmp_path: Path) -> None:
     manager = SystemManager(
         str(tmp_path), time_manager=TimeManager(), data_api=ScriptedDay().api()

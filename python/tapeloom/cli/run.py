@@ -14,7 +14,13 @@ import typer
 from tapeloom.cli.analysis_file import load_analysis
 from tapeloom.cli.keys import HINT, Keys, can_read_keys
 from tapeloom.cli.outcome import INTERRUPTED, PROBLEMS, reported
-from tapeloom.cli.run_live import play_live, what_is_kept
+from tapeloom.cli.run_live import (
+    play_live,
+    rehearsed,
+    what_comes,
+    what_is_kept,
+    what_is_rehearsed,
+)
 from tapeloom.words import counted
 
 if TYPE_CHECKING:
@@ -59,6 +65,13 @@ def run(
             metavar="WORD", help="What an analysis that raises does: stop or continue."
         ),
     ] = "stop",
+    rehearse: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Rehearse a live config on a market that 'tapeloom serve-feed' plays, by its clock; such as http://127.0.0.1:8765.",
+        ),
+    ] = None,
     overlay: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Corrections of the calendar, a JSON file."),
@@ -116,13 +129,25 @@ def run(
             analyses = [load_analysis(place) for place in analysis or ()]
             settings = SessionConfig.load(config)
             calendar = None if overlay is None else _corrected(settings, overlay)
-            manager = SystemManager(data, time_manager=calendar, out=out, resume=resume)
+            api = None
+            if rehearse is not None:
+                api = rehearsed(rehearse, settings, calendar)
+            manager = SystemManager(
+                data, time_manager=calendar, data_api=api, out=out, resume=resume
+            )
             engine = AnalysisEngine(manager, on_error=on_error)  # type: ignore[arg-type]  # the engine refuses any other word
             for one in analyses:
                 engine.add(one)
             made: Run | LiveRun
             if settings.mode == "live":
                 made = live = manager.prepare_live(settings)
+                if not quiet:
+                    for line in (
+                        None if api is None else what_is_rehearsed(live),
+                        what_comes(live),
+                    ):
+                        if line is not None:
+                            typer.echo(line, err=True)
                 is_interrupted = play_live(manager, live, show=not quiet)
             else:
                 made = backtest = manager.prepare(settings)

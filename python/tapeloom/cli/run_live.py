@@ -8,10 +8,66 @@ from typing import TYPE_CHECKING
 from tapeloom.words import counted
 
 if TYPE_CHECKING:
+    from tapeloom.calendars import TimeManager
+    from tapeloom.config import SessionConfig
+    from tapeloom.live import DataApi
     from tapeloom.system.live_wiring import LiveRun
     from tapeloom.system.system_manager import SystemManager
 
-__all__ = ["play_live", "what_is_kept"]
+__all__ = [
+    "play_live",
+    "rehearsed",
+    "what_comes",
+    "what_is_kept",
+    "what_is_rehearsed",
+]
+
+
+def rehearsed(
+    address: str, config: SessionConfig, calendar: TimeManager | None
+) -> DataApi:
+    """Return the market at an address, for a live config that is rehearsed on it."""
+    from tapeloom.calendars import TimeManager
+    from tapeloom.config.data_apis import REPLAY
+    from tapeloom.errors import ArgumentError
+    from tapeloom.live.served_market import served_market
+
+    if config.mode != "live":
+        text = "--rehearse plays a market to a live config, and this one is a backtest; leave --rehearse out, or set its mode to 'live'"
+        raise ArgumentError(text, got=config.mode)
+    if config.api_config is not None and config.api_config.data_api == REPLAY:
+        text = "--rehearse plays a market to a live config, and this one replays stored bars; leave --rehearse out, or set data_api to 'alpaca'"
+        raise ArgumentError(text, got=REPLAY)
+    if calendar is None:
+        calendar = TimeManager(config.exchange_group, mode="live")
+    return served_market(address, config, calendar)
+
+
+def what_is_rehearsed(run: LiveRun) -> str:
+    """Say that a run is a rehearsal, and what of it is kept."""
+    kept = run.journal_folder
+    where = "no journal" if kept is None else f"the journal is in {kept}"
+    at = run.time_manager.get_current_time()
+    return f"rehearsal: the market is at {at:%Y-%m-%d %H:%M}; {where}, and nothing is stored at the end of the day"
+
+
+def what_comes(run: LiveRun) -> str | None:
+    """Say for which session a run waits; ``None`` if one is open."""
+    times, bars = run.time_manager, run.config.session_data_config.bars
+    is_extended = bars.extended_hours != "off"
+    coming = times.get_trading_session(run.session_date)
+    opens = (is_extended and coming.pre_market_open) or coming.regular_open
+    now = times.get_current_time()
+    if opens is None or now >= opens:
+        return None
+    comes = (
+        f"the run waits for that of {run.session_date}, which opens at {opens:%H:%M}"
+    )
+    today = times.get_trading_session(now.date())
+    closed = (is_extended and today.post_market_close) or today.regular_close
+    if closed is not None and closed <= now:
+        return f"the session of {today.date} is over since {closed:%H:%M}; {comes}"
+    return f"no session is open; {comes}"
 
 
 def play_live(manager: SystemManager, run: LiveRun, *, show: bool) -> bool:

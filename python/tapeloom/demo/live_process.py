@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tapeloom.demo.live_market import MarketTime
     from tapeloom.gap.filling import Filling
+    from tapeloom.live.data_api import DataApi
     from tapeloom.live.live_health import LiveHealth
     from tapeloom.system.live_wiring import LiveRun
 
@@ -182,30 +183,20 @@ def _run(to: Connection) -> None:
 
 def _loaded() -> Any:
     """Load the vendor's client; return what makes the sources of data of an order."""
-    import asyncio
-
-    from tapeloom.live import AlpacaFeed, AlpacaHistory, DataApi
+    from tapeloom.live import AlpacaHistory
+    from tapeloom.live.served_market import market_api
 
     # Made once before the market runs: loading the client takes a second.
     AlpacaHistory("any", "key", url_override="http://127.0.0.1")
 
     def api(order: Order) -> DataApi:
-        speed, clock = order.time.speed, order.time.clock()
-        feed = AlpacaFeed(
-            "any",
-            "key",
-            url_override=order.stream_url,
-            clock=clock,
-            # Seconds of the market, as everything here.
-            wait=lambda seconds: asyncio.sleep(seconds / speed),
+        return market_api(
+            order.stream_url,
+            order.history_url,
+            order.time.clock(),
+            speed=order.time.speed,
+            sessions=1,
         )
-        history = AlpacaHistory(
-            "any",
-            "key",
-            url_override=order.history_url,
-            requests_per_minute=round(200 * speed),
-        )
-        return DataApi(feed, history, clock=clock, sessions=1)
 
     return api
 

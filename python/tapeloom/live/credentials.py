@@ -12,7 +12,7 @@ from tapeloom.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Credentials", "Secret", "SecretLike", "hidden"]
+__all__ = ["Credentials", "Secret", "SecretLike", "hidden", "is_set"]
 
 _HIDDEN = "***"
 
@@ -121,6 +121,16 @@ class Credentials:
         for hidden in (self.secret, self.key):
             text = text.replace(hidden.reveal(), _HIDDEN)
         return text
+
+
+def is_set(
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> bool:
+    """Return whether the environment has a key and a secret, under one of the names of each."""
+    known = os.environ if environment is None else environment
+    return all(any(known.get(name) for name in those) for those in names)
 
 
 def _found(

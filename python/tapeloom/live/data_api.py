@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tapeloom.config.data_apis import ALPACA, LIVE, REPLAY, note_data_api
 from tapeloom.errors import ArgumentTypeError, ConfigError
 from tapeloom.live.alpaca import AlpacaFeed
+from tapeloom.live.alpaca_client import ENVIRONMENT
 from tapeloom.live.alpaca_history import AlpacaHistory
+from tapeloom.live.credentials import is_set
 from tapeloom.live.replayed_day import replayed_day
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class DataApi:
         The clock of what the feed pushes, for one that plays a day of the past; ``None`` is the wall clock.
     sessions
         After how many sessions it has nothing more to push; ``None`` if that is never.
+    market
+        Names the market of a rehearsal: its journals lie apart from others, and none of its bars are stored. ``None`` is the
+        real one.
 
     Raises
     ------
@@ -52,6 +57,7 @@ class DataApi:
     history_source: HistorySource | None = None
     clock: Clock | None = None
     sessions: int | None = None
+    market: str | None = None
 
     def __post_init__(self) -> None:
         lacking = [name for name in _OF_A_FEED if not hasattr(self.feed, name)]
@@ -161,6 +167,13 @@ def data_api_of(
 
 def _alpaca(config: SessionConfig, time_manager: TimeManager) -> DataApi:
     live = config.live
+    if not is_set(ENVIRONMENT):
+        (key, _), (secret, _) = ENVIRONMENT
+        text = (
+            f"api_config.data_api is {ALPACA!r}, and the environment has no keys of an account; "
+            f"set {key} and {secret}, or register a data_api of your own that asks a keyring"
+        )
+        raise ConfigError(text, got=ALPACA)
     chosen: dict[str, Any] = {}
     if live.data_feed is not None:
         chosen["data_feed"] = live.data_feed

@@ -34,7 +34,8 @@ class Pace:
         if not is_number or not math.isfinite(speed) or speed < 0:
             text = f"speed is {speed!r}; it must be a finite number, 0 or more, such as 60 for a minute in a second"
             raise ArgumentError(text, got=speed)
-        self._speed = speed
+        #: How many seconds of the market pass in one.
+        self.speed = float(speed)
         self._clock = clock
         self._begun: tuple[int, int] | None = None
 
@@ -53,12 +54,12 @@ class Pace:
         if self._begun is None:
             raise StateError("market time does not run yet; call begin() first")
         market, clock = self._begun
-        return market + int((self._clock() - clock) * self._speed)
+        return market + int((self._clock() - clock) * self.speed)
 
     def seconds_until(self, market_ns: int) -> float:
         """Return how many seconds of the clock are left until an instant of the market; 0 if it is due."""
-        if self._begun is None or not self._speed:
+        if self._begun is None or not self.speed:
             return 0.0
         market, clock = self._begun
         passed = self._clock() - clock
-        return max(0.0, ((market_ns - market) / self._speed - passed) / 1e9)
+        return max(0.0, ((market_ns - market) / self.speed - passed) / 1e9)

@@ -85,6 +85,8 @@ class LiveRun:
     coordinator: LiveCoordinator
     journal_folder: Path | None
     """Where the journals lie; ``None`` without one."""
+    session_date: date
+    """Of the session that it begins with."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -220,6 +222,9 @@ def wire_live(
     flow("2.e", "Complete - plan of %s", counted(len(plan.symbols), "symbol"))
     patience = Patience(_ns(live.grace_seconds), _ns(live.tolerance_seconds))
     folder = _journal_folder(config, surroundings.storage)
+    if folder is not None and api.market is not None:
+        # A day of the past must not be gone on with as if it were a real one, nor that of another market.
+        folder = folder / f"rehearsal-{api.market}"
     files = JournalFiles(
         folder,
         mode="off" if folder is None else live.journal,
@@ -232,6 +237,12 @@ def wire_live(
     journal = files.open(session_date, lambda: store_of(config, manager))
     try:
         store = journal.session_data
+        if store.session_ended:
+            text = (
+                f"live_config.journal_folder: {journal.path} holds the whole session of {session_date}, which has ended; "
+                "'tapeloom journal export' stores its bars; to play the day again, name another folder or remove the journal"
+            )
+            raise ConfigError(text, got=str(journal.path))
         plan = _with_those_that_joined(plan, store, config, surroundings)
         if isinstance(surroundings.history, FetchedHistory):
             surroundings.history.follow(plan)
@@ -263,7 +274,9 @@ def wire_live(
         journal.close()
         raise
     flow("2.g", "Complete - coordinator and %s", engine.name or "no analysis")
-    run = LiveRun(config, surroundings, plan, store, engine, coordinator, folder)
+    run = LiveRun(
+        config, surroundings, plan, store, engine, coordinator, folder, session_date
+    )
     if started is not None:
         run.started = started
     return run
@@ -326,7 +339,8 @@ def _end_of_day(
     config: SessionConfig, surroundings: LiveSurroundings
 ) -> DataManager | None:
     """Where the bars of a session go when it has ended: nowhere, if they came from there."""
-    if not config.live.store_end_of_day or _is_replay(config):
+    is_rehearsed = _is_replay(config) or surroundings.api.market is not None
+    if not config.live.store_end_of_day or is_rehearsed:
         return None
     root = surroundings.storage.local_root
     if root is not None and (

@@ -11,15 +11,19 @@ from tapeloom.live.credentials import Secret
 from tapeloom.live.server.history_pages import PATH, HistoryPages, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
     from tapeloom.live.server.player import Player
 
-__all__ = ["CONTROL", "Gate"]
+__all__ = ["CONTROL", "MARKET", "Gate"]
 
 CONTROL = "/control"
 """Path of the websocket that takes faults."""
+MARKET = "/market"
+"""Path of what a rehearsal asks: where market time is, and how fast it runs."""
 
 
 class Gate:
@@ -31,12 +35,20 @@ class Gate:
         Whose market it is.
     key, secret
         What a client has to give; ``None`` takes anything that is not blank.
+    market
+        Returns what is told of the market to who rehearses on it, as JSON would have it.
     """
 
     def __init__(
-        self, player: Player, *, key: Secret | None, secret: Secret | None
+        self,
+        player: Player,
+        *,
+        key: Secret | None,
+        secret: Secret | None,
+        market: Callable[[], dict[str, Any]],
     ) -> None:
         self._player = player
+        self._market = market
         self._keys = (key, secret)
         self._history = HistoryPages(player.recording, exists=player.bars.exists)
 
@@ -61,6 +73,9 @@ class Gate:
 
     def _plain(self, request: Request) -> Response:
         parts = urlsplit(request.path)
+        if parts.path == MARKET:
+            # Of the server, not of the vendor: it needs no keys, and answers during an outage too.
+            return _reply(200, self._market())
         if parts.path != PATH:
             return _reply(404, {"message": "endpoint not found."})
         names = ("APCA-API-KEY-ID", "APCA-API-SECRET-KEY")

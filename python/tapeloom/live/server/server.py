@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import secrets
 from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -125,8 +126,12 @@ class FeedServer:
             sessions=lambda: self._listener.subscribers,
         )
         self._listener = Listener(
-            self._player, Gate(self._player, key=key, secret=secret)
+            self._player,
+            Gate(self._player, key=key, secret=secret, market=self._market),
         )
+        # Tells one market from the next at the same address.
+        self._name = secrets.token_hex(4)
+        self._is_running = False
         self._port = port
         self._thread: Thread | None = None
         self._stop: asyncio.Event | None = None
@@ -274,6 +279,17 @@ class FeedServer:
             self._thread.join(timeout)
         return self._thread is None or not self._thread.is_alive()
 
+    def _market(self) -> dict[str, Any]:
+        """Where market time is and how fast it runs, for a clock that follows it."""
+        pace = self._pace
+        return {
+            "market": self._name,
+            "now_ns": pace.now() if pace and self._is_running else self._player.now,
+            "end_ns": self._player.recording.span[1],
+            "is_running": self._is_running,
+            "speed": None if pace is None else pace.speed,
+        }
+
     def _listening(self) -> int:
         if self._loop is None:
             raise StateError(
@@ -319,6 +335,7 @@ class FeedServer:
             return
         await self._listener.wait_for(1)
         self._pace.begin(self._player.now)
+        self._is_running = True
         while True:
             self._player.play_until(self._pace.now())
             instant = self._player.next_instant
