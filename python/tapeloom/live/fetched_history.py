@@ -96,8 +96,9 @@ class FetchedHistory:
         groups: defaultdict[object, list[str]] = defaultdict(list)
         for symbol in plan.symbols:
             groups[replace(symbol, symbol="")].append(symbol.symbol)
+        alike = map(tuple, groups.values())
         with self._lock:
-            self._peers = {s: tuple(found) for found in groups.values() for s in found}
+            self._peers = {symbol: peers for peers in alike for symbol in peers}
 
     def close(self) -> None:
         """Ask for nothing more; what is waiting for its turn is given up. What was read can still be read."""

@@ -198,6 +198,8 @@ class JournalFiles:
             text = "the bars of %s stay in the journal: %s: %s"
             _log.error(text, path, type(error).__name__, error)
             return None
+        # They were written beside this storage, which would not see new files.
+        self._storage.look_again()
         return report.bars
 
     def _store(self, session_data: SessionData) -> int:

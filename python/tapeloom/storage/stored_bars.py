@@ -116,6 +116,7 @@ class StoredBars:
         self._store = ParquetStore(files)
         self._notes = Notes()
         self._found: Catalog | None = None
+        self._sorted: tuple[Catalog, dict[str, list[Interval]]] | None = None
         self._mounted: list[Mounted] = []
 
     @property
@@ -137,6 +138,10 @@ class StoredBars:
         """Keep to a session table, as a run does, whatever the time manager's calendar becomes."""
         self._pinned = table
 
+    def look_again(self) -> None:
+        """Forget which files there are, because somebody else has written some; the next read looks for them."""
+        self._found = None
+
     def get_symbols(self) -> list[str]:
         """Return the stored symbols, sorted."""
         found = {symbol for symbol, _ in self._catalog}
@@ -145,7 +150,7 @@ class StoredBars:
     def get_intervals(self, symbol: str) -> list[str]:
         """Return the stored intervals of a symbol as canonical text, finest first; empty if it is unknown."""
         name = _name(symbol)
-        found = {i for s, i in self._catalog if s == name}
+        found = set(self._by_symbol.get(name, ()))
         for mounted in self._mounted:
             found.update(map(Interval, mounted.get_intervals(symbol)))
         return [i.text for i in sorted(found)]
@@ -377,6 +382,17 @@ class StoredBars:
                 self.mount(foreign)
             self._found = {} if self._only_mounted() else self._find()
         return self._found
+
+    @property
+    def _by_symbol(self) -> dict[str, list[Interval]]:
+        """The stored intervals of each symbol, from one pass over the catalog."""
+        catalog = self._catalog
+        if self._sorted is None or self._sorted[0] is not catalog:
+            found: dict[str, list[Interval]] = {}
+            for symbol, interval in catalog:
+                found.setdefault(symbol, []).append(interval)
+            self._sorted = catalog, found
+        return self._sorted[1]
 
     def _find(self) -> Catalog:
         return find_series(
