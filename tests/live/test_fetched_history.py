@@ -18,6 +18,7 @@ from tapeloom.system.system_manager import SystemManager
 from tests.compare import columns
 from tests.reference.gaps import expected_starts
 from tests.reference.schedule import MINUTE
+from tests.reference.stored_sessions import is_whole
 from tests.session.memory import JULY, MemorySource
 from tests.session.runs import config, market_tapes, state_of
 from tests.strategies import bar_at
@@ -131,6 +132,86 @@ def test_a_session_comes_from_storage_or_else_from_the_source_once_it_is_over(
         ]
 
         assert starts(read.read("AAPL", "30m", start, end)) == expected
+
+
+def other(bar: Bar) -> Bar:
+    """The same bar with another volume."""
+    return bar._replace(volume=bar.volume + 1.0)
+
+
+@given(
+    lost=st.sets(st.tuples(st.integers(0, 7), st.integers(0, 12)), max_size=40),
+    without=st.sets(st.integers(0, 7)),
+    no_trade=st.sampled_from(["gap", "expected"]),
+    now=st.integers(1, 8),
+)
+def test_a_session_that_is_stored_in_part_is_fetched_and_what_is_stored_counts(
+    lost: set[tuple[int, int]], without: set[int], no_trade: str, now: int
+) -> None:
+    kept = [
+        other(bar)
+        for day in range(8)
+        if day not in without
+        for number, bar in enumerate(rows_of("AAPL", [day]))
+        if (day, number) not in lost
+    ]
+    clock = DAYS[now].open if now < 8 else DAYS[-1].span[1]
+    over = [day for day in range(8) if DAYS[day].span[1] <= clock]
+    stored_starts = {bar.ts for bar in kept}
+    asked = [
+        day
+        for day in over
+        if not is_whole(DAYS[day], stored_starts, HALF_HOUR, no_trade)
+    ]
+    expected = sorted(
+        [*kept, *(b for b in rows_of("AAPL", asked) if b.ts not in stored_starts)],
+        key=lambda bar: bar.ts,
+    )
+    source = Source()
+    read = FetchedHistory(
+        source,
+        intervals=["30m"],
+        time_manager=manager(clock),
+        stored=MemorySource({("AAPL", "30m"): kept}),
+        no_trade=no_trade,
+    )
+
+    for _ in range(2):
+        found = read.read("AAPL", "30m", *WHOLE)
+        assert starts(found) == [bar.ts for bar in expected]
+        assert found.volume.tolist() == [bar.volume for bar in expected]
+    spans = [
+        (int(each.start.timestamp()) * 10**9, int(each.end.timestamp()) * 10**9)
+        for call in source.calls
+        for each in call
+    ]
+    reached = [
+        day for day in range(8) if any(a <= DAYS[day].open < b for a, b in spans)
+    ]
+    assert reached == asked
+
+
+def test_symbols_that_lack_different_minutes_of_a_day_are_one_call() -> None:
+    names = [f"S{number:02}" for number in range(13)]
+    tapes = {
+        (name, "30m"): [
+            bar for at, bar in enumerate(rows_of(name, [0, 1])) if at != number
+        ]
+        for number, name in enumerate(names)
+    }
+    source = Source()
+    read = FetchedHistory(
+        source,
+        intervals=["30m"],
+        time_manager=manager(DAYS[2].open),
+        stored=MemorySource(tapes),
+    )
+    read.follow(plan_of(*names))
+
+    for name in names:
+        found = read.read(name, "30m", DAYS[0].span[0], DAYS[1].span[1])
+        assert starts(found) == [bar.ts for bar in rows_of(name, [0, 1])]
+    assert (len(source.calls), sorted(source.asked)) == (1, names)
 
 
 def test_what_is_here_is_not_asked_for_again() -> None:

@@ -24,6 +24,7 @@ ZONE = TimeManager("US_EQUITY").timezone
 def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each time that a folder is searched for bars."""
     found: list[str] = []
+
     def count(root: object, *words: object, **more: object) -> object:
         found.append(str(root))
         return find_series(root, *words, **more)  # type: ignore[arg-type]  # as they came

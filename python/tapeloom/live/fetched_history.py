@@ -14,6 +14,7 @@ from tapeloom.bars import normalise_symbol
 from tapeloom.errors import HistorySourceError, StateError
 from tapeloom.importing.history_requests import Asking, requests_for, title_of
 from tapeloom.live.fetched_answers import bars_of
+from tapeloom.live.stored_sessions import whole_sessions, without
 from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.notes import DataNote, Notes
 from tapeloom.timestamps import to_ns
@@ -36,10 +37,11 @@ _NOT_LOADED = "history_not_loaded"
 class FetchedHistory:
     """A ``BarSource`` for the days before a live session.
 
-    A session of which storage has a bar is read from there. One that is over and that storage does not have is asked for
-    once: in one go for all symbols whose plan is the same, in calls as large and as often as the source allows. What does
-    not come is missing, and ``notes`` say why; it is tried again when the next session has begun. Sessions that are not
-    over are never asked for. Any thread may read.
+    A session of which storage has every bar of regular hours is read from there. One that is over and that storage does
+    not have as a whole is asked for once: in one go for all symbols whose plan is the same, in calls as large and as often
+    as the source allows; whole sessions, so that symbols that lack different minutes are one call. What is stored counts,
+    and what came fills its holes. What does not come is missing, and ``notes`` say why; it is tried again when the next
+    session has begun. Sessions that are not over are never asked for. Any thread may read.
 
     Parameters
     ----------
@@ -53,6 +55,9 @@ class FetchedHistory:
         Bars that need not be asked for.
     allow_negative_prices
         Whether prices may be zero or below.
+    no_trade
+        As of ``SessionData``: with ``"expected"`` bars between two others are not missed, so that nobody is asked for the
+        minutes in which a thin symbol was not traded.
     wait
         Waits that many seconds, and returns whether ``close()`` was called meanwhile; by default real seconds.
 
@@ -70,6 +75,7 @@ class FetchedHistory:
         time_manager: TimeManager,
         stored: BarSource | None = None,
         allow_negative_prices: bool = False,
+        no_trade: str = "gap",
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._clock = time_manager.clock
@@ -77,6 +83,7 @@ class FetchedHistory:
         self._table = time_manager.calendar.table
         self._stored = stored
         self._allow_negative_prices = allow_negative_prices
+        self._no_trade = no_trade
         self._intervals = tuple(sorted(map(Interval, intervals)))
         self._closed = Event()
         self._wait = wait or self._closed.wait
@@ -84,7 +91,7 @@ class FetchedHistory:
         self._lock = RLock()
         self._peers: dict[str, tuple[str, ...]] = {}
         self._fetched: dict[_Key, Bars] = {}
-        # Sessions that storage has, or that were asked for; and those of them that nobody answered for.
+        # Sessions that storage has as a whole, or that were asked for; and those of them that nobody answered for.
         self._known: defaultdict[_Key, set[int]] = defaultdict(set)
         self._failed: defaultdict[_Key, set[int]] = defaultdict(set)
         self._failed_before = 0
@@ -155,7 +162,10 @@ class FetchedHistory:
         if fetched is None:
             return stored
         found = fetched.between(start, end)
-        return Bars.concat([stored, found]).sorted() if len(stored) else found
+        if not len(stored):
+            return found
+        found = without(found, stored, self._table)
+        return Bars.concat([stored, found]).sorted()
 
     # Inside
 
@@ -206,7 +216,7 @@ class FetchedHistory:
         self._fetch(sorted(requests, key=lambda each: (each.start, each.end)))
 
     def _lacking(self, symbol: str, interval: str, sessions: range) -> list[int]:
-        """The sessions that are neither stored nor asked for; they count as asked for from now on."""
+        """The sessions that are neither stored as a whole nor asked for; they count as asked for from now on."""
         known = self._known[symbol, interval]
         unknown = [at for at in sessions if at not in known]
         if not unknown:
@@ -214,9 +224,9 @@ class FetchedHistory:
         start = int(self._table.span_starts[unknown[0]])
         end = int(self._table.span_ends[unknown[-1]])
         stored = self._from_storage(symbol, interval, start, end)
-        has = set(self._table.session_of(stored.ts).tolist()) if len(stored) else set()
+        whole = whole_sessions(stored, unknown, self._table, no_trade=self._no_trade)
         known.update(unknown)
-        return [at for at in unknown if at not in has]
+        return [at for at in unknown if at not in whole]
 
     def _spans(self, sessions: Sequence[int]) -> list[tuple[int, int]]:
         """Each run of neighbouring sessions as ``[start, end)``, ns UTC."""

@@ -158,12 +158,14 @@ def live_surroundings(
     history: StoredHistory | FetchedHistory = stored
     if source is not None:
         served = getattr(source, "intervals", None)
+        bars = config.session_data_config.bars
         history = FetchedHistory(
             source,
             intervals=api.feed.intervals if served is None else served,
             time_manager=manager,
             stored=stored,
-            allow_negative_prices=config.session_data_config.bars.allow_negative_prices,
+            allow_negative_prices=bars.allow_negative_prices,
+            no_trade=bars.no_trade,
         )
     elif stored.is_empty and config.session_data_config.historical.data:
         text = "No bars in %s and nobody to ask: the run has no history"
