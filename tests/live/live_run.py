@@ -126,6 +126,8 @@ class LiveRun:
         Bars of the market; ``None`` with a feed of one's own.
     begin
         When the run begins, ns UTC; the market is there by then.
+    clock
+        One of one's own, which stands there.
     server
         A vendor that is there already, and stays.
     feed, history
@@ -142,6 +144,7 @@ class LiveRun:
         *,
         symbols: Iterable[str] | None = None,
         begin: int = at(-1),
+        clock: MarketHands | None = None,
         days: Sequence[date] = (DATE,),
         server: FeedServer | None = None,
         secret: str = "the secret",
@@ -156,7 +159,7 @@ class LiveRun:
         changes: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        self.clock = MarketHands(begin)
+        self.clock = MarketHands(begin) if clock is None else clock
         self.gate = Gate()
         self._owns_server = server is None and recorded is not None
         if self._owns_server:

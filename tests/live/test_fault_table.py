@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import FeedError
 from tapeloom.live.recovery import recover
 from tapeloom.live.server.fault import KINDS
@@ -23,6 +24,8 @@ from tests.session.runs import threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tapeloom.calendars.clock import ClockJump
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guide" / "live-faults.md").read_text(encoding="utf-8")
@@ -344,6 +347,77 @@ def test_a_clock_that_is_set_forward_and_back_costs_no_bar(
     run.until(lambda: "the wall clock was set back by 180.0 s" in caplog.text)
     ends_as(run, whole, since=3)
     assert caplog.text.count("was set back") == 1
+
+
+class Sleepy(MarketHands):
+    """The clock of a machine: set by hand, its monotonic clock goes along unless it sleeps."""
+
+    def __init__(self, now: int) -> None:
+        self.is_asleep, self._awake = False, 0
+        super().__init__(now)
+        self._real = LiveClock(wall=lambda: self._now, monotonic=lambda: self._awake)
+
+    @property
+    def now(self) -> int:
+        return self._now
+
+    @now.setter
+    def now(self, to: int) -> None:
+        if not self.is_asleep:
+            self._awake += to - getattr(self, "_now", to)
+        self._now = to
+
+    def now_ns(self) -> int:
+        return self._real.now_ns()
+
+    @property
+    def jumps(self) -> tuple[ClockJump, ...]:
+        return self._real.jumps
+
+
+def asleep(run: LiveRun, until: float) -> None:
+    """Let a machine sleep, during which the market goes on and the connection is lost."""
+    assert isinstance(run.clock, Sleepy)
+    run.inject("disconnect", seconds=1)
+    run.until(lambda: not run.health.is_connected)
+    run.clock.is_asleep = True
+    run.set_clock(until)
+    run.clock.is_asleep = False
+    run.market(until)
+
+
+@row("machine sleeps")
+def test_bars_that_a_sleeping_machine_missed_are_filled_and_it_is_on_record(
+    whole: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LiveRun(BOTH, clock=Sleepy(at(-1))) as run:
+        run.start()
+        run.play(0, 3)
+        asleep(run, 6.6)
+        run.until(lambda: "the machine slept, or its clock was set" in caplog.text)
+        run.reconnect()
+        run.until(lambda: run.states() == {"LIVE"} and run.has(5))
+        assert run.of("AAPL").filled == 3
+        ends_as(run, whole, since=6)
+
+
+def test_without_history_the_bars_that_a_sleeping_machine_missed_are_an_outage() -> (
+    None
+):
+    with LiveRun([AAPL], clock=Sleepy(at(-1)), history=None) as run:
+        run.start()
+        run.play(0, 3)
+        # The connection seems to stand, so that it is the sleep alone that says why.
+        run.inject("drop", count=3)
+        assert isinstance(run.clock, Sleepy)
+        run.clock.is_asleep = True
+        run.move(6.1)
+        run.clock.is_asleep = False
+        run.play(6, 10)
+        run.close()
+        (gap,) = run.store.get_gaps("AAPL")
+        assert (gap.missing, gap.cause) == (3, "outage")
+        assert "session" in gap.evidence
 
 
 def child(code: str, folder: Path) -> subprocess.Popen[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import JournalError, StateError
+from tapeloom.live.absences import Absences
 from tapeloom.live.backoff import Backoff
 from tapeloom.live.event_queue import CAPACITY, EventQueue
 from tapeloom.live.inlet import Inlet
@@ -123,6 +124,7 @@ class LiveCoordinator:
         self._source = source
         self._clock = time_manager.clock
         self._speed = speed_of(self._clock)
+        self._absences = Absences(self._clock)
         self._journal = journal
         self._files = files
         self._feed = feed
@@ -471,7 +473,12 @@ class LiveCoordinator:
             # It ended without an error, as a recording does: nothing more comes, and that is an outage.
             self._is_feed_over = True
             events.append(ConnectionEvent(self._now(), False, _SOURCE))
-        self._guarded(lambda: self._player.advance(events, self._now()))
+        now = self._now()
+        for since, until in self._absences.take():
+            text = "the machine slept, or its clock was set forward by %.1f s: what came meanwhile is asked for"
+            flow_warning("3.b", text, (until - since) / _SECOND)
+            self._player.note_absence(since, until)
+        self._guarded(lambda: self._player.advance(events, now))
         self._tell_progress()
 
     def _now(self) -> int:

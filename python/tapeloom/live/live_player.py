@@ -264,6 +264,11 @@ class LivePlayer:
             due.append(alert)
         return min((at for at in due if at > now), default=now)
 
+    def note_absence(self, since: int, until: int) -> None:
+        """Keep as evidence that nobody listened between two instants, ns UTC, of the session that runs."""
+        if self.stage in (Stage.WARMING, Stage.WAITING, Stage.OPEN):
+            self._session.note_absence(since, until)
+
     def close(self) -> None:
         """Let go of the store, wherever the session stands. Doing so twice changes nothing."""
         self._session.close()
