@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tapeloom.bars import BarData
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import FeedError
 from tapeloom.live.recovery import recover
 from tapeloom.live.server.fault import KINDS
+from tapeloom.live.server.wire import bar_message
+from tests.live.fault_rows import TESTED, row
 from tests.live.live_run import DATE, LONGEST, Held, LiveRun, MarketHands, rows
 from tests.live.recorded import at, bars_of
 from tests.live.simulated_day import NINE_FORTY, live_manager
 from tests.session.runs import threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tapeloom.calendars.clock import ClockJump
 
@@ -31,21 +36,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guide" / "live-faults.md").read_text(encoding="utf-8")
 AAPL, MSFT = bars_of("AAPL", 10), bars_of("MSFT", 10, first=300.0)
 BOTH = [AAPL, MSFT]
-
-T = TypeVar("T", bound="Callable[..., None]")
-#: Each row of the table by its first cell, and the test that is held against it.
-TESTED: dict[str, str] = {}
-
-
-def row(fault: str) -> Callable[[T], T]:
-    """Say of which row a test is."""
-
-    def keep(test: T) -> T:
-        assert fault not in TESTED, f"{fault} has a test already"
-        TESTED[fault] = test.__name__
-        return test
-
-    return keep
 
 
 def table(heading: str) -> list[list[str]]:
@@ -95,6 +85,9 @@ def ends_as(run: LiveRun, whole: str, *, since: int) -> None:
 
 
 def test_the_table_has_a_row_for_each_test_and_each_fault_of_the_server() -> None:
+    # Some of them are held against tests of these.
+    for module in ("test_live_mishaps", "test_simulated_faults"):
+        import_module(f"tests.live.{module}")
     named = [cells[0].strip("`") for cells in table("What happens")]
     assert sorted(named) == sorted(TESTED)
     assert set(KINDS) <= set(named)
@@ -215,6 +208,51 @@ def test_garbage_is_counted_and_kept_and_costs_no_bar(run: LiveRun, whole: str) 
     run.move(4.2)
     run.reconnect()
     run.until(lambda: run.has(3))
+    ends_as(run, whole, since=4)
+
+
+def stream(run: LiveRun, bar: BarData) -> None:
+    """Have the vendor send a bar that is not recorded."""
+    server = run.server
+    assert server is not None
+
+    async def send() -> None:
+        for session in server._player._sessions():
+            session.offer([bar_message(bar)])
+        await server._listener.flushed()
+
+    server._in_loop(send())
+
+
+@row("invalid bar")
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ((9.0, 8.0, 8.5, 9.0, 10.0), "low is 8.5, must not be above high"),
+        ((1.0, 9.0, 8.5, 9.0, 10.0), "open is 1, must lie between low and high"),
+        ((9.0, 9.0, 8.5, 9.0, -1.0), "volume is -1, must not be negative"),
+        ((9.0, math.nan, 8.5, 9.0, 10.0), "high is NaN, must be a finite number"),
+        ((9.0, 9.0, 0.0, 9.0, 10.0), "low is 0, must be above zero"),
+    ],
+)
+def test_a_bar_that_breaks_a_rule_is_refused_alone_and_kept_with_the_reason(
+    run: LiveRun,
+    whole: str,
+    values: tuple[float, float, float, float, float],
+    rule: str,
+) -> None:
+    run.inject("drop", symbols=["AAPL"])
+    run.move(4.01)
+    stream(run, BarData("AAPL", at(3), *values))
+    run.until(lambda: run.count("refused") == 1)
+    ((bar, reason),) = run.coordinator.aside
+    assert isinstance(bar, BarData)
+    assert (bar.ts, bar.volume) == (at(3), values[4])
+    assert rule in reason
+    assert run.store.get_ingest_counts("AAPL").rejected == 1
+    run.move(4.2)
+    run.until(lambda: run.has(3))
+    assert run.of("AAPL").filled == 1
     ends_as(run, whole, since=4)
 
 

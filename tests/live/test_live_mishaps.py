@@ -16,6 +16,7 @@ from tapeloom.quotes import Quote
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tapeloom.storage import DataManager
 from tests.live import live_run
+from tests.live.fault_rows import row
 from tests.live.live_run import SECOND, LiveRun, rows
 from tests.live.own_feeds import QueueFeed
 from tests.live.recorded import ZONE, at, bars_of
@@ -31,6 +32,7 @@ NEVER = datetime(2025, 3, 9, 2, 30)  # noqa: DTZ001
 NOW = datetime(2025, 7, 2, 9, 31, tzinfo=ZONE)
 
 
+@row("impossible event")
 @pytest.mark.parametrize(
     "event",
     [
@@ -77,6 +79,7 @@ def _days_with_a_night(folder: Path, mode: str = "strict") -> tuple[LiveRun, Que
     return run, feed
 
 
+@row("symbols at night")
 def test_symbols_that_come_and_go_at_night_do_so_with_the_next_session(
     tmp_path: Path,
 ) -> None:
@@ -94,6 +97,23 @@ def test_symbols_that_come_and_go_at_night_do_so_with_the_next_session(
         assert len(run.coordinator.tally.sessions) == 2
 
 
+@row("events at night")
+def test_a_halt_that_is_told_at_night_is_known_to_the_next_session(
+    tmp_path: Path,
+) -> None:
+    run, feed = _days_with_a_night(tmp_path)
+    with run:
+        news = datetime(2025, 7, 2, 20, 0, tzinfo=ZONE)
+        feed.queue.put(SymbolStatus("AAPL", TradingStatus(news, "halted", "news")))
+        feed.queue.put(AAPL[5])
+        run.until(lambda: run.count("outside_hours") == 1)
+        run.set_clock(DAY_AFTER + 10.7)
+        run.wait()
+        (gap,) = run.store.get_gaps("AAPL")
+        assert (gap.missing, gap.cause) == (10, "halt")
+
+
+@row("journal not begun")
 def test_a_journal_that_cannot_be_begun_in_the_morning_is_tried_again(
     tmp_path: Path,
 ) -> None:

@@ -11,6 +11,7 @@ from tapeloom.live.feed import UpdatedBar
 from tapeloom.live.live_health import SymbolState
 from tapeloom.statuses import ConnectionEvent
 from tests.compare import bar_data
+from tests.live.fault_rows import row
 from tests.live.simulated_checks import check
 from tests.live.simulated_script import Change, Script, quiet_day
 from tests.live.simulated_script_run import ScriptRun, play
@@ -178,6 +179,7 @@ def test_bars_that_wait_for_the_journal_go_with_the_symbol_that_is_removed() -> 
     assert starts(run) == list(range(10))
 
 
+@row("old answer")
 def test_an_old_answer_does_not_replace_what_the_feed_has_corrected_since() -> None:
     script = quiet_day(delay=20 * SECOND, age=25 * SECOND)
     # It is asked 5 s after the end of the bar, and answered 20 s later: just after the correction.

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.history_source import HistorySource
-    from tapeloom.live.feed import Feed
+    from tapeloom.live.feed import Feed, FeedEvent
     from tapeloom.live.journal import SessionJournal
     from tapeloom.live.journal_files import JournalFiles
     from tapeloom.live.journal_header import Patience
@@ -225,6 +225,15 @@ class LiveCoordinator:
     def recovery(self) -> JournalReport | None:
         """What was found in the journal that the run goes on with; ``None`` if it began a new one."""
         return self._journal.recovery
+
+    @property
+    def aside(self) -> list[tuple[FeedEvent, str]]:
+        """The newest 1,000 events that nothing could be done with, each with the reason, in order of arrival.
+
+        Bars that break a rule are among them: they are counted as rejected and end no run. Messages that could not be
+        read too.
+        """
+        return list(self._session.sorter.aside)
 
     def is_mine(self) -> bool:
         """Return whether the calling thread is one of the run's, or is inside a batch of it."""
