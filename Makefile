@@ -10,6 +10,9 @@ PYTHON :=
 # A file stays on one worker, so that what its tests share is made once.
 TEST_ARGS := -n 2 --dist loadfile
 BENCH_ARGS :=
+# What is played how long: simulated days, days whose process dies (crashes), or rehearsals over real sockets (live).
+SUITE := days
+MINUTES := 10
 
 PYTHON_NAMES := python3 python3.14 python3.13 python3.12 python3.11 python
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -22,7 +25,7 @@ ENV_READY := $(VENV)/.made-env
 GROUPS_READY := $(VENV)/.made-groups
 BUILD_READY := $(VENV)/.made-build
 
-.PHONY: help setup develop demo test lint bench bench-rust counts models sanitize wheel clean
+.PHONY: help setup develop demo test lint bench bench-rust counts models sanitize soak wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +72,11 @@ sanitize: ## run the core's tests under ThreadSanitizer and AddressSanitizer
 	@$(need_rust)
 	@mkdir -p docs/results
 	@sh tools/sanitize.sh >docs/results/sanitize.md; status=$$?; cat docs/results/sanitize.md; exit $$status
+
+soak: setup ## play live days with seeded faults: SUITE=days, crashes or live, MINUTES=10
+	@mkdir -p docs/results
+	@$(BIN)/python tools/soak.py --suite $(SUITE) --minutes $(MINUTES) >docs/results/soak-$(SUITE).md; \
+	  status=$$?; cat docs/results/soak-$(SUITE).md; exit $$status
 
 wheel: $(ENV_READY) ## build a wheel into dist/
 	@$(need_rust)
