@@ -44,6 +44,9 @@ pub trait Journal: Send + fmt::Debug {
     fn close(self: Box<Self>) -> Result<()>;
 }
 
+/// The log has whole pages: the one that a group begins in is there once more.
+const PAGE: usize = 4_096;
+
 /// How a writer works.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -55,7 +58,7 @@ pub struct Options {
     pub witness_every: Duration,
     /// How long the log may grow.
     pub checkpoint_every: Duration,
-    /// How large the log may grow, in bytes of payload.
+    /// How large the log may grow, in bytes.
     pub checkpoint_bytes: usize,
 }
 
@@ -66,7 +69,7 @@ impl Default for Options {
             queue_records: 65_536,
             witness_every: Duration::from_secs(1),
             checkpoint_every: Duration::from_secs(5),
-            checkpoint_bytes: 16 << 20,
+            checkpoint_bytes: 4 << 20,
         }
     }
 }
@@ -570,7 +573,7 @@ impl Loop {
             last_seq: group.last_seq(),
             hash: group.hash,
         };
-        self.log_bytes += group.payload.len();
+        self.log_bytes += group.payload.len() + PAGE;
         let mut state = shared.state.lock();
         if let Some(error) = &state.stopped {
             // Somebody gave up waiting: what they were told stands.

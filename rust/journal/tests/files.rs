@@ -1,13 +1,14 @@
 //! The journal on a real disk: read back, resumed, refused, cut and flipped.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tapeloom_journal::{
-    Error, FileOptions, GENESIS, Group, Journal, Kind, Options, Reader, Record, Records,
+    Error, FileOptions, GENESIS, Group, Hash, Journal, Kind, Options, Reader, Record, Records,
     SqliteJournal, Start, Writer, check_library, witness_path,
 };
 
@@ -60,21 +61,45 @@ fn batch(numbers: std::ops::Range<i64>) -> Records {
     records
 }
 
-/// Groups of three records, each witnessed, the log not folded: as a crash leaves it.
-fn crashed(path: &Path, groups: u64, folded: u64) {
-    let mut journal = SqliteJournal::create(path, &options(), 0, &GENESIS).unwrap();
-    let mut hash = GENESIS;
-    for number in 0..groups {
-        let first = number as i64 * 3;
-        let group = Group::new(number + 1, first as u64 + 1, &batch(first..first + 3), hash);
-        let group = group.unwrap();
-        journal.commit(&group).unwrap();
-        hash = group.hash;
-        journal.witness(group.last_seq(), &hash).unwrap();
-        if number + 1 == folded {
-            journal.checkpoint().unwrap();
+/// A journal that is written group by group, of three records each, each witnessed.
+struct Written {
+    journal: SqliteJournal,
+    hash: Hash,
+    groups: u64,
+}
+
+impl Written {
+    fn begin(path: &Path) -> Self {
+        Self {
+            journal: SqliteJournal::create(path, &options(), 0, &GENESIS).unwrap(),
+            hash: GENESIS,
+            groups: 0,
         }
     }
+
+    fn groups(&mut self, count: u64) -> &mut Self {
+        for number in self.groups..self.groups + count {
+            let first = number as i64 * 3;
+            let records = batch(first..first + 3);
+            let group = Group::new(number + 1, first as u64 + 1, &records, self.hash).unwrap();
+            self.journal.commit(&group).unwrap();
+            self.hash = group.hash;
+            self.journal.witness(group.last_seq(), &self.hash).unwrap();
+        }
+        self.groups += count;
+        self
+    }
+
+    fn fold(&mut self) -> &mut Self {
+        self.journal.checkpoint().unwrap();
+        self
+    }
+}
+
+/// The log folded once and not closed: as a crash leaves it.
+fn crashed(path: &Path, groups: u64, folded: u64) {
+    let mut written = Written::begin(path);
+    written.groups(folded).fold().groups(groups - folded);
 }
 
 fn read(path: &Path) -> Result<Vec<i64>, Error> {
@@ -284,52 +309,110 @@ fn lost_sectors_of_the_log_are_noticed() {
     }
 }
 
-/// A power cut: what was not synced by then may be there in any subset of its sectors, what was synced is.
+/// A power cut: what was not synced by then may be there in any subset of its sectors, what was synced is. The log grows, or is
+/// written over what was folded before.
 #[test]
 fn an_unsynced_tail_may_be_there_in_any_part_and_the_rest_is_whole() {
-    let folder = Folder::new("tail");
-    let path = folder.journal();
-    crashed(&path, 3, 1);
-    let synced = image(&path);
-    fs::remove_dir_all(&folder.0).unwrap();
-    fs::create_dir_all(&folder.0).unwrap();
-    crashed(&path, 6, 1);
-    let later = image(&path);
+    for folded in [1, 9] {
+        let folder = Folder::new(&format!("tail-{folded}"));
+        let path = folder.journal();
+        let mut written = Written::begin(&path);
+        written.groups(folded).fold().groups(2);
+        let synced = image(&path);
+        written.groups(3);
+        drop(written);
+        let later = image(&path);
+        let acknowledged = (folded as usize + 2) * 3;
+        let lengths = torn_tails(&path, &synced, &later, acknowledged);
+        assert!(
+            lengths.len() > 1,
+            "no tail was ever lost or kept: {lengths:?}"
+        );
+    }
+}
+
+/// How many records were found where sectors of the log are as they were, as they were to be, or empty.
+fn torn_tails(
+    path: &Path,
+    synced: &[(PathBuf, Vec<u8>)],
+    later: &[(PathBuf, Vec<u8>)],
+    acknowledged: usize,
+) -> BTreeSet<usize> {
     let (log, whole) = &later[1];
-    let from = synced[1].1.len();
-    let sectors = (whole.len() - from).div_ceil(512);
+    let mut before = synced[1].1.clone();
+    before.resize(whole.len(), 0);
     let mut seed: u64 = 7;
-    let mut lengths = std::collections::BTreeSet::new();
+    let mut lengths = BTreeSet::new();
     for round in 0..300 {
-        put_back(&later);
+        put_back(later);
         // The witness of before the cut: nothing behind it was acknowledged.
-        fs::write(witness_path(&path), &synced[2].1).unwrap();
+        fs::write(witness_path(path), &synced[2].1).unwrap();
         let mut torn = whole.clone();
-        for sector in 0..sectors {
+        for start in (0..whole.len()).step_by(512) {
+            let end = whole.len().min(start + 512);
+            if before[start..end] == whole[start..end] {
+                continue;
+            }
             seed = seed * 48_271 % 2_147_483_647;
             if seed % 100 < round / 3 {
-                let start = from + sector * 512;
-                let end = torn.len().min(start + 512);
-                torn[start..end].fill(0);
+                torn[start..end].copy_from_slice(&before[start..end]);
             }
         }
         fs::write(log, torn).unwrap();
-        let found = read(&path).unwrap();
-        assert!(found.len() >= 9, "{} of 9 acknowledged", found.len());
+        let found = read(path).unwrap();
+        assert!(
+            found.len() >= acknowledged,
+            "{} of {acknowledged} acknowledged",
+            found.len()
+        );
         assert_eq!(found, (0..found.len() as i64).collect::<Vec<_>>());
         lengths.insert(found.len());
     }
-    assert!(
-        lengths.len() > 1,
-        "no tail was ever lost or kept: {lengths:?}"
-    );
+    lengths
+}
+
+/// What was folded is in the file: no damage to what the log held before can hide it.
+#[test]
+fn a_log_that_was_folded_may_be_damaged_anywhere() {
+    let folder = Folder::new("folded");
+    let path = folder.journal();
+    crashed(&path, 6, 6);
+    let whole: Vec<i64> = (0..18).collect();
+    let image = image(&path);
+    let (log, content) = &image[1];
+    assert!(content.len() > 6 * 4_096, "the log was cut");
+    for bit in (0..content.len() * 8).step_by(step(773)) {
+        put_back(&image);
+        let mut damaged = content.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(log, damaged).unwrap();
+        assert_eq!(read(&path).unwrap(), whole, "bit {bit}");
+    }
+}
+
+#[test]
+fn a_log_that_was_folded_is_written_over_and_one_that_was_closed_is_empty() {
+    let folder = Folder::new("reused");
+    let path = folder.journal();
+    let mut written = Written::begin(&path);
+    written.groups(20).fold();
+    let length = image(&path)[1].1.len();
+    for _ in 0..5 {
+        written.groups(10).fold();
+        assert_eq!(image(&path)[1].1.len(), length);
+    }
+    Box::new(written.journal).close().unwrap();
+    assert_eq!(image(&path)[1].1.len(), 0);
+    assert_eq!(read(&path).unwrap(), (0..210).collect::<Vec<_>>());
 }
 
 #[test]
 fn the_rest_of_a_damaged_journal_is_salvaged_with_what_was_lost_on_record() {
     let folder = Folder::new("salvage");
     let path = folder.journal();
-    crashed(&path, 5, 5);
+    let mut written = Written::begin(&path);
+    written.groups(5);
+    Box::new(written.journal).close().unwrap();
     let mut content = fs::read(&path).unwrap();
     let text = b"text 6";
     let at = content.windows(text.len()).position(|w| w == text).unwrap();
