@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ from tapeloom.statuses import ConnectionEvent, TradingStatus
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
     from datetime import date
     from types import TracebackType
 
@@ -282,9 +284,10 @@ class Recovery:
         for at, (reader, path) in enumerate(
             zip(self._readers, self.paths, strict=True)
         ):
-            while (records := reader.read(_ROWS)) is not None:
-                take(records, path)
-                self._records += len(records)
+            with _Ahead(reader) as ahead:
+                while (records := ahead.read()) is not None:
+                    take(records, path)
+                    self._records += len(records)
             if at + 1 < len(self._readers):
                 self._check_link(reader, self._readers[at + 1], path)
         end, chain = self._readers[-1].end
@@ -422,6 +425,33 @@ class Recovery:
         if name is None:
             raise _damaged(event, path, f"symbol {event.symbol} has no name")
         return name
+
+
+class _Ahead:
+    """Reads a file while what was read before is done again; a file that is read at once has no thread for it."""
+
+    def __init__(self, reader: JournalReader) -> None:
+        self._reader = reader
+        self._thread: ThreadPoolExecutor | None = None
+        self._next: Future[JournalRecords | None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            # It has the reader, which is closed or written by whoever comes next.
+            self._thread.shutdown(wait=True)
+
+    def read(self) -> JournalRecords | None:
+        read = self._reader.read
+        found = read(_ROWS) if self._next is None else self._next.result()
+        self._next = None
+        if found is not None and len(found) >= _ROWS:
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "tapeloom-recovery")
+            self._next = self._thread.submit(read, _ROWS)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,19 +72,34 @@ impl Group {
     ///
     /// The rule, as text.
     pub fn open(&self) -> std::result::Result<Records, &'static str> {
+        self.check()?;
+        let mut records = Records::default();
+        self.open_into(&mut records)?;
+        Ok(records)
+    }
+
+    /// Whether checksum and hash fit; else the rule that is broken.
+    pub(crate) fn check(&self) -> std::result::Result<(), &'static str> {
         if self.checksum() != self.crc32c {
             return Err("the checksum does not fit");
         }
         if self.link() != self.hash {
             return Err("the hash does not fit");
         }
+        Ok(())
+    }
+
+    /// Add the records of a group that was checked; none where a rule is broken.
+    pub(crate) fn open_into(&self, found: &mut Records) -> std::result::Result<(), &'static str> {
         let n = usize::try_from(self.n).map_err(|_| "too many records")?;
-        let records = payload::decode(n, &self.payload)?;
-        let arrivals = records.arrival.iter();
+        let before = found.len();
+        payload::decode_into(n, &self.payload, found)?;
+        let arrivals = found.arrival.iter().skip(before);
         if arrivals.clone().min() != Some(&self.t_min) || arrivals.max() != Some(&self.t_max) {
+            found.truncate(before);
             return Err("the times of arrival do not fit");
         }
-        Ok(records)
+        Ok(())
     }
 
     fn numbers(&self) -> [u8; 36] {
@@ -95,16 +110,13 @@ impl Group {
             self.t_min.to_le_bytes(),
             self.t_max.to_le_bytes(),
         ];
-        let cells = words
-            .as_flattened()
-            .iter()
-            .chain(
-                // The shortest one last.
-                &self.n.to_le_bytes(),
-            )
-            .copied()
-            .collect::<Vec<u8>>();
-        bytes.copy_from_slice(&cells);
+        let last = self.n.to_le_bytes();
+        for (to, from) in bytes
+            .iter_mut()
+            .zip(words.as_flattened().iter().chain(&last))
+        {
+            *to = *from;
+        }
         bytes
     }
 

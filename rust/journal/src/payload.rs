@@ -75,8 +75,12 @@ pub(crate) fn encode(records: &Records) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The records of some bytes, or the rule that they break.
-pub(crate) fn decode(n: usize, bytes: &[u8]) -> std::result::Result<Records, &'static str> {
+/// Add the records of some bytes to others; none of them, and the rule that they break, where they break one.
+pub(crate) fn decode_into(
+    n: usize,
+    bytes: &[u8],
+    found: &mut Records,
+) -> std::result::Result<(), &'static str> {
     if n == 0 || n > MOST_RECORDS {
         return Err("the number of records is out of range");
     }
@@ -85,54 +89,76 @@ pub(crate) fn decode(n: usize, bytes: &[u8]) -> std::result::Result<Records, &'s
     let (mut fixed, mut area) = bytes
         .split_at_checked(fixed)
         .ok_or("fewer bytes than the records need")?;
-    let kind = take(&mut fixed, n)?.to_vec();
+    let kind = take(&mut fixed, n)?;
     if kind.iter().any(|&byte| Kind::from_byte(byte).is_none()) {
         return Err("a record of an unknown kind");
     }
-    let flags = take(&mut fixed, n)?.to_vec();
-    let joined = take(&mut fixed, n)?.to_vec();
+    let flags = take(&mut fixed, n)?;
+    let joined = take(&mut fixed, n)?;
     if joined.iter().any(|&byte| byte > 1) {
         return Err("a mark that is neither 0 nor 1");
     }
-    let symbol = words(&mut fixed, n, u32::from_le_bytes)?;
-    let extra = words(&mut fixed, n, i32::from_le_bytes)?;
-    let lengths = words(&mut fixed, n, u32::from_le_bytes)?;
-    let arrival = words(&mut fixed, n, i64::from_le_bytes)?;
-    let ts = words(&mut fixed, n, i64::from_le_bytes)?;
-    let interval = words(&mut fixed, n, i64::from_le_bytes)?;
-    let mut values: [Vec<f64>; 5] = Default::default();
+    let symbol = words::<4>(&mut fixed, n)?;
+    let extra = words::<4>(&mut fixed, n)?;
+    let lengths = words::<4>(&mut fixed, n)?;
+    let arrival = words::<8>(&mut fixed, n)?;
+    let ts = words::<8>(&mut fixed, n)?;
+    let interval = words::<8>(&mut fixed, n)?;
+    let mut values: [&[[u8; 8]]; 5] = Default::default();
     for column in &mut values {
-        *column = words(&mut fixed, n, f64::from_le_bytes)?;
+        *column = words(&mut fixed, n)?;
     }
-    let mut texts = Vec::new();
-    for (row, &length) in lengths
-        .iter()
-        .enumerate()
-        .filter(|(_, length)| **length > 0)
-    {
-        let length = usize::try_from(length).map_err(|_| "a text is too long")?;
+    // The last that may be refused; what follows only copies.
+    let before = found.len();
+    let kept = found.texts.len();
+    if let Err(rule) = texts_into(lengths, &mut area, before, &mut found.texts) {
+        found.texts.truncate(kept);
+        return Err(rule);
+    }
+    found.kind.extend_from_slice(kind);
+    found.flags.extend_from_slice(flags);
+    found.joined.extend_from_slice(joined);
+    found
+        .symbol
+        .extend(symbol.iter().copied().map(u32::from_le_bytes));
+    found
+        .extra
+        .extend(extra.iter().copied().map(i32::from_le_bytes));
+    found
+        .arrival
+        .extend(arrival.iter().copied().map(i64::from_le_bytes));
+    found.ts.extend(ts.iter().copied().map(i64::from_le_bytes));
+    found
+        .interval
+        .extend(interval.iter().copied().map(i64::from_le_bytes));
+    for (column, cells) in found.values.iter_mut().zip(values) {
+        column.extend(cells.iter().copied().map(f64::from_le_bytes));
+    }
+    Ok(())
+}
+
+/// Add the texts, each with its row behind those that are there.
+fn texts_into(
+    lengths: &[[u8; 4]],
+    area: &mut &[u8],
+    before: usize,
+    texts: &mut Vec<(usize, String)>,
+) -> std::result::Result<(), &'static str> {
+    for (row, length) in (before..).zip(lengths) {
+        let length =
+            usize::try_from(u32::from_le_bytes(*length)).map_err(|_| "a text is too long")?;
         if length > MOST_TEXT {
             return Err("a text is too long");
         }
-        let text =
-            std::str::from_utf8(take(&mut area, length)?).map_err(|_| "a text is no text")?;
-        texts.push((row, text.to_owned()));
+        if length > 0 {
+            let text = std::str::from_utf8(take(area, length)?).map_err(|_| "a text is no text")?;
+            texts.push((row, text.to_owned()));
+        }
     }
-    if !area.is_empty() {
-        return Err("more bytes than the records have");
+    match area.is_empty() {
+        true => Ok(()),
+        false => Err("more bytes than the records have"),
     }
-    Ok(Records {
-        kind,
-        flags,
-        joined,
-        symbol,
-        extra,
-        arrival,
-        ts,
-        interval,
-        values,
-        texts,
-    })
 }
 
 fn take<'a>(bytes: &mut &'a [u8], length: usize) -> std::result::Result<&'a [u8], &'static str> {
@@ -143,14 +169,13 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> std::result::Result<&'a [u8]
     Ok(head)
 }
 
-fn words<const W: usize, T>(
-    bytes: &mut &[u8],
+fn words<'a, const W: usize>(
+    bytes: &mut &'a [u8],
     n: usize,
-    read: fn([u8; W]) -> T,
-) -> std::result::Result<Vec<T>, &'static str> {
+) -> std::result::Result<&'a [[u8; W]], &'static str> {
     let cells = take(bytes, n.checked_mul(W).ok_or("too many records")?)?;
     let (words, _) = cells.as_chunks::<W>();
-    Ok(words.iter().map(|word| read(*word)).collect())
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -159,6 +184,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Behind others, which stay as they are whatever comes.
+    fn decode(n: usize, bytes: &[u8]) -> std::result::Result<Records, &'static str> {
+        let mut others = Records::default();
+        let mut record = crate::Record::new(Kind::Bar, 1);
+        record.text = "another".to_owned();
+        others.push(record);
+        let mut found = others.clone();
+        let done = decode_into(n, bytes, &mut found);
+        let mut both = others.clone();
+        if done.is_ok() {
+            let mut alone = Records::default();
+            decode_into(n, bytes, &mut alone)?;
+            both.extend(&alone);
+            others = alone;
+        }
+        // Not by ==, for which no price that is no number equals itself.
+        assert_eq!(format!("{found:?}"), format!("{both:?}"));
+        done.map(|()| others)
+    }
 
     proptest! {
         /// Behind a checksum nothing of this kind should come; if it does, it is refused and not followed.

@@ -174,6 +174,23 @@ impl Records {
         }
     }
 
+    /// Keep the first ones only.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.kind.truncate(len);
+        self.flags.truncate(len);
+        self.joined.truncate(len);
+        self.symbol.truncate(len);
+        self.extra.truncate(len);
+        self.arrival.truncate(len);
+        self.ts.truncate(len);
+        self.interval.truncate(len);
+        for column in &mut self.values {
+            column.truncate(len);
+        }
+        let kept = self.texts.partition_point(|(row, _)| *row < len);
+        self.texts.truncate(kept);
+    }
+
     /// Whether all columns have one length, and texts belong to rows that are there.
     #[must_use]
     pub fn is_square(&self) -> bool {

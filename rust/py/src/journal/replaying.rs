@@ -24,6 +24,9 @@ const REFUSING: i32 = 2;
 /// More symbols than any store keeps.
 const MOST_SYMBOLS: usize = 1 << 24;
 
+/// So many records ahead are looked at together.
+const TOGETHER: usize = 64;
+
 const NO_PATIENCE: &str = "it is of a live session, and the header says nothing of one";
 const AMONG_BARS: &str = "an event stands among bars";
 const NO_INTERVAL: &str = "a bar has no interval";
@@ -154,13 +157,25 @@ struct Again<'a> {
 impl Again<'_> {
     fn rows(&mut self, writing: &mut Writing<'_>, rows: Range<usize>) -> Result<(), Damage> {
         let mut row = rows.start;
+        let mut fetched = row;
         while row < rows.end {
+            if row >= fetched {
+                fetched = rows.end.min(row + TOGETHER);
+                self.fetch(writing, row..fetched);
+            }
             let end = arrival_end(self.records, row, rows.end);
             self.arrival(writing, row..end)
                 .map_err(|what| (row, what))?;
             row = end;
         }
         Ok(())
+    }
+
+    /// Look at where the next bars go, all at once.
+    fn fetch(&self, writing: &Writing<'_>, rows: Range<usize>) {
+        let symbols = self.records.symbol[rows].iter();
+        let known = symbols.filter_map(|&symbol| *self.found.get(symbol as usize)?);
+        writing.fetch(known.map(|(_, id)| id));
     }
 
     fn arrival(&mut self, writing: &mut Writing<'_>, rows: Range<usize>) -> Result<(), String> {

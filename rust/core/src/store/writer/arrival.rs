@@ -108,7 +108,7 @@ impl Writer {
 
     /// Look at what the next bars of some symbols will be put into. Many symbols do not fit into the nearest caches, and the
     /// processor waits for all of these at once, rather than for each when its bar comes.
-    pub(crate) fn fetch(&self, ids: impl Iterator<Item = SymbolId>) {
+    pub fn fetch(&self, ids: impl Iterator<Item = SymbolId>) {
         for id in ids {
             if let Some(symbol) = self.symbols.get(id.0 as usize) {
                 std::hint::black_box(symbol.room());
