@@ -267,8 +267,7 @@ class AlpacaFeed:
                 self._up()
                 # It may have changed while the connection was opened.
                 await self._ask_for(self._asked)
-                while True:
-                    self._take(await connection.read())
+                await connection.read_into(self._take)
             except FeedError as error:
                 # Before those who wait for a confirmation are let go: it is what they will tell.
                 self._refusal = error
@@ -369,11 +368,11 @@ class AlpacaFeed:
     def _take(self, messages: list[Any]) -> None:
         """Hand over the events of a frame; without room the socket is not read, and after a while given up."""
         events = [event for event in map(self._event_of, messages) if event is not None]
-        for number, event in enumerate(events):
-            if not self._queue.put(event, _PUSH_BACK):
-                if self._is_closing:
-                    return
-                raise _OverrunError(events[number:])
+        if not events:
+            return
+        number = self._queue.put_all(events, _PUSH_BACK)
+        if number < len(events) and not self._is_closing:
+            raise _OverrunError(events[number:])
 
     def _event_of(self, message: object) -> FeedEvent | None:
         word = message.get("T") if isinstance(message, dict) else None

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import warnings
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ from tapeloom.live.alpaca_messages import messages_of
 from tapeloom.live.alpaca_subscription import CLIENT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tapeloom.live.alpaca_subscription import Subscription
     from tapeloom.live.credentials import Credentials
@@ -147,6 +147,7 @@ class StreamConnection:
                 "max_size": LARGEST_MESSAGE,
                 "max_queue": 64,
                 "logger": quiet("tapeloom.live.websocket"),
+                "create_protocol": _protocol_class(),
             },
         )
         self._asked = asked
@@ -217,8 +218,11 @@ class StreamConnection:
             return
         raise ConnectionError(failure)
 
-    async def read(self) -> list[Any]:
-        """Return the messages of the next frame.
+    async def read_into(self, take: Callable[[list[Any]], object]) -> None:
+        """Hand over the messages of each frame as it comes, until the connection ends or ``take`` raises, which is raised.
+
+        Frames are handed over where they are put together. Through the queue of the client each would wait for the event
+        loop three times more, a third of its way.
 
         Raises
         ------
@@ -227,20 +231,39 @@ class StreamConnection:
         FeedError
             If the vendor refuses the subscription for good.
         UnreadableFrameError
-            If the frame cannot be decoded.
+            If a frame cannot be decoded.
         """
-        if self._early:
-            early, self._early = self._early, []
-            return early
+        failures: list[Exception] = []
+
+        def take_at_once(frame: str | bytes) -> bool:
+            if failures:
+                return False
+            try:
+                take(_checked(frame))
+            except Exception as error:
+                # The frame is queued, which wakes who waits below. Inside the client an error would only end the connection.
+                failures.append(error)
+                return False
+            return True
+
+        early, self._early = self._early, []
+        if early:
+            take(early)
+        self._stream._ws.take_at_once = take_at_once
+        while True:
+            frame = await self._frame()
+            if failures:
+                raise failures[0]
+            # It came before there was anybody to take it at once.
+            take(_checked(frame))
+
+    async def _frame(self) -> str | bytes:
         try:
-            frame = await self._stream._ws.recv()
+            found: str | bytes = await self._stream._ws.recv()
         except Exception as error:
             failure = self._said(error)
         else:
-            messages = messages_of(frame)
-            for message in messages:
-                _check_error(message)
-            return messages
+            return found
         raise ConnectionError(failure)
 
     async def close(self) -> None:
@@ -254,7 +277,7 @@ class StreamConnection:
         await self._stream._start_ws()
         await self._stream._send_subscribe_msg()
         while True:
-            messages = await self.read()
+            messages = _checked(await self._frame())
             for number, message in enumerate(messages):
                 if isinstance(message, dict) and message.get("T") == "subscription":
                     self._early += messages[number + 1 :]
@@ -305,6 +328,28 @@ def _stream_classes() -> tuple[Any, Any]:
     return StockDataStream, DataFeed
 
 
+@cache
+def _protocol_class() -> Any:
+    """Return the client's protocol, which hands each message to ``take_at_once``, if there is one, before it queues it."""
+    with loading_client():
+        from websockets.legacy.client import WebSocketClientProtocol
+
+    class Protocol(WebSocketClientProtocol):
+        take_at_once: Callable[[Any], bool] | None = None
+
+        async def read_message(self) -> Any:
+            while True:
+                message = await super().read_message()
+                take = self.take_at_once
+                # Never past those that wait in the queue.
+                if message is None or take is None or self.messages:
+                    return message
+                if not take(message):
+                    return message
+
+    return Protocol
+
+
 @contextmanager
 def loading_client() -> Iterator[None]:
     """Import the client within: without the warning about a module it still uses, and with an error that names the extra.
@@ -323,6 +368,14 @@ def loading_client() -> Iterator[None]:
         except ImportError as error:
             text = "alpaca-py is not installed; run: pip install 'tapeloom[live]'"
             raise MissingDependencyError(text, extra="live") from error
+
+
+def _checked(frame: str | bytes) -> list[Any]:
+    """Return the messages of a frame; one that speaks of an error raises."""
+    messages = messages_of(frame)
+    for message in messages:
+        _check_error(message)
+    return messages
 
 
 def _check_error(message: object) -> None:

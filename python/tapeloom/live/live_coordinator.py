@@ -474,7 +474,9 @@ class LiveCoordinator:
         now = self._now()
         timeout = self._seconds_until(self._player.next_due(now), now)
         takes = self._player.takes_events and not self._is_degraded
-        events = self._inbox.take(_MOST_AT_ONCE if takes else 0, timeout)
+        most = _MOST_AT_ONCE if takes else 0
+        self._inbox.wait(timeout, most=most)
+        events = self._inbox.take(most)
         if self._is_degraded and not self._reopened():
             self._tell_progress()
             return
