@@ -66,7 +66,8 @@ class EventQueue:
         timeout
             Seconds for each; ``None`` waits for as long as it takes.
         """
-        if self.lane is not None and self.lane(events):
+        lane = self.lane
+        if lane is not None and lane(events):
             return len(events)
         with self._lock:
             for number, event in enumerate(events):

@@ -128,6 +128,16 @@ class JournalWriting:
         return "degraded" if failed else "running"
 
     @property
+    def takes_at_once(self) -> bool:
+        """Whether a step is written without waiting for the disk, or for room in the queue before it."""
+        if self._is_closed or self.mode == "strict":
+            return False
+        if self._journal is None:
+            return True
+        waiting, bound = self._journal.fill
+        return 2 * waiting < bound and self._journal.stopped is None
+
+    @property
     def durable_seq(self) -> int:
         """Number of the last record that is on disk; 0 without a journal."""
         return 0 if self._journal is None else self._journal.durable_seq

@@ -1,35 +1,25 @@
-"""Runs live sessions on a thread of its own: takes what the feed pushes, waits for what is due, goes on after a failed disk.
-
-What a session does is in ``live_player.py`` and ``live_session.py``; this file holds the thread, the queue and the public face.
-"""
+"""Runs live sessions on a thread of its own: what such a run is asked. What it does on the thread is in ``live_thread.py``."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from tapeloom.bars import normalise_symbol
-from tapeloom.errors import JournalError, StateError
-from tapeloom.live.absences import Absences
-from tapeloom.live.backoff import Backoff
+from tapeloom.errors import StateError
 from tapeloom.live.event_queue import CAPACITY, EventQueue
 from tapeloom.live.inlet import Inlet
 from tapeloom.live.live_health import LiveHealth, LiveState, SymbolState
 from tapeloom.live.live_parts import LiveParts
 from tapeloom.live.live_player import Stage
-from tapeloom.live.market_clock import speed_of
-from tapeloom.session.control import SLICE_SECONDS, RunControl, wait_for
-from tapeloom.session.flow import flow, flow_error, flow_warning
-from tapeloom.session.hand_off import AnalysisSide
-from tapeloom.session.metrics import PerformanceMetrics
+from tapeloom.live.live_thread import MOST_AT_ONCE, LiveThread
+from tapeloom.session.control import wait_for
+from tapeloom.session.flow import flow
 from tapeloom.session.own_process import OwnProcess
 from tapeloom.session.source_notes import source_warnings
 from tapeloom.session.symbol_changes import Change, SymbolChanges
-from tapeloom.statuses import ConnectionEvent
-from tapeloom.words import counted
 
 if TYPE_CHECKING:
     from collections import deque
@@ -48,7 +38,7 @@ if TYPE_CHECKING:
     from tapeloom.live.recovery import JournalReport
     from tapeloom.session.analysis_engine import AnalysisEngine
     from tapeloom.session.asked_indicator import AskedIndicator
-    from tapeloom.session.result import RunWarning, SessionReport
+    from tapeloom.session.result import RunWarning
     from tapeloom.storage.bar_source import BarSource
 
 __all__ = ["LiveCoordinator"]
@@ -56,14 +46,9 @@ __all__ = ["LiveCoordinator"]
 _log = logging.getLogger("tapeloom.live")
 
 _SECOND = 1_000_000_000
-#: Events taken at once: as many as one commit of the journal takes.
-_MOST_AT_ONCE = 1_000
-_TELL_SECONDS = 1.0
-#: Who says that a feed has ended.
-_SOURCE = "feed"
 
 
-class LiveCoordinator:
+class LiveCoordinator(LiveThread):
     """Runs the sessions of a feed until it is stopped, or for so many sessions.
 
     Parameters
@@ -121,22 +106,15 @@ class LiveCoordinator:
         asked_indicators: Sequence[AskedIndicator] = (),
         capacity: int = CAPACITY,
     ) -> None:
+        self._prepare(time_manager.clock, journal, files)
         self._source = source
-        self._clock = time_manager.clock
-        self._speed = speed_of(self._clock)
-        self._absences = Absences(self._clock)
-        self._journal = journal
-        self._files = files
         self._feed = feed
         self._channels = _channels(plan, feed)
         self._plan_of = plan_of
-        self.metrics = PerformanceMetrics()
-        self.control = RunControl()
         self._process = OwnProcess()
-        self._inbox = EventQueue(capacity)
-        self._inlet = Inlet(feed, self._inbox)
-        self._analyses = AnalysisSide()
-        self._parts = LiveParts.of(
+        self._is_begun = False
+        inbox = EventQueue(capacity)
+        parts = LiveParts.of(
             config,
             journal,
             files,
@@ -154,30 +132,16 @@ class LiveCoordinator:
             asked_indicators=asked_indicators,
             metrics=self.metrics,
             call=self._analyses.run,
-            wake=self._inbox.wake,
+            wake=inbox.wake,
             # Tries are spaced by the seconds of the session's clock, which nobody sets.
             now=lambda: time.monotonic() * self._speed,
             on_end=self._keep,
         )
-        parts = self._parts
+        changes = SymbolChanges(symbol.symbol for symbol in plan.symbols)
+        self._connect(inbox, Inlet(feed, inbox), parts, changes)
         self.tally, self.quality = parts.tally, parts.quality
         self.indicators = parts.indicators
-        self._session, self._player = parts.session, parts.player
-        self._changes = SymbolChanges(symbol.symbol for symbol in plan.symbols)
-        self._thread: threading.Thread | None = None
-        self._runner: int | None = None
-        self._is_begun = False
-        self._finished = threading.Event()
-        self._is_over = threading.Event()
-        self._is_degraded = self._is_feed_over = False
-        self._latest, self._is_set_back = 0, False
-        self._reopen_at = 0.0
-        self._backoff = Backoff()
-        self._told_at = float("-inf")
-        #: What ended the run before its time.
-        self.error: BaseException | None = None
-        #: Who is told how the session is doing, about once a second: called with a ``LiveHealth``.
-        self.progress: Callable[..., object] | None = None
+        self._session = parts.session
 
     # What a run is asked
 
@@ -185,16 +149,6 @@ class LiveCoordinator:
     def is_running(self) -> bool:
         """Whether a call of ``run`` or a thread of ``start`` is at work."""
         return self._is_begun and not self.is_finished
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the run is over: its sessions have ended, it was stopped, or it failed."""
-        return self._finished.is_set()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nobody needs to wait for the run: it is finished, or left behind in a call that does not return."""
-        return self._is_over.is_set()
 
     @property
     def stopped_early(self) -> bool:
@@ -255,7 +209,7 @@ class LiveCoordinator:
         }
         journal = self._journal.health()
         bounds["journal"] = (journal["queue"], journal["queue_bound"])
-        bounds["owed"] = (session.owed, _MOST_AT_ONCE)
+        bounds["owed"] = (session.owed, MOST_AT_ONCE)
         bounds["aside"] = _fill_of(session.sorter.aside)
         bounds["fills"] = _fill_of(session.sentences)
         counts = {name: session.sorter.counts[name] for name in _COUNTS}
@@ -443,162 +397,8 @@ class LiveCoordinator:
         self._inbox.wake()
 
     def _follow_symbols(self) -> None:
-        self._player.follow_symbols(self._now())
+        self._player.follow_symbols(self._steady.now())
         self._feed.connect(self._journal.session_data._symbols, self._channels)
-
-    # On the thread
-
-    def _drive(self) -> None:
-        try:
-            self._runner = threading.get_ident()
-            self._player.find(self._now())
-            # Subscribed first: no bar falls between what is fetched and what streams.
-            self._inlet.open(self._journal.session_data._symbols, self._channels)
-            names = counted(len(self._journal.session_data._symbols), "symbol")
-            flow("3", "Started - live, %s", names)
-            # Loading history may take a while.
-            self._tell_progress()
-            while not self.control.is_stopping and not self._player.is_over:
-                self._turn()
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            self._finish()
-            self._runner = None
-
-    def _turn(self) -> None:
-        if self._journal.state == "running":
-            # Before anything is taken from the queue: what fails here has nothing to lose. At night, when the journal of
-            # the day is closed, they wait for the next.
-            self._guarded(self._make_changes)
-        now = self._now()
-        timeout = self._seconds_until(self._player.next_due(now), now)
-        takes = self._player.takes_events and not self._is_degraded
-        most = _MOST_AT_ONCE if takes else 0
-        self._inbox.wait(timeout, most=most)
-        events = self._inbox.take(most)
-        if self._is_degraded and not self._reopened():
-            self._tell_progress()
-            return
-        if self._inbox.is_closed and not len(self._inbox) and not self._is_feed_over:
-            # It ended without an error, as a recording does: nothing more comes, and that is an outage.
-            self._is_feed_over = True
-            events.append(ConnectionEvent(self._now(), False, _SOURCE))
-        now = self._now()
-        for since, until in self._absences.take():
-            text = "the machine slept, or its clock was set forward by %.1f s: what came meanwhile is asked for"
-            flow_warning("3.b", text, (until - since) / _SECOND)
-            self._player.note_absence(since, until)
-        self._guarded(lambda: self._player.advance(events, now))
-        self._tell_progress()
-
-    def _now(self) -> int:
-        """The clock of the session: where the wall clock is set back, it stands still until that is made up for."""
-        now = self._clock.now_ns()
-        if now < self._latest - _SECOND and not self._is_set_back:
-            seconds = (self._latest - now) / _SECOND
-            text = "the wall clock was set back by %.1f s; the session's clock stands still until then"
-            flow_warning("3.b", text, seconds)
-        self._is_set_back = now < self._latest
-        self._latest = max(now, self._latest)
-        return self._latest
-
-    def _seconds_until(self, due: int | None, now: int) -> float:
-        """How long to wait, in seconds of ours; not longer than a slice, since the wall clock may be set."""
-        if self._is_degraded:
-            return max(0.0, min(SLICE_SECONDS, self._reopen_at - time.monotonic()))
-        if due is None:
-            return SLICE_SECONDS
-        left = max(0, due - now) / _SECOND / self._speed
-        return min(SLICE_SECONDS, left)
-
-    def _guarded(self, work: Callable[[], object]) -> None:
-        """Do something that is written to the journal, and that is done again once a journal that failed goes on."""
-        try:
-            work()
-        except JournalError as error:
-            if self._journal.state == "running":
-                raise
-            self._degrade(error)
-
-    def _make_changes(self) -> None:
-        while (change := self._changes.first) is not None:
-            try:
-                change.make()
-            except JournalError:
-                # Asked for still: nothing of it has happened.
-                raise
-            except BaseException:
-                self._changes.take()
-                self._changes.failed(change)
-                raise
-            self._changes.take()
-
-    def _degrade(self, error: JournalError) -> None:
-        """Take nothing more until the journal can be written again; what came waits, and the feed with it."""
-        self._is_degraded = True
-        self._reopen_at = time.monotonic() + self._backoff.next()
-        flow_error("3.b", "the journal cannot be written: %s", error)
-
-    def _reopened(self) -> bool:
-        if time.monotonic() < self._reopen_at:
-            return False
-        if self._journal.state == "closed":
-            # That of the next session could not be begun, which is tried again as a whole.
-            self._is_degraded = False
-            return True
-        try:
-            path = self._journal.reopen()
-        except (JournalError, OSError) as error:
-            self._reopen_at = time.monotonic() + self._backoff.next()
-            flow_warning("3.b", "the journal still cannot be written: %s", error)
-            return False
-        self._is_degraded = False
-        self._backoff.reset()
-        flow_warning("3.b", "the journal goes on in %s", path)
-        return True
-
-    def _keep(self, report: SessionReport) -> None:
-        self._parts.past.finish()
-        stored = self._files.keep(self._journal)
-        if stored is not None:
-            flow("3.b.2.PHASE_6", "Stored %s", counted(stored, "bar"))
-
-    def _tell_progress(self) -> None:
-        if self.progress is None:
-            return
-        now = time.monotonic()
-        if now - self._told_at >= _TELL_SECONDS:
-            self._told_at = now
-            self.progress(self.health())
-
-    def _fail(self, error: BaseException) -> None:
-        if self.error is None:
-            self.error = error
-            flow_error("3", "%s: %s", type(error).__name__, error)
-
-    def _finish(self) -> None:
-        """Let go of everything, whatever fails on the way."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._finished.set)
-            stack.callback(self._is_over.set)
-            stack.callback(self._quietly, self._journal.close)
-            stack.callback(self._quietly, self._parts.processor.close)
-            stack.callback(self._quietly, self._player.close)
-            stack.callback(
-                self._quietly,
-                lambda: self._analyses.close(0 if self.is_over else None),
-            )
-            stack.callback(self._quietly, self._inlet.close)
-            if self._thread is not None:
-                stack.callback(self._quietly, self.metrics.end_backtest)
-        flow("3", "Complete - %s", counted(self._player.done, "session"))
-
-    def _quietly(self, close: Callable[[], object]) -> None:
-        try:
-            close()
-        except BaseException as error:
-            self._fail(error)
 
     def _require_unfinished(self, method: str) -> None:
         self._process.require("run")

@@ -157,6 +157,19 @@ class LivePlayer:
         return self.stage is not Stage.WARMING
 
     @property
+    def takes_at_once(self) -> bool:
+        """Whether :meth:`take_at_once` may be called: the session is open, and nothing waits that came before."""
+        return (
+            self.stage is Stage.OPEN and not self._held and self._session.takes_at_once
+        )
+
+    def take_at_once(
+        self, events: Iterable[FeedEvent], now: int
+    ) -> Callable[[], object] | None:
+        """Take what came, where nothing else is due by now (:meth:`next_due`); see ``LiveSession.take_at_once``."""
+        return self._session.take_at_once(events, now)
+
+    @property
     def is_over(self) -> bool:
         """Whether every session of the run has ended."""
         return self.stage is Stage.OVER

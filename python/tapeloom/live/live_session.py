@@ -7,7 +7,8 @@ simulated day takes the same way as a real one.
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from tapeloom.live.live_health import SymbolHealth, SymbolState
 from tapeloom.statuses import ConnectionEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tapeloom._core import BarData, Batch
     from tapeloom.gap.filling import Filling
@@ -42,6 +43,14 @@ _GATHER = _SECOND
 _SOURCE = "session"
 #: The sentences on filled gaps that are kept.
 _MOST_SENTENCES = 100
+
+
+class _Step(NamedTuple):
+    """What was taken in at once: what it changed, at which instant, and the start of its earliest bar, ns UTC."""
+
+    batch: Batch
+    now: int
+    earliest: int | None
 
 
 class LiveSession:
@@ -244,6 +253,32 @@ class LiveSession:
         AnalysisError, GapError
             As of the processor and of the quality manager.
         """
+        step = self._step_with(events, now)
+        self._follow_step(step)
+        return step.batch
+
+    @property
+    def takes_at_once(self) -> bool:
+        """Whether :meth:`take_at_once` may be called: the session is open, and nothing waits to be offered again."""
+        return self._live is not None and not self._owed and not self._owed_reports
+
+    def take_at_once(
+        self, events: Iterable[FeedEvent], now: int
+    ) -> Callable[[], object] | None:
+        """Take what a feed pushed, as :meth:`take`, but call nobody; return what is left to be done, if anything is.
+
+        Until that is done nothing else may be taken: who is told of a step sees the store as of it.
+        """
+        step = self._step_with(events, now)
+        is_looked_for = self._looks and now >= self._look_at
+        if self._processor.calls or step.batch.has_updates or is_looked_for:
+            return partial(self._follow_step, step)
+        # Answers of history wake the run by themselves.
+        self._tell_of(step)
+        return None
+
+    def _step_with(self, events: Iterable[FeedEvent], now: int) -> _Step:
+        """Take events into journal and store."""
         live = self._running
         found = self._sorter.sort(events)
         bars, corrections = found.bars, found.corrections
@@ -265,7 +300,8 @@ class LiveSession:
         except JournalError:
             self._owed, self._owed_corrections = bars, corrections
             raise
-        self._corrected.update((bars[at].symbol, bars[at].ts) for at in corrections)
+        if corrections:
+            self._corrected.update((bars[at].symbol, bars[at].ts) for at in corrections)
         for at, reason in refused:
             self._sorter.refused(bars[at], reason)
         self._count(batch)
@@ -274,12 +310,17 @@ class LiveSession:
             if self._is_connected is None:
                 # A feed that says nothing of its connection has one as long as something comes.
                 self._is_connected = True
+        return _Step(batch, now, found.earliest)
+
+    def _follow_step(self, step: _Step) -> None:
+        self._tell_of(step)
+        self._look(step.batch, step.now)
+
+    def _tell_of(self, step: _Step) -> None:
         if self._tells:
-            self._processor.note(batch)
-            if batch.woke:
-                self._tell(batch, now, found.earliest)
-        self._look(batch, now)
-        return batch
+            self._processor.note(step.batch)
+            if step.batch.woke:
+                self._tell(step.batch, step.now, step.earliest)
 
     def note(self, events: Iterable[FeedEvent]) -> None:
         """Count what comes while no session takes it. How trading and the connections stand, the next session is told."""

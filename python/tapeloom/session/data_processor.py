@@ -131,6 +131,11 @@ class DataProcessor:
         if told is not None:
             self._tell(told)
 
+    @property
+    def calls(self) -> bool:
+        """Whether :meth:`tell` may call what a user wrote: an analysis, or an indicator."""
+        return self._engine.hears_batches or bool(self._indicators.wakes_for)
+
     def note(self, batch: Batch) -> None:
         """Know the newest step, whether it is told or not: from the first one of a session on, filled bars are told after it."""
         self._batch = batch
