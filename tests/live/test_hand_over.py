@@ -8,6 +8,7 @@ import traceback
 from queue import Queue
 from random import Random
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,11 @@ from tapeloom.live.backoff import Backoff
 from tapeloom.live.credentials import Credentials
 from tapeloom.live.event_queue import EventQueue
 from tests.live.recorded import bars_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapeloom.live import FeedEvent
 
 BARS: list[BarData] = list(bars_of("AAPL", 8))
 CANARY = "CANARY-5up3rs3cr3t"
@@ -78,6 +84,75 @@ def test_a_full_queue_says_so_in_time_and_a_close_lets_its_writer_go() -> None:
     queue.close()
     assert answers.get(timeout=60) is False
     assert list(queue) == BARS[:1]
+
+
+def test_the_events_of_a_frame_are_put_as_far_as_there_is_room() -> None:
+    queue = EventQueue(3)
+    assert queue.put_all(BARS[:2], 0.0) == 2
+    assert queue.put_all(BARS[2:5], 0.0) == 1
+    assert queue.take(2) == BARS[:2]
+    assert queue.put_all(BARS[3:5]) == 2
+    queue.close()
+    assert queue.put_all(BARS[5:]) == 0
+    assert queue.take(9) == BARS[2:5]
+
+
+def test_a_frame_larger_than_the_queue_goes_through_it() -> None:
+    queue = EventQueue(2)
+    done: Queue[int] = Queue()
+    Thread(target=lambda: done.put(queue.put_all(BARS))).start()
+    events = iter(queue)
+    assert [next(events) for _ in BARS] == BARS
+    assert done.get(timeout=60) == len(BARS)
+
+
+def test_a_wait_ends_with_an_event_a_wake_up_or_an_error_and_says_when_nothing_came() -> (
+    None
+):
+    queue = EventQueue(2)
+    assert not queue.wait(0.0)
+    queue.wake()
+    assert queue.wait(60)
+    # That one was heard.
+    assert not queue.wait(0.0)
+    assert queue.put(BARS[0])
+    assert queue.wait(60)
+    # Who takes nothing is not told of what there is.
+    assert not queue.wait(0.0, most=0)
+    queue.close(FeedError("over"))
+    assert not queue.wait(0.0, most=0)
+    assert queue.take(9) == BARS[:1]
+    assert queue.wait(60, most=0)
+    with pytest.raises(FeedError, match="over"):
+        queue.take(0)
+
+
+def test_who_waits_is_woken_by_another_thread() -> None:
+    queue = EventQueue(2)
+    for wake in (queue.wake, lambda: queue.put(BARS[0])):
+        found: Queue[bool] = Queue()
+        waiting = Thread(target=lambda: found.put(queue.wait(60)))  # noqa: B023  (joined here)
+        waiting.start()
+        wake()
+        assert found.get(timeout=60)
+        waiting.join()
+
+
+def test_the_lane_is_asked_first_and_has_what_it_takes() -> None:
+    queue = EventQueue(8)
+    taken: list[FeedEvent] = []
+
+    def lane(events: Sequence[FeedEvent]) -> bool:
+        if len(events) > 1:
+            return False
+        taken.extend(events)
+        return True
+
+    queue.lane = lane
+    assert queue.put(BARS[0])
+    assert queue.put_all(BARS[1:3]) == 2
+    assert taken == BARS[:1]
+    assert queue.take(9) == BARS[1:3]
 
 
 def test_nothing_shows_a_secret() -> None:

@@ -79,8 +79,8 @@ class EventQueue:
             self._tell_readers()
             return len(events)
 
-    def wait(self, timeout: float, *, most: int = 1) -> None:
-        """Wait until there is something to take, an error to raise, or somebody calls ``wake``; or for so many seconds.
+    def wait(self, timeout: float, *, most: int = 1) -> bool:
+        """Wait until there is something to take, an error to raise, or somebody calls ``wake``; ``False`` if nothing came.
 
         Parameters
         ----------
@@ -90,9 +90,11 @@ class EventQueue:
             How much would be taken; 0 only waits for ``wake``.
         """
         with self._lock:
-            if not self._may_take(most):
-                self._wait_in(self._news, lambda: self._may_take(most), timeout)
+            found = self._may_take(most) or self._wait_in(
+                self._news, lambda: self._may_take(most), timeout
+            )
             self._is_woken = False
+            return found
 
     def take(self, most: int) -> list[FeedEvent]:
         """Return the events that wait, oldest first, at most so many; does not wait.

@@ -93,6 +93,10 @@ class FastLane:
         """Let bars be taken until an instant, ns UTC, or the next turn; whoever calls has the right, and has done all."""
         self._until = 0 if until is None else until
 
+    def is_open(self, now: int) -> bool:
+        """Whether nothing is due at an instant, ns UTC, and nothing was left to the run."""
+        return now < self._until and self._rest is None
+
     def finish(self) -> None:
         """Do what the last step left to the run; whoever calls has the right.
 

@@ -133,15 +133,17 @@ class LiveThread(ABC):
             self._runner = None
 
     def _turn(self) -> None:
-        with self._lane:
-            timeout = self._wait_until_due()
-            most = self._most
-        self._inbox.wait(timeout, most=most)
-        with self._lane:
-            self._advance()
+        with self._lane as lane:
+            timeout = self._seconds_until_due()
+            most, steps = self._most, lane.steps
+        found = self._inbox.wait(timeout, most=most)
+        # Where bars came by the lane meanwhile, the clock of the session has moved along with them.
+        if found or lane.steps == steps or not lane.is_open(self._clock.now_ns()):
+            with lane:
+                self._advance()
         self._tell_progress()
 
-    def _wait_until_due(self) -> float:
+    def _seconds_until_due(self) -> float:
         """Do what comes between two turns; return for how many seconds there is nothing else to do."""
         self._guarded(self._lane.finish)
         if self._journal.state == "running":
