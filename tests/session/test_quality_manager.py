@@ -22,6 +22,8 @@ from tests.reference.schedule import MINUTE
 from tests.session.vendor import Played, Vendor, whole_day
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tapeloom.gap import QualityReport
     from tests.reference.bars import Bar
 
@@ -175,17 +177,17 @@ def test_only_symbols_that_lack_the_newest_bar_are_counted(
     names = [f"S{number:03d}" for number in range(200)]
     played = Played(HALF, day_without(5, 6, symbols=" ".join(names), of="S007"))
     counted: list[str] = []
-    count = SessionData._session_presence
+    lacking = GapWatch._lacking
 
-    def counting(session: SessionData, name: str) -> tuple[int, int, int]:
-        counted.append(name)
-        return count(session, name)
+    def counting(watch: GapWatch, names: Iterable[str], due: int) -> Any:
+        counted.extend(names)
+        return lacking(watch, names, due)
 
     manager = following(played)
     manager.add_listener(lambda session, report: None)
     played.to_minute(1)
     manager.after_batch()
-    monkeypatch.setattr(SessionData, "_session_presence", counting)
+    monkeypatch.setattr(GapWatch, "_lacking", counting)
     for minute in range(2, 12):
         manager.after_batch(played.to_minute(minute))
     assert counted == ["S007", "S007"]
@@ -388,7 +390,9 @@ def test_every_missing_minute_is_reported_as_new_once_and_counted_as_the_referen
         }
     looks = sorted(data.draw(st.sets(st.integers(1, last), min_size=1)))
     played = Played(HALF, tape)
-    watch = GapWatch(played.session, SessionGrids(played.session))
+    waits = data.draw(st.integers(0, 3))
+    patience = waits * MINUTE
+    watch = GapWatch(played.session, SessionGrids(played.session), patience=patience)
     watch.start_session()
     new: dict[str, list[int]] = {symbol: [] for symbol in symbols}
     state = dict.fromkeys(symbols, (0, 0))
@@ -398,7 +402,7 @@ def test_every_missing_minute_is_reported_as_new_once_and_counted_as_the_referen
             state[found.symbol] = found.gaps, found.missing
             for start, end in found.new:
                 new[found.symbol] += range(start, end, MINUTE)
-        due = due_starts(HALF, MINUTE, at(look))
+        due = due_starts(HALF, MINUTE, at(look - waits))
         for symbol in symbols:
             runs = missing_runs(HALF, MINUTE, due, tape[symbol])
             assert state[symbol] == (len(runs), sum(run.missing for run in runs))

@@ -10,13 +10,16 @@ import numpy as np
 from tapeloom.session.session_grids import SessionGrids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tapeloom._core import Group
     from tapeloom.session.session_grids import Grid
     from tapeloom.session_data import SessionData
 
 __all__ = ["GapWatch", "Shortfall"]
+
+#: No gaps, no missing bars; of a symbol that nobody keeps, also none present and none due.
+_NONE = (0, 0)
 
 
 class Shortfall(NamedTuple):
@@ -174,23 +177,53 @@ class GapWatch:
         return [name for name in watched.names if name in asked] if asked else ()
 
     def _changed(self, names: Iterable[str], grid: Grid, due: int) -> list[Shortfall]:
-        changes = (self._change_of(name, grid, due) for name in names)
+        lacking = self._lacking(names, due)
+        changes = (self._change_of(name, grid, due, held) for name, held in lacking)
         return [change for change in changes if change is not None]
 
-    def _change_of(self, name: str, grid: Grid, due: int) -> Shortfall | None:
+    def _lacking(
+        self, names: Iterable[str], due: int
+    ) -> Iterator[tuple[str, tuple[int, int] | None]]:
+        """The symbols that lack bars or lacked some, with how many they have of how many, where the core counts them.
+
+        Of very many symbols nearly all lack none, and never did: each of these is one question to the core.
+        """
+        session, known, judged = self._session_data, self._known, self._judged
+        excuses, memberships = session._excuses, session._memberships
+        for name in names:
+            if excuses or name in memberships:
+                yield name, None
+                continue
+            held = session._presence(name) or _NONE
+            if held[0] < held[1] or known.get(name, _NONE) != _NONE:
+                yield name, held
+                continue
+            known[name] = _NONE
+            self._undecided.discard(name)
+            if judged.get(name, 0) < due:
+                judged[name] = due
+
+    def _change_of(
+        self, name: str, grid: Grid, due: int, held: tuple[int, int] | None
+    ) -> Shortfall | None:
         session = self._session_data
-        gaps, missing = self._known.get(name, (0, 0))
+        gaps, missing = self._known.get(name, _NONE)
         self._known[name] = gaps, missing
         self._undecided.discard(name)
-        present, expected, _ = session._session_presence(name)
-        runs = session._due_runs(name) if present < expected else []
+        if held is None:
+            present, expected, _ = session._session_presence(name)
+            runs = session._due_runs(name) if present < expected else []
+        else:
+            present, expected = held
+            runs = session._missing(name) if present < expected else []
         decided, lacking = due, expected - present
         judged = runs
         if self._patience:
             # The newest are still waited for.
             begin, end = int(grid.starts[0]), int(grid.ends[due - 1]) if due else 0
-            judged = runs = grid.within(runs, begin, end)
-            lacking = sum(number for _, _, number in runs)
+            if runs and runs[-1][1] > end:
+                judged = runs = grid.within(runs, begin, end)
+                lacking = sum(number for _, _, number in runs)
         if session._excuses and runs and due < len(grid.starts):
             start, end, number = runs[-1]
             if end == grid.ends[due - 1]:

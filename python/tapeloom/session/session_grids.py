@@ -80,6 +80,10 @@ class SessionGrids:
         return self._of[key]
 
     def _find(self, series: Series) -> Grid | None:
+        known = self._grids.get(series.base)
+        if known is not None and series.symbol not in self._session_data._memberships:
+            # What is always listed has the grid that another has already.
+            return known
         sessions = self._session_data._sessions_of(series, "session")
         if not sessions:
             return None
