@@ -12,8 +12,8 @@
 //! | [`columns`] | sealed columns: bars that no longer change |
 //! | [`segment`] | append-only columns with a published length |
 //! | [`schedule`] | which bars a session should have |
-//! | [`session_table`] | all sessions of a calendar, when it is open |
 //! | [`alignment`] | loaded rows laid on the grid of their session |
+//! | [`session_table`] | all sessions of a calendar, when it is open |
 //! | [`gap`] | presence bitmap, missing runs |
 //! | [`metrics`] | volume, high, low, average price of a session |
 //! | [`merge`] | sorted sources into one stream |

@@ -16,6 +16,7 @@ use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::session_table::PySessionTable;
+use crate::sources::{check_threads, shared_out};
 use crate::spare;
 
 /// One series, and when its bars are known.
@@ -34,16 +35,19 @@ impl Series {
         &self.columns.ts[self.from..self.to]
     }
 
-    /// A bar that a bound cuts short may be known before a longer one that began earlier.
-    fn put_in_order(&mut self) {
+    /// Find when the bars are known, and put them in that order: a bar that a bound cuts short may be known before a longer
+    /// one that began earlier.
+    fn put_in_order(&mut self, table: &SessionTable) -> Result<(), Error> {
+        self.known_at = table.known_at(self.ts(), self.interval)?;
         let Some(known_at) = self.known_at.as_mut().filter(|all| !all.is_sorted()) else {
-            return;
+            return Ok(());
         };
         let mut rows: Vec<usize> = (self.from..self.to).collect();
         rows.sort_by_key(|&row| known_at[row - self.from]);
         self.columns = Arc::new(self.columns.take(&rows));
         (self.from, self.to) = (0, rows.len());
         known_at.sort_unstable();
+        Ok(())
     }
 
     fn lane(&self) -> Lane<'_> {
@@ -115,12 +119,9 @@ impl<'a> Target<'a> {
     }
 }
 
-fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Series>, Error> {
+fn read(sources: &[Bound<'_, PyBars>]) -> Result<Vec<Series>, Error> {
     let mut series = Vec::with_capacity(sources.len());
     for (position, bars) in sources.iter().enumerate() {
-        let (columns, from, to) = bars.get().columns();
-        let interval = bars.get().interval();
-        let ts = &columns.ts[from..to];
         if let Some(row) = bars.get().first_fall() {
             return Err(Error::Unsorted {
                 what: "source",
@@ -128,17 +129,15 @@ fn read(sources: &[Bound<'_, PyBars>], table: &SessionTable) -> Result<Vec<Serie
                 row,
             });
         }
-        let known_at = table.known_at(ts, interval)?;
-        let mut one = Series {
+        let (columns, from, to) = bars.get().columns();
+        series.push(Series {
             columns,
             from,
             to,
-            interval,
+            interval: bars.get().interval(),
             position: position as i32,
-            known_at,
-        };
-        one.put_in_order();
-        series.push(one);
+            known_at: None,
+        });
     }
     // At one instant the finest interval comes first, then the order given.
     series.sort_by_key(|one| one.interval);
@@ -162,11 +161,17 @@ pub(crate) fn merge_bars<'py>(
     table: &Bound<'py, PySessionTable>,
     threads: usize,
 ) -> BindResult<Merged<'py>> {
-    if threads == 0 {
-        return Err(BindError::argument("threads is 0; it must be at least 1"));
-    }
-    let series = read(&sources, &table.get().table)?;
+    check_threads(threads)?;
+    let mut series = read(&sources)?;
     let rows: usize = series.iter().map(|one| one.to - one.from).sum();
+    let table = &table.get().table;
+    py.detach(|| {
+        shared_out(&mut series, threads, rows, |part| {
+            part.iter_mut().try_for_each(|one| one.put_in_order(table))
+        })
+        .into_iter()
+        .collect::<Result<(), Error>>()
+    })?;
     let source = spare::array::<i32>(py, rows)?;
     let ts = spare::array::<i64>(py, rows)?;
     let column = || spare::array::<f64>(py, rows);

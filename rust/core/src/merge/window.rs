@@ -3,6 +3,8 @@
 //! A counting sort by time bucket, linear in the rows and stable by construction. Rows that share a bucket without sharing
 //! an instant are put in order afterwards; on a minute grid there are none.
 
+use crate::alignment::advance_to;
+
 /// One loaded source, sorted by `ts`.
 #[derive(Debug, Clone, Copy)]
 pub struct Lane<'a> {
@@ -19,16 +21,19 @@ impl Lane<'_> {
         self.ts[row] + self.length
     }
 
-    /// First row from `from` on that is known at `instant` or later. Doubles its steps, since it is mostly near.
+    /// Where among some rows from `from` on a pause ends that is longer than all the others together.
+    fn night(&self, from: usize, rows: usize, start: i64) -> Option<i64> {
+        let ts = &self.ts[from..=from + rows];
+        let pauses = ts.windows(2).map(|pair| pair[0].abs_diff(pair[1]));
+        let (row, longest) = pauses.enumerate().max_by_key(|&(_, pause)| pause)?;
+        let end = self.known_at(from + row + 1);
+        let whole = ts[0].abs_diff(ts[rows]);
+        (longest > whole / 2 && end > start).then_some(end)
+    }
+
+    /// First row from `from` on that is known at `instant` or later.
     fn lower_bound(&self, from: usize, instant: i64) -> usize {
-        let rest = &self.ts[from..];
-        let wanted = instant.saturating_sub(self.length);
-        let mut step = 8;
-        while step < rest.len() && rest[step - 1] < wanted {
-            step *= 2;
-        }
-        let near = &rest[..step.min(rest.len())];
-        from + near.partition_point(|&ts| ts < wanted)
+        advance_to(self.ts, from, instant.saturating_sub(self.length))
     }
 }
 
@@ -162,7 +167,8 @@ struct Window {
     instants: Vec<i64>,
     /// Whether stamps were met that lie on no grid.
     is_jittered: bool,
-    order: Vec<(i64, u32)>,
+    /// Instant and row of each place, in one word.
+    order: Vec<u64>,
 }
 
 /// The windows of one part, in order. The lanes are handed in at each step, always the same ones, in tie order.
@@ -227,7 +233,7 @@ fn earliest(lanes: &[Lane<'_>], part: &Part, next: &[usize]) -> Option<i64> {
 }
 
 /// First instant after a window that begins at `start`: as many rows of each lane as fit, but `fewest` at least, of the
-/// lane that has most.
+/// lane that has most. A window ends before a night, so that its buckets are filled evenly.
 fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64, fewest: usize) -> i64 {
     let mut each = (WINDOW_ROWS / lanes.len().max(1)).max(fewest);
     loop {
@@ -237,11 +243,13 @@ fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64, fewes
             .zip(next)
             .zip(&part.rows)
             .filter(|((_, next), (_, to))| *next + each < *to)
-            .map(|((lane, &next), _)| lane.known_at(next + each))
-            .min();
+            .map(|((lane, &next), _)| (lane.known_at(next + each), lane, next))
+            .min_by_key(|&(end, _, _)| end);
         match end {
             None => return i64::MAX,
-            Some(end) if end > start => return end,
+            Some((end, lane, next)) if end > start => {
+                return lane.night(next, each, start).unwrap_or(end);
+            }
             // More rows of one instant than a share: whole instants only.
             Some(_) => each *= 2,
         }
@@ -283,7 +291,7 @@ impl Window {
             .iter()
             .map(|&(lane, row, len)| lanes[lane].known_at(row + len - 1));
         let span = last.max().unwrap_or(start).abs_diff(start);
-        let few = shift_for(span, rows / 4 + 256);
+        let few = shift_for(span, rows / 2 + 256);
         let mut mixed = true;
         if !self.is_jittered {
             let shift = self.grid_shift(lanes).max(shift_for(span, 4 * rows + 1024));
@@ -305,7 +313,7 @@ impl Window {
         }
         if mixed {
             // Each count now stands at the end of its bucket.
-            self.sort_within_buckets(lanes);
+            self.sort_within_buckets(lanes, start, span);
         }
     }
 
@@ -362,25 +370,47 @@ impl Window {
     }
 
     /// Put rows of one bucket in order of time; the sort is stable, so lanes keep their order.
-    fn sort_within_buckets(&mut self, lanes: &[Lane<'_>]) {
+    fn sort_within_buckets(&mut self, lanes: &[Lane<'_>], start: i64, span: u64) {
+        let row_bits = usize::BITS - self.places.len().leading_zeros();
+        if span >> (u64::BITS - row_bits) > 0 {
+            self.sort_far_apart(lanes);
+            return;
+        }
         self.order.clear();
-        self.order.resize(self.places.len(), (0, 0));
+        self.order.resize(self.places.len(), 0);
         let mut at = 0;
         for &(lane, row, len) in &self.runs {
             let length = lanes[lane].length;
             let places = &self.places[at..at + len];
             for (&ts, &place) in lanes[lane].ts[row..row + len].iter().zip(places) {
-                self.order[place as usize] = (ts + length, at as u32);
+                let since = ts.wrapping_add(length).wrapping_sub(start) as u64;
+                self.order[place as usize] = since << row_bits | at as u64;
                 at += 1;
             }
         }
         let mut from = 0;
         for &end in &self.counts {
-            let bucket = &mut self.order[from as usize..end.max(from) as usize];
-            insertion_sort(bucket);
-            from = end.max(from);
+            let end = end.max(from);
+            insertion_sort(&mut self.order[from as usize..end as usize]);
+            from = end;
         }
-        for (place, &(_, row)) in self.order.iter().enumerate() {
+        let row_mask = (1_u64 << row_bits) - 1;
+        for (place, &entry) in self.order.iter().enumerate() {
+            self.places[(entry & row_mask) as usize] = place as u32;
+        }
+    }
+
+    /// The same where instant and row do not fit into a word.
+    fn sort_far_apart(&mut self, lanes: &[Lane<'_>]) {
+        let mut order: Vec<(i64, u32)> = Vec::with_capacity(self.places.len());
+        for &(lane, row, len) in &self.runs {
+            let length = lanes[lane].length;
+            let first = order.len();
+            let ts = lanes[lane].ts[row..row + len].iter();
+            order.extend(ts.zip(first..).map(|(&ts, at)| (ts + length, at as u32)));
+        }
+        order.sort_unstable();
+        for (place, &(_, row)) in order.iter().enumerate() {
             self.places[row as usize] = place as u32;
         }
     }
@@ -393,16 +423,16 @@ fn shift_for(span: u64, buckets: usize) -> u32 {
         .unwrap_or(63)
 }
 
-/// Sort a few entries by their first part; equal ones keep their order.
-fn insertion_sort(bucket: &mut [(i64, u32)]) {
+/// Sort a few entries, all different.
+fn insertion_sort(bucket: &mut [u64]) {
     if bucket.len() > 32 {
-        bucket.sort_by_key(|&(key, _)| key);
+        bucket.sort_unstable();
         return;
     }
     for at in 1..bucket.len() {
         let entry = bucket[at];
         let mut free = at;
-        while free > 0 && bucket[free - 1].0 > entry.0 {
+        while free > 0 && bucket[free - 1] > entry {
             bucket[free] = bucket[free - 1];
             free -= 1;
         }

@@ -1,6 +1,7 @@
 //! What the market does at an instant, and when it opens or closes next. All O(1): the day leads to the session.
 
 use super::SessionTable;
+use crate::alignment::advance_to;
 use crate::error::{Error, Result};
 use crate::schedule::Stretch;
 use crate::time::{DAY, Interval};
@@ -182,16 +183,16 @@ impl SessionTable {
                 .chain([session.post_close])
             {
                 // Only bars that start before the bound and would end after it.
-                let low = from + ts[from..].partition_point(|&at| at + ns <= end);
-                let high = low + ts[low..].partition_point(|&at| at < end);
-                for row in low..high {
-                    let known = self.bar_end(ts[row], interval)?;
-                    if known != ts[row] + ns {
-                        clipped.get_or_insert_with(|| ts.iter().map(|&at| at + ns).collect())
-                            [row] = known;
+                from = advance_to(ts, from, (end + 1).saturating_sub(ns));
+                let cut = ts[from..].iter().take_while(|&&at| at < end);
+                for (row, &at) in (from..).zip(cut) {
+                    let known = self.bar_end(at, interval)?;
+                    if known != at + ns {
+                        // No sum overflows, as the last does not.
+                        let whole = || ts.iter().map(|&at| at.wrapping_add(ns)).collect();
+                        clipped.get_or_insert_with(whole)[row] = known;
                     }
                 }
-                from = low;
             }
         }
         Ok(clipped)
