@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from benches.python.ratios import Targets
+from benches.python.served import OPEN, PATIENCE, ServedBars, ways_to_the_client
 
 from tapeloom import SystemManager
 from tapeloom.live import AlpacaFeed, DataApi
@@ -19,17 +17,14 @@ from tapeloom.live.live_player import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from benches.python.ratios import Comparison
 
     from tapeloom import BarData
 
-# 2025-07-02, 09:30 in New York.
-OPEN = 1_751_463_000_000_000_000
 MINUTE = 60_000_000_000
 SECOND = 1_000_000_000
-PATIENCE = 120.0
-SERVER = Path(__file__).with_name("bar_server.py")
 
 
 class MarketTime:
@@ -66,7 +61,7 @@ def live_config(symbols: int, journal: str, folder: Path) -> dict[str, Any]:
 
 
 class Streamed:
-    """One live session fed by a process of its own; when the socket got each bar, and when the store had it."""
+    """One live session fed by a process of its own; how long each bar was on its way from the socket into the store."""
 
     def __init__(
         self,
@@ -77,32 +72,21 @@ class Streamed:
         rate: float,
         frame: int,
     ) -> None:
-        self._symbols, self._wanted, self._frame = symbols, symbols * minutes, frame
+        self._symbols = symbols
         # Number and instant, ns of the monotonic clock, of each bar that the store has.
         self._seen: list[tuple[float, int]] = []
         #: Seconds on their way, of each bar.
         self.ways = np.empty(0)
         self._done = threading.Event()
         self._clock = MarketTime(60 * rate / symbols if minutes > 1 else 1.0)
-        asked = [str(each) for each in (symbols, minutes, OPEN, rate, frame)]
-        self._server = subprocess.Popen(
-            [sys.executable, str(SERVER), *asked],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        port = self._line()
-        feed = AlpacaFeed("key", "secret", url_override=f"ws://127.0.0.1:{port}")
+        self._served = ServedBars(symbols, minutes, rate, frame)
+        feed = AlpacaFeed("key", "secret", url_override=self._served.url)
         system = SystemManager(
             folder,
             data_api=DataApi(feed, clock=self._clock),  # type: ignore[arg-type]  # it sets its own speed
         )
         self._run = system.prepare_live(live_config(symbols, journal, folder))
         self._watch(self._run.coordinator._journal)
-
-    def _line(self) -> str:
-        assert self._server.stdout is not None
-        return self._server.stdout.readline().strip()
 
     def _watch(self, journal: Any) -> None:
         """Note when the store has what a step brought: readers see it from then on."""
@@ -112,7 +96,7 @@ class Streamed:
             found = step(live, bars, clock, **more)
             now = time.monotonic_ns()
             self._seen += [(bar.volume, now) for bar in bars]
-            if len(self._seen) == self._wanted:
+            if len(self._seen) == self._served.bars:
                 self._done.set()
             return found
 
@@ -123,40 +107,42 @@ class Streamed:
         coordinator = self._run.coordinator
         try:
             coordinator.start()
-            assert self._line() == "go"
+            self._served.wait_until_subscribed()
             while coordinator.stage != Stage.OPEN:
                 assert coordinator.error is None
                 time.sleep(0.01)
-            assert self._server.stdin is not None
             self._clock.run()
             # The first look of a session judges every symbol.
             while len(coordinator.quality.known) < self._symbols:
                 time.sleep(0.01)
             time.sleep(0.1)
-            self._server.stdin.write("\n")
-            self._server.stdin.flush()
+            self._served.begin()
             assert self._done.wait(PATIENCE), coordinator.error
-            sent = np.array(self._line().split(), dtype=np.int64)
-            numbers, seen = np.array(self._seen, dtype=np.int64).T
-            self.ways = (seen - sent[numbers // self._frame]) / SECOND
+            self.ways = self._served.ways(self._seen)
             store = self._run.session_data
-            assert store.get_ingest_counts().accepted == self._wanted
+            assert store.get_ingest_counts().accepted == self._served.bars
         finally:
             coordinator.stop()
-            self._server.kill()
-            # Closes its pipes too.
-            self._server.communicate()
+            self._served.close()
 
 
+# A vendor sends what it has at once in one array: a few bars when little trades, thousands at the turn of a minute.
+@pytest.mark.parametrize("frame", [1, 20])
 @pytest.mark.parametrize(
     ("journal", "seconds"), [("relaxed", 200e-6), ("strict", 2e-3)]
 )
 def test_a_bar_from_the_wire(
-    compare: Comparison, tmp_path: Path, small: bool, journal: str, seconds: float
+    compare: Comparison,
+    tmp_path: Path,
+    small: bool,
+    journal: str,
+    seconds: float,
+    frame: int,
 ) -> None:
-    symbols = 10 if small else 10_000
-    streamed = Streamed(tmp_path, journal, symbols, 1, rate=5_000, frame=1)
-    case = f"a bar from the wire into a live session, {journal} journal, 5,000 a second, p99"
+    symbols = 20 if small else 10_000
+    streamed = Streamed(tmp_path, journal, symbols, 1, rate=5_000, frame=frame)
+    how = "one by one" if frame == 1 else f"in arrays of {frame}"
+    case = f"a bar from the wire into a live session, {journal} journal, 5,000 a second {how}, p99"
     compare.take_part(case, streamed.play)
     if compare.benchmark.enabled:
         middle, late = np.percentile(streamed.ways, [50, 99])
@@ -167,8 +153,42 @@ def test_a_bar_from_the_wire(
                 "the live session, half of the bars": float(middle),
             },
             peers={"what is wanted": seconds},
-            targets=Targets(1),
+            targets=Targets(1) if frame == 1 else None,
         )
+
+
+@pytest.mark.parametrize("frame", [1, 20])
+def test_a_bar_from_the_wire_beside_the_client_alone(
+    compare: Comparison, tmp_path: Path, small: bool, frame: int
+) -> None:
+    """What the vendor's client takes by itself is the least that a session on it can take: no targets."""
+    symbols = 20 if small else 10_000
+    streamed = Streamed(tmp_path, "relaxed", symbols, 1, rate=5_000, frame=frame)
+    alone: list[Any] = []
+
+    def both() -> None:
+        streamed.play()
+        alone.append(ways_to_the_client(symbols, 5_000, frame))
+
+    how = "one by one" if frame == 1 else f"in arrays of {frame}"
+    case = f"a bar from the wire to a program, 5,000 a second {how}"
+    compare.take_part(case, both)
+    assert len(alone[0]) == len(streamed.ways) == symbols
+    for share, words in ((99, "p99"), (50, "half of the bars")):
+        if compare.benchmark.enabled:
+            compare.keep(
+                f"{case}, {words}",
+                ours={
+                    "a live session, relaxed journal": float(
+                        np.percentile(streamed.ways, share)
+                    )
+                },
+                peers={
+                    "the vendor's client, a handler that notes the time": float(
+                        np.percentile(alone[0], share)
+                    )
+                },
+            )
 
 
 def test_a_minute_of_very_many_symbols(

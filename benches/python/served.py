@@ -1,0 +1,95 @@
+"""``bar_server.py`` as a process of its own, how long its bars are on their way, and the vendor's client alone on them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["OPEN", "PATIENCE", "ServedBars", "ways_to_the_client"]
+
+# 2025-07-02, 09:30 in New York.
+OPEN = 1_751_463_000_000_000_000
+PATIENCE = 120.0
+_SERVER = Path(__file__).with_name("bar_server.py")
+
+
+class ServedBars:
+    """The server, from its start on; see there for what is asked of it."""
+
+    def __init__(self, symbols: int, minutes: int, rate: float, frame: int) -> None:
+        self._frame = frame
+        self.bars = symbols * minutes
+        self.names = [f"S{number:05}" for number in range(symbols)]
+        asked = [str(each) for each in (symbols, minutes, OPEN, rate, frame)]
+        self._process = subprocess.Popen(
+            [sys.executable, str(_SERVER), *asked],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.url = f"ws://127.0.0.1:{self._line()}"
+
+    def wait_until_subscribed(self) -> None:
+        assert self._line() == "go"
+
+    def begin(self) -> None:
+        """Let the bars come."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def ways(self, seen: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
+        """Return how long bars were on their way, seconds, given number and arrival (ns, monotonic) of each."""
+        sent = np.array(self._line().split(), dtype=np.int64)
+        numbers, arrived = np.array(seen, dtype=np.int64).T
+        found: NDArray[np.float64] = (arrived - sent[numbers // self._frame]) / 1e9
+        return found
+
+    def close(self) -> None:
+        self._process.kill()
+        # Closes its pipes too.
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def ways_to_the_client(symbols: int, rate: float, frame: int) -> NDArray[np.float64]:
+    """Return how long the bars of a minute take to a handler of the vendor's client that does nothing but note the time."""
+    from alpaca.data.live.stock import StockDataStream
+
+    served = ServedBars(symbols, 1, rate, frame)
+    seen: list[tuple[float, int]] = []
+    done = threading.Event()
+
+    async def note(bar: Any) -> None:
+        seen.append((bar.volume, time.monotonic_ns()))
+        if len(seen) == served.bars:
+            done.set()
+
+    stream = StockDataStream("key", "secret", url_override=served.url)
+    stream.subscribe_bars(note, *served.names)
+    thread = threading.Thread(target=stream.run)
+    thread.start()
+    try:
+        served.wait_until_subscribed()
+        time.sleep(0.1)
+        served.begin()
+        assert done.wait(PATIENCE)
+        return served.ways(seen)
+    finally:
+        stream.stop()
+        served.close()
+        thread.join()
