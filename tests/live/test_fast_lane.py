@@ -419,3 +419,22 @@ def test_who_pushes_without_a_pause_leaves_the_next_ones_to_the_run(
         assert (held.starts, held.steps, held.queued) == ([at(0)], 1, 1)
         held.turn()
         assert held.starts == [at(0), at(1)]
+
+
+def test_an_indicator_of_the_user_is_called_by_the_run() -> None:
+    names: list[str] = []
+
+    class Named:
+        def update(self, bar: BarData) -> float:
+            names.append(threading.current_thread().name)
+            return bar.close
+
+        def reset(self) -> None: ...
+
+    with Held(analysis=Listens()) as held:
+        held.run.coordinator.indicators.add("named", Named)
+        held.set_clock(1.1)
+        assert held.feed.push(BARS[0])
+        assert (held.starts, names) == ([at(0)], [])
+        held.turn()
+        assert names == ["tapeloom-coordinator"]

@@ -266,6 +266,8 @@ class LiveCoordinator(LiveThread):
     def start(self) -> None:
         """Connect, and run on the thread ``tapeloom-coordinator``; the analyses get one of their own.
 
+        Where no journal is waited for, bars are taken in on the thread that brings them, while the run waits.
+
         Raises
         ------
         StateError

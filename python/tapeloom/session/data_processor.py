@@ -134,7 +134,7 @@ class DataProcessor:
     @property
     def calls(self) -> bool:
         """Whether :meth:`tell` may call what a user wrote: an analysis, or an indicator."""
-        return self._engine.hears_batches or bool(self._indicators.wakes_for)
+        return self._engine.hears_batches or self._indicators.calls
 
     def note(self, batch: Batch) -> None:
         """Know the newest step, whether it is told or not: from the first one of a session on, filled bars are told after it."""

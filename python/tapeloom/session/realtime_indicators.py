@@ -163,6 +163,11 @@ class RealtimeIndicators:
         return self._core if has_built_in else None
 
     @property
+    def calls(self) -> bool:
+        """Whether :meth:`after` may call what a user wrote."""
+        return any(not isinstance(spec, dict) for _, spec in self._added.values())
+
+    @property
     def wakes_for(self) -> list[str]:
         """Intervals at whose bars :meth:`after` must be called, so that functions see the session as it was then."""
         return self._users.intervals
