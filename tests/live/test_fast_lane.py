@@ -438,3 +438,43 @@ def test_an_indicator_of_the_user_is_called_by_the_run() -> None:
         assert (held.starts, names) == ([at(0)], [])
         held.turn()
         assert names == ["tapeloom-coordinator"]
+
+
+def test_a_day_through_the_lane_goes_on_after_a_stop_and_an_outage(
+    tmp_path: Path,
+) -> None:
+    both = [bars_of("AAPL", 10), bars_of("MSFT", 10, first=300.0)]
+
+    def play(run: LiveRun, first: int, last: int) -> None:
+        for minute in range(first, last):
+            now = minute + 1 + SHORTLY / MINUTE
+            run.set_clock(now)
+            run.until(lambda: run.coordinator._lane.is_open(run.clock.now))
+            run.market(now)
+            run.until(lambda: run.has(minute))  # noqa: B023  (waited for here)
+
+    with LiveRun(both).start() as run:
+        run.play(0, 10)
+        run.close()
+        whole = run.store.state_hash()
+    options: dict[str, Any] = {"folder": tmp_path, "mode": "relaxed"}
+    with LiveRun(both, analysis=Listens(), **options).start() as run:
+        run.set_clock(0.1)
+        run.until(lambda: run.coordinator.stage == "OPEN")
+        play(run, 0, 3)
+        assert run.coordinator._lane.steps > 0
+        assert run.coordinator.stop()
+        before = run.store.state_hash()
+    with LiveRun(both, begin=at(3.2), analysis=Listens(), **options) as run:
+        assert run.store.state_hash() == before
+        run.start()
+        run.inject("disconnect", seconds=180)
+        run.until(lambda: not run.health.is_connected)
+        run.move(6.6)
+        run.reconnect()
+        run.until(lambda: run.has(5))
+        run.until(lambda: run.states() == {"LIVE"})
+        play(run, 6, 10)
+        assert run.coordinator._lane.steps > 0
+        run.close()
+        assert run.store.state_hash() == whole
