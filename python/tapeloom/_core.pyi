@@ -859,6 +859,12 @@ class JournalReader:
         allow_network_fs: bool = False,
         disk: SimulatedDisk | None = None,
     ) -> Self: ...
+    @staticmethod
+    def unbegun(path: str | PathLike[str], *, owner: str) -> int | None:
+        """Return the last record before a file that its process never came to begin; ``None`` for any other."""
+    @staticmethod
+    def set_aside(path: str | PathLike[str], *, owner: str) -> Path | None:
+        """Rename what lies there of a first file that was never begun, and return the new name; ``None`` for any other."""
     @property
     def first(self) -> tuple[int, bytes] | None:
         """Number of the first record and the hash it follows; ``None`` without a record."""

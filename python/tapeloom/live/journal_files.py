@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tapeloom._core import JournalReader
 from tapeloom.errors import ConfigError, JournalError, TapeloomError
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_export import export
+from tapeloom.live.journal_writing import owner
+from tapeloom.live.recovery import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +103,7 @@ class JournalFiles:
             return SessionJournal(path, make(), mode="off")
         self._folder.mkdir(parents=True, exist_ok=True)
         self._keep_those_before(session_date)
+        self._set_aside(path)
         if path.exists():
             journal = SessionJournal.resume(
                 path,
@@ -125,6 +129,17 @@ class JournalFiles:
             patience=self._patience,
             config=self._config,
         )
+
+    def _set_aside(self, path: Path) -> bool:
+        """Clear the way where a process ended before its journal was begun: nothing was acknowledged there."""
+        if len(files_of(path)) > 1:
+            return False
+        aside = JournalReader.set_aside(path, owner=owner())
+        if aside is None:
+            return False
+        text = "%s was never begun, its process ended before; it holds nothing and is kept as %s"
+        _log.warning(text, path, aside)
+        return True
 
     def _require_mine(self, journal: SessionJournal) -> None:
         """Refuse to go on with the session of another configuration in the same folder."""
@@ -175,8 +190,15 @@ class JournalFiles:
             return
         for path in sorted(self._folder.glob(f"*{_ENDING}")):
             day = _date_of(path)
-            if day is not None and day < session_date:
+            if day is not None and day < session_date and not self._is_unbegun(path):
                 self._export(path)
+
+    def _is_unbegun(self, path: Path) -> bool:
+        """Whether there is nothing to store; what is wrong with any other the export tells."""
+        try:
+            return self._set_aside(path)
+        except JournalError:
+            return False
 
     def _export(self, path: Path) -> int | None:
         assert self._storage is not None

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["is_anything_of", "remove", "withdraw"]
 
-_BESIDE = ("", "-wal", ".witness", ".owner")
+_BESIDE = ("", "-wal", "-journal", ".witness")
+#: Who has it; by itself it is in nobody's way.
+_OWNER = ".owner"
 
 
 def remove(path: Path) -> None:
     """Remove one file of a journal with what lies beside it."""
-    for beside in _files_of(path):
+    for beside in [*_files_of(path), path.with_name(path.name + _OWNER)]:
         beside.unlink(missing_ok=True)
 
 

@@ -193,17 +193,32 @@ class JournalWriting:
                 raise StateError(text, got=self.state)
             # What is on disk is still on its way into the session.
             self._turns.begin_anew()
-            # One that could not be begun keeps its number.
-            number, self._files = self._files, self._files + 1
-            wanted = sequel(self._first, number) if path is None else Path(path)
+            wanted = sequel(self._first, self._files) if path is None else Path(path)
+            is_ours = self._disk is None and not is_anything_of(wanted)
             at, previous = broken.durable
-            opened = self._begin(wanted, last_seq=at, previous_hash=previous)
+            try:
+                opened = self._begin(wanted, last_seq=at, previous_hash=previous)
+            except BaseException:
+                if is_ours:
+                    allowed = self._allow_network_fs
+                    withdraw(wanted, owner=owner(), allow_network_fs=allowed)
+                # What is left of it keeps its number.
+                if path is None and self._is_there(wanted):
+                    self._files += 1
+                raise
+            # Recovering finds files whose numbers follow each other.
+            self._files += path is None
             if self.mode == "relaxed":
                 broken.copy_waiting(opened, self._stall)
             self._wait(opened, opened.last_seq)
             self._journal, self.path = opened, wanted
         _log.warning("the journal goes on in %s", wanted)
         return wanted
+
+    def _is_there(self, path: Path) -> bool:
+        if self._disk is None:
+            return is_anything_of(path)
+        return path in self._disk.paths
 
     def turn_to(self, path: str | os.PathLike[str]) -> None:
         """Close this file and go on in another: that of the next session, before it is started.

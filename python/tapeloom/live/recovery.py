@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tapeloom._core import JournalReader, JournalReplay
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import (
+    AlreadyOpenError,
     ArgumentError,
     JournalError,
     JournalTruncatedError,
@@ -19,6 +20,7 @@ from tapeloom.errors import (
     UnknownSymbolError,
 )
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind
+from tapeloom.live.journal_remains import is_anything_of
 from tapeloom.live.journal_writing import owner, sequel
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 
@@ -41,6 +43,8 @@ __all__ = ["JournalReport", "Recovery", "files_of", "journal_bars", "recover", "
 _log = logging.getLogger("tapeloom.journal")
 
 _ROWS = 200_000
+
+_UNBEGUN = "%s was never begun, and is left out: it holds nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +200,7 @@ class Recovery:
 
     def __enter__(self) -> Self:
         try:
-            for path in self.paths:
-                reader = JournalReader(
-                    path,
-                    owner=owner(),
-                    allow_network_fs=self._allow_network_fs,
-                    disk=self._disk,
-                )
-                self._readers.append(reader)
+            self._open()
             self._leave_out_unbegun()
             self._limit()
         except BaseException:
@@ -223,6 +220,30 @@ class Recovery:
         for reader in self._readers:
             reader.close()
 
+    def _open(self) -> None:
+        """Open every file; one after the first that a process ended in the midst of making is left out."""
+        for path in list(self.paths):
+            try:
+                reader = JournalReader(
+                    path,
+                    owner=owner(),
+                    allow_network_fs=self._allow_network_fs,
+                    disk=self._disk,
+                )
+            except AlreadyOpenError:
+                raise
+            except JournalError:
+                seen = None
+                if path != self.paths[0] and self._disk is None:
+                    seen = JournalReader.unbegun(path, owner=owner())
+                if seen is None:
+                    raise
+                self._left_out = max(self._left_out, seen)
+                self.paths.remove(path)
+                _log.warning(_UNBEGUN, path)
+            else:
+                self._readers.append(reader)
+
     def _leave_out_unbegun(self) -> None:
         """Leave out files after the first that a broken disk never let begin: nothing was acknowledged in them.
 
@@ -235,6 +256,7 @@ class Recovery:
                 seen = reader.witnessed
                 self._left_out = max(self._left_out, seen[0] if seen else 0)
                 reader.close()
+                _log.warning(_UNBEGUN, path)
             else:
                 readers.append(reader)
                 paths.append(path)
@@ -481,6 +503,7 @@ def files_of(path: Paths, disk: SimulatedDisk | None = None) -> list[Path]:
         first = Path(path)  # type: ignore[arg-type]  # a sequence of paths is a list or a tuple
         found = [first]
         on_disk = None if disk is None else set(disk.paths)
+        # One that was never begun may lack the file itself, and another may follow it.
         while _is_there(following := sequel(first, len(found)), on_disk):
             found.append(following)
         return found
@@ -491,4 +514,4 @@ def files_of(path: Paths, disk: SimulatedDisk | None = None) -> list[Path]:
 
 
 def _is_there(path: Path, on_disk: set[Path] | None) -> bool:
-    return path.exists() if on_disk is None else path in on_disk
+    return is_anything_of(path) if on_disk is None else path in on_disk

@@ -15,7 +15,7 @@ use crate::witness::{Seen, Witness};
 use crate::writer::Journal;
 
 /// "TLoj", in the header of the file.
-const APPLICATION_ID: i32 = 0x544C_6F6A;
+pub(crate) const APPLICATION_ID: i32 = 0x544C_6F6A;
 /// Version of tables and payload.
 const FORMAT: i32 = 1;
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -84,7 +84,7 @@ pub(crate) fn open(path: &Path, options: &FileOptions) -> Result<Opened> {
 }
 
 /// Nobody but us has the file here: to open and close it otherwise would end SQLite's own locks.
-fn check_magic(path: &Path) -> Result<()> {
+pub(crate) fn check_magic(path: &Path) -> Result<()> {
     let mut found = Vec::new();
     let length = u64::try_from(MAGIC.len()).unwrap_or(0);
     File::open(path)
@@ -115,7 +115,7 @@ fn folder_of(path: &Path) -> &Path {
     not(unix),
     expect(unused_variables, reason = "only Unix syncs folders")
 )]
-fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     #[cfg(unix)]
     File::open(folder_of(path))
         .and_then(|folder| folder.sync_all())

@@ -16,6 +16,7 @@ mod payload;
 mod reader;
 mod records;
 mod simulated;
+mod unbegun;
 mod witness;
 mod writer;
 
@@ -27,4 +28,5 @@ pub use payload::{MOST_RECORDS, MOST_TEXT};
 pub use reader::{Reader, Skipped};
 pub use records::{Kind, Record, Records};
 pub use simulated::SimulatedDisk;
+pub use unbegun::{set_aside, unbegun};
 pub use writer::{Journal, Options, Start, Writer};

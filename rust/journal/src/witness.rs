@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::group::Hash;
 
-const SLOT: usize = 32;
+/// Bytes of one of the two slots.
+pub(crate) const SLOT: usize = 32;
 const MAGIC: [u8; 4] = *b"TLW1";
 /// As much of the hash as a slot has room for.
 pub(crate) const PREFIX: usize = 16;

@@ -351,6 +351,20 @@ impl PyJournalReader {
         })
     }
 
+    #[staticmethod]
+    #[pyo3(signature = (path, *, owner))]
+    fn unbegun(py: Python<'_>, path: PathBuf, owner: String) -> BindResult<Option<u64>> {
+        py.detach(|| tapeloom_journal::unbegun(&path, &owner))
+            .map_err(of_journal)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, *, owner))]
+    fn set_aside(py: Python<'_>, path: PathBuf, owner: String) -> BindResult<Option<PathBuf>> {
+        py.detach(|| tapeloom_journal::set_aside(&path, &owner))
+            .map_err(of_journal)
+    }
+
     #[getter]
     fn first<'py>(&self, py: Python<'py>) -> BindResult<Option<(u64, Bound<'py, PyBytes>)>> {
         let first = self.with(py, |reader| Ok(reader.first()))?;

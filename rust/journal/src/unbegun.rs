@@ -1,0 +1,111 @@
+//! Files of a journal that was never begun: their process ended while it made them. Nothing was acknowledged in them.
+//!
+//! They are in the way of a next try. Whatever might hold a record is none of them, and stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Error, Result};
+use crate::file::{APPLICATION_ID, check_magic, sync_folder, witness_path};
+use crate::owner::{Owner, beside};
+use crate::witness::{self, SLOT};
+
+/// What lies beside a file, in the order in which it can go: a process that ends in between leaves a file never begun again.
+const BESIDE: [&str; 4] = ["-wal", "-journal", ".witness", ""];
+
+/// Whether a file was never begun; then the last record of the files before it, as far as its witness says.
+///
+/// # Errors
+///
+/// [`Error::AlreadyOpen`] if somebody is just about to begin it, [`Error::Disk`].
+pub fn unbegun(path: &Path, owner: &str) -> Result<Option<u64>> {
+    if !is_anything_of(path) {
+        return Ok(None);
+    }
+    let claim = Owner::claim(path, owner)?;
+    let found = look(path);
+    drop(claim);
+    Ok(found)
+}
+
+/// Put the files of a first file that was never begun under another name, and say which; `None` where there are none.
+///
+/// # Errors
+///
+/// As [`unbegun`].
+pub fn set_aside(path: &Path, owner: &str) -> Result<Option<PathBuf>> {
+    if !is_anything_of(path) {
+        return Ok(None);
+    }
+    // Held to the end: whoever else wants to begin it must not find half of it.
+    let claim = Owner::claim(path, owner)?;
+    // No record goes before the first file.
+    if look(path) != Some(0) {
+        return Ok(None);
+    }
+    let mut number = 1;
+    let mut aside = beside(path, ".unbegun-1");
+    while is_anything_of(&aside) {
+        number += 1;
+        aside = beside(path, &format!(".unbegun-{number}"));
+    }
+    for ending in BESIDE {
+        let (from, to) = (beside(path, ending), beside(&aside, ending));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(|error| Error::disk(&from, "setting aside", error))?;
+        }
+    }
+    sync_folder(path)?;
+    drop(claim);
+    Ok(Some(aside))
+}
+
+fn is_anything_of(path: &Path) -> bool {
+    BESIDE.iter().any(|ending| beside(path, ending).exists())
+}
+
+fn look(path: &Path) -> Option<u64> {
+    let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    let is_empty = match length(path) {
+        // A log without its file is no work of ours, and SQLite would remove it.
+        0 => length(&beside(path, "-wal")) == 0,
+        _ => is_without_records(path),
+    };
+    if is_empty { last_before(path) } else { None }
+}
+
+/// What the witness says of the files before; 0 where it says nothing yet, `None` where it is damaged.
+fn last_before(path: &Path) -> Option<u64> {
+    let witness = witness_path(path);
+    let length = fs::metadata(&witness).map_or(0, |found| found.len());
+    // The second half says what the first does.
+    if usize::try_from(length).ok()? < SLOT {
+        return Some(0);
+    }
+    witness::read(&witness).ok().map(|(seen, _)| seen.seq)
+}
+
+/// Whether a file of SQLite's has no table yet, or ours without a row.
+fn is_without_records(path: &Path) -> bool {
+    check_magic(path).is_ok() && count(path) == Ok(0)
+}
+
+fn count(path: &Path) -> rusqlite::Result<i64> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    // Without it SQLite would make one more file.
+    connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
+    let tables = number("SELECT count(*) FROM sqlite_master")?;
+    match number("PRAGMA application_id")? {
+        0 => Ok(tables),
+        ours if ours == i64::from(APPLICATION_ID) && tables == 1 => {
+            number("SELECT count(*) FROM groups")
+        }
+        _ => Ok(tables.max(1)),
+    }
+}
