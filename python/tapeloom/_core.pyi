@@ -1124,7 +1124,7 @@ class Batch:
         """Base bars delivered since the session began."""
     @property
     def derived_bars(self) -> int:
-        """Derived bars emitted since the session began."""
+        """Derived bars emitted since the session began, each once however often it is replaced."""
     @property
     def bars(self) -> list[BarData]:
         """The bars: the finest interval first, then the symbols in configured order."""

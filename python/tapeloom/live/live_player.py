@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from tapeloom.calendars.time_manager import TimeManager
+    from tapeloom.ingest import IngestCounts
     from tapeloom.live.feed import FeedEvent
     from tapeloom.live.journal import SessionJournal
     from tapeloom.live.journal_files import JournalFiles
@@ -308,6 +309,7 @@ class LivePlayer:
         index = self._at
         started = self._metrics.start_timer()
         store = self._session_data
+        recovered: dict[str, IngestCounts] = {}
         session_date = from_day(int(self._table.dates[index]))
         flow("3.b", "Session %s", session_date)
         if store.current_session_date != session_date:
@@ -318,6 +320,7 @@ class LivePlayer:
             if now > self.start_ns:
                 self._session.note_absence(self.start_ns, now)
         elif self._journal.recovery is not None and not self.done:
+            recovered = {n: store.get_ingest_counts(n) for n in store._symbols}
             clock = store._clock
             if clock is not None and clock < now:
                 # From the last record on.
@@ -329,7 +332,7 @@ class LivePlayer:
         tell_history(store, self._past.kept)
         self._metrics.record_phase("PHASE_2", started)
         queues = [self._no_queue(name) for name in store._symbols]
-        self._tally.start_session(store, queues)
+        self._tally.start_session(store, queues, before=recovered)
         hours = hours_of(self._table, index, extended=self._extended)
         self._session.sorter.follow_hours(hours)
         self._analysed = self._engine.seconds

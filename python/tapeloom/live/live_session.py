@@ -118,7 +118,7 @@ class LiveSession:
         self.outages = 0
         #: How long after it was known the newest bar was taken, ns.
         self.lag = 0
-        #: What came so far, over all parts of the session: instants, base bars, derived bars.
+        #: What came so far, over all parts of the session: steps of this process, base bars, derived bars.
         self.instants = self.base_bars = self.derived_bars = 0
         self._before = (0, 0, 0)
         quality.add_fill_listener(self._note_filled)
@@ -139,6 +139,8 @@ class LiveSession:
         """Take over the store's clock, in the session that it has begun, and look what it lacks by now."""
         self._tells, self._looks = False, True
         self.follow_symbols(now)
+        # What the session has already is out of its journal.
+        self.instants, self.base_bars, self.derived_bars = 0, *self._bars_so_far()
         self._open()
         self._filled.clear()
         self._updated.clear()
@@ -148,6 +150,15 @@ class LiveSession:
         self.tick(now)
         # Until that has come nothing of the feed is taken, so nothing of it is missing.
         self._looks = False
+
+    def _bars_so_far(self) -> tuple[int, int]:
+        """Base bars and derived bars of the session."""
+        store, base, derived = self._session_data, 0, 0
+        for name in store._symbols:
+            first, *others = store._intervals(name)
+            base += store.get_bar_count(name, first)
+            derived += sum(store.get_bar_count(name, each) for each in others)
+        return base, derived
 
     def end_warm_up(self, now: int) -> None:
         """What was lacking at the begin has come, or is waited for no more: the feed's bars are taken, and looked for."""

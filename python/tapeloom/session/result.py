@@ -80,6 +80,8 @@ class SessionReport:
     ``bars`` entered the session; of the other rows ``duplicates`` were dropped, ``corrections`` replaced a bar of the same key with other values.
     ``expected``, ``present``, ``missing`` and ``longest_gap`` count bars; ``longest_gap_symbol`` names whose gap was longest,
     ``longest_gap_cause`` and ``longest_gap_evidence`` say why it is there, as far as that was known at the session's end.
+    ``derived_bars`` counts each once, however often it was replaced. A live session that went on after a stop counts all its
+    bars, and the ``instants`` of the last process.
     ``seconds`` is the wall time of the session without loading; ``analysis_seconds`` is the part spent in the user's analysis.
     """
 

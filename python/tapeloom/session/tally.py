@@ -103,15 +103,22 @@ class Tally:
         self._gone.discard(symbol)
 
     def start_session(
-        self, session_data: SessionData, queues: Iterable[SessionQueue]
+        self,
+        session_data: SessionData,
+        queues: Iterable[SessionQueue],
+        *,
+        before: Mapping[str, IngestCounts] | None = None,
     ) -> None:
         """Remember the counters, so that the session's report shows its own.
 
-        Bars out of hours are counted here and not in the store: it does not know of bars that are still to come.
+        Bars out of hours are counted here and not in the store: it does not know of bars that are still to come. What the
+        session has counted ``before``, in a process that was stopped, is its own too.
         """
         self._outside, self._counts = {}, {}
         self._is_resuming = False
         self.start_symbols(session_data, queues)
+        for symbol, counts in ({} if before is None else before).items():
+            self._counts[symbol] -= counts
 
     def start_symbols(
         self, session_data: SessionData, queues: Iterable[SessionQueue]

@@ -27,7 +27,8 @@ struct Reopened {
 impl SymbolWriter {
     /// Draw the consequences of late and corrected bars: rows in place, figures afresh, buckets re-opened.
     ///
-    /// `counts` says which bars enter the figures. `changed` gets each derived bar that was inserted or replaced.
+    /// `counts` says which bars enter the figures. `changed` gets each derived bar that was inserted or replaced: its series, the bar,
+    /// whether a base bar of it was corrected, and whether it is one more.
     pub(in crate::store) fn settle(
         &mut self,
         table: Option<&SessionTable>,
@@ -35,7 +36,7 @@ impl SymbolWriter {
         counts: impl Fn(i64) -> bool,
         (clock, epoch): (i64, u64),
         planned: &mut Planned,
-        mut changed: impl FnMut(usize, Derived, bool),
+        mut changed: impl FnMut(usize, Derived, bool, bool),
     ) -> Result<()> {
         self.settle_history(table, current, epoch, planned)?;
         if self.touched.is_empty() {
@@ -70,8 +71,8 @@ impl SymbolWriter {
                 }
             }
             for reopened in again.values() {
-                if let Some(derived) = self.reopen(at, reopened, session, clock) {
-                    changed(at + 1, derived, reopened.flags & CORRECTED != 0);
+                if let Some((derived, is_new)) = self.reopen(at, reopened, session, clock) {
+                    changed(at + 1, derived, reopened.flags & CORRECTED != 0, is_new);
                 }
             }
             self.series[at + 1].apply_staged(epoch);
@@ -79,14 +80,14 @@ impl SymbolWriter {
         Ok(())
     }
 
-    /// Compute one bucket again. Returns the derived bar if it is new or different.
+    /// Compute one bucket again. Returns the derived bar if it is new or different, and which of the two.
     fn reopen(
         &mut self,
         at: usize,
         reopened: &Reopened,
         session: (usize, usize),
         clock: i64,
-    ) -> Option<Derived> {
+    ) -> Option<(Derived, bool)> {
         let Reopened { bucket, day, flags } = reopened;
         let bucket = *bucket;
         let bars = self.series[0].bars_between(session, bucket.from, bucket.end);
@@ -102,7 +103,9 @@ impl SymbolWriter {
         let mut derived = aggregator.fold(bucket, members)?;
         let series = &mut self.series[at + 1];
         derived.bar.flags |= flags;
-        if let Some(found) = series.find(bucket.start) {
+        let found = series.find(bucket.start);
+        let is_new = found.is_none();
+        if let Some(found) = found {
             if found.bar.same_values(&derived.bar)
                 && found.constituents == derived.constituents as i32
             {
@@ -111,7 +114,7 @@ impl SymbolWriter {
             derived.bar.flags |= found.bar.flags & (LATE | CORRECTED);
         }
         series.stage(derived.bar, derived.constituents as i32);
-        Some(derived)
+        Some((derived, is_new))
     }
 
     fn settle_history(

@@ -330,6 +330,7 @@ impl Writer {
 
     fn emit(&mut self, id: SymbolId, series: usize, derived: &Derived) {
         self.symbols[id.0 as usize].emit(series, derived, self.epoch);
+        self.derived_bars += 1;
         self.note(
             id,
             series,
@@ -348,7 +349,6 @@ impl Writer {
         bar: Bar,
         constituents: u32,
     ) {
-        self.derived_bars += u64::from(series > 0);
         if self.collects != Collect::Nothing {
             let interval = self.symbols[symbol.0 as usize].series[series]
                 .series()
@@ -404,8 +404,9 @@ impl Writer {
             counts,
             (self.clock, self.epoch),
             &mut self.planned,
-            |series, derived, is_correction| {
+            |series, derived, is_correction, is_new| {
                 changed.push((series, derived, is_correction));
+                self.derived_bars += u64::from(is_new);
             },
         )?;
         for (series, derived, is_correction) in changed {
