@@ -244,6 +244,47 @@ def test_a_full_disk_ends_the_journal_and_a_next_file_goes_on(tmp_path: Path) ->
     assert session.get_bar_count("AAPL") == said["acknowledged"] + 1
 
 
+SYNCS = (["fsync"], ["fdatasync"])
+
+SYNCED = """
+import sys
+from tapeloom import SessionData
+from tapeloom.live.journal import SessionJournal
+from tests.live.made import bar, begun
+
+with begun(SessionJournal(sys.argv[1], SessionData())) as journal:
+    for number in range(200):
+        journal.add_bar("AAPL", bar(number))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems sync otherwise")
+def test_a_bar_is_one_sync_that_leaves_out_the_times_of_the_file(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "syncs"
+    trace = ["strace", "-f", "-c", "-o", str(log), "-e", "trace=fsync,fdatasync"]
+    code = [sys.executable, "-c", SYNCED, str(tmp_path / "day.journal")]
+    env = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "python"), str(ROOT)])
+    }
+    try:
+        traced = subprocess.run(
+            [*trace, *code], capture_output=True, text=True, check=False, env=env
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no strace here")
+    if "PTRACE" in traced.stderr:
+        pytest.skip(f"nothing can be traced here: {traced.stderr.strip()}")
+    assert traced.returncode == 0, traced.stderr
+    lines = [line.split() for line in log.read_text().splitlines()]
+    calls = {line[-1]: int(line[3]) for line in lines if line[-1:] in SYNCS}
+    # Besides the bars: the table, header, symbols and date, the witness, two folds of the log.
+    assert 200 <= calls["fdatasync"] <= 230
+    # The folder, whose names must be on disk as well.
+    assert calls["fsync"] <= 5
+
+
 def test_a_small_disk_that_fills_up_loses_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:

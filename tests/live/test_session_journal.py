@@ -328,6 +328,36 @@ def test_acknowledged_records_that_are_missing_are_noticed(tmp_path: Path) -> No
     assert caught.value.last_seq < caught.value.witnessed_seq  # type: ignore[operator]
 
 
+def test_a_long_journal_is_read_piece_by_piece_to_the_same_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "day.journal"
+    with begun(SessionJournal(path, SessionData())) as journal:
+        for number in range(60):
+            journal.add_bars([("AAPL", bar(number)), ("MSFT", bar(number, "MSFT"))])
+    at_once, whole = facts(recover(path)), verify(path)
+    for rows in (1, 7, 64):
+        monkeypatch.setattr("tapeloom.live.recovery._ROWS", rows)
+        assert facts(recover(path)) == at_once
+        found = verify(path)
+        assert (found.records, found.chain) == (whole.records, whole.chain)
+    content = bytearray(path.read_bytes())
+    # The volume of one of the last bars, in its little-endian column.
+    at = content.index(np.float64(155.0).tobytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    found_at = set()
+    for rows in (1, 7, 200_000):
+        monkeypatch.setattr("tapeloom.live.recovery._ROWS", rows)
+        with pytest.raises(JournalError, match="checksum") as refused:
+            recover(path)
+        found_at.add(refused.value.first_seq)
+        # Nobody has it any more, not even who read ahead.
+        with pytest.raises(JournalError, match="checksum"):
+            verify(path)
+    assert len(found_at) == 1
+
+
 def test_another_calendar_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "day.journal"
     begun(SessionJournal(path, SessionData())).close()

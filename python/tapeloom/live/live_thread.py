@@ -263,7 +263,7 @@ class LiveThread(ABC):
         with contextlib.ExitStack() as stack:
             stack.callback(self._finished.set)
             stack.callback(self._is_over.set)
-            stack.callback(self._quietly, self._journal.close)
+            stack.callback(self._quietly, self._close_journal)
             stack.callback(self._quietly, self._parts.processor.close)
             stack.callback(self._quietly, self._player.close)
             stack.callback(
@@ -274,6 +274,28 @@ class LiveThread(ABC):
             if self._thread is not None:
                 stack.callback(self._quietly, self.metrics.end_backtest)
         flow("3", "Complete - %s", counted(self._player.done, "session"))
+
+    def _close_journal(self) -> None:
+        """Close it; what a relaxed one could not write goes on in a next file, as it would if the run went on."""
+        journal = self._journal
+        try:
+            if journal.mode == "relaxed" and journal.state != "closed":
+                self._write_what_waits()
+            journal.close()
+        except JournalError as error:
+            waiting = journal.last_seq - journal.durable_seq
+            if waiting:
+                text = f"{journal.path}: the last {counted(waiting, 'record')} are not on disk, and lost: {error}"
+                raise JournalError(text, path=journal.path) from error
+            # The next run finds every record; it is only not known to be whole without being read.
+            flow_warning("3.b", "the journal could not be closed: %s", error)
+
+    def _write_what_waits(self) -> None:
+        try:
+            self._journal.flush()
+        except JournalError as error:
+            flow_error("3.b", "the journal cannot be written: %s", error)
+            flow_warning("3.b", "the journal ends in %s", self._journal.reopen())
 
     def _quietly(self, close: Callable[[], object]) -> None:
         try:
