@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::bar::{Bar, STREAMED};
+use crate::bar::Bar;
 use crate::merge::{Item, Items};
 use crate::store::{Change, ChangeKind, SymbolId};
 use crate::time::Interval;
@@ -142,10 +142,7 @@ impl Changes {
                 series: 0,
                 interval: taken.lanes.intervals[item.source as usize],
                 kind: ChangeKind::New,
-                bar: Bar {
-                    flags: item.row.flags | STREAMED,
-                    ..item.row
-                },
+                bar: item.row,
                 constituents: 0,
             });
             all.extend(

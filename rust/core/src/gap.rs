@@ -65,15 +65,18 @@ impl Presence {
     }
 
     /// Note that the bar of a slot came. Setting it again changes nothing.
+    #[inline]
     pub fn set(&self, slot: u32) {
         let word = &self.words[slot as usize / 64];
         // Only the writer stores, so load and store need not be one operation.
         word.store(word.load(Relaxed) | 1 << (slot % 64), Relaxed);
     }
 
-    /// Whether the bar of a slot came.
+    /// Whether the bar of a slot came; of one beyond the last none did.
+    #[inline]
     pub fn has(&self, slot: u32) -> bool {
-        self.words[slot as usize / 64].load(Relaxed) >> (slot % 64) & 1 == 1
+        let word = self.words.get(slot as usize / 64);
+        word.is_some_and(|word| word.load(Relaxed) >> (slot % 64) & 1 == 1)
     }
 
     /// `(present, due)` among the bars due at the clock.

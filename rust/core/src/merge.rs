@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::alignment::first_fall;
-use crate::bar::Bar;
+use crate::bar::{Bar, STREAMED};
 use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::time::Interval;
@@ -144,11 +144,15 @@ impl Taken for usize {
     }
 }
 
-/// Its values. They are read lane by lane when a window is placed, so that their memory is not waited for bar by bar.
+/// Its values, flagged as streamed. They are read lane by lane when a window is placed, so that their memory is not waited
+/// for bar by bar.
 impl Taken for Bar {
     #[inline]
     fn of(columns: &Columns, row: usize) -> Self {
-        columns.bar(row)
+        Self {
+            flags: columns.flags[row] | STREAMED,
+            ..columns.bar(row)
+        }
     }
 }
 
@@ -257,7 +261,13 @@ impl<T: Taken> MergeOf<T> {
     /// be called before anything else is asked: in between they may be let go of, and their memory is used again.
     pub fn take_some(&mut self, instant: i64) -> Option<(Items<T>, Range<usize>)> {
         let rest = self.items.get(self.next..)?;
-        let known = rest.partition_point(|item| item.known_at <= instant);
+        // Steps that double: the rows of an instant are few beside those of a window, and are read next.
+        let mut step = 64;
+        while step < rest.len() && rest[step - 1].known_at <= instant {
+            step *= 2;
+        }
+        let near = &rest[..step.min(rest.len())];
+        let known = near.partition_point(|item| item.known_at <= instant);
         if known == 0 {
             return None;
         }

@@ -118,6 +118,7 @@ pub struct MetricsView {
 
 impl Metrics {
     /// Take in one bar.
+    #[inline]
     pub fn push(&mut self, bar: &Bar) {
         self.volume.add(bar.volume);
         self.turnover
@@ -125,15 +126,21 @@ impl Metrics {
         if self.bars == 0 {
             (self.high, self.low) = (bar.high, bar.low);
         } else {
-            (self.high, self.low) = (self.high.max(bar.high), self.low.min(bar.low));
+            if bar.high > self.high {
+                self.high = bar.high;
+            }
+            if bar.low < self.low {
+                self.low = bar.low;
+            }
         }
         self.bars += 1;
         self.last_update = bar.ts;
     }
 }
 
-/// The published figures.
+/// The published figures, in one line of the cache.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub struct MetricsCell(Published<6>);
 
 impl MetricsCell {

@@ -207,7 +207,7 @@ impl Following {
         };
         if self.epoch.is_some_and(|seen| seen + 1 >= epoch) {
             // Nothing was published that was not taken in: only what is written since can be new.
-            for &symbol in writer.written_to() {
+            for symbol in writer.written_to() {
                 let followers = self.by_symbol.get(symbol as usize);
                 for &at in followers.into_iter().flatten() {
                     look(at, &mut self.followers[at as usize]);

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::bar::STREAMED;
 use crate::changes::{Changes, Lanes, Taken};
 use crate::error::Result;
 use crate::merge::{BarMerge, Source};
@@ -239,9 +238,7 @@ impl Replay {
                 );
                 for at in few {
                     let item = &items[at];
-                    let mut bar = item.row;
-                    bar.flags |= STREAMED;
-                    if !writing.deliver(self.lanes.symbol(item), &bar)? {
+                    if !writing.deliver(self.lanes.symbol(item), &item.row)? {
                         odd.push(at);
                     }
                     self.progress.bars += 1;

@@ -227,6 +227,7 @@ impl Grid {
     }
 
     /// Start of the slot after one that starts at `start`, `None` after the last.
+    #[inline]
     pub fn next_start(&self, slot: u32, start: i64) -> Option<i64> {
         let next = slot + 1;
         if next >= self.len {

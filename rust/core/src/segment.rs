@@ -12,16 +12,19 @@ use crate::columns::Columns;
 use crate::sync::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, order};
 
 /// Columns of fixed capacity of which the first `len()` rows are published.
+///
+/// What an append asks for lies in one line of the cache: with many symbols none of it is there from the bar before.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Segment {
+    published: AtomicUsize,
     ts: Box<[AtomicI64]>,
     /// Prices, volume as the bits of an f64, and the epoch in which each row became known: one column behind the other, so that
     /// all are found by one pointer.
     words: Box<[AtomicU64]>,
     flags: Box<[AtomicU8]>,
-    /// Base bars in each row; empty unless the series is derived.
-    constituents: Box<[AtomicI32]>,
-    published: AtomicUsize,
+    /// Base bars in each row; `None` unless the series is derived.
+    constituents: Option<Box<[AtomicI32]>>,
 }
 
 /// One column of floats, as the binding exports it.
@@ -47,13 +50,11 @@ impl Segment {
     /// An empty segment for `capacity` bars, with a column of constituents for a derived series.
     pub fn with_capacity(capacity: usize, derived: bool) -> Self {
         Self {
+            published: AtomicUsize::new(0),
             ts: (0..capacity).map(|_| AtomicI64::new(0)).collect(),
             words: (0..WORDS * capacity).map(|_| AtomicU64::new(0)).collect(),
             flags: (0..capacity).map(|_| AtomicU8::new(0)).collect(),
-            constituents: (0..if derived { capacity } else { 0 })
-                .map(|_| AtomicI32::new(0))
-                .collect(),
-            published: AtomicUsize::new(0),
+            constituents: derived.then(|| (0..capacity).map(|_| AtomicI32::new(0)).collect()),
         }
     }
 
@@ -82,16 +83,23 @@ impl Segment {
             "a published row is never written again"
         );
         self.ts[row].store(bar.ts, Relaxed);
-        let cell = |at: usize| &self.words[at * self.ts.len() + row];
-        cell(0).store(bar.open.to_bits(), Relaxed);
-        cell(1).store(bar.high.to_bits(), Relaxed);
-        cell(2).store(bar.low.to_bits(), Relaxed);
-        cell(3).store(bar.close.to_bits(), Relaxed);
-        cell(4).store(bar.volume.to_bits(), Relaxed);
-        cell(EPOCH).store(epoch, Relaxed);
+        let rows = self.ts.len();
+        // The places are looked at one by one, so that the sums need no look of their own.
+        let open = row;
+        let high = open.wrapping_add(rows);
+        let low = high.wrapping_add(rows);
+        let close = low.wrapping_add(rows);
+        let volume = close.wrapping_add(rows);
+        let known = volume.wrapping_add(rows);
+        self.words[open].store(bar.open.to_bits(), Relaxed);
+        self.words[high].store(bar.high.to_bits(), Relaxed);
+        self.words[low].store(bar.low.to_bits(), Relaxed);
+        self.words[close].store(bar.close.to_bits(), Relaxed);
+        self.words[volume].store(bar.volume.to_bits(), Relaxed);
+        self.words[known].store(epoch, Relaxed);
         self.flags[row].store(bar.flags, Relaxed);
-        if let Some(cell) = self.constituents.get(row) {
-            cell.store(constituents, Relaxed);
+        if let Some(cells) = &self.constituents {
+            cells[row].store(constituents, Relaxed);
         }
     }
 
@@ -133,7 +141,8 @@ impl Segment {
     /// Base bars in a row, `None` unless the series is derived.
     #[inline]
     pub fn constituents(&self, row: usize) -> Option<i32> {
-        self.constituents.get(row).map(|cell| cell.load(Relaxed))
+        let cells = self.constituents.as_ref()?;
+        Some(cells[row].load(Relaxed))
     }
 
     /// Append published rows to `columns`, column by column.
@@ -154,8 +163,8 @@ impl Segment {
             .iter()
             .map(|cell| cell.load(Relaxed));
         columns.flags.extend(flags);
-        if let Some(counts) = self.constituents.get(rows) {
-            let counts = counts.iter().map(|cell| cell.load(Relaxed));
+        if let Some(cells) = &self.constituents {
+            let counts = cells[rows].iter().map(|cell| cell.load(Relaxed));
             columns.constituents.extend(counts);
         }
     }
@@ -195,7 +204,7 @@ impl Segment {
 
     /// Cells of the constituents, empty unless the series is derived.
     pub fn constituent_cells(&self) -> &[AtomicI32] {
-        &self.constituents
+        self.constituents.as_deref().unwrap_or_default()
     }
 }
 

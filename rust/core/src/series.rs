@@ -216,7 +216,6 @@ pub struct Series {
     derived: bool,
     state: ArcSwap<State>,
     tape: ArcSwap<Tape>,
-    version: AtomicU64,
     revision: AtomicU64,
 }
 
@@ -268,7 +267,6 @@ impl Series {
             derived,
             state: ArcSwap::from_pointee(state),
             tape: ArcSwap::from_pointee(Tape::default()),
-            version: AtomicU64::new(0),
             revision: AtomicU64::new(0),
         }
     }
@@ -285,7 +283,12 @@ impl Series {
 
     /// Rises with each published change.
     pub fn version(&self) -> u64 {
-        self.version.load(Relaxed)
+        // The epoch of the newest change: of the newest row, or of what replaced the rows before it.
+        let state = self.state.load();
+        let newest = state.live.len().checked_sub(1);
+        newest
+            .map_or(0, |row| state.live.epoch(row))
+            .max(state.since_epoch)
     }
 
     /// Rises with each published correction or late bar.

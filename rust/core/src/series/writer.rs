@@ -22,23 +22,24 @@ const WINDOW: usize = if cfg!(loom) { 2 } else { 4_096 };
 const SLACK: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// Writes one series. Everything it appends is invisible until [`SeriesWriter::publish`].
+///
+/// What each bar changes comes first, in one line of the cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct SeriesWriter {
-    series: Arc<Series>,
-    state: Arc<State>,
     /// The live segment of the state, one look away.
     live: Arc<Segment>,
     /// Rows written to the live segment, published or not.
     written: usize,
+    dirty: bool,
+    series: Arc<Series>,
+    state: Arc<State>,
     /// Late and corrected bars of this epoch by `ts`, with their constituents.
     staged: BTreeMap<i64, (Bar, i32)>,
     /// The same for bars of earlier sessions.
     staged_history: BTreeMap<i64, (Bar, i32)>,
     /// Bars the session should have; 0 where nothing bounds it.
     expected: usize,
-    dirty: bool,
-    /// The bar written last, as long as it is the newest of the session.
-    last: Option<Bar>,
     rewrites: Rewrites,
 }
 
@@ -64,7 +65,6 @@ impl SeriesWriter {
             staged_history: BTreeMap::new(),
             expected: 0,
             dirty: false,
-            last: None,
             rewrites: Rewrites::default(),
         }
     }
@@ -106,9 +106,6 @@ impl SeriesWriter {
 
     /// The newest bar of the session.
     pub(crate) fn newest_bar(&self) -> Option<Bar> {
-        if self.last.is_some() {
-            return self.last;
-        }
         let (first, last) = self.session_rows();
         (last > first).then(|| self.live.bar(self.written - 1))
     }
@@ -189,6 +186,7 @@ impl SeriesWriter {
     }
 
     /// Add a bar newer than all of the session.
+    #[inline]
     pub(crate) fn append(&mut self, bar: &Bar, constituents: i32, epoch: u64) {
         if self.written == self.live.capacity() {
             self.make_room();
@@ -196,7 +194,6 @@ impl SeriesWriter {
         self.live.write(self.written, bar, constituents, epoch);
         self.written += 1;
         self.dirty = true;
-        self.last = Some(*bar);
     }
 
     /// Write the newest row again. Only a row that is not published yet may change; says whether it could.
@@ -212,7 +209,6 @@ impl SeriesWriter {
             return false;
         }
         self.live.write(row, bar, constituents, epoch);
-        self.last = Some(*bar);
         true
     }
 
@@ -421,7 +417,6 @@ impl SeriesWriter {
 
     /// New pieces and a new live segment: look-back, then the session's rows.
     fn rebuild(&mut self, pieces: Vec<Slice>, session: &[(Bar, i32, u64)], epoch: u64) {
-        self.last = None;
         let older: usize = pieces.iter().map(Slice::len).sum();
         let overlap = older.min(LOOK_BACK);
         let room = overlap + SLACK + self.expected.max(session.len() + session.len() / 4);
@@ -503,12 +498,10 @@ impl SeriesWriter {
     }
 
     /// Make all rows visible.
+    #[inline]
     pub(crate) fn publish(&mut self) {
         if std::mem::take(&mut self.dirty) {
             self.live.publish(self.written);
-            // Only the writer stores, so load and store need not be one operation.
-            let version = self.series.version.load(Relaxed);
-            self.series.version.store(version + 1, Relaxed);
         }
     }
 }

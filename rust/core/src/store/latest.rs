@@ -3,9 +3,10 @@
 use crate::bar::Bar;
 use crate::published::Published;
 
-/// The newest bar and the epoch from which it counts.
+/// The newest bar and the epoch from which it counts, in one line of the cache.
 #[derive(Debug, Default)]
-pub(super) struct LatestCell(Published<8>);
+#[repr(align(64))]
+pub(super) struct LatestCell(Published<7>);
 
 /// What a reader finds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,20 +15,22 @@ pub(super) struct Latest {
     pub(super) epoch: u64,
 }
 
-/// In the word of the flags: there is a bar.
+/// In the last word, above the flags: there is a bar.
 const PRESENT: u64 = 1 << 8;
+/// Above that, the epoch: bits enough for more instants than there will be.
+const EPOCH: u32 = 16;
 
 impl LatestCell {
     /// Publish. Only one writer at a time may call this.
     pub(super) fn store(&self, bar: Option<&Bar>, epoch: u64) {
-        let mut words = [0; 8];
+        let mut words = [0; 7];
         if let Some(bar) = bar {
             let prices = [bar.open, bar.high, bar.low, bar.close, bar.volume];
             words[0] = bar.ts as u64;
             words[1..6].copy_from_slice(&prices.map(f64::to_bits));
             words[6] = PRESENT | u64::from(bar.flags);
         }
-        words[7] = epoch;
+        words[6] |= epoch << EPOCH;
         self.0.store(words);
     }
 
@@ -45,7 +48,7 @@ impl LatestCell {
         });
         Latest {
             bar,
-            epoch: words[7],
+            epoch: words[6] >> EPOCH,
         }
     }
 }

@@ -77,16 +77,27 @@ pub(super) struct Followed {
     pub(super) next_end: i64,
 }
 
+/// One symbol while it is written. What each bar that comes as it should changes comes first, in two lines of the cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct SymbolWriter {
-    pub(super) entry: Arc<Entry>,
+    metrics: Metrics,
+    /// The bar that should come next, as long as the newest one is older.
+    expected: Slot,
+    /// Whether there is something to publish, and nothing is known of what.
+    pub(super) dirty: bool,
+    /// Whether there is one bar at the end of the base series to publish, and no more.
+    is_fresh: bool,
+    presence: Option<Arc<Presence>>,
     shared: Arc<Shared>,
     pub(super) series: Vec<SeriesWriter>,
+    /// Bars that came as they should.
+    in_turn: u64,
+    /// What became of all others.
+    others: IngestCounts,
+    pub(super) entry: Arc<Entry>,
     /// One for each series but the first.
     pub(super) aggregators: Vec<Aggregator>,
-    presence: Option<Arc<Presence>>,
-    metrics: Metrics,
-    pub(super) counts: IngestCounts,
     pub(super) revisions: Vec<Revision>,
     /// Sessions whose history was asked for, by position in the table, rising.
     pub(super) history_sessions: Vec<usize>,
@@ -94,9 +105,6 @@ pub(super) struct SymbolWriter {
     pub(super) history_days: Vec<(Interval, usize)>,
     pub(super) touched: Vec<Touched>,
     history_touched: Vec<i64>,
-    pub(super) dirty: bool,
-    /// The bar that should come next, as long as the newest one is older.
-    expected: Option<Slot>,
 }
 
 /// One expected bar of the session.
@@ -104,6 +112,14 @@ pub(super) struct SymbolWriter {
 struct Slot {
     start: i64,
     slot: u32,
+}
+
+impl Slot {
+    /// None: no bar starts then.
+    const NONE: Self = Self {
+        start: i64::MIN,
+        slot: u32::MAX,
+    };
 }
 
 impl SymbolWriter {
@@ -123,14 +139,16 @@ impl SymbolWriter {
             aggregators: Vec::new(),
             presence: None,
             metrics: Metrics::default(),
-            counts: IngestCounts::default(),
+            expected: Slot::NONE,
+            dirty: false,
+            is_fresh: false,
+            in_turn: 0,
+            others: IngestCounts::default(),
             revisions: Vec::new(),
             history_sessions: Vec::new(),
             history_days: Vec::new(),
             touched: Vec::new(),
             history_touched: Vec::new(),
-            dirty: false,
-            expected: None,
         }
     }
 
@@ -270,45 +288,83 @@ impl SymbolWriter {
 
     pub(super) fn set_presence(&mut self, presence: Option<Arc<Presence>>) {
         self.shared.presence.store(presence.clone());
-        self.expected = presence.as_ref().and_then(|presence| {
+        let first = presence.as_ref().and_then(|presence| {
             let first = Slot {
                 start: presence.grid().open(),
                 slot: 0,
             };
             (!presence.grid().is_empty()).then_some(first)
         });
+        self.expected = first.unwrap_or(Slot::NONE);
         self.presence = presence;
     }
 
     /// What follows the newest bar on the grid.
+    #[inline]
     fn expect_after(&mut self, slot: u32, start: i64) {
-        let next = self
-            .presence
-            .as_ref()
-            .and_then(|presence| presence.grid().next_start(slot, start));
-        self.expected = next.map(|start| Slot {
+        let presence = self.presence.as_ref();
+        let next = presence.and_then(|presence| presence.grid().next_start(slot, start));
+        self.expected = next.map_or(Slot::NONE, |start| Slot {
             start,
             slot: slot + 1,
         });
     }
 
-    /// Put one valid bar in its place if it is the one that should come next, which most are.
+    /// Put one valid bar in its place, and into the figures, if it is the one that should come next, which most are.
+    /// Whoever calls says that there is something to publish.
+    #[inline]
     pub(super) fn place_next(&mut self, bar: &Bar, epoch: u64) -> Option<Home> {
-        let slot = self.expected.filter(|slot| slot.start == bar.ts)?;
+        let Slot { start, slot } = self.expected;
+        let is_next = start == bar.ts && slot != Slot::NONE.slot;
+        let presence = self.presence.as_ref().filter(|_| is_next)?;
+        presence.set(slot);
         self.series[0].append(bar, 0, epoch);
-        if let Some(presence) = &self.presence {
-            presence.set(slot.slot);
-        }
-        self.expect_after(slot.slot, slot.start);
-        self.counts.count(Outcome::Accepted);
-        self.dirty = true;
-        Some(Home::Regular(Some(slot.slot)))
+        self.expect_after(slot, start);
+        self.in_turn += 1;
+        self.metrics.push(bar);
+        Some(Home::Regular(Some(slot)))
     }
 
-    /// Bars that the base series has room for where it is.
+    /// Note that the bar in hand, and nothing else, is to be published; says whether that is so.
     #[inline]
-    pub(super) fn room(&self) -> usize {
-        self.series[0].room()
+    pub(super) fn note_fresh(&mut self) -> bool {
+        let is_first = !self.dirty && !self.is_fresh;
+        self.is_fresh |= is_first;
+        is_first
+    }
+
+    /// Note that there is something to publish.
+    #[inline]
+    pub(super) fn note_dirty(&mut self) {
+        (self.dirty, self.is_fresh) = (true, false);
+    }
+
+    /// Whether bars form those of other intervals.
+    #[inline]
+    pub(super) fn is_derived_from(&self) -> bool {
+        self.series.len() > 1
+    }
+
+    /// How many bars were offered, and what became of them.
+    pub(super) fn counts(&self) -> IngestCounts {
+        IngestCounts {
+            offered: self.others.offered + self.in_turn,
+            accepted: self.others.accepted + self.in_turn,
+            ..self.others
+        }
+    }
+
+    /// Count what became of a bar that did not come as it should.
+    pub(super) fn count(&mut self, outcome: Outcome) {
+        self.others.count(outcome);
+    }
+
+    /// Look at what the next bar is put into: how many the base series has room for, whether the bar is there already.
+    #[inline]
+    pub(super) fn next_place(&self) -> (usize, bool) {
+        let presence = self.presence.as_ref();
+        let is_there = presence.is_some_and(|presence| presence.has(self.expected.slot));
+        (self.series[0].room(), is_there)
     }
 
     pub(super) fn presence(&self) -> Option<&Arc<Presence>> {
@@ -349,7 +405,8 @@ impl SymbolWriter {
                     self.series[0].append(&bar, 0, epoch);
                     match home {
                         Home::Regular(Some(slot)) => self.expect_after(slot, bar.ts),
-                        _ => self.expected = self.expected.filter(|next| next.start > bar.ts),
+                        _ if self.expected.start <= bar.ts => self.expected = Slot::NONE,
+                        _ => {}
                     }
                     Outcome::Accepted
                 } else {
@@ -367,7 +424,7 @@ impl SymbolWriter {
         if is_repeat && !home.is_history() {
             add(&self.shared.counts.duplicates, 1);
         }
-        self.counts.count(outcome);
+        self.count(outcome);
         self.dirty = true;
         Ok(outcome)
     }
@@ -394,7 +451,7 @@ impl SymbolWriter {
             return Ok(Outcome::Duplicate);
         }
         if policies.on_duplicate == OnDuplicate::Error {
-            self.counts.count(Outcome::Rejected);
+            self.count(Outcome::Rejected);
             return Err(self.duplicate(bar.ts));
         }
         bar.flags |= CORRECTED | (found.bar.flags & LATE);
@@ -442,7 +499,7 @@ impl SymbolWriter {
                 return Ok(Outcome::Duplicate);
             }
             Some(_) if policies.on_duplicate == OnDuplicate::Error => {
-                self.counts.count(Outcome::Rejected);
+                self.count(Outcome::Rejected);
                 return Err(self.duplicate(bar.ts));
             }
             Some(found) => {
@@ -491,7 +548,7 @@ impl SymbolWriter {
     fn count_in_history(&mut self, rows: usize, stamps: &[i64]) {
         self.history_touched.extend_from_slice(stamps);
         for _ in 0..rows {
-            self.counts.count(Outcome::Accepted);
+            self.count(Outcome::Accepted);
         }
         self.dirty = true;
     }
@@ -515,19 +572,21 @@ impl SymbolWriter {
         found.is_some_and(|found| !found.bar.same_values(bar))
     }
 
-    /// An accepted bar enters the figures, if it `counts`, and the forming buckets, if it has a role in them. `ended` gets
-    /// the bars of buckets that it ends, with the position of their series.
+    /// An accepted bar enters the figures.
+    pub(super) fn measure(&mut self, bar: &Bar) {
+        self.metrics.push(bar);
+    }
+
+    /// An accepted bar enters the forming buckets, if it has a role in them. `ended` gets the bars of buckets that it ends,
+    /// with the position of their series.
     pub(super) fn follow(
         &mut self,
         bar: &Bar,
-        (role, counts): (Option<Role>, bool),
+        role: Option<Role>,
         table: Option<&SessionTable>,
         clock: i64,
         mut ended: impl FnMut(usize, Derived),
     ) -> Result<Followed> {
-        if counts {
-            self.metrics.push(bar);
-        }
         let mut followed = Followed {
             is_past: false,
             next_end: i64::MAX,
@@ -569,6 +628,16 @@ impl SymbolWriter {
             series.apply_staged(epoch);
         }
         self.dirty = true;
+    }
+
+    /// Publish one bar at the end of the base series, if it is all there is to publish.
+    #[inline]
+    pub(super) fn publish_fresh(&mut self, bar: &Bar, epoch: u64) {
+        if std::mem::take(&mut self.is_fresh) {
+            self.series[0].publish();
+            self.shared.metrics.store(&self.metrics);
+            self.shared.latest.store(Some(bar), epoch);
+        }
     }
 
     pub(super) fn publish(&mut self, epoch: u64) {

@@ -125,6 +125,11 @@ pub struct Writer {
     /// Number of the epoch being written.
     epoch: u64,
     unpublished: bool,
+    /// Symbols with nothing to publish but one bar that came as it should.
+    fresh: Vec<u32>,
+    /// These bars: one behind the other, not strewn over all that is known of the symbols.
+    fresh_bars: Vec<Bar>,
+    /// Symbols with something else to publish.
     dirty: Vec<u32>,
     unsettled: Vec<u32>,
     quarantine: Vec<Quarantined>,
@@ -157,6 +162,8 @@ impl Writer {
             next_end: i64::MAX,
             epoch: 1,
             unpublished: false,
+            fresh: Vec::new(),
+            fresh_bars: Vec::new(),
             dirty: Vec::new(),
             unsettled: Vec::new(),
             quarantine: Vec::new(),
@@ -363,7 +370,7 @@ impl Writer {
 
     /// Counts of one symbol since it is kept.
     pub fn counts(&self, id: SymbolId) -> IngestCounts {
-        self.symbols[id.0 as usize].counts
+        self.symbols[id.0 as usize].counts()
     }
 
     /// Corrections of one symbol, oldest first.
@@ -400,7 +407,7 @@ impl Writer {
         if self.dirty.last() != Some(&id.0) {
             self.dirty.push(id.0);
         }
-        self.symbols[id.0 as usize].dirty = true;
+        self.symbols[id.0 as usize].note_dirty();
     }
 
     pub(super) fn has_unpublished(&self) -> bool {
@@ -416,6 +423,12 @@ impl Writer {
     }
 
     pub(super) fn publish_series(&mut self) -> u64 {
+        for (id, bar) in self.fresh.drain(..).zip(&self.fresh_bars) {
+            if let Some(symbol) = self.symbols.get_mut(id as usize) {
+                symbol.publish_fresh(bar, self.epoch);
+            }
+        }
+        self.fresh_bars.clear();
         for id in self.dirty.drain(..) {
             if let Some(symbol) = self.symbols.get_mut(id as usize) {
                 symbol.publish(self.epoch);

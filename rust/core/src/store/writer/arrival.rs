@@ -111,25 +111,41 @@ impl Writer {
     pub fn fetch(&self, ids: impl Iterator<Item = SymbolId>) {
         for id in ids {
             if let Some(symbol) = self.symbols.get(id.0 as usize) {
-                std::hint::black_box(symbol.room());
+                std::hint::black_box(symbol.next_place());
             }
         }
     }
 
     /// Offer one bar of an instant that [`Writer::finish_instant`] completes. Says whether it is new as it is.
     pub(crate) fn deliver(&mut self, id: SymbolId, bar: &Bar) -> Result<bool> {
-        self.check(id, bar, 0)?;
-        match self.symbols[id.0 as usize].place_next(bar, self.epoch) {
-            Some(home) => {
-                self.mark(id);
-                if self.collects == Collect::All {
-                    self.note(id, 0, ChangeKind::New, *bar, 0);
-                }
-                self.follow(id, bar, home)?;
-                Ok(true)
-            }
-            None => self.place_anywhere(id, *bar).map(|_| false),
+        let symbol = &mut self.symbols[id.0 as usize];
+        if !bar.is_sound(self.policies.allow_negative_prices)
+            || symbol.place_next(bar, self.epoch).is_none()
+        {
+            return self.deliver_anywhere(id, bar).map(|()| false);
         }
+        let is_derived_from = symbol.is_derived_from();
+        if symbol.note_fresh() {
+            self.fresh.push(id.0);
+            self.fresh_bars.push(*bar);
+            self.unpublished = true;
+        } else {
+            self.mark(id);
+        }
+        if self.collects == Collect::All {
+            self.note(id, 0, ChangeKind::New, *bar, 0);
+        }
+        if is_derived_from {
+            self.form(id, bar, Some(Role::Regular))?;
+        }
+        Ok(true)
+    }
+
+    /// The same for a bar that is not the one that should come next, or breaks a rule.
+    #[cold]
+    fn deliver_anywhere(&mut self, id: SymbolId, bar: &Bar) -> Result<()> {
+        self.check(id, bar, 0)?;
+        self.place_anywhere(id, *bar).map(|_| ())
     }
 
     /// Offer a bar that arrives in a running session. One that ends after `latest` is kept aside: no clock is so wrong.
@@ -141,7 +157,7 @@ impl Writer {
         {
             return self.deliver(id, &bar).map(|_| ());
         }
-        self.symbols[at].counts.count(Outcome::Quarantined);
+        self.symbols[at].count(Outcome::Quarantined);
         self.put_aside(at, bar, "after_clock");
         self.mark(id);
         Ok(())
@@ -207,7 +223,7 @@ impl Writer {
             return Ok(());
         };
         let symbol = &mut self.symbols[id.0 as usize];
-        symbol.counts.count(Outcome::Rejected);
+        symbol.count(Outcome::Rejected);
         Err(Error::InvalidBar {
             symbol: symbol.entry.symbol.to_string(),
             ts: bar.ts,
@@ -224,7 +240,8 @@ impl Writer {
         let (outcome, home) = match self.symbols[id.0 as usize].place_next(&bar, self.epoch) {
             Some(home) => {
                 self.mark(id);
-                self.accepted(id, bar, home)?;
+                self.note(id, 0, ChangeKind::New, bar, 0);
+                self.form(id, &bar, Some(Role::Regular))?;
                 (Outcome::Accepted, home)
             }
             None => self.place_anywhere(id, bar)?,
@@ -271,8 +288,6 @@ impl Writer {
 
     /// What follows from a bar that was accepted.
     fn follow(&mut self, id: SymbolId, bar: &Bar, home: Home) -> Result<()> {
-        let at = id.0 as usize;
-        let mut ended = Vec::new();
         let table = self.table.as_deref();
         let extended_hours = self.policies.extended_hours;
         let role = match home {
@@ -285,12 +300,20 @@ impl Writer {
             }),
             _ => Some(Role::Regular),
         };
-        let counts = !home.is_extended() || extended_hours == ExtendedHours::Full;
-        let symbol = &mut self.symbols[at];
-        let followed =
-            symbol.follow(bar, (role, counts), table, self.clock, |series, derived| {
-                ended.push((series, derived));
-            })?;
+        if !home.is_extended() || extended_hours == ExtendedHours::Full {
+            self.symbols[id.0 as usize].measure(bar);
+        }
+        self.form(id, bar, role)
+    }
+
+    /// Let an accepted bar enter the forming buckets in which it has a role.
+    fn form(&mut self, id: SymbolId, bar: &Bar, role: Option<Role>) -> Result<()> {
+        let mut ended = Vec::new();
+        let symbol = &mut self.symbols[id.0 as usize];
+        let table = self.table.as_deref();
+        let followed = symbol.follow(bar, role, table, self.clock, |series, derived| {
+            ended.push((series, derived));
+        })?;
         if followed.is_past {
             self.unsettled.push(id.0);
         }

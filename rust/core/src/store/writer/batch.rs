@@ -30,10 +30,10 @@ impl Writer {
         on_invalid: Option<OnInvalid>,
     ) -> Result<BatchReport> {
         let at = id.0 as usize;
-        let before = self.symbols[at].counts;
+        let before = self.symbols[at].counts();
         let invalid = columns.find_invalid(self.policies.allow_negative_prices);
         let reject_all = |symbol: &mut SymbolWriter| {
-            (0..columns.len()).for_each(|_| symbol.counts.count(Outcome::Rejected));
+            (0..columns.len()).for_each(|_| symbol.count(Outcome::Rejected));
         };
         if !invalid.is_empty() && on_invalid.unwrap_or(self.policies.on_invalid) == OnInvalid::Error
         {
@@ -53,7 +53,7 @@ impl Writer {
             self.symbols[at].append_to_history(columns, &stamps, self.epoch);
             self.finish_history(id, &columns.ts)?;
             return Ok(BatchReport {
-                counts: self.symbols[at].counts.since(&before),
+                counts: self.symbols[at].counts().since(&before),
                 skipped: Vec::new(),
             });
         }
@@ -81,7 +81,7 @@ impl Writer {
             }
         }
         for _ in &invalid {
-            self.symbols[at].counts.count(Outcome::Rejected);
+            self.symbols[at].count(Outcome::Rejected);
         }
         let mut latest = self.clock;
         for row in rows {
@@ -94,7 +94,7 @@ impl Writer {
             .map(|(row, f)| (row, f.field, f.value, f.rule))
             .collect();
         Ok(BatchReport {
-            counts: self.symbols[at].counts.since(&before),
+            counts: self.symbols[at].counts().since(&before),
             skipped,
         })
     }
@@ -222,7 +222,7 @@ impl Writer {
         let Some(stamps) = self.extends_history(at, ts).filter(|_| invalid.is_empty()) else {
             return Ok(None);
         };
-        let before = self.symbols[at].counts;
+        let before = self.symbols[at].counts();
         // A few rows must not keep alive the memory of many.
         let loaded = if rows.len() >= columns.len() / 2 {
             Slice::flagged(columns, rows, IMPORTED)
@@ -234,7 +234,7 @@ impl Writer {
         self.symbols[at].load_into_history(loaded, &stamps, self.epoch);
         self.finish_history(id, ts)?;
         Ok(Some(BatchReport {
-            counts: self.symbols[at].counts.since(&before),
+            counts: self.symbols[at].counts().since(&before),
             skipped: Vec::new(),
         }))
     }

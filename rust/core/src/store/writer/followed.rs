@@ -42,8 +42,8 @@ impl Writer {
     }
 
     /// Symbols written to since the last epoch; one may be named more than once.
-    pub(crate) fn written_to(&self) -> &[u32] {
-        &self.dirty
+    pub(crate) fn written_to(&self) -> impl Iterator<Item = u32> + '_ {
+        self.fresh.iter().chain(&self.dirty).copied()
     }
 
     /// Number of the epoch that comes out next.

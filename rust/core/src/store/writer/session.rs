@@ -275,6 +275,8 @@ impl Writer {
         self.quarantine
             .retain(|kept| kept.symbol != *gone.entry.symbol);
         // What was marked by number has other numbers now.
+        self.fresh.clear();
+        self.fresh_bars.clear();
         self.dirty.clear();
         self.unsettled.clear();
         for at in 0..self.symbols.len() {
