@@ -352,6 +352,38 @@ def test_only_some_footers_stay_parsed_and_the_others_are_parsed_again(
             assert sum(file.chunks for file in files if file.parsed) <= 40
 
 
+def test_of_many_files_those_that_are_being_read_stay_parsed(
+    tmp_path: Path,
+    write_file: WriteFile,
+    minutes: Stamps,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tapeloom.storage.parquet_store.UNFINISHED_CHUNKS", -1)
+    days = [minutes + n * DAY for n in range(6)]
+    paths = [
+        write_file(tmp_path / f"{n}.parquet", day, row_group_size=5)
+        for n, day in enumerate(days)
+    ]
+    store = ParquetStore()
+
+    def parsed() -> list[int]:
+        files = [store.footer(path) for path in paths]
+        return [n for n, file in enumerate(files) if file.parsed]
+
+    def read(start: int, end: int) -> None:
+        for path in paths:
+            store.read(path, "AAPL", start, end, of_folder=False)
+
+    # To know where its bars are each file is looked at once, and none of them is read.
+    assert parsed() == []
+    read(int(days[2][0]), int(days[2][3]))
+    assert parsed() == [2]
+    read(int(days[2][3]), int(days[3][3]))
+    assert parsed() == [3]
+    read(int(days[3][3]), int(days[5][-1]) + 1)
+    assert parsed() == []
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_file_that_was_replaced_after_its_footer_was_put_away_is_read_anew(
     tmp_path: Path, write_file: WriteFile, columns: Columns, minutes: Stamps, ours: bool

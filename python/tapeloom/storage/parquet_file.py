@@ -15,6 +15,7 @@ from tapeloom.storage.description import is_rewritten, read_description
 from tapeloom.storage.files import Files
 from tapeloom.storage.group_facts import SaidFacts, SealedFacts
 from tapeloom.storage.parquet_bytes import (
+    SMALLEST,
     OpenFile,
     check_stamps,
     errors_named,
@@ -90,6 +91,11 @@ class BarFile:
     def rows(self) -> int:
         """Number of rows."""
         return int(self.offsets[-1])
+
+    @property
+    def last(self) -> int:
+        """Start of the last bar, or later; nanoseconds UTC."""
+        return int(self.facts.last.max(initial=SMALLEST))
 
     def groups(self, start: int | None, end: int | None) -> npt.NDArray[np.int64]:
         """Return the row groups that may hold a bar with ``ts`` in ``[start, end)``."""

@@ -36,6 +36,9 @@ CACHE_BYTES = 256 * 2**20
 ROW_BYTES = 56
 # Footers as pyarrow holds them: a kilobyte and a half for each column of a row group.
 PARSED_CHUNKS = 32 * 2**10
+# With more than these, only those stay whose file is being read: not that of one that was looked at, as all are before a
+# long window, nor that of one that was read to its end.
+UNFINISHED_CHUNKS = 4 * 2**10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +101,10 @@ class ParquetStore:
             known = (mark, open_bar_file(path, self.files, keep_open=keep_open))
             with self._lock:
                 self._footers[path] = known
-            self._keep_parsed(known[1])
+            if keep_open or self._chunks <= UNFINISHED_CHUNKS:
+                self._keep_parsed(known[1])
+            else:
+                known[1].parsed.clear()
         return known[1]
 
     def _keep_parsed(self, file: BarFile) -> None:
@@ -116,6 +122,19 @@ class ParquetStore:
                 _, oldest = self._parsed.popitem(last=False)
                 oldest.parsed.clear()
                 self._chunks -= oldest.chunks
+
+    def _put_away(self, file: BarFile) -> None:
+        """Take the parsed footer of a file away that was read to its end, where many are kept."""
+        if self._chunks <= UNFINISHED_CHUNKS:
+            self._keep_parsed(file)
+            return
+        with self._lock:
+            if self._parsed.get(file.path) is file:
+                del self._parsed[file.path]
+                self._chunks -= file.chunks
+            if self._newest is file:
+                self._newest = None
+        file.parsed.clear()
 
     def symbols(self, path: Path) -> list[str]:
         """Return the symbols in a file, normalised, from its statistics where they say it.
@@ -213,7 +232,6 @@ class ParquetStore:
                     raise
             finally:
                 file.close()
-                self._keep_parsed(file)
 
     def _read(
         self,
@@ -228,6 +246,25 @@ class ParquetStore:
         if not groups:
             # Most files of a folder with a file per date: nothing to open for.
             return _nothing(file.path)
+        try:
+            return self._some(file, groups, symbol, start, end, of_folder=of_folder)
+        finally:
+            if end is None or end > file.last:
+                self._put_away(file)
+            else:
+                self._keep_parsed(file)
+
+    def _some(
+        self,
+        file: BarFile,
+        groups: list[int],
+        symbol: str,
+        start: int | None,
+        end: int | None,
+        *,
+        of_folder: bool,
+    ) -> FileRows:
+        """Return a symbol's rows of some row groups."""
         if file.has_symbol and any(file.facts.symbols[g] is None for g in groups):
             by_symbol = self._by_symbol(file, groups)
             others = sorted(set(by_symbol) - {symbol})
