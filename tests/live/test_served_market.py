@@ -14,7 +14,8 @@ from tapeloom import TimeManager
 from tapeloom.config import SessionConfig
 from tapeloom.errors import ArgumentError, FeedError
 from tapeloom.live import FeedServer
-from tapeloom.live.served_market import ServedClock, served_market
+from tapeloom.live.served_clock import ServedClock
+from tapeloom.live.served_market import served_market
 from tests.live.recorded import MINUTE, OPEN, at, bars_of
 
 if TYPE_CHECKING:

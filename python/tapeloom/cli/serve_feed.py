@@ -68,7 +68,8 @@ def serve_feed(
 ) -> None:
     """Stream recorded bars to programs that speak Alpaca's protocol, and answer their requests for history.
 
-    Market time begins to run when the first program subscribes. Any key and secret will do. Ctrl-C ends it.
+    Market time begins to run when the first program subscribes. Any key and secret will do. Ctrl-C ends it. A live config is
+    run on it by 'tapeloom run CONFIG --rehearse URL' with the address of the history.
     """
     with reported(debug=debug), session_log(verbose=verbose, file=None):
         from tapeloom.live import FeedServer
