@@ -100,6 +100,36 @@ def test_the_commands_of_the_guide_play_the_market_to_the_configuration(
     assert (kept / "2025-07-03.journal").exists()
 
 
+STOPS = """
+class Stops:
+    told = 0
+
+    def on_bar(self, session, bar):
+        self.told += 1
+        if self.told == 10:
+            raise KeyboardInterrupt
+"""
+
+
+def test_a_rehearsal_that_was_stopped_goes_on_where_its_journal_ends(
+    folder: Path, address: str
+) -> None:
+    (folder / "stops.py").write_text(STOPS)
+    words = changed(commands()[1], {"--rehearse": address})
+    first = changed(words, {"--analysis": "stops.py:Stops"})
+    stopped = CliRunner().invoke(app, first)
+    assert stopped.exit_code == 130, stopped.output
+    (kept,) = (folder / "bars" / "journal").iterdir()
+    assert f"{kept.relative_to(folder)}, where the next run goes on" in stopped.stderr
+
+    done = CliRunner().invoke(app, [*words, "--json"])
+
+    assert done.exit_code == 0, done.output
+    (session,) = json.loads(done.stdout)["sessions"]
+    assert (session["session_date"], session["missing"]) == ("2025-07-03", 0)
+    assert list((folder / "bars" / "journal").iterdir()) == [kept]
+
+
 def refused(folder: Path, config: dict[str, Any]) -> str:
     (folder / "other.json").write_text(json.dumps(config))
     words = ["run", "other.json", "--rehearse", "http://127.0.0.1:1"]

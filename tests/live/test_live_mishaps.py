@@ -132,6 +132,27 @@ def test_a_journal_that_cannot_be_begun_in_the_morning_is_tried_again(
         ] == [2, 3]
 
 
+def test_storage_that_was_read_before_sees_the_bars_of_a_day_that_has_ended(
+    tmp_path: Path,
+) -> None:
+    storage, feed = DataManager(str(tmp_path / "bars")), QueueFeed()
+    storage.write_bars("MSFT", "1m", MSFT)
+    assert storage.get_symbols() == ["MSFT"]
+    with LiveRun(
+        symbols=["AAPL"],
+        feed=feed,
+        history=None,
+        folder=tmp_path / "journal",
+        storage=storage,
+    ).start() as run:
+        run.set_clock(1.01)
+        feed.queue.put(AAPL[0])
+        run.until(lambda: run.has(0))
+        run.set_clock(10.7)
+        run.wait()
+    assert storage.get_symbols() == ["AAPL", "MSFT"]
+
+
 def test_bars_that_cannot_be_stored_end_no_run_even_without_a_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
