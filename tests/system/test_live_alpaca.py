@@ -138,4 +138,8 @@ def test_what_the_stream_does_not_bring_is_filled_from_history(
         assert starts(manager, "AAPL") == [
             bar.ts for bar in minutes_of("AAPL")[: FIRST + 6]
         ]
-        assert any("filled 4/4 from history" in t for t in manager.health().fills)
+        # The bars are there a moment before it is told.
+        until(
+            manager,
+            lambda: any("filled 4/4 from history" in t for t in manager.health().fills),
+        )
