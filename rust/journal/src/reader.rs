@@ -304,16 +304,14 @@ impl Reader {
 
     /// The group of the next number, if there is one.
     fn take_next(&mut self) -> Result<Option<Group>> {
-        let is_next = |group: &mut Group| group.batch_seq == self.next_batch;
-        if let Some(group) = self.ahead.pop_front_if(is_next) {
-            return Ok(Some(group));
+        let wanted = self.next_batch;
+        if self.ahead.front().map(|group| group.batch_seq) != Some(wanted) {
+            self.ahead = self.groups_ahead().unwrap_or_default();
         }
-        self.ahead = self.groups_ahead().unwrap_or_default();
-        let is_next = |group: &mut Group| group.batch_seq == self.next_batch;
-        match self.ahead.pop_front_if(is_next) {
-            Some(group) => Ok(Some(group)),
+        match self.ahead.pop_front() {
+            Some(group) if group.batch_seq == wanted => Ok(Some(group)),
             // Asked for by itself it says what is wrong with it.
-            None => self.group(self.next_batch),
+            _ => self.group(wanted),
         }
     }
 
