@@ -67,6 +67,8 @@ class AnalysisEngine:
         self._on_error = on_error
         self._listeners: list[Listener] = []
         self._hears_bars = False
+        #: Whether anybody wants to be told of bars; asked for every batch.
+        self.hears_batches = False
         self._session_data: SessionData | None = None
         self._errors: Counter[tuple[str, str]] = Counter()
         self._logged: set[tuple[str, str]] = set()
@@ -108,6 +110,7 @@ class AnalysisEngine:
                     setattr(listener, hook, self._isolated(listener.name, call))
         self._listeners.append(listener)
         self._hears_bars |= bool(listener.on_bar or listener.on_update)
+        self.hears_batches |= self._hears_bars or bool(listener.on_batch)
 
     @property
     def session_data(self) -> SessionData:
@@ -147,11 +150,6 @@ class AnalysisEngine:
             if listener.on_bar or listener.on_update:
                 wanted |= listener.intervals or frozenset()
         return sorted(wanted)
-
-    @property
-    def hears_batches(self) -> bool:
-        """Whether anybody wants to be told of bars."""
-        return self._hears_bars or any(each.on_batch for each in self._listeners)
 
     @property
     def hears_quality(self) -> bool:

@@ -65,6 +65,18 @@ struct SessionCounters {
     off_grid: AtomicU64,
 }
 
+/// Where the newest bars of several symbols are: found once, read often.
+#[derive(Debug, Default)]
+pub struct LatestBars(Vec<Option<Arc<Shared>>>);
+
+impl LatestBars {
+    /// Of these symbols, as long as nobody comes or goes.
+    pub fn of(entries: &[Option<Arc<Entry>>]) -> Self {
+        let shared = |entry: &Option<Arc<Entry>>| Some(entry.as_ref()?.shared.clone());
+        Self(entries.iter().map(shared).collect())
+    }
+}
+
 impl Entry {
     /// The base series.
     pub fn base(&self) -> &Arc<Series> {
@@ -271,27 +283,29 @@ impl Store {
     ///
     /// Three tries; the outer `None` where a bar came each time in between.
     pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Option<Vec<Option<Bar>>> {
+        let shared = || entries.iter().map(|entry| Some(&*entry.as_ref()?.shared));
         let room = || Vec::with_capacity(entries.len());
-        (0..3).find_map(|_| self.try_latest(entries, room(), Vec::push))
+        (0..3).find_map(|_| self.try_latest(shared(), room(), Vec::push))
     }
 
     /// The same as columns, with a row of `missing` for each `None`.
-    pub fn latest_columns(&self, entries: &[Option<Arc<Entry>>], missing: Bar) -> Option<Columns> {
-        let room = || Columns::with_capacity(entries.len(), false);
+    pub fn latest_columns(&self, symbols: &LatestBars, missing: Bar) -> Option<Columns> {
+        let room = || Columns::with_capacity(symbols.0.len(), false);
         let put = |columns: &mut Columns, bar: Option<Bar>| columns.push(bar.unwrap_or(missing));
-        (0..3).find_map(|_| self.try_latest(entries, room(), put))
+        let shared = || symbols.0.iter().map(Option::as_deref);
+        (0..3).find_map(|_| self.try_latest(shared(), room(), put))
     }
 
     /// One try, into a container made for it.
-    fn try_latest<C>(
+    fn try_latest<'a, C>(
         &self,
-        entries: &[Option<Arc<Entry>>],
+        symbols: impl Iterator<Item = Option<&'a Shared>>,
         mut found: C,
         put: impl Fn(&mut C, Option<Bar>),
     ) -> Option<C> {
         let epoch = self.epoch();
-        for entry in entries {
-            let latest = entry.as_ref().map(|entry| entry.shared.latest.load());
+        for shared in symbols {
+            let latest = shared.map(|shared| shared.latest.load());
             put(&mut found, latest.and_then(|latest| latest.bar));
             if latest.is_some_and(|latest| latest.epoch > epoch) {
                 return None;

@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyTuple};
 use tapeloom_core::bar::Bar;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::series::{Scope, Series, View};
-use tapeloom_core::store::{Directory, Entry, Store};
+use tapeloom_core::store::{Directory, Entry, LatestBars, Store};
 use tapeloom_core::time::Interval;
 
 use crate::bars::{Parts, PyBars};
@@ -42,6 +42,8 @@ struct Found {
     entries: Vec<Option<Arc<Entry>>>,
     /// The series of the interval asked for.
     series: Vec<Option<Arc<Series>>>,
+    /// The newest bars of the base series.
+    latest: LatestBars,
 }
 
 impl PyGroup {
@@ -94,6 +96,7 @@ impl PyGroup {
         };
         let found = Arc::new(Found {
             series: entries.iter().map(series).collect(),
+            latest: LatestBars::of(&entries),
             entries,
             directory,
         });
@@ -164,16 +167,12 @@ const NO_BAR: Bar = Bar {
 };
 
 /// The same as columns, in one go where the base series are asked for.
-fn newest_columns(
-    store: &Store,
-    entries: &[Option<Arc<Entry>>],
-    interval: Option<Interval>,
-) -> Option<Columns> {
+fn newest_columns(store: &Store, found: &Found, interval: Option<Interval>) -> Option<Columns> {
     if interval.is_none() {
-        return store.latest_columns(entries, NO_BAR);
+        return store.latest_columns(&found.latest, NO_BAR);
     }
-    let mut columns = Columns::with_capacity(entries.len(), false);
-    for bar in look_at_newest(store, entries, interval)? {
+    let mut columns = Columns::with_capacity(found.entries.len(), false);
+    for bar in look_at_newest(store, &found.entries, interval)? {
         columns.push(bar.map_or(NO_BAR, |(bar, _)| bar));
     }
     Some(columns)
@@ -190,7 +189,7 @@ impl PyGroup {
         let found = self.found();
         let newest = loop {
             self.store.check()?;
-            if let Some(newest) = newest_columns(&self.store, &found.entries, self.interval) {
+            if let Some(newest) = newest_columns(&self.store, &found, self.interval) {
                 break newest;
             }
             py.detach(|| self.store.wait_for_writer());
