@@ -356,6 +356,8 @@ def test_bars_of_two_intervals_are_refused() -> None:
         ([604_800, 608_400, 604_800], "1w"),
         ([1, 1, 5], "1s"),
         ([60, 300], "1m"),
+        ([300, 60, 120, 180, 60], "1m"),
+        ([120, 60, 300, 120, 60], "1m"),
     ],
 )
 def test_the_interval_is_the_most_frequent_step(

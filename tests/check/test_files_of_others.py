@@ -106,6 +106,12 @@ def test_naive_times_of_files_are_judged_as_those_of_frames(
     assert len(resample(path, "1h", reading={"zone": "UTC"})["AAPL"]) == 35
 
 
+def test_a_zone_is_held_against_stamps_that_say_they_are_utc(tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "AAPL.csv", index=False)
+    with pytest.raises(ImportMismatchError, match="leave zone= out"):
+        check(tmp_path, reading={"zone": "America/New_York"})
+
+
 def test_prices_in_other_units_are_read_and_told(tmp_path: Path) -> None:
     path = tmp_path / "20250306_aapl_minute_trade.csv"
     minutes = 34_200_000 + np.arange(390) * 60_000

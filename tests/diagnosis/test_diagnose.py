@@ -159,6 +159,15 @@ def test_times_that_a_clock_change_leaves_out_are_in_no_reading() -> None:
     assert read(wall_clock, naive=True, interval="1h").proposal is None
 
 
+def test_wall_times_that_no_clock_of_the_exchange_shows_fit_nothing_as_labelled() -> (
+    None
+):
+    skipped = np.arange(60, dtype=np.int64) * MINUTE + 1_710_036_000 * 10**9
+    found = read(skipped, naive=True)
+    assert found.as_labelled.zone == "America/New_York"
+    assert (found.as_labelled.hits, found.proposal) == (0, None)
+
+
 @pytest.mark.parametrize("group", ["US_EQUITY", "JP_EQUITY", "HK_EQUITY", "IN_EQUITY"])
 @pytest.mark.parametrize("interval", ["1m", "5m", "15m"])
 @fewer(4)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ from tapeloom.errors import (
     InvalidBarError,
     MissingDataError,
     SymbolError,
+    TapeloomError,
 )
 from tapeloom.importing import (
     ImportMismatchError,
@@ -25,7 +28,6 @@ from tapeloom.importing.open_tables import open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from tests.importing.conftest import WriteText
 
@@ -214,6 +216,40 @@ def test_options_hold_for_every_file(write_text: WriteText, tmp_path: Path) -> N
 def test_newest_first_comes_out_in_order(write_text: WriteText) -> None:
     source = mount(write_text("AAPL_1m.csv", lines(reversed(day()))))
     assert source.read("AAPL", "1m", None, None).ts.tolist() == [r.ts for r in day()]
+
+
+def test_findings_stand_in_the_order_of_the_files(
+    write_text: WriteText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        write_text(f"S{number}.csv", aware(day()))
+    second_is_done, opened = Event(), mounted_files.open_tables
+
+    def held_up(path: Path, *rest: Any) -> Any:
+        if path.name == "S0.csv":
+            # The thread beside this one goes on meanwhile.
+            assert second_is_done.wait(30)
+        yield from opened(path, *rest)
+        if path.name == "S7.csv":
+            second_is_done.set()
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(mounted_files, "open_tables", held_up)
+    source = mount(tmp_path)
+    assert source.get_symbols() == [f"S{number}" for number in range(8)]
+    files = [Path(found.source).name for found in source.findings]
+    assert files == sorted(files)
+    assert set(files) == {f"S{number}.csv" for number in range(8)}
+
+
+def test_two_files_with_faults_raise_that_of_the_first(
+    write_text: WriteText, tmp_path: Path
+) -> None:
+    write_text("A.csv", aware(day()))
+    write_text("B.csv", "no table")
+    write_text("C.parquet", b"PAR1 and nothing else")
+    with pytest.raises(TapeloomError, match=r"B\.csv"):
+        mount(tmp_path).get_symbols()
 
 
 def test_a_row_that_breaks_a_rule_is_refused_with_its_number(
