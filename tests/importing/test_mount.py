@@ -223,13 +223,13 @@ def test_findings_stand_in_the_order_of_the_files(
 ) -> None:
     for number in range(8):
         write_text(f"S{number}.csv", aware(day()))
-    second_is_done, opened = Event(), mounted_files.open_tables
+    second_is_done = Event()
 
     def held_up(path: Path, *rest: Any) -> Any:
         if path.name == "S0.csv":
             # The thread beside this one goes on meanwhile.
             assert second_is_done.wait(30)
-        yield from opened(path, *rest)
+        yield from open_tables(path, *rest)
         if path.name == "S7.csv":
             second_is_done.set()
 
