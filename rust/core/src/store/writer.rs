@@ -410,6 +410,18 @@ impl Writer {
         self.symbols[id.0 as usize].note_dirty();
     }
 
+    /// The same for a bar that came as it should.
+    #[inline]
+    fn mark_next(&mut self, id: SymbolId, bar: &Bar) {
+        if self.symbols[id.0 as usize].note_fresh() {
+            self.fresh.push(id.0);
+            self.fresh_bars.push(*bar);
+            self.unpublished = true;
+        } else {
+            self.mark(id);
+        }
+    }
+
     pub(super) fn has_unpublished(&self) -> bool {
         self.unpublished
     }

@@ -125,13 +125,7 @@ impl Writer {
             return self.deliver_anywhere(id, bar).map(|()| false);
         }
         let is_derived_from = symbol.is_derived_from();
-        if symbol.note_fresh() {
-            self.fresh.push(id.0);
-            self.fresh_bars.push(*bar);
-            self.unpublished = true;
-        } else {
-            self.mark(id);
-        }
+        self.mark_next(id, bar);
         if self.collects == Collect::All {
             self.note(id, 0, ChangeKind::New, *bar, 0);
         }
@@ -239,7 +233,7 @@ impl Writer {
         self.check(id, &bar, row)?;
         let (outcome, home) = match self.symbols[id.0 as usize].place_next(&bar, self.epoch) {
             Some(home) => {
-                self.mark(id);
+                self.mark_next(id, &bar);
                 self.note(id, 0, ChangeKind::New, bar, 0);
                 self.form(id, &bar, Some(Role::Regular))?;
                 (Outcome::Accepted, home)
