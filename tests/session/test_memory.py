@@ -74,5 +74,5 @@ def test_a_year_takes_the_memory_of_a_month(tmp_path: Path) -> None:
 
     grown = peak_mib(tmp_path, SESSIONS) - peak_mib(tmp_path, FEW)
 
-    # Reports of sessions and what was told of files are kept, bars are not.
-    assert grown < ALL_BARS_MIB / 3
+    # Reports of sessions and what was told of files are kept, some 4 MiB; bars and footers are not.
+    assert grown < ALL_BARS_MIB / 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -382,6 +383,33 @@ def test_of_many_files_those_that_are_being_read_stay_parsed(
     assert parsed() == [3]
     read(int(days[3][3]), int(days[5][-1]) + 1)
     assert parsed() == []
+
+
+def test_footers_that_are_put_away_are_gone_at_once(
+    tmp_path: Path, columns: Columns, minutes: Stamps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapeloom.storage.parquet_store.PARSED_CHUNKS", 1)
+    manager = DataManager(tmp_path)
+    paths = [
+        manager.write_bars(f"S{n}", "1m", columns(minutes, symbol=None))[0]
+        for n in range(3)
+    ]
+    store = ParquetStore()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for n in [0, 1, 2] * 3:
+            end = int(minutes[6])
+            store.read(paths[n], f"S{n}", None, end, of_folder=True)
+        gc.collect()
+        # What holds each other would keep the memory of a footer until Python happens to look for such.
+        kept = [e for e in gc.garbage if type(e).__module__.startswith("pyarrow")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert kept == []
 
 
 @pytest.mark.parametrize("ours", [True, False])

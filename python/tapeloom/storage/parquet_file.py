@@ -301,7 +301,8 @@ def _opened_again(file: BarFile) -> OpenFile:
 def _decoded(
     file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
 ) -> pa.Table:
-    whole = list(columns) == file.metadata.schema.names
+    # Not those of its metadata: metadata and their schema hold each other, and stay until Python looks for such pairs.
+    whole = list(columns) == file.schema_arrow.names
     # Who reads many files gives each a thread.
     return file.read_row_groups(
         list(groups), columns=None if whole else columns, use_threads=False
