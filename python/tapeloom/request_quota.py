@@ -67,8 +67,8 @@ def _stated(source: object, name: str) -> int | None:
     if stated is None:
         return None
     text = f"{name} of the source is {stated!r}; it must be 1 or more, a whole number, or None"
-    if isinstance(stated, bool) or not isinstance(stated, int):
+    if isinstance(stated, bool) or not isinstance(stated, int | float):
         raise ArgumentTypeError(text, got=stated)
-    if stated < 1:
+    if stated < 1 or stated != stated // 1:
         raise ArgumentError(text, got=stated)
-    return stated
+    return int(stated)

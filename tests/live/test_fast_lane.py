@@ -19,6 +19,7 @@ from tests.session.runs import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from tapeloom import SessionData
@@ -233,6 +234,26 @@ def test_what_is_due_is_done_before_the_next_bar() -> None:
         assert (held.starts, held.queued) == ([], 1)
         held.turn()
         assert (held.starts, held.steps) == ([at(0)], 0)
+
+
+def test_what_becomes_due_between_two_turns_is_not_passed_over() -> None:
+    with Held(analysis=Listens()) as held:
+        coordinator = held.run.coordinator
+        called: list[datetime] = []
+        held.run.manager.at(at(1.3), called.append)
+        held.set_clock(1.1)
+
+        def passes(_: object) -> None:
+            # Between the look whether something is due, and the next turn.
+            held.run.clock.now = at(1.3) + 1
+
+        assert held.feed.push(BARS[0])
+        coordinator.progress = passes
+        coordinator._told_at = float("-inf")
+        held.turn()
+        assert held.feed.push(UpdatedBar(_dearer(BARS[0])))
+        held.turn()
+        assert (held.steps, held.queued, len(called)) == (1, 0, 1)
 
 
 def test_a_late_bar_is_looked_at_by_the_run() -> None:

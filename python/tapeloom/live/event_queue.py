@@ -93,7 +93,9 @@ class EventQueue:
             found = self._may_take(most) or self._wait_in(
                 self._news, lambda: self._may_take(most), timeout
             )
-            self._is_woken = False
+            if found:
+                # One that comes just after the time is up is for the next wait.
+                self._is_woken = False
             return found
 
     def take(self, most: int) -> list[FeedEvent]:

@@ -69,6 +69,8 @@ class LiveThread(ABC):
         self._is_over = threading.Event()
         self._is_degraded = self._is_feed_over = False
         self._reopen_at = 0.0
+        # What the run last waited for, until it has advanced.
+        self._due: int | None = None
         self._backoff = Backoff()
         self._told_at = float("-inf")
         self.error: BaseException | None = None
@@ -151,10 +153,13 @@ class LiveThread(ABC):
             # the day is closed, they wait for the next.
             self._guarded(self._make_changes)
         now = self._steady.now()
-        due = self._player.next_due(now)
+        if self._due is not None and self._due <= now and not self._is_degraded:
+            # It became due since the last look, while bars came by the lane: nothing more comes by it until that is done.
+            return 0.0
+        self._due = self._player.next_due(now)
         if not self._is_degraded:
-            self._lane.open(due)
-        return self._seconds_until(due, now)
+            self._lane.open(self._due)
+        return self._seconds_until(self._due, now)
 
     def _advance(self) -> None:
         self._guarded(self._lane.finish)
@@ -166,6 +171,7 @@ class LiveThread(ABC):
             self._is_feed_over = True
             events.append(ConnectionEvent(self._steady.now(), False, _SOURCE))
         now = self._steady.now()
+        self._due = None
         self._note_absences()
         self._guarded(lambda: self._player.advance(events, now))
 
@@ -279,10 +285,12 @@ class LiveThread(ABC):
         """Close it; what a relaxed one could not write goes on in a next file, as it would if the run went on."""
         journal = self._journal
         try:
-            if journal.mode == "relaxed" and journal.state != "closed":
-                self._write_what_waits()
-            journal.close()
-        except JournalError as error:
+            try:
+                if journal.mode == "relaxed" and journal.state != "closed":
+                    self._write_what_waits()
+            finally:
+                journal.close()
+        except (JournalError, OSError) as error:
             waiting = journal.last_seq - journal.durable_seq
             if waiting:
                 text = f"{journal.path}: the last {counted(waiting, 'record')} are not on disk, and lost: {error}"

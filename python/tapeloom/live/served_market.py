@@ -6,6 +6,8 @@ import asyncio
 import http.client
 import ipaddress
 import json
+import math
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -33,6 +35,8 @@ _TIMEOUT = 10.0
 _SETTLE = 40 * _SECOND
 #: What the vendor allows a minute.
 _CALLS_A_MINUTE = 200
+#: How a market is called.
+_MARKET = re.compile("[0-9a-f]{1,32}")
 #: The keys of an account have no business with a rehearsal.
 _KEYS = ("rehearsal", "rehearsal")
 
@@ -186,15 +190,20 @@ def _asked(host: str, port: int) -> _Told:
         connection.close()
     try:
         told: dict[str, Any] = json.loads(body)
-        speed = told["speed"]
+        speed = None if told["speed"] is None else float(told["speed"])
+        if speed is not None and not 0 < speed < math.inf:
+            raise ValueError(speed)
+        if _MARKET.fullmatch(told["market"]) is None:
+            # It names a folder.
+            raise ValueError(told["market"])
         return _Told(
-            str(told["market"]),
+            told["market"],
             int(told["now_ns"]),
             int(told["end_ns"]),
             bool(told["is_running"]),
-            None if speed is None else float(speed),
+            speed,
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         text = f"what answers at {where} is no tapeloom serve-feed of this version; name the address that it shows"
         raise ArgumentError(text, got=where) from error
 

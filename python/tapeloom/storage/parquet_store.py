@@ -144,7 +144,14 @@ class ParquetStore:
         StorageError
             If the file has no symbol column, or a symbol that is none.
         """
-        file = self.footer(path)
+        file = self.footer(path, keep_open=True)
+        try:
+            return self._symbols(path, file)
+        finally:
+            file.close()
+            self._put_away(file)
+
+    def _symbols(self, path: Path, file: BarFile) -> list[str]:
         if not file.has_symbol:
             text = f"{path}: column 'symbol' is missing, and no folder symbol=... says whose bars these are"
             raise StorageError(text, path=str(path), expected="symbol")
@@ -161,21 +168,25 @@ class ParquetStore:
 
     def stamps(self, path: Path) -> Iterator[list[npt.NDArray[np.int64]]]:
         """Yield the stamps of each symbol from ever more of a file, until it is all of it."""
-        file = self.footer(path)
+        file = self.footer(path, keep_open=True)
         groups = [int(g) for g in file.groups(None, None)]
         some = 1
-        while True:
-            rows = read_rows(
-                file, groups[:some], names=("ts",), with_symbol=file.has_symbol
-            )
-            ts = rows.columns["ts"]
-            if rows.codes is None:
-                yield [ts]
-            else:
-                yield [ts[rows.codes == code] for code in range(len(rows.texts))]
-            if some >= len(groups):
-                return
-            some *= 8
+        try:
+            while True:
+                rows = read_rows(
+                    file, groups[:some], names=("ts",), with_symbol=file.has_symbol
+                )
+                ts = rows.columns["ts"]
+                if rows.codes is None:
+                    yield [ts]
+                else:
+                    yield [ts[rows.codes == code] for code in range(len(rows.texts))]
+                if some >= len(groups):
+                    return
+                some *= 8
+        finally:
+            file.close()
+            self._put_away(file)
 
     def bounds(
         self, path: Path, symbol: str, *, of_folder: bool

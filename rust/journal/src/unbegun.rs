@@ -13,6 +13,10 @@ use crate::file::{APPLICATION_ID, check_magic, sync_folder, witness_path};
 use crate::owner::{Owner, beside};
 use crate::witness::{self, SLOT};
 
+/// What making a file writes into its log: a header, and a frame for each of its two pages. Until its first checkpoint the
+/// log holds everything, so one that is longer held records, whatever damage makes of it.
+const LOG_OF_A_NEW_FILE: u64 = 32 + 2 * (24 + 4096);
+
 /// What lies beside a file, in the order in which it can go: a process that ends in between leaves a file never begun again.
 const BESIDE: [&str; 4] = ["-wal", "-journal", ".witness", ""];
 
@@ -69,10 +73,11 @@ fn is_anything_of(path: &Path) -> bool {
 
 fn look(path: &Path) -> Option<u64> {
     let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    let log = length(&beside(path, "-wal"));
     let is_empty = match length(path) {
         // A log without its file is no work of ours, and SQLite would remove it.
-        0 => length(&beside(path, "-wal")) == 0,
-        _ => is_without_records(path),
+        0 => log == 0,
+        _ => log <= LOG_OF_A_NEW_FILE && is_without_records(path),
     };
     if is_empty { last_before(path) } else { None }
 }

@@ -135,7 +135,7 @@ pub struct Writer {
     quarantine: Vec<Quarantined>,
     changes: Vec<Change>,
     collects: Collect,
-    /// Derived bars emitted or replaced since the store exists.
+    /// Derived bars emitted since the store exists.
     derived_bars: u64,
     /// Buckets of the sessions for which derived bars of history were computed last.
     planned: Planned,
@@ -174,7 +174,7 @@ impl Writer {
         }
     }
 
-    /// Derived bars emitted or replaced since the store exists.
+    /// Derived bars emitted since the store exists.
     pub(crate) fn derived_bars(&self) -> u64 {
         self.derived_bars
     }
