@@ -169,6 +169,30 @@ def test_nothing_that_may_hold_a_record_is_set_aside(tmp_path: Path, kind: str) 
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("at", [0, 10, 32 + 8, 32 + 24, 32 + 24 + 100, 5000])
+def test_a_log_that_is_damaged_is_none_of_a_journal_never_begun(
+    tmp_path: Path, at: int
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    journal = begun(SessionJournal(first / "day.journal", SessionData()))
+    for minute in range(3):
+        journal.add_bar("AAPL", bar(minute))
+    # As a kill leaves them, before anything was taken out of the log.
+    left = tmp_path / "left"
+    shutil.copytree(first, left, ignore=shutil.ignore_patterns("*.owner"))
+    journal.close()
+    log = left / "day.journal-wal"
+    content = bytearray(log.read_bytes())
+    content[at] ^= 1
+    log.write_bytes(content)
+    before = {file.name: file.read_bytes() for file in left.iterdir()}
+    path = left / "day.journal"
+    assert JournalReader.set_aside(path, owner="a test") is None
+    assert JournalReader.unbegun(path, owner="a test") is None
+    assert {name: (left / name).read_bytes() for name in before} == before
+
+
 def test_a_journal_that_somebody_is_about_to_begin_is_not_set_aside(
     tmp_path: Path,
 ) -> None:

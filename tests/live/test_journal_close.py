@@ -79,13 +79,17 @@ def test_what_waits_when_a_run_is_stopped_goes_to_a_next_file_where_the_first_fa
     assert session.state_hash() == run.store.state_hash()
 
 
+@pytest.mark.parametrize("kind", [JournalError, OSError])
 def test_a_run_whose_last_records_are_lost_fails_and_says_how_many(
-    run: LiveRun, disk: SimulatedDisk, monkeypatch: pytest.MonkeyPatch
+    run: LiveRun,
+    disk: SimulatedDisk,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
 ) -> None:
     waiting = run.journal.last_seq - run.journal.durable_seq
 
     def broken(*_: object, **__: object) -> None:
-        raise JournalError("no space left on device")
+        raise kind("no space left on device")
 
     disk.fail_after()
     monkeypatch.setattr(run.journal, "_begin", broken)
@@ -93,6 +97,7 @@ def test_a_run_whose_last_records_are_lost_fails_and_says_how_many(
     assert isinstance(run.coordinator.error, JournalError)
     text = str(run.coordinator.error)
     assert f"the last {waiting} records are not on disk" in text
+    assert run.journal.state == "closed"
     # What was stored stays readable.
     assert run.starts("AAPL") == AAPL.ts[:3].tolist()
 

@@ -186,15 +186,34 @@ def test_an_address_where_nobody_listens_is_an_error_that_names_the_command() ->
         served_market(address, CONFIG, TIMES)
 
 
-@pytest.fixture
-def stranger() -> Iterator[str]:
+TOLD = {
+    "market": "12ab",
+    "now_ns": 1,
+    "end_ns": 2,
+    "is_running": True,
+    "speed": 60,
+}
+STRANGE = {
+    "another": {"now": "noon"},
+    "no folder": TOLD | {"market": "x/../../../escaped"},
+    "no name": TOLD | {"market": 5},
+    "backwards": TOLD | {"speed": -1},
+    "no speed": TOLD | {"speed": float("nan")},
+    "at once": TOLD | {"speed": float("inf")},
+    "no time": TOLD | {"now_ns": float("inf")},
+}
+
+
+@pytest.fixture(params=STRANGE)
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
     """Some other program that answers requests on this machine."""
+    answer = json.dumps(STRANGE[request.param]).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"now": "noon"}')
+            self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -385,6 +385,21 @@ def test_of_many_files_those_that_are_being_read_stay_parsed(
     assert parsed() == []
 
 
+def test_a_catalog_keeps_no_parsed_footers_of_many_files(
+    tmp_path: Path,
+    write_file: WriteFile,
+    minutes: Stamps,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tapeloom.storage.parquet_store.UNFINISHED_CHUNKS", -1)
+    symbol = ["AAPL", "MSFT"] * (len(minutes) // 2)
+    path = write_file(tmp_path / "a.parquet", minutes, symbol=symbol)
+    store = ParquetStore()
+    assert store.symbols(path) == ["AAPL", "MSFT"]
+    assert [len(each) for each in store.stamps(path)] == [2]
+    assert store.footer(path).parsed == []
+
+
 def test_footers_that_are_put_away_are_gone_at_once(
     tmp_path: Path, columns: Columns, minutes: Stamps, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,9 @@ use crate::file::{APPLICATION_ID, check_magic, sync_folder, witness_path};
 use crate::owner::{Owner, beside};
 use crate::witness::{self, SLOT};
 
-/// What making a file writes into its log: a header, and a frame for each of its two pages. Until its first checkpoint the
-/// log holds everything, so one that is longer held records, whatever damage makes of it.
-const LOG_OF_A_NEW_FILE: u64 = 32 + 2 * (24 + 4096);
+/// A log with a record is at least as long: a header, a frame for each of the two pages of a new file, and one more. Until
+/// the first checkpoint the log holds everything, so such a one may have held records, whatever damage makes of it.
+const LOG_WITH_A_RECORD: u64 = 32 + 3 * (24 + 4096);
 
 /// What lies beside a file, in the order in which it can go: a process that ends in between leaves a file never begun again.
 const BESIDE: [&str; 4] = ["-wal", "-journal", ".witness", ""];
@@ -77,7 +77,7 @@ fn look(path: &Path) -> Option<u64> {
     let is_empty = match length(path) {
         // A log without its file is no work of ours, and SQLite would remove it.
         0 => log == 0,
-        _ => log <= LOG_OF_A_NEW_FILE && is_without_records(path),
+        _ => log < LOG_WITH_A_RECORD && is_without_records(path),
     };
     if is_empty { last_before(path) } else { None }
 }
