@@ -100,7 +100,7 @@ class Held:
             return wait(0.0 if self._is_held else timeout, most=most)
 
         self._is_held = True
-        inbox.wait = held  # type: ignore[method-assign]
+        inbox.wait = held  # type: ignore[method-assign]  # the run is held where it waits
         inbox.wake()
         assert self._waits.wait(LONGEST)
         return self
@@ -322,7 +322,7 @@ def test_an_error_in_the_lane_ends_the_run_and_not_the_feed() -> None:
         def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError("in a step")
 
-        held.run.journal.step = fail  # type: ignore[method-assign, assignment]
+        held.run.journal.step = fail  # type: ignore[method-assign, assignment]  # a step that fails
         assert held.feed.push(BARS[0])
         assert held.run.coordinator.error is None
         held.let_go()
@@ -352,12 +352,12 @@ def test_a_journal_that_fails_in_the_lane_loses_nothing(tmp_path: Path) -> None:
         held.set_clock(1.1)
 
         def fail(*given: Any, **more: Any) -> Any:
-            journal.step = step  # type: ignore[method-assign]
+            journal.step = step  # type: ignore[method-assign]  # it fails once
             assert journal._journal is not None
             journal._journal.stop("no space left on device")
             return step(*given, **more)
 
-        journal.step = fail  # type: ignore[method-assign]
+        journal.step = fail  # type: ignore[method-assign]  # a disk that fails
         assert held.feed.push(BARS[0])
         assert (held.starts, held.run.coordinator._session.owed) == ([], 1)
         # What comes meanwhile waits.
@@ -381,7 +381,7 @@ def test_a_stop_waits_for_the_step_that_is_being_taken(tmp_path: Path) -> None:
             assert may_go_on.wait(LONGEST)
             return step(*given, **more)
 
-        held.run.journal.step = slow  # type: ignore[method-assign]
+        held.run.journal.step = slow  # type: ignore[method-assign]  # a step that a test holds
         pushed: list[bool] = []
         feed = threading.Thread(target=lambda: pushed.append(held.feed.push(BARS[0])))
         feed.start()

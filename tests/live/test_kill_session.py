@@ -95,7 +95,7 @@ def lived(life: Life, kill_after: int | None) -> Lived:
 def rest(here: object) -> Iterator[Told]:
     while True:
         try:
-            yield Told(*here.recv())  # type: ignore[attr-defined]
+            yield Told(*here.recv())  # type: ignore[attr-defined]  # here is the end that reads
         except EOFError:
             return
 

@@ -95,7 +95,7 @@ def test_what_no_session_has_a_place_for_is_counted_and_kept_aside() -> None:
     with LiveRun(symbols=["AAPL"], feed=feed, history=None).start() as run:
         run.set_clock(1.01)
         for event in (MSFT[0], "what is this", AAPL[5], AAPL[0]):
-            feed.queue.put(event)  # type: ignore[arg-type]
+            feed.queue.put(event)  # type: ignore[arg-type]  # a feed may push anything
         run.until(lambda: run.has(0))
         words = ("events", "bars", "not_subscribed", "unknown")
         assert [run.count(word) for word in words] == [4, 2, 1, 1]
@@ -147,7 +147,7 @@ def test_a_journal_that_fails_is_told_and_gone_on_with(
                 raise OSError(28, "No space left on device")
             return reopen(*given)
 
-        run.journal.reopen = later  # type: ignore[method-assign, assignment]
+        run.journal.reopen = later  # type: ignore[method-assign, assignment]  # a disk that comes back later
         assert run.journal._journal is not None
         run.journal._journal.stop("no space left on device")
         run.move(4.1)
