@@ -1,14 +1,14 @@
 //! The journal on SQLite: one connection, exclusive, one row per commit. It decides nothing about when.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::{Error, Result};
-use crate::filesystem::require_local;
+use crate::filesystem::{may_fill, require_local};
 use crate::group::{Group, Hash};
 use crate::owner::{Owner, beside};
 use crate::witness::{Seen, Witness};
@@ -27,6 +27,8 @@ const TABLE: &str = "CREATE TABLE groups (
     batch_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, n INTEGER NOT NULL,
     t_min INTEGER NOT NULL, t_max INTEGER NOT NULL, payload BLOB NOT NULL,
     crc32c INTEGER NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL) STRICT";
+/// Bytes that are written at once where room is made.
+const ZEROS: usize = 1 << 16;
 const INSERT: &str = "INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// How a file is opened.
@@ -36,12 +38,19 @@ pub struct FileOptions {
     pub owner: String,
     /// Whether a network file system is good enough.
     pub allow_network_fs: bool,
+    /// Bytes that are free where the file lies; `None` where nobody knows, and then no room is made beforehand.
+    pub free_bytes: Option<u64>,
 }
 
 /// The file that is beside a journal and says what was acknowledged.
 #[must_use]
 pub fn witness_path(journal: &Path) -> PathBuf {
     beside(journal, ".witness")
+}
+
+/// Where SQLite keeps the log of a journal.
+fn log_path(journal: &Path) -> PathBuf {
+    beside(journal, "-wal")
 }
 
 /// Refuse a library that may lose what it acknowledged.
@@ -65,6 +74,7 @@ pub(crate) struct Opened {
     // Dropped in this order: the claim outlives the connection.
     pub(crate) connection: Connection,
     pub(crate) owner: Owner,
+    free_bytes: Option<u64>,
 }
 
 /// Open a journal that is there.
@@ -80,7 +90,11 @@ pub(crate) fn open(path: &Path, options: &FileOptions) -> Result<Opened> {
     check_magic(path)?;
     let connection = connect(path, false)?;
     check_format(path, &connection)?;
-    Ok(Opened { connection, owner })
+    Ok(Opened {
+        connection,
+        owner,
+        free_bytes: options.free_bytes,
+    })
 }
 
 /// Nobody but us has the file here: to open and close it otherwise would end SQLite's own locks.
@@ -198,6 +212,7 @@ pub struct SqliteJournal {
     opened: Opened,
     witness: Witness,
     path: PathBuf,
+    log: PathBuf,
 }
 
 impl SqliteJournal {
@@ -211,7 +226,7 @@ impl SqliteJournal {
     /// and [`Error::Disk`].
     pub fn create(path: &Path, options: &FileOptions, last_seq: u64, hash: &Hash) -> Result<Self> {
         check_library()?;
-        let beside_it = [path.to_owned(), witness_path(path), beside(path, "-wal")];
+        let beside_it = [path.to_owned(), witness_path(path), log_path(path)];
         if let Some(there) = beside_it.into_iter().find(|path| path.exists()) {
             return Err(Error::Exists { path: there });
         }
@@ -227,9 +242,14 @@ impl SqliteJournal {
             .map_err(failed)?;
         sync_folder(path)?;
         Ok(Self {
-            opened: Opened { connection, owner },
+            opened: Opened {
+                connection,
+                owner,
+                free_bytes: options.free_bytes,
+            },
             witness,
             path: path.to_owned(),
+            log: log_path(path),
         })
     }
 
@@ -241,7 +261,35 @@ impl SqliteJournal {
             witness: Witness::resume(&witness_path(path), seen)?,
             opened,
             path: path.to_owned(),
+            log: log_path(path),
         })
+    }
+
+    /// Write zeros behind the log, which end it like any other bytes that are none of its frames.
+    fn lengthen(&self, bytes: u64) -> std::io::Result<()> {
+        // SQLite locks nothing in this file, so that it may be opened and closed beside it.
+        let mut log = OpenOptions::new().write(true).open(&self.log)?;
+        let length = log.seek(SeekFrom::End(0))?;
+        let mut left = bytes.saturating_sub(length);
+        // Room in the log must not be what the file lacks when the log is folded into it.
+        if left == 0 || !may_fill(left, self.opened.free_bytes) {
+            return Ok(());
+        }
+        let zeros = [0; ZEROS];
+        while left > 0 {
+            let part = usize::try_from(left).map_or(ZEROS, |left| left.min(ZEROS));
+            if let Err(error) = log.write_all(&zeros[..part]) {
+                log.set_len(length)?;
+                return match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                        Ok(())
+                    }
+                    _ => Err(error),
+                };
+            }
+            left -= part as u64;
+        }
+        log.sync_all()
     }
 
     fn fold(&self, checkpoint: &str) -> Result<()> {
@@ -257,6 +305,12 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn reserve(&mut self, bytes: usize) -> Result<()> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.lengthen(bytes)
+            .map_err(|error| Error::disk(&self.path, "making room for the log", error))
+    }
+
     fn commit(&mut self, group: &Group) -> Result<()> {
         let place = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let row = params![
@@ -296,7 +350,9 @@ impl Journal for SqliteJournal {
     fn close(self: Box<Self>) -> Result<()> {
         self.fold("PRAGMA wal_checkpoint(TRUNCATE)")?;
         let Self { opened, path, .. } = *self;
-        let Opened { connection, owner } = opened;
+        let Opened {
+            connection, owner, ..
+        } = opened;
         connection
             .close()
             .map_err(|(_, error)| of_sqlite(&path, "close", &error))?;

@@ -1,4 +1,4 @@
-//! Whether a path lies on another machine's disk, as far as the system says so.
+//! What is known of the disk below a journal: whether it is another machine's, and whether it has room to spare.
 
 use std::path::Path;
 
@@ -22,6 +22,14 @@ const NETWORK: [&str; 16] = [
     "fuse.glusterfs",
     "gpfs",
 ];
+
+/// How many times the bytes that are taken beforehand must be free: once for them, the rest for what the journal will write.
+const SPARE: u64 = 4;
+
+/// Whether so many bytes may be taken before anybody needs them.
+pub(crate) fn may_fill(bytes: u64, free: Option<u64>) -> bool {
+    free.is_some_and(|free| free / SPARE >= bytes)
+}
 
 /// Refuse a folder whose file system is one of the network.
 pub(crate) fn require_local(path: &Path, folder: &Path) -> Result<()> {
@@ -70,6 +78,16 @@ mod tests {
     const MOUNTS: &str = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
         30 22 0:40 / /srv/shared\\040data rw shared:1 - nfs4 host:/export rw\n\
         31 22 0:41 / /srv/tmp rw - tmpfs tmpfs rw\n";
+
+    #[test]
+    fn bytes_are_taken_beforehand_only_where_four_times_as_many_are_known_to_be_free() {
+        assert!(may_fill(1_000, Some(4_000)));
+        assert!(may_fill(1_000, Some(u64::MAX)));
+        assert!(!may_fill(1_000, Some(3_999)));
+        assert!(!may_fill(1_000, Some(0)));
+        assert!(!may_fill(1_000, None));
+        assert!(!may_fill(u64::MAX, Some(u64::MAX)));
+    }
 
     #[test]
     fn the_longest_mount_above_a_folder_decides() {

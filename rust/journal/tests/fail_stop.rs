@@ -168,6 +168,86 @@ fn what_queued_up_during_a_commit_is_one_group() {
     assert!(disk.groups.len() <= 5, "{} groups", disk.groups.len());
 }
 
+/// Where nobody waits, records lie for longer than this test can last.
+fn patient() -> Options {
+    Options {
+        linger: Duration::from_secs(100_000),
+        group_records: 5,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn records_that_nobody_waits_for_lie_until_somebody_does() {
+    let journal = MemoryJournal::default();
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, patient());
+    for round in 0..20 {
+        for number in 1..=3 {
+            writer.submit(&one(3 * round + number), SOON).unwrap();
+        }
+        assert_eq!(writer.durable_seq() as i64, 3 * round);
+        // The oldest of them takes the others along.
+        assert_eq!(writer.wait_durable(3 * round as u64 + 1, SOON), Ok(true));
+        assert_eq!(writer.durable_seq() as i64, 3 * round + 3);
+    }
+    writer.close().unwrap();
+    assert_eq!(journal.disk.lock().groups.len(), 20);
+}
+
+#[test]
+fn records_that_fill_a_group_or_the_queue_lie_no_longer() {
+    for (group_records, queue_records) in [(5, 65_536), (1_000, 4)] {
+        let journal = MemoryJournal::default();
+        let options = Options {
+            group_records,
+            queue_records,
+            ..patient()
+        };
+        let writer = Writer::new(Box::new(journal.clone()), BEGIN, options);
+        let mut seq = 0;
+        while writer.durable_seq() == 0 {
+            // There is room for it once the others are on disk.
+            let submitted = writer.submit(&one(seq + 1), Duration::from_millis(10));
+            seq += i64::from(submitted.unwrap().is_some());
+        }
+        writer.close().unwrap();
+        assert_eq!(on_disk(&journal), (1..=seq).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn records_lie_no_longer_than_is_said() {
+    let journal = MemoryJournal::default();
+    let options = Options {
+        linger: Duration::from_millis(2),
+        ..Options::default()
+    };
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, options);
+    for seq in 1..=5 {
+        writer.submit(&one(seq), SOON).unwrap();
+        while (writer.durable_seq() as i64) < seq {
+            std::thread::yield_now();
+        }
+    }
+    writer.close().unwrap();
+    assert_eq!(on_disk(&journal), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn what_lies_when_a_journal_is_closed_or_fails_is_written_or_kept() {
+    let journal = MemoryJournal::default();
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, patient());
+    writer.submit(&one(1), SOON).unwrap();
+    writer.close().unwrap();
+    assert_eq!(on_disk(&journal), [1]);
+    let broken = MemoryJournal::failing_at(1, false);
+    let writer = Writer::new(Box::new(broken), BEGIN, patient());
+    writer.submit(&one(1), SOON).unwrap();
+    writer.submit(&one(2), SOON).unwrap();
+    assert!(writer.close().is_err());
+    assert_eq!(writer.waiting(), [one(1), one(2)]);
+}
+
 #[test]
 fn records_that_cannot_be_written_are_refused_and_the_journal_goes_on() {
     let journal = MemoryJournal::default();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tapeloom_journal::{
     Error, FileOptions, GENESIS, Group, Hash, Journal, Kind, Options, Reader, Record, Records,
-    SqliteJournal, Start, Writer, check_library, witness_path,
+    SqliteJournal, Start, Writer, check_library, unbegun, witness_path,
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -18,6 +18,9 @@ const BEGIN: Start = Start {
     last_seq: 0,
     hash: GENESIS,
 };
+
+/// More than the logs of these tests need.
+const ROOM: usize = 100_000;
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -45,6 +48,7 @@ fn options() -> FileOptions {
     FileOptions {
         owner: "process 1, a test".to_owned(),
         allow_network_fs: true,
+        free_bytes: Some(u64::MAX),
     }
 }
 
@@ -70,8 +74,12 @@ struct Written {
 
 impl Written {
     fn begin(path: &Path) -> Self {
+        Self::begin_with(path, &options())
+    }
+
+    fn begin_with(path: &Path, options: &FileOptions) -> Self {
         Self {
-            journal: SqliteJournal::create(path, &options(), 0, &GENESIS).unwrap(),
+            journal: SqliteJournal::create(path, options, 0, &GENESIS).unwrap(),
             hash: GENESIS,
             groups: 0,
         }
@@ -87,6 +95,11 @@ impl Written {
             self.journal.witness(group.last_seq(), &self.hash).unwrap();
         }
         self.groups += count;
+        self
+    }
+
+    fn reserve(&mut self, bytes: usize) -> &mut Self {
+        self.journal.reserve(bytes).unwrap();
         self
     }
 
@@ -309,15 +322,15 @@ fn lost_sectors_of_the_log_are_noticed() {
     }
 }
 
-/// A power cut: what was not synced by then may be there in any subset of its sectors, what was synced is. The log grows, or is
-/// written over what was folded before.
+/// A power cut: what was not synced by then may be there in any subset of its sectors, what was synced is. The log grows, is
+/// written over what was folded before, or over zeros.
 #[test]
 fn an_unsynced_tail_may_be_there_in_any_part_and_the_rest_is_whole() {
-    for folded in [1, 9] {
-        let folder = Folder::new(&format!("tail-{folded}"));
+    for (folded, reserved) in [(1, 0), (9, 0), (1, ROOM), (9, ROOM)] {
+        let folder = Folder::new(&format!("tail-{folded}-{reserved}"));
         let path = folder.journal();
         let mut written = Written::begin(&path);
-        written.groups(folded).fold().groups(2);
+        written.groups(folded).reserve(reserved).fold().groups(2);
         let synced = image(&path);
         written.groups(3);
         drop(written);
@@ -404,6 +417,108 @@ fn a_log_that_was_folded_is_written_over_and_one_that_was_closed_is_empty() {
     Box::new(written.journal).close().unwrap();
     assert_eq!(image(&path)[1].1.len(), 0);
     assert_eq!(read(&path).unwrap(), (0..210).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_log_with_room_keeps_its_length_and_all_records() {
+    let folder = Folder::new("room");
+    let path = folder.journal();
+    let mut written = Written::begin(&path);
+    written.groups(1).reserve(ROOM);
+    for _ in 0..3 {
+        written.groups(3);
+        assert_eq!(image(&path)[1].1.len(), ROOM);
+    }
+    let crashed = image(&path);
+    drop(written);
+    put_back(&crashed);
+    assert_eq!(read(&path).unwrap(), (0..30).collect::<Vec<_>>());
+    let mut reader = Reader::open(&path, &options(), false).unwrap();
+    while reader.read(100).unwrap().is_some() {}
+    let writer = reader.resume(Options::default()).unwrap();
+    for first in [30, 35] {
+        let seq = writer.submit(&Arc::new(batch(first..first + 5)), SOON);
+        assert!(writer.wait_durable(seq.unwrap().unwrap(), SOON).unwrap());
+    }
+    // What is gone on with has the room of the options, made when the first of its groups was there.
+    assert!(image(&path)[1].1.len() > Options::default().checkpoint_bytes);
+    writer.close().unwrap();
+    assert_eq!(image(&path)[1].1.len(), 0);
+    assert_eq!(read(&path).unwrap(), (0..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_room_is_made_on_a_disk_that_is_nearly_full_or_of_which_nobody_knows() {
+    let enough = Some(4 * ROOM as u64);
+    for (number, free_bytes) in [enough, Some(ROOM as u64), Some(0), None]
+        .into_iter()
+        .enumerate()
+    {
+        let folder = Folder::new(&format!("nearly-full-{number}"));
+        let path = folder.journal();
+        let given = FileOptions {
+            free_bytes,
+            ..options()
+        };
+        let mut written = Written::begin_with(&path, &given);
+        written.groups(1);
+        let before = image(&path)[1].1.len();
+        written.reserve(ROOM);
+        let expected = if free_bytes == enough { ROOM } else { before };
+        assert_eq!(image(&path)[1].1.len(), expected, "{free_bytes:?}");
+        // What is written is there either way, also by who goes on with the file.
+        written.groups(2);
+        drop(written);
+        let mut reader = Reader::open(&path, &given, false).unwrap();
+        while reader.read(100).unwrap().is_some() {}
+        let writer = reader.resume(Options::default()).unwrap();
+        let seq = writer.submit(&Arc::new(batch(9..10)), SOON);
+        assert!(writer.wait_durable(seq.unwrap().unwrap(), SOON).unwrap());
+        writer.close().unwrap();
+        assert_eq!(read(&path).unwrap(), (0..10).collect::<Vec<_>>());
+    }
+}
+
+/// The process may end, or the power, while room is made: the log has any length then, and zeros where anything is missing.
+#[test]
+fn a_log_may_be_cut_or_damaged_where_there_is_only_room() {
+    let folder = Folder::new("only-room");
+    let path = folder.journal();
+    let mut written = Written::begin(&path);
+    written.groups(2);
+    let used = image(&path)[1].1.len();
+    written.reserve(ROOM);
+    drop(written);
+    let image = image(&path);
+    let (log, content) = &image[1];
+    let mut images = 0;
+    for at in (used..ROOM).step_by(step(397)) {
+        put_back(&image);
+        fs::write(log, &content[..at]).unwrap();
+        assert_eq!(read(&path).unwrap(), [0, 1, 2, 3, 4, 5], "cut to {at}");
+        let mut damaged = content.clone();
+        damaged[at] = 0xa5;
+        fs::write(log, damaged).unwrap();
+        assert_eq!(read(&path).unwrap(), [0, 1, 2, 3, 4, 5], "byte {at}");
+        images += 2;
+    }
+    println!("{images} images");
+}
+
+#[test]
+fn a_file_that_was_never_begun_has_no_room_made() {
+    let folder = Folder::new("unbegun-room");
+    let path = folder.journal();
+    let journal = SqliteJournal::create(&path, &options(), 0, &GENESIS).unwrap();
+    let before = image(&path)[1].1.len();
+    let writer = Writer::new(Box::new(journal), BEGIN, Options::default());
+    assert_eq!(image(&path)[1].1.len(), before);
+    let stopped = Error::Stopped {
+        reason: "a crash".to_owned(),
+    };
+    writer.stop(stopped);
+    drop(writer);
+    assert_eq!(unbegun(&path, "process 1, a test"), Ok(Some(0)));
 }
 
 #[test]

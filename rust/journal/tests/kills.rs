@@ -20,6 +20,7 @@ fn options() -> FileOptions {
     FileOptions {
         owner: format!("process {}", std::process::id()),
         allow_network_fs: true,
+        free_bytes: Some(u64::MAX),
     }
 }
 
@@ -32,6 +33,8 @@ fn child() {
     let eager = Options {
         witness_every: Duration::from_micros(300),
         checkpoint_every: Duration::from_micros(700),
+        // Some are waited for before that, some are not.
+        linger: Duration::from_micros(300),
         ..Options::default()
     };
     let path = Path::new(&path);
