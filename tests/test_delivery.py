@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeloom
-from tapeloom import Bars
+from tapeloom import Bars, MergedBars
+from tapeloom._core import Merging, merge_bars
 from tapeloom.errors import ArgumentError
 from tests.days import us_day
 from tests.reference.gaps import expected_starts
 from tests.reference.schedule import MINUTE
 from tests.strategies import INTERVALS, sorted_sources
-from tests.test_merged import US, bars_at
+from tests.test_merged import FULL_GRID, US, bars_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,33 +203,58 @@ def test_a_piece_out_of_order_is_named() -> None:
 
 
 def test_columns_that_do_not_fit_each_other_are_refused_before_a_call() -> None:
-    from tapeloom._core import deliver
-
     merged = tapeloom.merge(two_series())
-    bars = list(two_series().values())
-    prices = {
-        name: getattr(merged, name)
-        for name in ("open", "high", "low", "close", "volume")
-    }
+    named = list(two_series().items())
+    source, ts, prices, flags = merge_bars([bars for _, bars in named], US)
     called: list[object] = []
     with pytest.raises(ArgumentError, match="one length"):
-        deliver(called.append, bars, merged.source, merged.ts[:3], prices, merged.flags)
-    with pytest.raises(ArgumentError, match="none of the 2"):
-        deliver(
-            called.append,
-            bars,
-            np.full(len(merged), 9, np.int32),
-            merged.ts,
-            prices,
-            merged.flags,
-        )
+        Merging.done(named, US, (source, ts[:3], prices, flags))
     with pytest.raises(ArgumentError, match=r"1-d int64"):
-        deliver(
-            called.append,
-            bars,
-            merged.source,
-            merged.ts.astype(float),
-            prices,
-            merged.flags,
+        Merging.done(named, US, (source, ts.astype(float), prices, flags))
+    strange = np.full(len(merged), 9, np.int32)
+    with pytest.raises(ArgumentError, match="none of the 2"):
+        MergedBars(Merging.done(named, US, (strange, ts, prices, flags))).each(
+            called.append
         )
+    with pytest.raises(ArgumentError, match="contiguous"):
+        Merging.done(named, US, (source, ts[::-1], prices, flags))
     assert called == []
+
+
+def test_bars_of_an_instant_that_somebody_keeps_never_change() -> None:
+    merged = tapeloom.merge(two_series())
+    kept = list(merged.instants())
+    columns = [part.close for _, part in merged.instants()]
+    for _, part in merged.instants():
+        copied = copy.copy(part)
+        assert copied.ts.tolist() == part.ts.tolist()
+    assert len({id(part) for _, part in kept}) == len(kept) > 2
+    expected = merged.close.tolist()
+    assert [close for _, part in kept for close in part.close.tolist()] == expected
+    del kept, merged, part, copied
+    tapeloom.merge(two_series())
+    assert [close for column in columns for close in column.tolist()] == expected
+
+
+def test_instants_of_instants_are_these_instants() -> None:
+    merged = tapeloom.merge(two_series())
+    for at, part in merged.instants():
+        ((again, same),) = part.instants()
+        assert (again, same.ts.tolist()) == (at, part.ts.tolist())
+        seen: list[BarData] = []
+        assert part.each(seen.append) == len(part)
+        assert [bar.close for bar in seen] == part.close.tolist()
+        assert type(part) is MergedBars
+        assert part.sources == merged.sources
+
+
+def test_instants_of_a_class_of_ones_own_are_new_objects() -> None:
+    class Noted(MergedBars):
+        note: str | None = None
+
+    series = [("AAA", bars_at("AAA", "1m", FULL_GRID))]
+    noted = Noted(Merging(series, US, threads=1))
+    for _, part in noted.instants():
+        assert isinstance(part, Noted)
+        assert part.note is None
+        part.note = "seen"

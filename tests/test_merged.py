@@ -154,6 +154,27 @@ def test_nothing_at_all_is_an_empty_table() -> None:
     assert len(tapeloom.merge([bars_at("A", "1m", [])])) == 0
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kinds", [(3, 3, 3), (3, 1, 3), (None, 3, 3), (3, 3, None)])
+def test_flags_come_along_whether_or_not_they_are_all_the_same(
+    kinds: tuple[int | None, ...], threads: int
+) -> None:
+    grid = np.concatenate([US.grid(row, "1m") for row in range(8_000, 8_090)])
+    rng = np.random.default_rng(3)
+    series = []
+    for number, flag in enumerate(kinds):
+        bars = bars_at(f"S{number}", "1m", grid)
+        mixed = rng.integers(0, 8, grid.size) if flag is None else flag
+        flags = np.full(grid.size, mixed, np.uint8)
+        columns = {name: getattr(bars, name) for name in ("ts", *FIELDS)}
+        series.append(
+            Bars.from_columns(bars.symbol, "1m", **columns, flags=flags, zone=US.zone)
+        )
+    source, _, _, flags = merge_bars(series, US, threads=threads)
+    for number, bars in enumerate(series):
+        assert (flags[source == number] == bars.flags).all()
+
+
 def test_a_series_out_of_order_is_named_with_its_row() -> None:
     good = bars_at("GOOD", "1m", [FULL.open])
     bad = bars_at("BAD", "1m", [FULL.open, FULL.open + 2 * MINUTE, FULL.open + MINUTE])
@@ -270,3 +291,15 @@ def test_rows_of_a_frame_that_break_a_rule_are_refused() -> None:
     with pytest.raises(InvalidBarError, match="row 0"):
         tapeloom.merge({"CL": below})
     assert len(tapeloom.merge({"CL": below}, allow_negative_prices=True)) == 3
+
+
+def test_memory_whose_owner_was_frozen_is_not_used_again() -> None:
+    grid = np.concatenate([US.grid(session, "1m") for session in range(8_000, 8_200)])
+    data = {name: bars_at(name, "1m", grid) for name in ("AAA", "BBB")}
+    merged = tapeloom.merge(data)
+    owner = merged.close.base
+    assert isinstance(owner, np.ndarray)
+    owner.flags.writeable = False
+    del merged, owner
+    for _ in range(2):
+        assert len(tapeloom.merge(data)) == 2 * len(grid)

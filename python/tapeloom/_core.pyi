@@ -3,7 +3,7 @@
 Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional and read-only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from os import PathLike
 from pathlib import Path
@@ -33,6 +33,8 @@ __all__ = [
     "JournalReplay",
     "Live",
     "MarketHours",
+    "MergedColumns",
+    "Merging",
     "PiecewiseMerge",
     "RealtimeIndicators",
     "Replay",
@@ -43,8 +45,6 @@ __all__ = [
     "Timings",
     "__version__",
     "daily_values",
-    "deliver",
-    "instant_edges",
     "merge_bars",
     "merge_order",
     "minute_average",
@@ -577,6 +577,9 @@ class Store:
     def _session(self) -> tuple[int | None, bool]: ...
     @property
     def _symbols(self) -> list[str]: ...
+    @property
+    def _symbol_room(self) -> tuple[int, int]: ...
+    def _require_room(self, names: list[str]) -> None: ...
     def _set_table(self, table: SessionTable) -> None: ...
     def _register(
         self,
@@ -594,6 +597,9 @@ class Store:
     def _set_waker(self, waker: Callable[[], object] | None) -> None: ...
     def _cursor(self, symbol: str, interval: IntervalLike) -> Cursor: ...
     def _rows_since(self, symbol: str, interval: IntervalLike, epoch: int) -> Bars: ...
+    def _add_each(
+        self, bars: list[tuple[str, BarData]], start: int
+    ) -> list[Outcome | Exception]: ...
     def _add_batch(
         self, symbol: str, bars: Bars, on_invalid: str | None
     ) -> tuple[_Counts, list[tuple[int, str, float, str]]]: ...
@@ -717,8 +723,8 @@ class Timings:
 class Journal:
     """A journal on disk, written by a thread of its own: what queues up during one commit is the next.
 
-    Records have numbers from 1 on, in the order in which they were put. After the first error nothing more becomes
-    durable in this file.
+    Records have numbers from 1 on, in the order in which they were put. Those that nobody waits for lie for
+    ``linger_seconds``, so that more of them share a commit. After the first error nothing more becomes durable in this file.
     """
 
     def __new__(
@@ -731,6 +737,7 @@ class Journal:
         previous_hash: bytes | None = None,
         group_records: int = 1_000,
         queue_records: int = 65_536,
+        linger_seconds: float = 0.0,
         witness_seconds: float = 1.0,
         checkpoint_seconds: float = 5.0,
         disk: SimulatedDisk | None = None,
@@ -760,16 +767,23 @@ class Journal:
         timeout: float,
     ) -> int:
         """Hand over the bars of one arrival; return the number of the last."""
+    @staticmethod
+    def are_resolved(bars: list[tuple[str, BarData]]) -> bool:
+        """Whether each is a symbol and a bar of it with an instant."""
     def put_each(
         self,
-        bars: list[tuple[int, BarData]],
+        bars: list[tuple[str, BarData]],
         *,
         kind: int,
         arrival: int,
         extra: int,
+        numbers: dict[str, int],
         timeout: float,
     ) -> int:
-        """Hand over bars with the numbers of their symbols, all or none; return the number of the last."""
+        """Hand over resolved bars of any symbols, all or none; return the number of the last.
+
+        Raises ``UnknownSymbolError`` for a bar of a symbol without a number; nothing is written then.
+        """
     def put_step(
         self,
         live: Live,
@@ -891,6 +905,7 @@ class JournalReader:
         *,
         group_records: int = 1_000,
         queue_records: int = 65_536,
+        linger_seconds: float = 0.0,
         witness_seconds: float = 1.0,
         checkpoint_seconds: float = 5.0,
     ) -> Journal:
@@ -934,6 +949,73 @@ class JournalReplay:
         Returns how many bars there were, and how many bars and registrations the session refused. With ``has_holes`` what
         has no name counts as refused. Raises ``JournalError`` with ``first_seq`` for a record that cannot be used.
         """
+
+@final
+class Merging:
+    """The bars of many sources, merged; what ``MergedColumns`` are views of."""
+
+    def __new__(
+        cls,
+        sources: Sequence[tuple[str, Bars]],
+        table: SessionTable,
+        *,
+        threads: int = 2,
+    ) -> Self:
+        """Merge bars by symbol, as ``merge_bars`` does."""
+    @staticmethod
+    def done(
+        sources: Sequence[tuple[str, Bars]],
+        table: SessionTable,
+        columns: tuple[
+            NDArray[np.int32], _Int64, dict[str, _Float64], NDArray[np.uint8]
+        ],
+    ) -> Merging:
+        """Take columns as ``merge_bars`` returns them; nobody may write into them from then on.
+
+        Raises ``ArgumentError`` for columns of unequal length.
+        """
+
+@disjoint_base
+class MergedColumns:
+    """Rows of merged bars. Each column is a read-only view that keeps all of them alive."""
+
+    def __new__(cls, merging: Merging) -> Self:
+        """Stand for all rows."""
+    @property
+    def sources(self) -> tuple[tuple[str, Interval], ...]:
+        """Symbol and interval of each source, in the order given."""
+    @property
+    def _table(self) -> SessionTable: ...
+    @property
+    def source(self) -> NDArray[np.int32]:
+        """Position in ``sources`` of each bar, int32."""
+    @property
+    def ts(self) -> _Int64:
+        """Starts, int64 nanoseconds UTC."""
+    @property
+    def open(self) -> _Float64:
+        """First prices."""
+    @property
+    def high(self) -> _Float64:
+        """Highest prices."""
+    @property
+    def low(self) -> _Float64:
+        """Lowest prices."""
+    @property
+    def close(self) -> _Float64:
+        """Last prices."""
+    @property
+    def volume(self) -> _Float64:
+        """Volumes."""
+    @property
+    def flags(self) -> NDArray[np.uint8]:
+        """Provenance bits."""
+    def __len__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def _instants(self) -> Iterator[tuple[int, Self]]:
+        """Return each instant and its rows; rows that nobody holds any more are an object that is used again."""
+    def _each(self, call: Callable[[BarData], object]) -> int:
+        """Call a function with each bar and return their number; one that nobody kept is used again."""
 
 @final
 class PiecewiseMerge:
@@ -1158,20 +1240,6 @@ def merge_bars(
     Raises ``ArgumentError`` naming source and row where ``ts`` falls. The interpreter is detached meanwhile.
     """
 
-def deliver(
-    call: Callable[[BarData], object],
-    sources: Sequence[Bars],
-    source: NDArray[np.int32],
-    ts: _Int64,
-    prices: Mapping[str, _Float64],
-    flags: NDArray[np.uint8],
-) -> int:
-    """Call a function with each bar of merged columns and return their number; ``source`` is a position in ``sources``.
-
-    Bars are made on delivery; one that nobody kept is used again. Raises what the function raises, and ``ArgumentError``
-    for columns of unequal length or a position that is no source.
-    """
-
 def missing_runs(
     sources: Sequence[Bars],
     table: SessionTable,
@@ -1269,8 +1337,3 @@ def rolling_extreme(
     NaN is passed over; NaN and -1 where nothing is known. Without ``positions`` windows of one length are several times
     as fast.
     """
-
-def instant_edges(
-    ts: _Int64, interval: IntervalLike, table: SessionTable
-) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Return the first row of each instant at which bars become known, and the instant; ``None`` where ``ts`` falls."""

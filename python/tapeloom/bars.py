@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from enum import IntFlag
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tapeloom._core import BarData, Bars
 from tapeloom.errors import ArgumentTypeError, SymbolError
 
-__all__ = ["BarData", "Bars", "Provenance", "normalise_symbol"]
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from tapeloom.intervals import IntervalLike
+
+__all__ = ["BarData", "Bars", "Provenance", "no_bars", "normalise_symbol"]
 
 
 class Provenance(IntFlag):
@@ -41,3 +49,19 @@ def normalise_symbol(symbol: object) -> str:
         text = f"symbol {symbol!r} must hold printable characters, such as 'AAPL' or 'BTC/USD'"
         raise SymbolError(text, symbol=symbol)
     return name
+
+
+def no_bars(symbol: str, interval: IntervalLike, zone: tzinfo) -> Bars:
+    """Return ``Bars`` without a bar."""
+    none = np.empty(0, np.float64)
+    return Bars.from_columns(
+        symbol,
+        interval,
+        ts=np.empty(0, np.int64),
+        open=none,
+        high=none,
+        low=none,
+        close=none,
+        volume=none,
+        zone=zone,
+    )

@@ -11,10 +11,9 @@ import numpy as np
 from tapeloom._core import (
     Bars,
     Interval,
+    MergedColumns,
+    Merging,
     PiecewiseMerge,
-    deliver,
-    instant_edges,
-    merge_bars,
 )
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.time_manager import time_manager_for
@@ -38,86 +37,13 @@ _FIELDS = ("open", "high", "low", "close", "volume")
 _Columns: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int64], dict[str, NDArray[np.float64]], NDArray[np.uint8]]"
 
 
-class MergedBars:
-    """Bars of many series in one table; the columns are NumPy arrays of one length.
+class MergedBars(MergedColumns):
+    """Bars of many series in one table; the columns are NumPy arrays of one length, read-only views.
 
     Any Arrow-aware tool reads it: ``pl.DataFrame(merged)``, ``duckdb.sql("from merged")``, ``pa.table(merged)``.
     """
 
-    __slots__ = ("_bars", "_columns", "_rows", "_table", "sources")
-
-    sources: tuple[tuple[str, Interval], ...]
-    """Symbol and interval of each source, in the order given."""
-
-    def __init__(
-        self,
-        bars: Sequence[tuple[str, Bars]],
-        table: SessionTable,
-        columns: _Columns,
-    ) -> None:
-        self.sources = tuple((name, Interval(each.interval)) for name, each in bars)
-        self._bars = [each for _, each in bars]
-        self._table = table
-        source, ts, prices, flags = columns
-        self._columns: dict[str, NDArray[Any]] = {
-            "source": source,
-            "ts": ts,
-            **prices,
-            "flags": flags,
-        }
-        # Slices share the columns: nobody writes into them.
-        for column in self._columns.values():
-            column.flags.writeable = False
-        self._rows = slice(0, len(ts))
-
-    def _part(self, rows: slice) -> MergedBars:
-        part = object.__new__(MergedBars)
-        part.sources = self.sources
-        part._bars = self._bars
-        part._table = self._table
-        part._columns = self._columns
-        part._rows = rows
-        return part
-
-    @property
-    def source(self) -> NDArray[np.int32]:
-        """Position in ``sources`` of each bar, int32."""
-        return self._columns["source"][self._rows]
-
-    @property
-    def ts(self) -> NDArray[np.int64]:
-        """Starts, int64 nanoseconds UTC."""
-        return self._columns["ts"][self._rows]
-
-    @property
-    def open(self) -> NDArray[np.float64]:
-        """First prices."""
-        return self._columns["open"][self._rows]
-
-    @property
-    def high(self) -> NDArray[np.float64]:
-        """Highest prices."""
-        return self._columns["high"][self._rows]
-
-    @property
-    def low(self) -> NDArray[np.float64]:
-        """Lowest prices."""
-        return self._columns["low"][self._rows]
-
-    @property
-    def close(self) -> NDArray[np.float64]:
-        """Last prices."""
-        return self._columns["close"][self._rows]
-
-    @property
-    def volume(self) -> NDArray[np.float64]:
-        """Volumes."""
-        return self._columns["volume"][self._rows]
-
-    @property
-    def flags(self) -> NDArray[np.uint8]:
-        """Provenance bits."""
-        return self._columns["flags"][self._rows]
+    __slots__ = ()
 
     def known_at(self) -> NDArray[np.int64]:
         """Return the instant from which each bar may be used, int64 nanoseconds UTC: its end, never after its session."""
@@ -133,24 +59,7 @@ class MergedBars:
 
     def instants(self) -> Iterator[tuple[int, MergedBars]]:
         """Yield each instant at which bars become known, in nanoseconds UTC, with these bars; columns are views."""
-        if not len(self):
-            return
-        firsts, known = self._edges()
-        begun = self._rows.start
-        lasts = [*firsts[1:], len(self)]
-        for first, last, at in zip(firsts, lasts, known, strict=True):
-            yield at, self._part(slice(begun + first, begun + last))
-
-    def _edges(self) -> tuple[list[int], list[int]]:
-        """First row of each instant, and the instant."""
-        intervals = {interval for _, interval in self.sources}
-        if len(intervals) == 1:
-            edges = instant_edges(self.ts, intervals.pop(), self._table)
-            if edges is not None:
-                return edges[0].tolist(), edges[1].tolist()
-        known = self.known_at()
-        firsts = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist()]
-        return firsts, known[firsts].tolist()
+        return self._instants()
 
     def each(self, call: Callable[[BarData], object]) -> int:
         """Call a function with each bar in order and return their number.
@@ -160,11 +69,7 @@ class MergedBars:
         if not callable(call):
             text = f"call is {type(call).__name__}; it must be a function of one bar"
             raise ArgumentTypeError(text)
-        prices = {name: getattr(self, name) for name in _FIELDS}
-        return deliver(call, self._bars, self.source, self.ts, prices, self.flags)
-
-    def __len__(self) -> int:
-        return int(self._rows.stop - self._rows.start)
+        return self._each(call)
 
     def __repr__(self) -> str:
         return f"MergedBars({len(self):,} bars of {len(self.sources):,} series)"
@@ -254,11 +159,7 @@ def merge(
     lenient = allow_negative_prices
     series = _series(data, symbol, interval, manager, allow_negative_prices=lenient)
     try:
-        columns = merge_bars(
-            [bars for _, bars in series],
-            manager.session_table,
-            threads=os.cpu_count() or 1,
-        )
+        merging = Merging(series, manager.session_table, threads=os.cpu_count() or 1)
     except ArgumentError as error:
         at = error.facts.get("source")
         if not isinstance(at, int):
@@ -266,7 +167,7 @@ def merge(
         symbol, bars = series[at]
         text = f"{symbol} {bars.interval} is not in order: row {error.facts['row']} begins before the row above it"
         raise ArgumentError(text, symbol=symbol, row=error.facts["row"]) from error
-    return MergedBars(series, manager.session_table, columns)
+    return MergedBars(merging)
 
 
 def merge_pieces(
@@ -332,7 +233,7 @@ def _merged_pieces(
             taken.append(columns)
             room -= found
         if taken and (room == 0 or not found):
-            yield MergedBars(begun, table, _joined(taken))
+            yield MergedBars(Merging.done(begun, table, _joined(taken)))
             taken, room = [], rows
         if not found:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -230,3 +231,45 @@ def test_coarser_bars_in_two_steps_have_the_prices_of_one(data: st.DataObject) -
             stored(bars.aggregate(target, table=table)) for bars in (base, quarter)
         )
         assert [bar[:5] for bar in direct] == [bar[:5] for bar in stepwise]
+
+
+def many_bars(seed: int) -> Bars:
+    """As many minutes as make an answer whose memory is used again."""
+    table = get_session_table("US_EQUITY")
+    ts = np.concatenate([table.grid(index, "1m") for index in range(200)])
+    rng = np.random.default_rng(seed)
+    price = rng.integers(100, 200, ts.size).astype(float)
+    volume = rng.integers(0, 1_000, ts.size).astype(float)
+    columns = {"open": price, "high": price + 1, "low": price - 1, "close": price}
+    return Bars.from_columns(
+        "AAA", "1m", ts=ts, volume=volume, **columns, zone=table.zone, table=table
+    )
+
+
+def test_bars_and_columns_that_somebody_keeps_never_become_another_answer() -> None:
+    table = get_session_table("US_EQUITY")
+    intervals = ["5m", "1h", "1d"]
+    first, second = many_bars(1), many_bars(2)
+    assert len(first) > 65_536
+    kept = _core.resample([first], intervals, table)[0]
+    column, view = kept[0].high, kept[1][3:9]
+    facts = [bars.to_numpy()["close"].tobytes() for bars in kept]
+    of_column, of_view = column.tobytes(), view.close.tobytes()
+    one_left = kept[2]
+    del kept
+    for _ in range(3):
+        _core.resample([second], intervals, table)
+    assert column.tobytes() == of_column
+    assert view.close.tobytes() == of_view
+    assert one_left.to_numpy()["close"].tobytes() == facts[2]
+
+
+def test_an_answer_in_used_memory_is_the_one_in_new_memory() -> None:
+    table = get_session_table("US_EQUITY")
+    intervals = ["5m", "1h", "1d"]
+    first, second = many_bars(1), many_bars(2)
+    kept = [_core.resample([bars], intervals, table) for bars in (first, second)]
+    # All that came before is held, so these lie elsewhere; then they let go of it, and the last ones lie there.
+    for _ in range(3):
+        for bars, found in zip((second, first), reversed(kept), strict=True):
+            assert same(_core.resample([bars], intervals, table), found)

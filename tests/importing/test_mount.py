@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -185,6 +186,28 @@ def test_a_parquet_file_per_symbol_is_known_from_its_footer(
     monkeypatch.setattr(mounted_files, "read_groups", decoded)
     assert source.get_symbols() == ["AAPL", "MSFT"]
     assert source.get_range("AAPL", "1m") == (ALL[0].ts, ALL[-1].ts)
+
+
+def test_footers_are_gone_with_the_source_that_read_them(
+    write_text: WriteText, tmp_path: Path
+) -> None:
+    parquet_per_symbol(write_text)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        assert is_foreign(tmp_path / "in")
+        source = mount(tmp_path / "in")
+        assert len(source.read("AAPL", "1m", None, None)) == len(ALL)
+        del source
+        gc.collect()
+        # What holds each other would keep the memory of a footer until Python happens to look for such.
+        kept = [e for e in gc.garbage if type(e).__module__.startswith("pyarrow")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert kept == []
 
 
 def test_nothing_is_guessed_that_an_import_would_stop_for(

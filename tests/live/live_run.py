@@ -266,12 +266,20 @@ class LiveRun:
             self.server.close()
 
     def start(self) -> Self:
-        """Connect, and go on once the session is warm."""
+        """Connect, and go on once the session is warm and the vendor's feed stands, or waits to try again."""
         self.coordinator.start()
         self.until(
             lambda: self.coordinator.stage in ("WAITING", "OPEN") or self.is_over
         )
+        # What the vendor sends before is lost, and filled later: no news for an analysis.
+        self.until(lambda: self._has_tried or self.is_over)
         return self
+
+    @property
+    def _has_tried(self) -> bool:
+        if not isinstance(self.feed, AlpacaFeed):
+            return True
+        return self.feed.health().is_up or self.gate.is_waiting
 
     def until(self, comes: Callable[[], object]) -> None:
         """Wait until something has come about."""

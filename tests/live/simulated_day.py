@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tapeloom import SessionData, TimeManager
+from tapeloom.bars import no_bars
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.errors import JournalError
@@ -19,7 +20,6 @@ from tapeloom.live.live_player import Stage, Timing
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.metrics import PerformanceMetrics
 from tapeloom.statuses import ConnectionEvent
-from tapeloom.storage.bar_source import no_bars
 from tests.compare import bar_data
 from tests.live.made import SetClock
 from tests.reference.schedule import MINUTE, SECOND

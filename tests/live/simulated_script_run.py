@@ -187,10 +187,11 @@ class BrokenDisk(Noting):
         apply: Callable[[], Any],
         *,
         is_step: bool = False,
+        **options: Any,
     ) -> Any:
         if not is_step:
             self._require_disk()
-        return super()._write(put, apply, is_step=is_step)
+        return super()._write(put, apply, is_step=is_step, **options)
 
     def _require_disk(self) -> None:
         if self._is_degraded or self._fails():

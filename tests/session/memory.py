@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tapeloom._core import Bars, Interval
+from tapeloom.bars import no_bars
 from tapeloom.calendars import get_session_table
-from tapeloom.storage.bar_source import no_bars
 from tests.compare import columns
 from tests.reference.schedule import trading_day
 

@@ -170,6 +170,24 @@ def test_another_scope_than_the_three_always_raises(
         read(session_of("AAPL"))
 
 
+@pytest.mark.parametrize("scope", [None, 1, b"all", "\ud800", "Session"])
+def test_a_scope_that_is_no_name_is_shown_with_the_three(scope: Any) -> None:
+    session = session_of("AAPL")
+    reads: list[Callable[[], object]] = [
+        lambda: session.get_latest_bar("AAPL", scope=scope),
+        lambda: session.get_last_n_bars("AAPL", 1, scope=scope),
+        lambda: session.get_bars_since("AAPL", OPEN, scope=scope),
+        lambda: session.get_bars("AAPL", scope=scope),
+        lambda: session.get_bar_count("AAPL", scope=scope),
+    ]
+    rule = "'session', 'history' or 'all'"
+    for read in reads:
+        with pytest.raises(ArgumentError, match=rule) as raised:
+            read()
+        assert repr(scope) in str(raised.value)
+        assert isinstance(raised.value, ArgumentTypeError) != isinstance(scope, str)
+
+
 def test_a_warning_names_the_line_that_read() -> None:
     session = session_of("AAPL")
     with warnings.catch_warnings(record=True) as caught:

@@ -12,6 +12,7 @@ import pytest
 from tapeloom import Quote, TickData, TimeManager
 from tapeloom.errors import CorruptFileError, InvalidBarError, StorageError
 from tapeloom.storage import DataManager
+from tapeloom.storage.seal import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,28 @@ def test_a_missing_column_and_damage_name_the_file(tmp_path: Path) -> None:
         DataManager(tmp_path).get_ticks("AAPL")
 
     path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CorruptFileError, match=r"x\.parquet"):
+        DataManager(tmp_path).get_ticks("AAPL")
+
+
+@pytest.mark.parametrize("has_seal", [False, True])
+def test_a_page_that_does_not_fit_its_checksum_is_found_behind_a_seal_too(
+    tmp_path: Path, has_seal: bool
+) -> None:
+    path = write(tmp_path, "trades", **prices())
+    plain: dict[str, Any] = {"compression": "none", "use_dictionary": False}
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table, path, write_page_checksum=True, **plain)
+    if has_seal:
+        facts = [(len(TIMES), int(TIMES[0]), int(TIMES[-1]))]
+        path.write_bytes(sealed(path.read_bytes(), [0], facts))
+    assert DataManager(tmp_path).get_ticks("AAPL").price.tolist() == [1, 2, 3, 4, 5]
+
+    four, eight = (np.float64(value).tobytes() for value in (4, 8))
+    raw = path.read_bytes()
+    assert raw.count(four) == 1
+    path.write_bytes(raw.replace(four, eight))
+
     with pytest.raises(CorruptFileError, match=r"x\.parquet"):
         DataManager(tmp_path).get_ticks("AAPL")
 

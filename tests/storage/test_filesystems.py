@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tapeloom.errors import (
     StorageError,
 )
 from tapeloom.storage import DataManager
+from tapeloom.storage.files import Files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +73,25 @@ def test_pyarrow_filesystems_serve_too(
     DataManager("/data", filesystem=wrapped).write_bars("AAPL", "1m", columns(minutes))
 
     assert DataManager("/data", filesystem=memory).get_bar_count("AAPL") == 10
+
+
+def test_many_files_are_opened_at_the_same_time_where_that_takes_long(
+    memory: Any, columns: Columns, minutes: Stamps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DataManager("/data", filesystem=memory)
+    for symbol in ("AAPL", "MSFT"):
+        source.write_bars(symbol, "1m", columns(minutes, symbol=None))
+    both, opened = Barrier(2, timeout=30), Files.opened
+
+    def together(files: Files, path: Path) -> Any:
+        both.wait()
+        return opened(files, path)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(Files, "opened", together)
+    series = [("AAPL", "1m"), ("MSFT", "1m")]
+    found = DataManager("/data", filesystem=memory).read_many(series, None, None)
+    assert [len(bars) for bars in found] == [10, 10]
 
 
 def test_an_address_of_the_disk_is_the_disk(

@@ -165,6 +165,20 @@ def test_a_missing_column_names_file_and_column(
         open_bar_file(path)
 
 
+@pytest.mark.parametrize("name", ["ts", "close", "symbol", "flags"])
+def test_a_column_that_is_there_twice_is_refused(
+    tmp_path: Path, columns: Columns, minutes: Stamps, name: str
+) -> None:
+    flags = np.zeros(len(minutes), np.uint8)
+    table = pa.table(columns(minutes, flags=flags))
+    path = tmp_path / "bad.parquet"
+    pq.write_table(table.append_column(name, table[name]), path)
+    with pytest.raises(
+        StorageError, match=rf"bad\.parquet: column '{name}' is there 2 times"
+    ):
+        ParquetStore().footer(path)
+
+
 def test_a_misspelt_column_is_suggested(
     tmp_path: Path, write_file: WriteFile, minutes: Stamps
 ) -> None:

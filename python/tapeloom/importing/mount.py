@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tapeloom._core import Bars, Interval
-from tapeloom.bars import normalise_symbol
+from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.calendars.session_table import get_session_table
 from tapeloom.errors import (
     DataError,
@@ -19,7 +19,7 @@ from tapeloom.errors import (
 from tapeloom.importing.mounted_files import MountedFiles
 from tapeloom.importing.options import read_options
 from tapeloom.importing.prepare import Market
-from tapeloom.importing.row_groups import open_footer
+from tapeloom.importing.row_groups import column_names
 from tapeloom.importing.source_files import PARQUET, files_of
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def is_foreign(pattern: object) -> bool:
         return True
     # Texts beside Parquet are lists and notes as a rule.
     try:
-        names = open_footer(tables[0]).schema.to_arrow_schema().names
+        names = column_names(tables[0])
     except DataError:
         # Whoever reads it will say what is wrong with it.
         return False
@@ -231,7 +231,7 @@ class Mounted:
                 if len(kept):
                     parts.append(kept)
         if not parts:
-            return _empty(normalise_symbol(symbol), key[1], self._table)
+            return no_bars(normalise_symbol(symbol), key[1], self._table.zone)
         bars = parts[0] if len(parts) == 1 else Bars.concat(parts)
         return bars if bars.is_sorted() else bars.sorted()
 
@@ -253,21 +253,6 @@ def _refused(bars: Bars, source: str, rows: npt.NDArray[np.int64]) -> Bars:
             text, symbol=bars.symbol, row=int(rows[at]), field=field, value=value
         )
     return bars
-
-
-def _empty(symbol: str, interval: Interval, table: SessionTable) -> Bars:
-    none = np.empty(0, np.float64)
-    return Bars.from_columns(
-        symbol,
-        interval,
-        ts=np.empty(0, np.int64),
-        open=none,
-        high=none,
-        low=none,
-        close=none,
-        volume=none,
-        zone=table.zone,
-    )
 
 
 def _name(symbol: str) -> str:

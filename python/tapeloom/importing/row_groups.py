@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.importing.column_names import map_columns
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapeloom.importing.path_hints import PathHints
     from tapeloom.importing.tables import ForeignTable
 
-__all__ = ["group_bounds", "open_footer", "read_groups"]
+__all__ = ["column_names", "group_bounds", "open_footer", "read_groups"]
 
 PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
@@ -55,20 +55,8 @@ def read_groups(
     path: Path, footer: pq.FileMetaData, groups: Sequence[int], options: ReadOptions
 ) -> ForeignTable:
     """Return the rows of some row groups."""
-    import pyarrow.parquet as pq
-
     name = str(path)
-    with (
-        file_errors_named(name),
-        pq.ParquetFile(
-            path,
-            metadata=footer,
-            memory_map=True,
-            # Reads sent ahead go through another thread, which costs more than it brings on a local disk.
-            pre_buffer=False,
-            page_checksum_verification=True,
-        ) as file,
-    ):
+    with file_errors_named(name), _opened(path, footer, checked=True) as file:
         found = map_columns(file.schema_arrow.names, options, source=name)
         columns = list(dict.fromkeys(found.of.values()))
         data = file.read_row_groups(groups, columns=columns, use_threads=False)
@@ -91,13 +79,13 @@ def group_bounds(
         If the footer is damaged.
     """
     name = str(path)
-    schema = footer.schema.to_arrow_schema()
-    found = map_columns(schema.names, options, source=name).of
-    if "ts" not in found:
-        return None
-    _touch(path, footer, group, [found[r] for r in ("ts", "symbol") if r in found])
+    with file_errors_named(name), _opened(path, footer) as file:
+        found = map_columns(file.schema_arrow.names, options, source=name).of
+        if "ts" not in found:
+            return None
+        _touch(file, group, [found[r] for r in ("ts", "symbol") if r in found])
     times = _statistics(footer, group, found["ts"])
-    factor = _factor(footer, found["ts"])
+    factor = None if times is None else _factor(times)
     if times is None or factor is None or not times.has_min_max:
         return None
     symbol = options.symbol or hints.symbol
@@ -113,33 +101,58 @@ def group_bounds(
     return symbol, times.min_raw * factor, times.max_raw * factor
 
 
-def _touch(path: Path, footer: pq.FileMetaData, group: int, columns: list[str]) -> None:
-    """Read a row of some columns. Damaged statistics are an exception then; asked for themselves they end the process."""
+def column_names(path: Path) -> list[str]:
+    """Return the names of a file's columns. Raises as ``open_footer``."""
+    footer = open_footer(path)
+    with file_errors_named(str(path)), _opened(path, footer) as file:
+        names: list[str] = file.schema_arrow.names
+        return names
+
+
+def _opened(
+    path: Path, footer: pq.FileMetaData, *, checked: bool = False
+) -> pq.ParquetFile:
+    """Open a file whose footer is known; ``checked`` compares its pages with their checksums.
+
+    Names and types are asked of it, never of the footer: that and its schema would hold each other, and stay until
+    Python looks for such pairs.
+    """
     import pyarrow.parquet as pq
 
-    with (
-        file_errors_named(str(path)),
-        pq.ParquetFile(
-            path, metadata=footer, memory_map=True, pre_buffer=False
-        ) as file,
-    ):
-        rows = file.iter_batches(
-            batch_size=1, row_groups=[group], columns=columns, use_threads=False
-        )
-        next(rows, None)
+    return pq.ParquetFile(
+        path,
+        metadata=footer,
+        memory_map=True,
+        # Reads sent ahead go through another thread, which costs more than it brings on a local disk.
+        pre_buffer=False,
+        page_checksum_verification=checked,
+    )
 
 
-def _statistics(footer: pq.FileMetaData, group: int, column: str) -> Any:
-    at = footer.schema.names.index(column)
-    return footer.row_group(group).column(at).statistics
+def _touch(file: pq.ParquetFile, group: int, columns: list[str]) -> None:
+    """Read a row of some columns. Damaged statistics are an exception then; asked for themselves they end the process."""
+    rows = file.iter_batches(
+        batch_size=1, row_groups=[group], columns=columns, use_threads=False
+    )
+    next(rows, None)
 
 
-def _factor(footer: pq.FileMetaData, column: str) -> int | None:
+def _statistics(
+    footer: pq.FileMetaData, group: int, column: str
+) -> pq.Statistics | None:
+    columns = footer.row_group(group)
+    for said in map(columns.column, range(columns.num_columns)):
+        if said.path_in_schema == column:
+            return said.statistics
+    # A column of a nested type has no such facts.
+    return None
+
+
+def _factor(times: pq.Statistics) -> int | None:
     """Nanoseconds in one unit of a column of instants; ``None`` if it is none, or of a wall clock."""
     import json
 
-    kind = footer.schema.column(footer.schema.names.index(column)).logical_type
-    said = json.loads(kind.to_json())
+    said = json.loads(times.logical_type.to_json())
     if said.get("Type") != "Timestamp" or not said.get("isAdjustedToUTC"):
         return None
     return PER_UNIT.get(said.get("timeUnit", ""))

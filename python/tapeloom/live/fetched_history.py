@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapeloom._core import Bars, Interval
-from tapeloom.bars import normalise_symbol
+from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.errors import HistorySourceError, StateError
 from tapeloom.importing.history_requests import Asking, requests_for, title_of
 from tapeloom.live.fetched_answers import bars_of
 from tapeloom.live.stored_sessions import whole_sessions, without
-from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.notes import DataNote, Notes
 from tapeloom.timestamps import to_ns
 

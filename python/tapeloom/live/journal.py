@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ from tapeloom.errors import (
     ArgumentTypeError,
     StateError,
     TimestampError,
+    UnknownSymbolError,
 )
 from tapeloom.ingest import IngestCounts, IngestReport
 from tapeloom.live.journal_header import (
@@ -25,7 +27,7 @@ from tapeloom.live.journal_header import (
     Offer,
     Patience,
 )
-from tapeloom.live.journal_writing import JournalWriting
+from tapeloom.live.journal_writing import LINGER_SECONDS, JournalWriting
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
 from tapeloom.statuses import ConnectionEvent, TradingStatus
@@ -60,7 +62,7 @@ class SessionJournal(JournalWriting):
         The session, without symbols, bars or a session date yet.
     mode
         ``"strict"``: a change is visible, and the call returns, when it is on disk. ``"relaxed"``: at once; what
-        ``durable_seq`` has reached is on disk. ``"off"``: nothing is written.
+        ``durable_seq`` has reached is on disk, as a rule all but the last milliseconds. ``"off"``: nothing is written.
     clock
         Where times of arrival come from; the wall clock by default.
     stall_seconds
@@ -181,7 +183,7 @@ class SessionJournal(JournalWriting):
             }
             journal._files = len(found.files)
             journal.path = found.paths[-1]
-            journal._journal = found.resume()
+            journal._journal = found.resume(linger_seconds=LINGER_SECONDS[mode])
         return journal
 
     def start_new_session(self, session_date: date, *, roll: bool = False) -> None:
@@ -291,6 +293,8 @@ class SessionJournal(JournalWriting):
     ) -> list[Outcome | Exception]:
         """Offer bars of any symbols one after another, on disk together first: one wait for many bars.
 
+        Bars of symbols that are kept already are visible all at once.
+
         Returns
         -------
         list
@@ -300,27 +304,38 @@ class SessionJournal(JournalWriting):
         ------
         ArgumentError
             If one is no bar, or of another symbol; nothing is written then.
+        CapacityError
+            If they are of more new symbols than ``max_symbols`` leaves room for; nothing is written or added then.
         """
         kind = Kind.CORRECTION if is_correction else Kind.BAR
-        given = [self._resolved(symbol, bar) for symbol, bar in bars]
-
+        given = list(bars)
+        if not Journal.are_resolved(given):
+            given = [self._resolved(symbol, bar) for symbol, bar in given]
         if not given:
             return []
 
         def put(journal: Journal) -> int:
-            numbered = [(self._number(journal, name), bar) for name, bar in given]
-            return journal.put_each(
-                numbered,
+            put_each = partial(
+                journal.put_each,
+                given,
                 kind=int(kind),
                 arrival=self._clock.now_ns(),
                 extra=self._offer(Offer.BAR),
+                numbers=self._symbols,
                 timeout=self._stall,
             )
+            try:
+                return put_each()
+            except UnknownSymbolError:
+                for name, _ in given:
+                    self._number(journal, name)
+                return put_each()
 
-        def apply() -> list[Outcome | Exception]:
-            return [self._offered(name, bar) for name, bar in given]
-
-        return self._write(put, apply)
+        return self._write(
+            put,
+            lambda: self._offered_each(given),
+            check=lambda: self._require_room(given),
+        )
 
     def add_bars_batch(
         self,
@@ -486,6 +501,33 @@ class SessionJournal(JournalWriting):
             ts = to_ns(bar.timestamp, self.session_data.timezone)
         values = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         return name, BarData(name, ts, *values, bar.interval, bar.flags)
+
+    def _require_room(self, given: list[tuple[str, BarData]]) -> None:
+        """Refuse bars of more symbols than the session may keep, as it would itself, but before they are on disk."""
+        kept, limit = self.session_data._symbol_room
+        # Whatever is on its way into the session has a number; without a journal nothing has, and nothing is on its way.
+        known = kept if self._journal is None else len(self._symbols)
+        if known + len(given) <= limit:
+            return
+        names = list(dict.fromkeys(name for name, _ in given))
+        if self._journal is not None:
+            new = sum(name not in self._symbols for name in names)
+            if known + new <= limit:
+                return
+            # Some that have a number may not be kept: what is on its way decides.
+            self._turns.wait_for_all()
+        self.session_data._require_room(names)
+
+    def _offered_each(
+        self, given: list[tuple[str, BarData]]
+    ) -> list[Outcome | Exception]:
+        """Offer bars one after another; those of series that are kept are visible all at once."""
+        found: list[Outcome | Exception] = []
+        while len(found) < len(given):
+            found += self.session_data._add_each(given, len(found))
+            if len(found) < len(given):
+                found.append(self._offered(*given[len(found)]))
+        return found
 
     def _offered(self, name: str, bar: BarData) -> Outcome | Exception:
         try:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tapeloom.calendars.clock import Clock
     from tapeloom.live.recovery import JournalReport
 
-__all__ = ["MODES", "JournalWriting", "owner", "sequel"]
+__all__ = ["LINGER_SECONDS", "MODES", "JournalWriting", "owner", "sequel"]
 
 _log = logging.getLogger("tapeloom.journal")
 
@@ -49,6 +49,8 @@ T = TypeVar("T")
 #: When what arrives may be read: after the disk has it, at once, or without a disk.
 MODES = ("strict", "relaxed", "off")
 _ALARM_SECONDS = 0.25
+#: How long records lie before they are committed, where nobody waits for them: together they take one sync of the disk.
+LINGER_SECONDS = {"strict": 0.0, "relaxed": 0.005}
 #: What changes more than a running live session can bear.
 _IDLE = {Kind.SESSION_START, Kind.SESSION_END, Kind.REMOVE, Kind.CLEAR}
 
@@ -308,6 +310,7 @@ class JournalWriting:
             allow_network_fs=self._allow_network_fs,
             last_seq=last_seq,
             previous_hash=previous_hash,
+            linger_seconds=LINGER_SECONDS[self.mode],
             disk=self._disk,
         )
         try:
@@ -327,14 +330,20 @@ class JournalWriting:
         apply: Callable[[], T],
         *,
         is_step: bool = False,
+        check: Callable[[], None] | None = None,
     ) -> T:
-        """Put records, then change the session: in the same order whatever the threads."""
+        """Put records, then change the session: in the same order whatever the threads.
+
+        What ``check`` raises is raised before anything is put, and with nothing between it and what is put.
+        """
         journal: Journal | None = None
         ticket: int | None = None
         is_under_way = False
         try:
             with self._order:
                 journal = self._require_open()
+                if check is not None:
+                    check()
                 if journal is None:
                     return apply()
                 is_under_way = True

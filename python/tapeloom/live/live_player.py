@@ -10,6 +10,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from tapeloom.bars import no_bars
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import CalendarError
 from tapeloom.session.alert_calls import call_alerts
@@ -17,7 +18,6 @@ from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.loaded_bars import hours_of
 from tapeloom.session.queues import SessionQueue
 from tapeloom.session.story import tell_end, tell_history
-from tapeloom.storage.bar_source import no_bars
 from tapeloom.words import counted
 
 if TYPE_CHECKING:

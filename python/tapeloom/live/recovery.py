@@ -292,9 +292,9 @@ class Recovery:
         """Read everything and return what was found."""
         return self._walk(self._count)
 
-    def resume(self) -> Journal:
-        """Go on writing the last file, after :meth:`replay`."""
-        return self._readers[-1].resume()
+    def resume(self, *, linger_seconds: float = 0.0) -> Journal:
+        """Go on writing the last file, after :meth:`replay`; see ``_core.Journal`` for how long records linger."""
+        return self._readers[-1].resume(linger_seconds=linger_seconds)
 
     @property
     def names(self) -> list[str | None]:

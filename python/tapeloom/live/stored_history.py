@@ -6,8 +6,8 @@ from glob import has_magic
 from typing import TYPE_CHECKING, TypeVar
 
 from tapeloom._core import Interval
+from tapeloom.bars import no_bars
 from tapeloom.errors import MissingDataError
-from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.layout import BARS
 
 if TYPE_CHECKING:

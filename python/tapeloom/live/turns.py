@@ -61,6 +61,11 @@ class Turns:
             self._is_broken = True
             self._changed.notify_all()
 
+    def wait_for_all(self) -> None:
+        """Wait until nobody holds a ticket."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting)
+
     def begin_anew(self) -> None:
         """Wait until nobody holds a ticket, then go on with the next one."""
         with self._changed:

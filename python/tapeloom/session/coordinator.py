@@ -1,48 +1,39 @@
 """Runs the sessions of a window: at once, by the clock, or step by step; from any thread paused, resumed, stopped.
 
-It wires a run's parts and says who may ask for what when. When the next batch is due is decided in ``driver.py``; what a
-session does, phase by phase, is in ``player.py``.
+It says who may ask for what when. A run's parts are put together in ``run_parts.py``; when the next batch is due is
+decided in ``driver.py``; what a session does, phase by phase, is in ``player.py``.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tapeloom.actions import Actions
 from tapeloom.bars import normalise_symbol
-from tapeloom.errors import ConfigError, StateError
-from tapeloom.session.added import plan_of
-from tapeloom.session.control import RunControl, wait_for
-from tapeloom.session.data_processor import DataProcessor
-from tapeloom.session.driver import Driver
+from tapeloom.errors import StateError
+from tapeloom.session.control import wait_for
 from tapeloom.session.flow import flow, flow_warning
-from tapeloom.session.hand_off import AnalysisSide
-from tapeloom.session.lag import Lag
-from tapeloom.session.metrics import PerformanceMetrics
 from tapeloom.session.own_process import OwnProcess, interrupt
-from tapeloom.session.pacing import Pace
-from tapeloom.session.player import SessionPlayer
-from tapeloom.session.progress import ProgressReporter
-from tapeloom.session.quality_manager import DataQualityManager
-from tapeloom.session.realtime_indicators import RealtimeIndicators
-from tapeloom.session.result_folder import SymbolsOfRun, sessions_kept
-from tapeloom.session.roster import Roster
+from tapeloom.session.run_parts import RunParts
 from tapeloom.session.source_notes import source_warnings
-from tapeloom.session.symbol_changes import Change, SymbolChanges
-from tapeloom.session.tally import Tally
+from tapeloom.session.symbol_changes import Change
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from tapeloom._core import Batch
+    from tapeloom.actions import Actions
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.session.analysis_engine import AnalysisEngine
     from tapeloom.session.asked_indicator import AskedIndicator
-    from tapeloom.session.result import RunWarning, SessionReport
+    from tapeloom.session.metrics import PerformanceMetrics
+    from tapeloom.session.quality_manager import DataQualityManager
+    from tapeloom.session.realtime_indicators import RealtimeIndicators
+    from tapeloom.session.result import RunWarning
     from tapeloom.session.result_folder import ResultFolder
     from tapeloom.session_data import SessionData
     from tapeloom.storage.bar_source import BarSource
@@ -104,124 +95,32 @@ class SessionCoordinator:
         results: ResultFolder | None = None,
         asked_indicators: Sequence[AskedIndicator] = (),
     ) -> None:
-        window, data = config.backtest_config, config.session_data_config
-        if window is None:
-            text = "backtest_config is missing; give start_date and end_date"
-            raise ConfigError(text)
-        self._config = config
-        self._session_data = session_data
-        self._source = source
-        self._engine = engine
-        self._time_manager = time_manager
-        self._table = time_manager.calendar.table
-        self._sessions = sessions
-        self._results = results
-        self._recorded = 0
-        self.tally = Tally()
-        self.metrics = PerformanceMetrics() if metrics is None else metrics
-        self.control = RunControl()
-        self._process = OwnProcess()
-        self._symbols = SymbolsOfRun()
-        done = self._restore(sessions, plan)
-        extended = data.bars.extended_hours != "off"
-        pace: Pace | None = None
-        self._lag: Lag | None = None
-        if window.speed_multiplier > 0:
-            pace, streaming = Pace(window.speed_multiplier), data.streaming
-            self._lag = Lag(
-                streaming.catchup_threshold_seconds, streaming.catchup_check_interval
-            )
-        self._is_paced = pace is not None
-        self.quality = (
-            DataQualityManager(
-                session_data,
-                enable_session_quality=data.gap_filler.enable_session_quality,
-                on_gap=data.bars.on_gap,
-                time_manager=time_manager,
-            )
-            if quality is None
-            else quality
-        )
-        self._roster = Roster(
+        parts = RunParts(
+            config,
             session_data,
             source,
-            time_manager=time_manager,
-            sessions=sessions,
-            tally=self.tally,
-            prefetch_sessions=window.prefetch_days,
-            indicators=data.historical.indicators,
-            actions=Actions() if actions is None else actions,
-            universe=config.universe,
-            extended=extended,
-        )
-        first = min(done, len(sessions) - 1)
-        self._roster.add(plan, at=first)
-        self._take_up_symbols(first)
-        self.indicators = (
-            RealtimeIndicators(
-                session_data,
-                data.indicators,
-                extended=data.bars.extended_hours == "full",
-            )
-            if indicators is None
-            else indicators
-        )
-        for asked in asked_indicators:
-            asked.add_to(self.indicators)
-        self._analyses = AnalysisSide()
-        processor = DataProcessor(
-            engine,
-            indicators=self.indicators,
-            quality=self.quality,
-            metrics=self.metrics,
-            call=self._analyses.run,
-            lag=self._lag,
-            market_ns=None if pace is None else pace.reached_ns,
-        )
-        self._player = SessionPlayer(
-            session_data,
-            self._roster,
-            processor,
-            indicators=self.indicators,
+            plan,
             time_manager=time_manager,
             engine=engine,
             sessions=sessions,
-            done=done,
-            tally=self.tally,
-            metrics=self.metrics,
-            call=self._analyses.run,
-            extended=extended,
-            on_end=self._keep,
+            indicators=indicators,
+            quality=quality,
+            metrics=metrics,
+            actions=actions,
+            results=results,
+            asked_indicators=asked_indicators,
         )
-        self._progress = ProgressReporter(
-            self._table,
-            sessions,
-            time_manager,
-            speed=window.speed_multiplier,
-            extended=extended,
-        )
-        self._bars, self._streaming_seconds, self._reported = 0, 0.0, 0
-        self._changes = SymbolChanges(self._roster.symbols)
-        self._driver = Driver(
-            self._player,
-            self.control,
-            self._changes,
-            self._analyses,
-            pace=pace,
-            time_manager=time_manager,
-            metrics=self.metrics,
-            tell_progress=self._tell_progress,
-        )
+        self._parts = parts
+        self._session_data = session_data
+        self._source = source
+        self._time_manager = time_manager
+        self._process = OwnProcess()
+        self._driver, self._analyses = parts.driver, parts.analyses
+        self.tally, self.metrics = parts.tally, parts.metrics
+        self.control, self.quality = parts.control, parts.quality
+        self.indicators = parts.indicators
         self._thread: threading.Thread | None = None
         self._is_running = False
-        # A resumed run has them from the run before.
-        for warning in plan.warnings if not done else ():
-            self.tally.warn(
-                warning.kind,
-                warning.text,
-                count=len(warning.symbols),
-                symbols=warning.symbols,
-            )
 
     # What a run is asked
 
@@ -243,7 +142,7 @@ class SessionCoordinator:
     @property
     def stopped_early(self) -> bool:
         """Whether the run ended before the end of its window."""
-        return self.is_finished and not self._player.is_over
+        return self.is_finished and not self._parts.player.is_over
 
     @property
     def error(self) -> BaseException | None:
@@ -258,21 +157,22 @@ class SessionCoordinator:
     @property
     def lag_seconds(self) -> float:
         """How late the newest batch was, seconds of the market's clock; 0 where no clock runs."""
-        return 0.0 if self._lag is None else self._lag.seconds
+        return self._parts.lag_seconds
 
     @property
     def catching_up(self) -> frozenset[str]:
         """Symbols that are late: their bars are stored, their analysis calls wait."""
-        return frozenset() if self._lag is None else self._lag.catching_up
+        lag = self._parts.lag
+        return frozenset() if lag is None else lag.catching_up
 
     @property
     def progress(self) -> Callable[..., object] | None:
         """Who is told how far the run is, about ten times a second."""
-        return self._progress.call
+        return self._parts.progress.call
 
     @progress.setter
     def progress(self, call: Callable[..., object] | None) -> None:
-        self._progress.call = call
+        self._parts.progress.call = call
 
     def is_mine(self) -> bool:
         """Return whether the calling thread is one of the run's, or is inside a batch of it."""
@@ -298,7 +198,7 @@ class SessionCoordinator:
         """
         self._require_idle("run")
         if not self.is_finished:
-            if self._is_paced:
+            if self._parts.pace is not None:
                 self._run_on_threads()
             else:
                 self._run_here()
@@ -338,7 +238,7 @@ class SessionCoordinator:
             target=self._driver.drive, name="tapeloom-coordinator", daemon=True
         )
         try:
-            if self._is_paced:
+            if self._parts.pace is not None:
                 self._analyses.begin_thread()
             self._thread, self._is_running = thread, True
             thread.start()
@@ -502,15 +402,10 @@ class SessionCoordinator:
             If it streams already.
         """
         name = normalise_symbol(symbol)
-        self._changes.require_new(name)
+        self._parts.changes.require_new(name)
         self._require_unfinished("add_symbol")
-        plan = self._plan_of(name, streams)
-
-        def add() -> None:
-            self._player.add_symbol(name, plan)
-            self._symbols.add(name, streams)
-            flow("3.a", "Symbol %s added", name, symbol=name)
-
+        plan = self._parts.plan_of(name, streams)
+        add = partial(self._parts.add_symbol, name, plan, streams)
         self._driver.change(Change(name, True, add))
 
     def remove_symbol(self, symbol: str) -> None:
@@ -524,85 +419,12 @@ class SessionCoordinator:
             If it does not stream.
         """
         name = normalise_symbol(symbol)
-        self._changes.require_known(name)
+        self._parts.changes.require_known(name)
         self._require_unfinished("remove_symbol")
-
-        def remove() -> None:
-            self._player.remove_symbol(name)
-            self._symbols.remove(name)
-            flow("3.a", "Symbol %s removed", name, symbol=name)
-
+        remove = partial(self._parts.remove_symbol, name)
         self._driver.change(Change(name, False, remove))
 
-    def _plan_of(self, name: str, streams: Sequence[str] | None) -> StreamPlan:
-        return plan_of(
-            name,
-            streams,
-            self._config,
-            self._source,
-            time_manager=self._time_manager,
-            start=int(self._table.span_starts[self._sessions[0]]),
-            end=int(self._table.span_ends[self._sessions[-1]]),
-        )
-
     # Inside
-
-    def _tell_progress(self) -> None:
-        if self._progress.call is None:
-            return
-        sessions = self.tally.sessions
-        if len(sessions) > self._reported:
-            # Those of a window of years are not added up again for every batch.
-            new = sessions[self._reported :]
-            self._reported = len(sessions)
-            self._bars += sum(report.bars for report in new)
-            self._streaming_seconds += sum(report.seconds for report in new)
-        player = self._player
-        seconds = self._streaming_seconds + player.seconds
-        self._progress.tell(
-            player.done,
-            self._bars + player.bars,
-            seconds,
-            lag_seconds=self.lag_seconds,
-            is_paused=self.control.is_paused,
-        )
-
-    def _restore(self, sessions: Sequence[int], plan: StreamPlan) -> int:
-        """Take over the sessions that an earlier run has done; return how many."""
-        if self._results is None:
-            return 0
-        done = self._results.done(self._table, sessions)
-        count = sessions_kept(done, self._table, sessions, plan)
-        records = self._session_data.records
-        for session in done[:count]:
-            self.tally.restore(session.report, session.symbols, session.warnings)
-            self._symbols = session.changed
-            for ts, symbol, values in session.rows:
-                records.add(ts, symbol, **values)
-        self._recorded = len(records)
-        return count
-
-    def _take_up_symbols(self, first: int) -> None:
-        """Let the symbols come and go that came and went in the sessions that an earlier run has done."""
-        for name in self._symbols.removed:
-            if name in self._roster.symbols:
-                self._session_data.remove_symbol(name)
-                self._roster.remove(name)
-                self.tally.remove_symbol(name)
-        for name, streams in self._symbols.added.items():
-            self._roster.add(self._plan_of(name, streams), at=first)
-
-    def _keep(self, report: SessionReport) -> None:
-        if self._results is not None:
-            records = self._session_data.records
-            self._results.put(
-                report,
-                self.tally.last,
-                records.since(self._recorded),
-                self._symbols,
-                self.tally.warnings,
-            )
-            self._recorded = len(records)
 
     def _require_by_hand(self, method: str) -> None:
         """Raise StateError unless a part of the run may be played by the calling thread."""

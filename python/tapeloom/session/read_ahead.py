@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Bars, Interval
+from tapeloom.bars import no_bars
 from tapeloom.errors import TapeloomError
 from tapeloom.session.loaded_bars import hours_of, stretches_of
-from tapeloom.storage.bar_source import no_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

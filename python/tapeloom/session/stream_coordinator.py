@@ -11,7 +11,7 @@ from tapeloom.errors import ArgumentTypeError, SeriesConflictError, StateError
 from tapeloom.quotes import Quote, TickData
 from tapeloom.session_data import SessionData
 from tapeloom.storage.given_bars import given_bars
-from tapeloom.storage.stream_queues import StreamQueues
+from tapeloom.storage.stream_queues import StreamQueues, queue_of
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class BacktestStreamCoordinator:
         kind: QueueKind = "bar",
     ) -> datetime | None:
         """Return when the head of a queue becomes known, aware; ``None`` if it is empty. Consumes nothing."""
-        return self._queues.peek(*_queue_of(symbol, interval), kind)
+        return self._queues.peek(*queue_of(symbol, interval), kind)
 
     def consume_queue(
         self,
@@ -161,7 +161,7 @@ class BacktestStreamCoordinator:
         kind: QueueKind = "bar",
     ) -> Item | None:
         """Take the head of one queue and write it; ``None`` if it is empty. What other queues hold stays behind."""
-        name, length = _queue_of(symbol, interval)
+        name, length = queue_of(symbol, interval)
         head = self._queues.head_ns(name, length, kind)
         if head is None:
             return None
@@ -273,7 +273,3 @@ class BacktestStreamCoordinator:
             raise SeriesConflictError(
                 text, symbol=name, expected=str(base), got=str(wanted)
             )
-
-
-def _queue_of(symbol: str, interval: IntervalLike | None) -> tuple[str, Interval]:
-    return normalise_symbol(symbol), Interval("1m" if interval is None else interval)

@@ -126,8 +126,7 @@ class Tally:
         """Do so for some symbols, as for one that joins the session."""
         for queue in queues:
             self._outside[queue.symbol] = queue.out_of_session
-            counts = session_data.get_ingest_counts(queue.symbol)
-            self._counts[queue.symbol] = counts
+            self._counts[queue.symbol] = session_data._counts_of(queue.symbol)
 
     def count_outside(self, outside: Mapping[str, int]) -> None:
         """Count bars by symbol that lay outside the hours of the session, where that shows only while they come."""
@@ -155,9 +154,9 @@ class Tally:
         for symbol in symbols:
             total = self._totals[symbol]
             here, due, _ = session_data._session_presence(symbol)
-            runs = session_data._due_runs(symbol)
+            runs = session_data._due_runs(symbol) if here < due else []
             outside = self._outside[symbol]
-            bars = session_data.get_ingest_counts(symbol) - self._counts[symbol]
+            bars = session_data._counts_of(symbol) - self._counts[symbol]
             counts += bars
             alone = max((n for _, _, n in runs), default=0)
             last.append(

@@ -219,9 +219,10 @@ class SessionQuality(SessionExplaining):
 
     def _due_runs(self, name: str) -> list[tuple[int, int, int]]:
         """Start, end and number of the runs of the session's base bars that were due and did not come."""
-        series = self._series(name, None)
-        if series is None:
+        kept = self._intervals(name)
+        if not kept:
             return []
+        series = Series(name, kept[0], kept[0])
         if not self._is_counted_here(name, series.base):
             return self._missing(name)
         clock = self._clock

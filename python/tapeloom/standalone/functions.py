@@ -237,7 +237,8 @@ def resample(
     Returns
     -------
     ResampledBars
-        ``Bars`` by symbol, and one table. Of bars that came twice the last one counts.
+        ``Bars`` by symbol, and one table. Of bars that came twice the last one counts. Up to 128 MiB of large answers that
+        nobody holds any more are kept for the next one.
 
     Raises
     ------

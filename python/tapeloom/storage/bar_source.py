@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from tapeloom._core import Bars, Interval
-from tapeloom.bars import normalise_symbol
+from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.errors import SymbolError
 from tapeloom.storage.bad_rows import (
     check_policy,
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     from tapeloom.intervals import IntervalLike
 
-__all__ = ["BarSource", "DataNote", "FrameSource", "no_bars"]
+__all__ = ["BarSource", "DataNote", "FrameSource"]
 
 
 class BarSource(Protocol):
@@ -52,22 +50,6 @@ class BarSource(Protocol):
         They are in order of ``ts``, keep the rules of a bar, and are of all hours. Bars that come twice stay. An
         unknown series is empty.
         """
-
-
-def no_bars(symbol: str, interval: IntervalLike, zone: tzinfo) -> Bars:
-    """Return ``Bars`` without a bar."""
-    none = np.empty(0, np.float64)
-    return Bars.from_columns(
-        symbol,
-        interval,
-        ts=np.empty(0, np.int64),
-        open=none,
-        high=none,
-        low=none,
-        close=none,
-        volume=none,
-        zone=zone,
-    )
 
 
 class FrameSource:

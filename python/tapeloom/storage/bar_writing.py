@@ -91,7 +91,7 @@ class BarWriting(StoredBars):
                 origins=origins,
             )
         finally:
-            self._found = None
+            self.look_again()
 
     def delete_bars(
         self,
@@ -142,7 +142,7 @@ class BarWriting(StoredBars):
                 store=self._store,
             )
         finally:
-            self._found = None
+            self.look_again()
 
     def _folder_to_write(self) -> Path:
         root, files = Path(self._inside), self._store.files
@@ -153,7 +153,14 @@ class BarWriting(StoredBars):
         folder = folder_of_group(root, self._group_names, files=files)
         if folder is not None:
             return folder
-        if is_folder and not files.is_folder(root / BARS) and files.parquet_below(root):
+        # Looked for twice: another writer may make the folder just now, and the files found are its.
+        holds_others = (
+            is_folder
+            and not files.is_folder(root / BARS)
+            and files.parquet_below(root)
+            and not files.is_folder(root / BARS)
+        )
+        if holds_others:
             # A folder bars/ beside them would hide those files from the next read.
             text = f"{self._root!r} holds Parquet files outside the layout {BARS}/<group>/...; write into another folder"
             raise StorageError(text, path=self._root)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapeloom.bars import normalise_symbol
+from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.calendars.days import from_day
 from tapeloom.calendars.time_manager import TimeManager
 from tapeloom.errors import ArgumentError, ArgumentTypeError, StateError
 from tapeloom.indicators import trailing_average, trailing_max, trailing_min
 from tapeloom.storage.bar_reading import count_of
-from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.event_reading import EventReading
 from tapeloom.storage.hours import within_hours
 from tapeloom.timestamps import from_ns

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -48,7 +49,7 @@ class Files:
         """Whether it is the local disk, with links, locks and folders that can be synced."""
         return self._filesystem is None
 
-    @property
+    @cached_property
     def filesystem(self) -> pafs.FileSystem:
         """The filesystem as pyarrow has it."""
         if self._filesystem is None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapeloom._core import Interval
-from tapeloom.bars import normalise_symbol
+from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.columns import read_frame
 from tapeloom.storage.bad_rows import without_bad_rows
-from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.notes import Notes
 
 if TYPE_CHECKING:

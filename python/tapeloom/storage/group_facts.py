@@ -54,7 +54,12 @@ class SealedFacts:
         self.first = seal.groups["first"].astype(np.int64)
         self.last = seal.groups["last"].astype(np.int64)
         self.symbols: tuple[str | None, ...] = (symbol,) * len(seal.groups)
-        self.newest_before = _newest_before(self.last, self.symbols)
+
+    @cached_property
+    def newest_before(self) -> npt.NDArray[np.int64]:
+        """See ``GroupFacts``."""
+        newest = np.maximum.accumulate(self.last)
+        return np.concatenate(([SMALLEST], newest))[:-1]
 
 
 class SaidFacts:

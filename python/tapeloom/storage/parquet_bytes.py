@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeloom.errors import ArgumentError, CorruptFileError, StorageError
+from tapeloom.side_by_side import meanwhile
 from tapeloom.storage.footer import BadFooter, parse_footer
 from tapeloom.storage.plausible import check_counts, check_ends, check_sizes
 from tapeloom.storage.seal import TAIL_BYTES, BrokenSeal, Seal, find_seal
@@ -103,8 +104,18 @@ def parsed_footer(path: Path, tail: bytes, size: int) -> Footer:
     return footer
 
 
-def open_file(path: Path, files: Files) -> OpenFile:
+def open_file(path: Path, files: Files, *, checks_seal: bool = False) -> OpenFile:
     """Open a file; of what it holds only the footer is decoded.
+
+    Parameters
+    ----------
+    path
+        The file.
+    files
+        Where it lies.
+    checks_seal
+        Whether whoever reads on compares what he reads with the seal, so that of a small file that has one pages need not
+        be compared with their checksums.
 
     Raises
     ------
@@ -113,19 +124,31 @@ def open_file(path: Path, files: Files) -> OpenFile:
     BrokenSeal, BadFooter
         If seal or footer are damaged; ``errors_named`` gives them their path.
     """
-    raw = files.opened(path)
+    raw: pa.NativeFile | None = None
     try:
-        return _opened(path, files, raw)
+        # While a disk is waited for, others go on.
+        with meanwhile():
+            raw = files.opened(path)
+            size: int = raw.size()
+            tail = read_bytes(raw, max(0, size - TAIL_BYTES), size)
+        return _opened(path, files, raw, size, tail, checks_seal=checks_seal)
     except BaseException:
-        raw.close()
+        if raw is not None:
+            raw.close()
         raise
 
 
-def _opened(path: Path, files: Files, raw: pa.NativeFile) -> OpenFile:
+def _opened(
+    path: Path,
+    files: Files,
+    raw: pa.NativeFile,
+    size: int,
+    tail: bytes,
+    *,
+    checks_seal: bool,
+) -> OpenFile:
     import pyarrow as pa
 
-    size: int = raw.size()
-    tail = read_bytes(raw, max(0, size - TAIL_BYTES), size)
     content = tail if len(tail) == size else None
     reason = check_ends(tail, size)
     if reason is not None:
@@ -139,24 +162,35 @@ def _opened(path: Path, files: Files, raw: pa.NativeFile) -> OpenFile:
     if len(footer) < length:
         footer = read_bytes(raw, size - length, size)
     source = raw if content is None else pa.BufferReader(content)
-    file = parquet(source, far=content is None and not files.is_local)
+    file = parquet(
+        source,
+        far=content is None and not files.is_local,
+        is_sealed=checks_seal and seal is not None and content is not None,
+    )
     # Worked out anew each time pyarrow is asked for it.
     schema = file.schema_arrow
     return OpenFile(path, raw, size, content, footer, seal, file, schema)
 
 
 def parquet(
-    source: Any, footer: pq.FileMetaData | None = None, *, far: bool = False
+    source: Any,
+    footer: pq.FileMetaData | None = None,
+    *,
+    far: bool = False,
+    is_sealed: bool = False,
 ) -> pq.ParquetFile:
     """Open a file whose pages are compared with their checksums, if they have some.
 
     ``far``: each read takes long, so that several are put together and sent ahead. Of memory and local disks that costs
-    more than it brings.
+    more than it brings. ``is_sealed``: what will be read of it is compared with its seal, so that pages need not be.
     """
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(
-        source, metadata=footer, pre_buffer=far, page_checksum_verification=True
+        source,
+        metadata=footer,
+        pre_buffer=far,
+        page_checksum_verification=not is_sealed,
     )
 
 

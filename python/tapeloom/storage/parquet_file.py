@@ -11,6 +11,7 @@ import numpy as np
 
 from tapeloom.columns.arrow import arrow_codes, arrow_floats, arrow_instants
 from tapeloom.errors import StorageError, did_you_mean
+from tapeloom.side_by_side import meanwhile
 from tapeloom.storage.description import is_rewritten, read_description
 from tapeloom.storage.files import Files
 from tapeloom.storage.group_facts import SaidFacts, SealedFacts
@@ -56,6 +57,8 @@ class BarFile:
     ----------
     about
         What a file of ours says about itself; nothing of one of others.
+    names
+        Of its columns.
     offsets
         int64, shape (g + 1,): row group i has the rows ``[offsets[i], offsets[i + 1])``.
     facts
@@ -68,8 +71,7 @@ class BarFile:
 
     path: Path
     about: dict[str, Any]
-    has_symbol: bool
-    has_flags: bool
+    names: list[str]
     offsets: npt.NDArray[np.int64]
     facts: GroupFacts
     seal: Seal | None = None
@@ -81,6 +83,16 @@ class BarFile:
     #: The footer as pyarrow holds it, so that reading rows does not parse it again: large, so that a store of many files
     #: takes it away.
     parsed: list[pq.FileMetaData] = field(default_factory=list)
+
+    @property
+    def has_symbol(self) -> bool:
+        """Whether rows say whose they are."""
+        return "symbol" in self.names
+
+    @property
+    def has_flags(self) -> bool:
+        """Whether rows have flags."""
+        return "flags" in self.names
 
     @property
     def chunks(self) -> int:
@@ -99,7 +111,7 @@ class BarFile:
 
     def groups(self, start: int | None, end: int | None) -> npt.NDArray[np.int64]:
         """Return the row groups that may hold a bar with ``ts`` in ``[start, end)``."""
-        kept = np.diff(self.offsets) > 0
+        kept = self.offsets[1:] > self.offsets[:-1]
         if start is not None:
             kept &= self.facts.last >= start
         if end is not None:
@@ -148,7 +160,7 @@ def open_bar_file(
         If it is no Parquet file, or damaged.
     """
     with errors_named(path):
-        opened = open_file(path, files)
+        opened = open_file(path, files, checks_seal=True)
         try:
             found = _described(opened, files)
         except BaseException:
@@ -176,12 +188,10 @@ def _described(opened: OpenFile, files: Files) -> BarFile:
     else:
         counts = seal.groups["rows"].tolist()
         facts = SealedFacts(seal, _sealed_symbol(about, len(counts), footer))
-    names = schema.names
     return BarFile(
         path=path,
         about=about,
-        has_symbol="symbol" in names,
-        has_flags="flags" in names,
+        names=schema.names,
         offsets=np.array([0, *accumulate(counts)], np.int64),
         facts=facts,
         seal=seal,
@@ -229,12 +239,13 @@ def read_rows(
     chosen = [*names, "symbol"] if with_symbol else list(names)
     with errors_named(file.path):
         table = _table(file, groups, chosen)
-        columns = {n: _column(table, n, file.path) for n in names}
+        found = dict(zip(table.column_names, table.columns, strict=True))
+        columns = {n: _column(found[n], n, file.path) for n in names}
         rows = _row_numbers(file, groups)
         if not with_symbol:
             return Rows(rows, columns)
         codes, texts = arrow_codes(
-            table["symbol"], name=f"{file.path}: column 'symbol'"
+            found["symbol"], name=f"{file.path}: column 'symbol'"
         )
     if codes.size and codes.min() < 0:
         row = int(rows[np.argmin(codes)])
@@ -251,19 +262,20 @@ def _table(file: BarFile, groups: Sequence[int], columns: Sequence[str]) -> pa.T
         footer = opened.parquet.metadata
         try:
             if file.seal is None or not len(groups):
-                return _decoded(opened.parquet, groups, columns)
+                return _decoded(file, opened.parquet, groups, columns)
             if opened.content is not None:
                 start, end = file.seal.span(groups[0], groups[-1])
                 wanted = memoryview(opened.content)[start:end]
                 file.seal.check(wanted, groups[0], groups[-1])
-                return _decoded(opened.parquet, groups, columns)
+                return _decoded(file, opened.parquet, groups, columns)
         finally:
             opened.close()
     with file.files.opened(file.path) as raw:
         source = _checked(file, groups, raw)
-        far = source is raw and not file.files.is_local
-        with parquet(source, footer, far=far) as found:
-            return _decoded(found, groups, columns)
+        is_sealed = source is not raw
+        far = not is_sealed and not file.files.is_local
+        with parquet(source, footer, far=far, is_sealed=is_sealed) as found:
+            return _decoded(file, found, groups, columns)
 
 
 def _popped(one: list[OpenFile]) -> OpenFile | None:
@@ -283,7 +295,7 @@ def _last(one: list[pq.FileMetaData]) -> pq.FileMetaData | None:
 
 def _opened_again(file: BarFile) -> OpenFile:
     """Open a file whose footer was put away; it must still be the same."""
-    opened = open_file(file.path, file.files)
+    opened = open_file(file.path, file.files, checks_seal=True)
     footer, seal = opened.parquet.metadata, opened.seal
     rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
     same = np.array_equal(np.diff(file.offsets), rows)
@@ -299,14 +311,14 @@ def _opened_again(file: BarFile) -> OpenFile:
 
 
 def _decoded(
-    file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
+    file: BarFile, parsed: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
 ) -> pa.Table:
-    # Not those of its metadata: metadata and their schema hold each other, and stay until Python looks for such pairs.
-    whole = list(columns) == file.schema_arrow.names
+    whole = list(columns) == file.names
     # Who reads many files gives each a thread.
-    return file.read_row_groups(
-        list(groups), columns=None if whole else columns, use_threads=False
-    )
+    with meanwhile():
+        return parsed.read_row_groups(
+            list(groups), columns=None if whole else columns, use_threads=False
+        )
 
 
 def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
@@ -319,7 +331,8 @@ def _checked(file: BarFile, groups: Sequence[int], raw: pa.NativeFile) -> Any:
     if end > MOST_SEALED_BYTES:
         # Page checksums have to do.
         return raw
-    content = read_bytes(raw, start, end)
+    with meanwhile():
+        content = read_bytes(raw, start, end)
     file.seal.check(memoryview(content), groups[0], groups[-1])
     if not start:
         return pa.BufferReader(content)
@@ -338,23 +351,23 @@ def _row_numbers(file: BarFile, groups: Sequence[int]) -> npt.NDArray[np.int64]:
     return np.concatenate(parts)
 
 
-def _column(table: pa.Table, name: str, path: Path) -> npt.NDArray[Any]:
+def _column(column: pa.ChunkedArray, name: str, path: Path) -> npt.NDArray[Any]:
     label = f"{path}: column {name!r}"
     if name == "ts":
-        return arrow_instants(table["ts"], zone=UTC, name=label)
+        return arrow_instants(column, zone=UTC, name=label)
     if name == "flags":
-        flags: npt.NDArray[np.uint8] = table["flags"].fill_null(0).to_numpy()
+        flags: npt.NDArray[np.uint8] = column.fill_null(0).to_numpy()
         return flags
-    return arrow_floats(table[name], name=label)
+    return arrow_floats(column, name=label)
 
 
 def _check_schema(path: Path, schema: pa.Schema) -> None:
     import pyarrow as pa
 
     names, kinds = schema.names, schema.types
-    for name in ("ts", *FIELDS):
+    for name in ("ts", *FIELDS, "symbol", "flags"):
         found = names.count(name)
-        if not found:
+        if not found and name not in ("symbol", "flags"):
             near = did_you_mean(name, names)
             text = f"{path}: column {name!r} is missing; found {', '.join(names)}{near}"
             raise StorageError(text, path=str(path), expected=name)

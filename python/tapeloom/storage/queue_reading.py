@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tapeloom._core import Interval
-from tapeloom.bars import normalise_symbol
 from tapeloom.storage.event_files import QUOTE_KIND, TICK_KIND
 from tapeloom.storage.figures import Figures
 from tapeloom.storage.given_bars import given_bars
 from tapeloom.storage.hours import check_hours, within_hours
-from tapeloom.storage.stream_queues import StreamQueues, check_kind
+from tapeloom.storage.stream_queues import StreamQueues, check_kind, queue_of
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class QueueReading(Figures):
         kind: QueueKind = "bar",
     ) -> datetime | None:
         """Return when the head of a queue becomes known, aware; ``None`` if it is empty. Consumes nothing."""
-        return self.queues.peek(*self._queue_of(symbol, interval), kind)
+        return self.queues.peek(*queue_of(symbol, interval), kind)
 
     def consume_queue(
         self,
@@ -162,7 +161,7 @@ class QueueReading(Figures):
         kind: QueueKind = "bar",
     ) -> Item | None:
         """Take the head of a queue, ``None`` if it is empty."""
-        return self.queues.consume(*self._queue_of(symbol, interval), kind)
+        return self.queues.consume(*queue_of(symbol, interval), kind)
 
     def consume_until(self, ts: TimestampLike) -> Sequence[Item]:
         """Take all items of all queues that are known at an instant, in the order of the merge."""
@@ -182,13 +181,6 @@ class QueueReading(Figures):
     def __iter__(self) -> Iterator[QueueBatch]:
         """Take batch after batch from the queues, each with its time and items."""
         return iter(self.queues)
-
-    def _queue_of(
-        self, symbol: str, interval: IntervalLike | None
-    ) -> tuple[str, Interval]:
-        return normalise_symbol(symbol), Interval(
-            "1m" if interval is None else interval
-        )
 
     def _configured(self) -> Sequence[str]:
         return () if self._session_data is None else self._session_data._symbols

@@ -56,13 +56,15 @@ class Seal:
             If one has changed.
         """
         offset = self._start(first)
-        for group in range(first, last + 1):
-            start, end = self.span(group, group)
-            if crc32(content[start - offset : end - offset]) != int(
-                self.groups["crc"][group]
-            ):
+        start, chosen = 0, self.groups[first : last + 1]
+        ends = (chosen["end"].astype(np.int64) - offset).tolist()
+        for group, (end, crc) in enumerate(
+            zip(ends, chosen["crc"].tolist(), strict=True), first
+        ):
+            if crc32(content[start:end]) != crc:
                 text = f"row group {group} has changed since it was written"
                 raise BrokenSeal(text)
+            start = end
 
     def _start(self, group: int) -> int:
         return int(self.groups["end"][group - 1]) if group else 0

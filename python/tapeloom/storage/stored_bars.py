@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
 from tapeloom._core import Bars, Interval
 from tapeloom.actions import FILES as ACTION_FILES
-from tapeloom.bars import normalise_symbol
+from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.calendars.session_table import get_session_table
 from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import ArgumentError, ArgumentTypeError, SymbolError
 from tapeloom.importing.mount import is_foreign, mount
 from tapeloom.importing.source_files import files_of
-from tapeloom.side_by_side import side_by_side
+from tapeloom.side_by_side import meanwhile, side_by_side
 from tapeloom.storage.bad_rows import (
     check_policy,
     note_rewritten,
     note_unsorted,
     without_bad_rows,
 )
-from tapeloom.storage.bar_source import no_bars
 from tapeloom.storage.catalog import find_series
 from tapeloom.storage.files import reach
 from tapeloom.storage.layout import BARS
@@ -115,9 +116,15 @@ class StoredBars:
         self._pinned: SessionTable | None = None
         self._store = ParquetStore(files)
         self._notes = Notes()
+        self._renew_locks()
         self._found: Catalog | None = None
+        self._looks = 0
         self._sorted: tuple[Catalog, dict[str, list[Interval]]] | None = None
         self._mounted: list[Mounted] = []
+        _here.add(self)
+
+    def _renew_locks(self) -> None:
+        self._looking, self._lock = Lock(), Lock()
 
     @property
     def root(self) -> str:
@@ -139,8 +146,15 @@ class StoredBars:
         self._pinned = table
 
     def look_again(self) -> None:
-        """Forget which files there are, because somebody else has written some; the next read looks for them."""
-        self._found = None
+        """Forget which files there are, because some were written; the next read looks for them.
+
+        What a read that is looking at present finds is for that read alone: it may have begun before they were there.
+        Files of other tools that were mounted, by ``mount`` or because nothing else is there, stay those that were found
+        then, as they were read: what came to them since, a new manager sees.
+        """
+        with self._lock:
+            self._looks += 1
+            self._found = None
 
     def get_symbols(self) -> list[str]:
         """Return the stored symbols, sorted."""
@@ -253,7 +267,8 @@ class StoredBars:
                 return no_bars(normalise_symbol(one[0]), one[1], self._zone)
             return self.read(*one, start, end)
 
-        return side_by_side(read, wanted)
+        # Whoever waits for another place lets others wait as well: only on the local disk is that short.
+        return side_by_side(read, wanted, in_turn=self._store.files.is_local)
 
     def _read(
         self,
@@ -376,12 +391,24 @@ class StoredBars:
 
     @property
     def _catalog(self) -> Catalog:
-        if self._found is None:
-            foreign = self._foreign()
-            if foreign is not None:
-                self.mount(foreign)
-            self._found = {} if self._only_mounted() else self._find()
-        return self._found
+        if (known := self._found) is not None:
+            return known
+        # One looks, and others wait for what it finds: each would mount what is foreign. Nobody has a turn then: the one
+        # who looks would wait for that of one who waits for him.
+        with meanwhile(), self._looking:
+            with self._lock:
+                known, looks = self._found, self._looks
+            return self._looked(looks) if known is None else known
+
+    def _looked(self, looks: int) -> Catalog:
+        foreign = self._foreign()
+        if foreign is not None:
+            self.mount(foreign)
+        found = {} if self._only_mounted() else self._find()
+        with self._lock:
+            if self._looks == looks:
+                self._found = found
+        return found
 
     @property
     def _by_symbol(self) -> dict[str, list[Interval]]:
@@ -440,6 +467,20 @@ class StoredBars:
     def _finest(self, symbol: str) -> str | None:
         """The finest interval that is stored of a symbol."""
         return next(iter(self.get_intervals(symbol)), None)
+
+
+#: All there are in this process.
+_here: WeakSet[StoredBars] = WeakSet()
+
+
+def _unlock_in_child() -> None:
+    """Let a forked child have locks of its own: a thread that it does not have may be looking for files."""
+    for stored in _here:
+        stored._renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_in_child)
 
 
 def _path_of(root: object) -> str:

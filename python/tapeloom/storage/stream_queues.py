@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from tapeloom._core import Bars, Interval, merge_order
+from tapeloom.bars import normalise_symbol
 from tapeloom.errors import ArgumentError, did_you_mean
 from tapeloom.storage.stream_queue import BarItems, EventItems, Item, StreamQueue
 from tapeloom.timestamps import from_ns
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from tapeloom._core import SessionTable
+    from tapeloom.intervals import IntervalLike
     from tapeloom.storage.event_files import Events
 
-__all__ = ["QueueBatch", "QueueKind", "QueueLoad", "QueueStats", "StreamQueues"]
+__all__ = [
+    "QueueBatch",
+    "QueueKind",
+    "QueueLoad",
+    "QueueStats",
+    "StreamQueues",
+    "queue_of",
+]
 
 QueueKind: TypeAlias = Literal["bar", "tick", "quote"]
 """What a queue holds."""
@@ -31,6 +40,11 @@ _NOTHING = np.empty(0, np.int64)
 
 #: Kind, interval (that of ticks and quotes is not asked for), symbol.
 _Key: TypeAlias = "tuple[str, Interval | None, str]"
+
+
+def queue_of(symbol: str, interval: IntervalLike | None) -> tuple[str, Interval]:
+    """Return whose queue is meant: symbol and interval, which is a minute if not given."""
+    return normalise_symbol(symbol), Interval("1m" if interval is None else interval)
 
 
 @dataclass(frozen=True, slots=True)

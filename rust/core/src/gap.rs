@@ -17,10 +17,16 @@ pub use loaded::{LoadedCounts, missing_runs};
 #[derive(Debug)]
 pub struct Presence {
     grid: Arc<Grid>,
-    words: Box<[AtomicU64]>,
+    /// The bits of the first bars, beside all else that each bar asks for.
+    near: [AtomicU64; NEAR],
+    /// Those of all others.
+    far: Box<[AtomicU64]>,
     /// A reader at an earlier epoch must not use this one.
     since_epoch: u64,
 }
+
+/// Words for the minutes of a session of stocks, and some more.
+const NEAR: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// A run of expected bars that did not come: slots `[first, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +42,12 @@ pub struct MissingRun {
 impl Presence {
     /// No bar is there yet.
     pub fn new(grid: Arc<Grid>) -> Self {
-        let words = (0..(grid.len() as usize).div_ceil(64))
-            .map(|_| AtomicU64::new(0))
-            .collect();
+        let words = (grid.len() as usize).div_ceil(64);
+        let far = NEAR..words.max(NEAR);
         Self {
             grid,
-            words,
+            near: std::array::from_fn(|_| AtomicU64::new(0)),
+            far: far.map(|_| AtomicU64::new(0)).collect(),
             since_epoch: 0,
         }
     }
@@ -64,10 +70,26 @@ impl Presence {
         &self.grid
     }
 
+    /// The word with the bit of a slot.
+    #[inline]
+    fn word(&self, slot: u32) -> Option<&AtomicU64> {
+        let at = slot as usize / 64;
+        match self.near.get(at) {
+            Some(word) => Some(word),
+            None => self.far.get(at - NEAR),
+        }
+    }
+
+    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
+        self.near.iter().chain(&self.far)
+    }
+
     /// Note that the bar of a slot came. Setting it again changes nothing.
     #[inline]
     pub fn set(&self, slot: u32) {
-        let word = &self.words[slot as usize / 64];
+        let Some(word) = self.word(slot) else {
+            return;
+        };
         // Only the writer stores, so load and store need not be one operation.
         word.store(word.load(Relaxed) | 1 << (slot % 64), Relaxed);
     }
@@ -75,7 +97,7 @@ impl Presence {
     /// Whether the bar of a slot came; of one beyond the last none did.
     #[inline]
     pub fn has(&self, slot: u32) -> bool {
-        let word = self.words.get(slot as usize / 64);
+        let word = self.word(slot);
         word.is_some_and(|word| word.load(Relaxed) >> (slot % 64) & 1 == 1)
     }
 
@@ -83,12 +105,14 @@ impl Presence {
     pub fn counts(&self, clock: i64) -> (u32, u32) {
         let due = self.grid.due(clock);
         let whole = due as usize / 64;
-        let mut present: u32 = self.words[..whole]
-            .iter()
+        let mut present: u32 = self
+            .words()
+            .take(whole)
             .map(|w| w.load(Relaxed).count_ones())
             .sum();
         if !due.is_multiple_of(64) {
-            present += (self.words[whole].load(Relaxed) & ((1 << (due % 64)) - 1)).count_ones();
+            let last = self.word(due).map_or(0, |word| word.load(Relaxed));
+            present += (last & ((1 << (due % 64)) - 1)).count_ones();
         }
         (present, due)
     }
@@ -101,7 +125,8 @@ impl Presence {
         let mut slot = 0;
         while slot < due {
             // Present bars come in long stretches: skip the ones at the bottom of the word at once.
-            let rest = !self.words[slot as usize / 64].load(Relaxed) >> (slot % 64);
+            let word = self.word(slot).map_or(0, |word| word.load(Relaxed));
+            let rest = !word >> (slot % 64);
             if rest == 0 {
                 slot = (slot / 64 + 1) * 64;
                 continue;

@@ -112,7 +112,7 @@ impl Live {
         patience: Patience,
         indicators: Option<Arc<RealtimeIndicators>>,
     ) -> Self {
-        store.write().set_coordinated(true);
+        store.write().take_clock();
         Self {
             store,
             intake: Intake::new(patience),
@@ -172,7 +172,7 @@ impl Live {
     pub fn finish(&mut self) {
         if !self.ended {
             self.ended = true;
-            self.store.write().set_coordinated(false);
+            self.store.write().return_clock();
         }
     }
 }

@@ -6,166 +6,18 @@
 
 mod loser_tree;
 pub mod pieces;
+mod placing;
+mod source;
 pub mod window;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::alignment::first_fall;
-use crate::bar::{Bar, STREAMED};
-use crate::columns::Columns;
-use crate::error::{Error, Result};
-use crate::time::Interval;
-use window::{Lane, Windows, split};
-
-/// One sorted source of bars.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// The bars, in order of `ts`.
-    pub columns: Arc<Columns>,
-    /// First row to deliver.
-    pub from: usize,
-    /// First row after those to deliver.
-    pub to: usize,
-    /// Interval of the bars.
-    pub interval: Interval,
-    /// No bar is known later than this: the end of the session. `i64::MAX` where there is none.
-    pub latest: i64,
-    /// When each bar from `from` to `to` is known, where that is not one interval after its start.
-    pub known_at: Option<Vec<i64>>,
-}
-
-impl Source {
-    /// Check order and range of the stamps.
-    fn check(&self, source: usize) -> Result<()> {
-        let ts = &self.columns.ts[self.from..self.to];
-        if let Some(fall) = first_fall(ts) {
-            return Err(Error::Unsorted {
-                what: "source",
-                source,
-                row: self.from + fall,
-            });
-        }
-        if let Some(known_at) = &self.known_at {
-            if known_at.len() != ts.len() {
-                return Err(Error::Shape {
-                    column: "known_at",
-                    got: known_at.len(),
-                    expected: ts.len(),
-                });
-            }
-            if let Some(fall) = first_fall(known_at) {
-                return Err(Error::Unsorted {
-                    what: "source",
-                    source,
-                    row: self.from + fall,
-                });
-            }
-            return Ok(());
-        }
-        let length = self.interval.ns();
-        if length.is_none() && self.latest == i64::MAX && !ts.is_empty() {
-            return Err(Error::NoSession {
-                what: "when a bar of days or weeks is known depends on its session; merge it within one",
-            });
-        }
-        if let Some(&last) = ts.last() {
-            // The largest value marks an exhausted source.
-            last.checked_add(length.unwrap_or(0))
-                .filter(|&end| end < i64::MAX)
-                .ok_or(Error::Overflow { ts: last })?;
-        }
-        Ok(())
-    }
-}
-
-/// A source in its place among the lanes.
-#[derive(Debug)]
-struct Loaded {
-    source: Source,
-    position: u32,
-    length: i64,
-    /// Where bars are known earlier than one interval after their start.
-    known_at: Option<Vec<i64>>,
-}
-
-impl Loaded {
-    fn new(source: Source, position: u32) -> Self {
-        let ts = &source.columns.ts[source.from..source.to];
-        let (length, latest) = (source.interval.ns(), source.latest);
-        if let Some(known_at) = &source.known_at {
-            let known_at = known_at.iter().map(|&at| at.min(latest)).collect();
-            return Self {
-                length: 0,
-                known_at: Some(known_at),
-                source,
-                position,
-            };
-        }
-        let clipped = length.is_none_or(|ns| ts.last().is_some_and(|last| last + ns > latest));
-        let known_at = clipped.then(|| {
-            let known = |&at: &i64| length.map_or(latest, |ns| (at + ns).min(latest));
-            ts.iter().map(known).collect()
-        });
-        Self {
-            length: if known_at.is_some() {
-                0
-            } else {
-                length.unwrap_or(0)
-            },
-            source,
-            position,
-            known_at,
-        }
-    }
-
-    fn lane(&self) -> Lane<'_> {
-        Lane {
-            ts: match &self.known_at {
-                Some(known_at) => known_at,
-                None => &self.source.columns.ts[self.source.from..self.source.to],
-            },
-            length: self.length,
-        }
-    }
-}
-
-/// What is taken of a row as it gets its place in the stream.
-pub trait Taken: Copy + Default {
-    /// The row at a position of its columns.
-    fn of(columns: &Columns, row: usize) -> Self;
-}
-
-/// Its position.
-impl Taken for usize {
-    #[inline]
-    fn of(_: &Columns, row: usize) -> Self {
-        row
-    }
-}
-
-/// Its values, flagged as streamed. They are read lane by lane when a window is placed, so that their memory is not waited
-/// for bar by bar.
-impl Taken for Bar {
-    #[inline]
-    fn of(columns: &Columns, row: usize) -> Self {
-        Self {
-            flags: columns.flags[row] | STREAMED,
-            ..columns.bar(row)
-        }
-    }
-}
-
-/// One row of one source, and when it is known.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Item<T> {
-    /// Instant from which the bar may be used.
-    pub known_at: i64,
-    /// Position of the source as given.
-    pub source: u32,
-    /// The row within the source's columns, or what is in it.
-    pub row: T,
-}
+use crate::bar::Bar;
+use crate::error::Result;
+pub use placing::{Helper, Item, Placing, Taken};
+use source::Loaded;
+pub use source::Source;
 
 /// Rows that whoever was given some of them may hold on to.
 pub type Items<T> = Arc<Vec<Item<T>>>;
@@ -179,9 +31,9 @@ pub type BarMerge = MergeOf<Bar>;
 /// Loaded sources merged row by row.
 #[derive(Debug)]
 pub struct MergeOf<T> {
-    /// In tie order: finest interval first, then in the order given.
-    loaded: Vec<Loaded>,
-    windows: Windows,
+    /// What places the next window; nothing while the helper does.
+    placing: Option<Box<Placing<T>>>,
+    helper: Option<Box<dyn Helper<T>>>,
     /// The rows of the window in order; whoever was given some of them may hold on to them.
     items: Items<T>,
     /// Memory of earlier windows, to be used again once nobody holds it.
@@ -198,19 +50,17 @@ impl<T: Taken> MergeOf<T> {
     /// A bar of sessions or weeks is known at its source's `latest`.
     ///
     /// # Errors
-    /// [`Error::NoSession`] for bars of sessions or weeks without a `latest`, [`Error::Unsorted`] naming source and row, [`Error::Overflow`] for a bar that ends beyond 64 bits.
+    /// [`crate::Error::NoSession`] for bars of sessions or weeks without a `latest`, [`crate::Error::Unsorted`] naming source and row,
+    /// [`crate::Error::Overflow`] for a bar that ends beyond 64 bits.
     pub fn new(sources: Vec<Source>) -> Result<Self> {
         let mut loaded = Vec::with_capacity(sources.len());
         for (position, source) in sources.into_iter().enumerate() {
             source.check(position)?;
             loaded.push(Loaded::new(source, position as u32));
         }
-        loaded.sort_by_key(|one| one.source.interval);
-        let lanes: Vec<Lane<'_>> = loaded.iter().map(Loaded::lane).collect();
-        let part = split(&lanes, 1).swap_remove(0);
         let mut merge = Self {
-            loaded,
-            windows: Windows::new(part),
+            placing: Some(Box::new(Placing::new(loaded))),
+            helper: None,
             items: Arc::default(),
             spare: Vec::new(),
             next: 0,
@@ -219,42 +69,65 @@ impl<T: Taken> MergeOf<T> {
         Ok(merge)
     }
 
-    /// Put the rows of the next window in order.
-    fn fill(&mut self) {
-        self.next = 0;
-        let mut room = self.room();
-        let Some(items) = Arc::get_mut(&mut room) else {
-            return;
-        };
-        let lanes: Vec<Lane<'_>> = self.loaded.iter().map(Loaded::lane).collect();
-        let Some(placed) = self.windows.advance(&lanes) else {
-            return;
-        };
-        items.resize(placed.places.len(), Item::default());
-        let mut places = placed.places;
-        for &(lane, first, len) in placed.runs {
-            let (here, rest) = places.split_at(len);
-            let (one, lane) = (&self.loaded[lane], &lanes[lane]);
-            for (row, &place) in (first..first + len).zip(here) {
-                items[place as usize] = Item {
-                    known_at: lane.known_at(row),
-                    source: one.position,
-                    row: T::of(&one.source.columns, one.source.from + row),
-                };
-            }
-            places = rest;
-        }
-        self.items = room;
+    /// Let somebody place each window while the one before is taken. The order is the same.
+    pub(crate) fn help(&mut self, helper: Box<dyn Helper<T>>) {
+        self.helper = Some(helper);
+        self.hand_out();
     }
 
-    /// Memory that nobody else holds, in place of that of the window, of which no row is left.
-    fn room(&mut self) -> Items<T> {
+    /// No more rows are asked for: whoever helps may go, and what is not placed is let go of.
+    pub(crate) fn let_go(&mut self) {
+        (self.helper, self.placing) = (None, None);
+        self.spare.clear();
+    }
+
+    /// The sources, each with its position as given; none once somebody helps.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (usize, &Source)> {
+        self.placing.iter().flat_map(|placing| placing.sources())
+    }
+
+    /// Have the rows of the next window in order.
+    fn fill(&mut self) {
+        self.next = 0;
         self.spare.push(std::mem::take(&mut self.items));
+        let placed = match (self.placing.take(), &mut self.helper) {
+            (Some(mut placing), _) => {
+                placing.items = self.room();
+                placing.place();
+                Some(placing)
+            }
+            (None, Some(helper)) => Some(helper.end()),
+            (None, None) => None,
+        };
+        let Some(mut placing) = placed else {
+            return;
+        };
+        self.items = Arc::new(std::mem::take(&mut placing.items));
+        self.placing = Some(placing);
+        self.hand_out();
+    }
+
+    /// Have the helper, if there is one, begin the next window, if there is one.
+    fn hand_out(&mut self) {
+        let is_wanted =
+            self.helper.is_some() && self.placing.as_ref().is_some_and(|p| !p.is_done());
+        if !is_wanted {
+            return;
+        }
+        let room = self.room();
+        if let (Some(helper), Some(mut placing)) = (&mut self.helper, self.placing.take()) {
+            placing.items = room;
+            helper.begin(placing);
+        }
+    }
+
+    /// Memory of an earlier window that nobody holds, if there is any.
+    fn room(&mut self) -> Vec<Item<T>> {
         let mut spare = self.spare.iter_mut();
         let free = spare.position(|room| Arc::get_mut(room).is_some());
         let room = free.map(|at| self.spare.swap_remove(at));
         self.spare.truncate(SPARE);
-        room.unwrap_or_default()
+        room.and_then(Arc::into_inner).unwrap_or_default()
     }
 
     /// Take the next bars that are known at `instant` or before, as many as lie one behind the other. [`MergeOf::go_on`] must
@@ -316,6 +189,8 @@ impl<T: Taken> Iterator for MergeOf<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns::Columns;
+    use crate::error::Error;
     use crate::time::MINUTE;
 
     fn source(ts: &[i64], interval: &str) -> Source {

@@ -56,35 +56,50 @@ impl Sum {
 /// Whole numbers below this and their sums are exact.
 const MOST_WHOLE: f64 = (1_u64 << 53) as f64;
 
+/// Beyond this number f64 has no fractions left, so adding it rounds to a whole number.
+const NO_FRACTIONS: f64 = (1_u64 << 52) as f64;
+
 fn is_whole(value: f64) -> bool {
-    // Beyond this number f64 has no fractions left, so adding it rounds to a whole number.
-    const NO_FRACTIONS: f64 = (1_u64 << 52) as f64;
     (value + NO_FRACTIONS) - NO_FRACTIONS == value
+}
+
+/// Bits that are set where a non-negative number is not whole, to be joined over many: no branch, no comparison.
+///
+/// The negative zero counts as not whole, since adding it to nothing would keep its sign.
+#[inline]
+pub(crate) fn fraction(value: f64) -> u64 {
+    ((value + NO_FRACTIONS) - NO_FRACTIONS).to_bits() ^ value.to_bits()
+}
+
+/// Whether the sum of non-negative numbers, whose joined [`fraction`] is given, was added up without rounding.
+#[inline]
+pub(crate) fn is_exact(fractions: u64, total: f64) -> bool {
+    fractions == 0 && total < MOST_WHOLE
 }
 
 /// The sum of non-negative numbers where they are all whole and so no addition rounds; `None` otherwise.
 pub fn exact_sum<'a>(slices: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
-    let mut total = 0.0;
+    let (mut total, mut fractions) = (0.0, 0);
     for values in slices {
-        let mut blocks = values.chunks_exact(4);
-        let mut lanes = [0.0; 4];
-        let mut all_whole = true;
-        for block in &mut blocks {
-            for (lane, &value) in lanes.iter_mut().zip(block) {
-                *lane += value;
-                all_whole &= is_whole(value);
+        let (blocks, rest) = values.as_chunks::<4>();
+        let (mut sums, mut odd) = ([0.0; 4], [0; 4]);
+        for block in blocks {
+            for (at, &value) in block.iter().enumerate() {
+                sums[at] += value;
+                odd[at] |= fraction(value);
             }
         }
-        for &value in blocks.remainder() {
-            lanes[0] += value;
-            all_whole &= is_whole(value);
+        for &value in rest {
+            sums[0] += value;
+            odd[0] |= fraction(value);
         }
-        if !all_whole {
+        fractions |= odd.iter().fold(0, |all, &one| all | one);
+        if fractions != 0 {
             return None;
         }
-        total += lanes.iter().sum::<f64>();
+        total += sums.iter().sum::<f64>();
     }
-    (total < MOST_WHOLE).then_some(total)
+    is_exact(fractions, total).then_some(total)
 }
 
 /// Running figures of a session's base bars in regular hours.

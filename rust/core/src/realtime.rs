@@ -251,6 +251,7 @@ mod tests {
     use super::*;
     use crate::bar::Bar;
     use crate::schedule::Stretch;
+    use crate::series::NO_REPLAY;
     use crate::store::{Policies, SessionStart};
     use crate::time::MINUTE;
 
@@ -327,7 +328,7 @@ mod tests {
         indicators.follow(&store.write());
         let mut writing = store.write();
         let id = writing.id_of("A").unwrap();
-        writing.deliver(id, &bar(1, 2.0)).unwrap();
+        writing.deliver(id, &bar(1, 2.0), NO_REPLAY).unwrap();
         indicators.follow(&writing);
         assert_eq!(value(&indicators, &store, "A"), Some(1.0));
         writing.publish();

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use crate::bar::Bar;
 use crate::changes::{Changes, Lanes, Taken};
 use crate::error::Result;
-use crate::merge::{BarMerge, Source};
+use crate::merge::{BarMerge, Helper, Source};
 use crate::realtime::RealtimeIndicators;
 use crate::store::{Collect, Entry, Store, Writer, Writing};
 use crate::time::Interval;
@@ -58,6 +59,8 @@ const TOGETHER: usize = 16;
 #[derive(Debug)]
 pub struct Replay {
     store: Arc<Store>,
+    /// Which of the store's it is.
+    number: u64,
     merge: BarMerge,
     indicators: Option<Arc<RealtimeIndicators>>,
     /// Whose bars each source has.
@@ -95,16 +98,19 @@ impl Replay {
         let intervals = lanes.iter().map(|lane| lane.interval);
         let taken_from = Arc::new(Lanes::new(symbols.zip(intervals)));
         let merge = BarMerge::new(lanes)?;
-        {
+        let number = {
             // From here on nobody removes a symbol.
             let mut writing = store.write();
             if !entries.iter().all(|entry| writing.keeps(entry)) {
                 return Ok(None);
             }
-            writing.set_coordinated(true);
-        }
+            writing.take_clock();
+            let sources = merge.sources();
+            writing.begin_replay(sources.map(|(at, source)| (entries[at].id, source)))
+        };
         Ok(Some(Self {
             store,
+            number,
             merge,
             indicators: None,
             lanes: taken_from,
@@ -118,6 +124,13 @@ impl Replay {
     #[must_use]
     pub fn with_indicators(mut self, indicators: Arc<RealtimeIndicators>) -> Self {
         self.indicators = Some(indicators);
+        self
+    }
+
+    /// Let somebody bring the bars in order while those before are played. What comes of it is the same.
+    #[must_use]
+    pub fn with_helper(mut self, helper: Box<dyn Helper<Bar>>) -> Self {
+        self.merge.help(helper);
         self
     }
 
@@ -238,7 +251,7 @@ impl Replay {
                 );
                 for at in few {
                     let item = &items[at];
-                    if !writing.deliver(self.lanes.symbol(item), &item.row)? {
+                    if !writing.deliver(self.lanes.symbol(item), &item.row, self.number)? {
                         odd.push(at);
                     }
                     self.progress.bars += 1;
@@ -270,7 +283,8 @@ impl Replay {
         // In a forked child the lock may be held by nobody who is there.
         if !self.ended && self.store.check_process().is_ok() {
             self.ended = true;
-            self.store.write().set_coordinated(false);
+            self.store.write().return_clock();
+            self.merge.let_go();
         }
     }
 }

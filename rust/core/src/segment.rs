@@ -103,6 +103,34 @@ impl Segment {
         }
     }
 
+    /// Store several rows of loaded columns, with `added` among their flags: column by column, so that memory is gone
+    /// through in order. Only the writer may call this, with `row >= len()`; the epochs come when the rows do.
+    pub(crate) fn preload(&self, row: usize, columns: &Columns, rows: Range<usize>, added: u8) {
+        let cells = row..row + rows.len();
+        let stamps = self.ts[cells.clone()].iter().zip(&columns.ts[rows.clone()]);
+        stamps.for_each(|(cell, &ts)| cell.store(ts, Relaxed));
+        let floats = [
+            (Field::Open, &columns.open),
+            (Field::High, &columns.high),
+            (Field::Low, &columns.low),
+            (Field::Close, &columns.close),
+            (Field::Volume, &columns.volume),
+        ];
+        for (field, column) in floats {
+            let places = self.float_cells(field)[cells.clone()].iter();
+            let values = places.zip(&column[rows.clone()]);
+            values.for_each(|(cell, value)| cell.store(value.to_bits(), Relaxed));
+        }
+        let flags = self.flags[cells].iter().zip(&columns.flags[rows]);
+        flags.for_each(|(cell, flags)| cell.store(flags | added, Relaxed));
+    }
+
+    /// Store the epoch of a row that is there but for it. Only the writer may call this, with `row >= len()`.
+    #[inline]
+    pub(crate) fn note_epoch(&self, row: usize, epoch: u64) {
+        self.column(EPOCH)[row].store(epoch, Relaxed);
+    }
+
     /// Make the first `rows` rows visible. Only the writer may call this.
     #[inline]
     pub(crate) fn publish(&self, rows: usize) {

@@ -14,11 +14,11 @@ use crate::alignment::{advance_to, search_near};
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::segment::Segment;
-use crate::sync::{ArcSwap, AtomicU64};
+use crate::sync::{ArcSwap, AtomicU64, Cache};
 use crate::time::Interval;
 use cursor::Tape;
 pub use cursor::{Cursor, News};
-pub(crate) use writer::{Rewrites, SeriesWriter, sealed};
+pub(crate) use writer::{NO_REPLAY, Rewrites, SeriesWriter, sealed};
 
 /// Rows that a slice points into.
 #[derive(Debug, Clone)]
@@ -315,6 +315,41 @@ impl Series {
     }
 }
 
+/// Who reads one series again and again: while its rows stay where they are, a look takes no reference to them.
+///
+/// Rows that were replaced are held until the next look.
+#[derive(Debug)]
+pub struct Reader(Cache<Place, Arc<State>>);
+
+/// Where a series says where its rows are.
+#[derive(Debug)]
+struct Place(Arc<Series>);
+
+impl std::ops::Deref for Place {
+    type Target = ArcSwap<State>;
+
+    #[inline]
+    fn deref(&self) -> &ArcSwap<State> {
+        &self.0.state
+    }
+}
+
+impl Reader {
+    /// Of one series.
+    pub fn new(series: Arc<Series>) -> Self {
+        Self(Cache::new(Place(series)))
+    }
+
+    /// Look at the rows known at an epoch; `None` as for [`Series::snapshot`].
+    #[inline]
+    pub fn look<R>(&mut self, epoch: u64, look: impl FnOnce(View<'_>) -> R) -> Option<R> {
+        // Whoever has seen an epoch finds the pointer of that epoch or a newer one: it was swapped before.
+        let state = self.0.load();
+        let live_rows = state.rows_at(epoch)?;
+        Some(look(View { state, live_rows }))
+    }
+}
+
 impl State {
     /// Rows of `live` known at an epoch.
     #[inline]
@@ -436,10 +471,10 @@ impl View<'_> {
 
     /// The segment and its rows that hold `[first, last)`, where the live segment holds them all.
     #[inline]
-    pub fn live_rows(&self, first: usize, last: usize) -> Option<(&Segment, Range<usize>)> {
+    pub fn live_rows(&self, first: usize, last: usize) -> Option<(&Arc<Segment>, Range<usize>)> {
         let live_first = self.state.live_first();
         let rows = || first - live_first..last - live_first;
-        (first >= live_first).then(|| (&*self.state.live, rows()))
+        (first >= live_first).then(|| (&self.state.live, rows()))
     }
 
     /// The rows `[first, last)` as one slice of memory, where the live segment holds them all.
@@ -543,6 +578,29 @@ mod tests {
         let after = writer.series().snapshot(2).unwrap();
         assert_eq!(stamps(&after, Scope::Session), [1, 2, 3, 5]);
         assert_eq!(after.view().bar(1).volume, 9.0);
+    }
+
+    #[test]
+    fn a_reader_that_comes_back_finds_what_was_added_and_what_was_replaced() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        let mut reader = Reader::new(writer.series().clone());
+        let mut rows = |epoch| reader.look(epoch, |view| view.scope(Scope::All).1);
+        assert_eq!(rows(0), Some(0));
+        for (ts, epoch) in [(1, 1), (2, 1), (5, 2)] {
+            writer.append(&bar(ts), 0, epoch);
+        }
+        assert_eq!(rows(2), Some(0), "nothing is published");
+        writer.publish();
+        assert_eq!((rows(1), rows(2)), (Some(2), Some(3)));
+        writer.stage(bar(3), 0);
+        writer.apply_staged(3);
+        writer.publish();
+        assert_eq!((rows(2), rows(3)), (None, Some(4)));
+        for ts in 6..30_000 {
+            writer.append(&bar(ts), 0, 4);
+        }
+        writer.publish();
+        assert_eq!(rows(4), Some(29_998));
     }
 
     #[test]

@@ -13,14 +13,14 @@ pub use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU6
 pub use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, AtomicUsize};
 
 #[cfg(not(loom))]
-pub use arc_swap::{ArcSwap, ArcSwapOption};
+pub use arc_swap::{ArcSwap, ArcSwapOption, Cache};
 #[cfg(not(loom))]
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
 pub use loom::sync::Condvar;
 #[cfg(loom)]
-pub use modelled::{ArcSwap, ArcSwapOption, Mutex, MutexGuard};
+pub use modelled::{ArcSwap, ArcSwapOption, Cache, Mutex, MutexGuard};
 
 /// An ordering that readers rely on: its kind and its name.
 #[cfg(not(loom))]
@@ -174,6 +174,27 @@ mod modelled {
     impl<T: Default> Default for ArcSwap<T> {
         fn default() -> Self {
             Self::from_pointee(T::default())
+        }
+    }
+
+    /// A pointer as it was when it was last looked at.
+    #[derive(Debug)]
+    pub struct Cache<A, T> {
+        pointer: A,
+        seen: T,
+    }
+
+    impl<A: std::ops::Deref<Target = ArcSwap<T>>, T> Cache<A, Arc<T>> {
+        /// As it is now.
+        pub fn new(pointer: A) -> Self {
+            let seen = pointer.load_full();
+            Self { pointer, seen }
+        }
+
+        /// Look again.
+        pub fn load(&mut self) -> &Arc<T> {
+            self.seen = self.pointer.load_full();
+            &self.seen
         }
     }
 

@@ -1,6 +1,6 @@
 //! `Bars`: a snapshot of bars of one symbol and interval. Columns are views; nothing is copied unless it spans pieces.
 
-use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use numpy::{PyArray1, PyArrayMethods};
@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
 use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::schedule::{Anchor, ExtendedHours};
-use tapeloom_core::segment::Field;
+use tapeloom_core::segment::{Field, Segment};
 use tapeloom_core::series::{Rows, Slice};
 use tapeloom_core::time::Interval;
 
@@ -72,17 +72,38 @@ pub(crate) struct Content {
     asked: OnceLock<Box<Asked>>,
 }
 
-/// Snapshots that were handed out, to be used again once nobody holds them or a column of theirs.
-struct Handed {
-    bars: Vec<Py<PyBars>>,
+/// Snapshots of one series that were handed out, to be used again once nobody holds them or a column of theirs.
+///
+/// Two, taken in turn: as a rule the one before is still held when the next one is asked for. Each keeps the memory of its rows
+/// until it is used again.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    bars: [Option<Py<PyBars>>; 2],
     next: usize,
 }
 
-/// Few: each keeps the memory of its rows until it is used again.
-const HANDED: usize = 4;
-
-thread_local! {
-    static OUT: RefCell<Handed> = const { RefCell::new(Handed { bars: Vec::new(), next: 0 }) };
+impl Content {
+    /// Hold other rows of the same series.
+    #[inline]
+    fn put(&mut self, segment: &Arc<Segment>, rows: Range<usize>) {
+        self.asked.take();
+        self.rows = rows.len();
+        match &mut self.parts {
+            // As a rule the same memory: no reference comes or goes.
+            Parts::One(Slice {
+                rows: Rows::Live(known),
+                from,
+                to,
+            }) if Arc::ptr_eq(known, segment) => (*from, *to) = (rows.start, rows.end),
+            parts => {
+                *parts = Parts::One(Slice {
+                    rows: Rows::Live(segment.clone()),
+                    from: rows.start,
+                    to: rows.end,
+                });
+            }
+        }
+    }
 }
 
 /// Answers that are worked out at most once.
@@ -105,37 +126,30 @@ impl PyBars {
         }))
     }
 
-    /// A snapshot of rows in one piece, in an object that was used before if one is free.
+    /// A snapshot of rows of a segment, in an object that was used before if one is free.
+    #[inline]
     pub(crate) fn handed_out<'py>(
         py: Python<'py>,
         label: &Py<PyLabel>,
-        slice: Slice,
+        out: &mut Handed,
+        (segment, rows): (&Arc<Segment>, Range<usize>),
     ) -> PyResult<Bound<'py, Self>> {
-        let new = |slice| Bound::new(py, Self::new(label.clone_ref(py), Parts::One(slice)));
-        OUT.with(|out| {
-            let Ok(mut out) = out.try_borrow_mut() else {
-                return new(slice);
-            };
-            let at = out.next;
-            out.next = (at + 1) % HANDED;
-            let Some(object) = out.bars.get_mut(at) else {
-                let object = new(slice)?;
-                out.bars.push(object.clone().unbind());
-                return Ok(object);
-            };
-            match unshared(py, object, |bars| &bars.0) {
-                Some(content) => {
-                    content.rows = slice.len();
-                    content.parts = Parts::One(slice);
-                    content.asked.take();
-                    if !content.label.is(label) {
-                        content.label = label.clone_ref(py);
-                    }
-                }
-                None => *object = new(slice)?.unbind(),
-            }
-            Ok(object.bind(py).clone())
-        })
+        let object = &mut out.bars[out.next];
+        out.next ^= 1;
+        if let Some(object) = object
+            && let Some(content) = unshared(py, object, |bars| &bars.0)
+        {
+            content.put(segment, rows);
+            return Ok(object.bind(py).clone());
+        }
+        let slice = Slice {
+            rows: Rows::Live(segment.clone()),
+            from: rows.start,
+            to: rows.end,
+        };
+        let new = Bound::new(py, Self::new(label.clone_ref(py), Parts::One(slice)))?;
+        *object = Some(new.clone().unbind());
+        Ok(new)
     }
 
     fn asked(&self) -> &Asked {

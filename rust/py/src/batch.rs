@@ -31,7 +31,7 @@ impl Teller {
         let store = session.get();
         Self {
             labels: Mutex::default(),
-            exchange: store.exchange(),
+            exchange: store.exchange(session.py()),
             session: session.clone().unbind(),
             store: store.store.clone(),
         }

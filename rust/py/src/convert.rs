@@ -95,15 +95,42 @@ fn odd_rows(value: &Bound<'_, PyAny>, name: &str) -> BindResult<usize> {
     Ok(whole.extract().unwrap_or(usize::MAX))
 }
 
-/// A scope by its name.
-pub(crate) fn scope(name: &str) -> BindResult<Scope> {
-    match name {
-        "session" => Ok(Scope::Session),
-        "history" => Ok(Scope::History),
-        "all" => Ok(Scope::All),
-        _ => Err(BindError::argument(format!(
-            "scope is '{name}'; it must be 'session', 'history' or 'all'"
-        ))),
+/// A scope, asked for by its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AskedScope(pub(crate) Scope);
+
+impl AskedScope {
+    pub(crate) const SESSION: Self = Self(Scope::Session);
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for AskedScope {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let name = value.cast::<PyString>().ok();
+        match name.as_ref().map(|name| name.to_str()) {
+            Some(Ok("session")) => Ok(Self(Scope::Session)),
+            Some(Ok("history")) => Ok(Self(Scope::History)),
+            Some(Ok("all")) => Ok(Self(Scope::All)),
+            _ => Err(no_scope(&value).into()),
+        }
+    }
+}
+
+#[cold]
+fn no_scope(value: &Bound<'_, PyAny>) -> BindError {
+    let rule = "it must be 'session', 'history' or 'all'";
+    let got = match value.repr() {
+        Ok(got) => got.to_string_lossy().into_owned(),
+        Err(error) => return error.into(),
+    };
+    if value.is_instance_of::<PyString>() {
+        return BindError::argument(format!("scope is {got}; {rule}"));
+    }
+    match value.get_type().name() {
+        Ok(kind) => BindError::argument_type(format!("scope is {got} ({kind}); {rule}")),
+        Err(error) => error.into(),
     }
 }
 

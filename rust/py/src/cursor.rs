@@ -35,7 +35,7 @@ impl PyCursor {
             entry.symbol.clone(),
             interval,
             derived,
-            store.exchange(),
+            store.exchange(py),
         )?;
         let cursor = Cursor::new(series.clone(), store.store.epoch());
         Ok(cursor.map(|cursor| Self {

@@ -1,4 +1,4 @@
-//! `deliver`: calls a function with each bar of merged columns, built while it is delivered.
+//! Calls a function with each bar of merged columns, built while it is delivered.
 
 use std::ops::Range;
 
@@ -16,76 +16,106 @@ use crate::label::PyLabel;
 /// Rows copied out at once: the callee may do what it likes with the columns meanwhile.
 const CHUNK: usize = 1_024;
 
-/// See `_core.pyi`.
-#[pyfunction]
-pub(crate) fn deliver(
-    call: &Bound<'_, PyAny>,
-    sources: Vec<Bound<'_, PyBars>>,
-    source: &Bound<'_, PyAny>,
-    ts: &Bound<'_, PyAny>,
-    prices: &Bound<'_, PyDict>,
-    flags: &Bound<'_, PyAny>,
-) -> BindResult<usize> {
-    let py = call.py();
-    let column = |name: &str| -> BindResult<PyReadonlyArray1<'_, f64>> {
-        let found = prices.get_item(name)?;
-        let found =
-            found.ok_or_else(|| BindError::argument(format!("prices has no column {name}")))?;
-        convert::array(&found, name, "float64")
-    };
-    let columns = Columns {
-        source: convert::array(source, "source", "int32")?,
-        ts: convert::array(ts, "ts", "int64")?,
-        prices: [
-            column("open")?,
-            column("high")?,
-            column("low")?,
-            column("close")?,
-            column("volume")?,
-        ],
-        flags: convert::array(flags, "flags", "uint8")?,
-    };
-    let rows = columns.ts.len();
-    if columns.lengths().any(|len| len != rows) {
-        return Err(BindError::argument("columns must be of one length"));
-    }
-    let labels: Vec<Py<PyLabel>> = sources.iter().map(|s| s.get().label_of(py)).collect();
-    let mut chunk: Vec<(usize, Bar)> = Vec::with_capacity(CHUNK);
-    let mut from = 0;
-    while from < rows {
-        let to = (from + CHUNK).min(rows);
-        columns.copy(from..to, &mut chunk)?;
-        for &(source, bar) in &chunk {
-            let label = labels.get(source).ok_or_else(|| {
-                BindError::argument(format!(
-                    "a row from {from} on names a source that is none of the {}",
-                    labels.len()
-                ))
-            })?;
-            // The merged columns do not hold how many base bars a derived bar has; its source does.
-            let constituents = if label.get().is_derived {
-                sources[source].get().constituents_at(bar.ts)
-            } else {
-                None
-            };
-            call.call1((PyBarData::known(py, label, bar, constituents)?,))?;
+/// Calls a function with bars of some sources.
+pub(crate) struct Deliverer<'a, 'py> {
+    call: &'a Bound<'py, PyAny>,
+    sources: &'a [Bound<'py, PyBars>],
+    labels: Vec<Py<PyLabel>>,
+    chunk: Vec<(usize, Bar)>,
+}
+
+impl<'a, 'py> Deliverer<'a, 'py> {
+    pub(crate) fn new(call: &'a Bound<'py, PyAny>, sources: &'a [Bound<'py, PyBars>]) -> Self {
+        let label = |bars: &Bound<'py, PyBars>| bars.get().label_of(call.py());
+        Self {
+            call,
+            sources,
+            labels: sources.iter().map(label).collect(),
+            chunk: Vec::with_capacity(CHUNK),
         }
-        // A function that is no Python code never looks whether somebody wants to stop.
-        py.check_signals()?;
-        from = to;
     }
-    Ok(rows)
+
+    /// Call it with each of some rows.
+    pub(crate) fn deliver(&mut self, columns: &Columns<'py>, rows: Range<usize>) -> BindResult<()> {
+        let Self {
+            call,
+            sources,
+            labels,
+            chunk,
+        } = self;
+        let py = call.py();
+        let (mut from, rows) = (rows.start, rows.end);
+        while from < rows {
+            let to = (from + CHUNK).min(rows);
+            columns.copy(from..to, chunk)?;
+            for &(source, bar) in chunk.iter() {
+                let label = labels.get(source).ok_or_else(|| {
+                    BindError::argument(format!(
+                        "a row from {from} on names a source that is none of the {}",
+                        labels.len()
+                    ))
+                })?;
+                // The merged columns do not hold how many base bars a derived bar has; its source does.
+                let constituents = if label.get().is_derived {
+                    sources[source].get().constituents_at(bar.ts)
+                } else {
+                    None
+                };
+                call.call1((PyBarData::known(py, label, bar, constituents)?,))?;
+            }
+            // A function that is no Python code never looks whether somebody wants to stop.
+            py.check_signals()?;
+            from = to;
+        }
+        Ok(())
+    }
 }
 
 /// Merged columns, read where they lie.
-struct Columns<'py> {
-    source: PyReadonlyArray1<'py, i32>,
-    ts: PyReadonlyArray1<'py, i64>,
-    prices: [PyReadonlyArray1<'py, f64>; 5],
-    flags: PyReadonlyArray1<'py, u8>,
+pub(crate) struct Columns<'py> {
+    pub(crate) source: PyReadonlyArray1<'py, i32>,
+    pub(crate) ts: PyReadonlyArray1<'py, i64>,
+    pub(crate) prices: [PyReadonlyArray1<'py, f64>; 5],
+    pub(crate) flags: PyReadonlyArray1<'py, u8>,
 }
 
-impl Columns<'_> {
+impl<'py> Columns<'py> {
+    /// Columns as `merge_bars` returns them.
+    pub(crate) fn new(
+        source: &Bound<'py, PyAny>,
+        ts: &Bound<'py, PyAny>,
+        prices: &Bound<'py, PyDict>,
+        flags: &Bound<'py, PyAny>,
+    ) -> BindResult<Self> {
+        let column = |name: &str| -> BindResult<PyReadonlyArray1<'py, f64>> {
+            let found = prices.get_item(name)?;
+            let found =
+                found.ok_or_else(|| BindError::argument(format!("prices has no column {name}")))?;
+            convert::array(&found, name, "float64")
+        };
+        let columns = Self {
+            source: convert::array(source, "source", "int32")?,
+            ts: convert::array(ts, "ts", "int64")?,
+            prices: [
+                column("open")?,
+                column("high")?,
+                column("low")?,
+                column("close")?,
+                column("volume")?,
+            ],
+            flags: convert::array(flags, "flags", "uint8")?,
+        };
+        let rows = columns.rows();
+        if columns.lengths().any(|len| len != rows) {
+            return Err(BindError::argument("columns must be of one length"));
+        }
+        Ok(columns)
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.ts.len()
+    }
+
     fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         let prices = self.prices.iter().map(|column| column.len());
         prices.chain([self.source.len(), self.flags.len()])

@@ -14,7 +14,7 @@ use tapeloom_core::store::{Directory, Entry, LatestBars, Store};
 use tapeloom_core::time::Interval;
 
 use crate::bars::{Parts, PyBars};
-use crate::convert;
+use crate::convert::{self, AskedScope};
 use crate::error::BindResult;
 use crate::exchange::Exchange;
 use crate::gather::newest_of;
@@ -205,14 +205,17 @@ impl PyGroup {
         Ok(columns)
     }
 
-    #[pyo3(signature = (n, *, scope="session"))]
+    #[pyo3(
+        signature = (n, *, scope=AskedScope::SESSION),
+        text_signature = "($self, n, *, scope='session')"
+    )]
     fn last<'py>(
         &self,
         py: Python<'py>,
         n: &Bound<'py, PyAny>,
-        scope: &str,
+        scope: AskedScope,
     ) -> BindResult<Bound<'py, PyDict>> {
-        let scope = convert::scope(scope)?;
+        let AskedScope(scope) = scope;
         let n = convert::rows(n, "n")?;
         let found = self.found();
         let newest = loop {
@@ -238,8 +241,8 @@ impl PyGroup {
 
     /// Snapshots of all series as of one epoch, `None` for one that nobody keeps.
     #[pyo3(signature = (scope))]
-    fn _bars(&self, py: Python<'_>, scope: &str) -> BindResult<Vec<Option<PyBars>>> {
-        let scope = convert::scope(scope)?;
+    fn _bars(&self, py: Python<'_>, scope: AskedScope) -> BindResult<Vec<Option<PyBars>>> {
+        let AskedScope(scope) = scope;
         let found = self.found();
         let seen = self.look_at_each(py, &found, |view| {
             let (first, last) = view.scope(scope);

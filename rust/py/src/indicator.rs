@@ -138,26 +138,27 @@ pub(crate) fn minute_average<'py>(
         .map(|&session| table.grid(session, Interval::ONE_MINUTE))
         .collect();
     let grids = grids?;
-    let cells = py.detach(|| {
-        by_source(&sources, threads, |source, rows, aligner, cells| {
-            let mut means = vec![0.0; slots];
-            let mut used = vec![0; slots];
-            indicator::minute_average(
-                &source.columns,
-                rows,
-                &grids,
-                value,
-                aligner,
-                &mut means,
-                &mut used,
-            );
-            cells.push((means, used));
-        })
+    // Memory for the answers comes from this thread, and each thread fills its rows of it.
+    let mut means = vec![0.0; sources.len() * slots];
+    let mut used = vec![0; sources.len() * slots];
+    let cells = means
+        .chunks_mut(slots.max(1))
+        .zip(used.chunks_mut(slots.max(1)));
+    let mut shares: Vec<_> = sources.iter().zip(cells).collect();
+    let rows = sources.iter().map(|source| source.ts().len()).sum();
+    py.detach(|| {
+        shared_out(&mut shares, threads, rows, |part| {
+            let mut aligner = Aligner::default();
+            for (source, (means, used)) in part {
+                let rows = source.from..source.to;
+                let columns: &Columns = &source.columns;
+                indicator::minute_average(columns, rows, &grids, value, &mut aligner, means, used);
+            }
+        });
     });
-    let (means, used): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
     Ok((
-        matrix(py, means.concat(), sources.len(), slots)?,
-        matrix(py, used.concat(), sources.len(), slots)?,
+        matrix(py, means, sources.len(), slots)?,
+        matrix(py, used, sources.len(), slots)?,
     ))
 }
 

@@ -3,13 +3,14 @@
 mod records;
 mod replaying;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList};
 use tapeloom_journal::{
     Error, FileOptions, Hash, Options, Reader, Records, SimulatedDisk, SqliteJournal, Start, Writer,
 };
@@ -18,8 +19,9 @@ use crate::bar::PyBarData;
 use crate::bars::PyBars;
 use crate::error::{BindError, BindResult, raised};
 use crate::live::PyLive;
+use crate::store::{Pair, Plain};
 pub(crate) use records::PyJournalRecords;
-use records::{event, of_bar, of_bars, of_step};
+use records::{event, of_bars, of_each, of_step};
 pub(crate) use replaying::PyJournalReplay;
 
 /// How long a wait sleeps before it looks for an interrupt.
@@ -36,7 +38,7 @@ pub(crate) struct PyJournal {
 #[pymethods]
 impl PyJournal {
     #[new]
-    #[pyo3(signature = (path, *, owner, allow_network_fs=false, last_seq=0, previous_hash=None, group_records=1_000, queue_records=65_536, witness_seconds=1.0, checkpoint_seconds=5.0, disk=None))]
+    #[pyo3(signature = (path, *, owner, allow_network_fs=false, last_seq=0, previous_hash=None, group_records=1_000, queue_records=65_536, linger_seconds=0.0, witness_seconds=1.0, checkpoint_seconds=5.0, disk=None))]
     #[expect(clippy::too_many_arguments, reason = "all by keyword")]
     fn new(
         py: Python<'_>,
@@ -47,6 +49,7 @@ impl PyJournal {
         previous_hash: Option<&[u8]>,
         group_records: usize,
         queue_records: usize,
+        linger_seconds: f64,
         witness_seconds: f64,
         checkpoint_seconds: f64,
         disk: Option<&Bound<'_, PySimulatedDisk>>,
@@ -54,6 +57,7 @@ impl PyJournal {
         let options = options(
             group_records,
             queue_records,
+            linger_seconds,
             witness_seconds,
             checkpoint_seconds,
         )?;
@@ -70,6 +74,7 @@ impl PyJournal {
         let files = FileOptions {
             owner,
             allow_network_fs,
+            free_bytes: free_bytes(py, &path)?,
         };
         let writer = py
             .detach(|| -> tapeloom_journal::Result<_> {
@@ -153,21 +158,28 @@ impl PyJournal {
         self.put(py, records, timeout)
     }
 
-    #[pyo3(signature = (bars, *, kind, arrival, extra, timeout))]
+    /// Whether each pair is a symbol and a bar of it with an instant.
+    #[staticmethod]
+    fn are_resolved(bars: &Bound<'_, PyList>) -> bool {
+        bars.iter().all(|pair| {
+            pair.extract::<Pair<'_>>()
+                .is_ok_and(|pair| Plain::of(&pair).is_some())
+        })
+    }
+
+    #[pyo3(signature = (bars, *, kind, arrival, extra, numbers, timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one per fact, all by keyword")]
     fn put_each(
         &self,
         py: Python<'_>,
-        bars: Vec<(u32, Bound<'_, PyBarData>)>,
+        bars: &Bound<'_, PyList>,
         kind: u8,
         arrival: i64,
         extra: i32,
+        numbers: &Bound<'_, PyDict>,
         timeout: f64,
     ) -> BindResult<u64> {
-        let mut records = Records::default();
-        for (symbol, bar) in bars {
-            records.push(of_bar(bar.get(), kind, arrival, symbol, extra)?);
-        }
-        self.put(py, records, timeout)
+        self.put(py, of_each(bars, kind, arrival, extra, numbers)?, timeout)
     }
 
     /// Wait until a record is on disk; `False` when the time is up.
@@ -336,6 +348,7 @@ impl PyJournalReader {
         let files = FileOptions {
             owner,
             allow_network_fs,
+            free_bytes: free_bytes(py, &path)?,
         };
         let disk = disk.map(|disk| disk.get().0.clone());
         let reader = py
@@ -419,12 +432,13 @@ impl PyJournalReader {
         self.with(py, |reader| reader.salvage_into(writer))
     }
 
-    #[pyo3(signature = (*, group_records=1_000, queue_records=65_536, witness_seconds=1.0, checkpoint_seconds=5.0))]
+    #[pyo3(signature = (*, group_records=1_000, queue_records=65_536, linger_seconds=0.0, witness_seconds=1.0, checkpoint_seconds=5.0))]
     fn resume(
         &self,
         py: Python<'_>,
         group_records: usize,
         queue_records: usize,
+        linger_seconds: f64,
         witness_seconds: f64,
         checkpoint_seconds: f64,
     ) -> BindResult<PyJournal> {
@@ -432,6 +446,7 @@ impl PyJournalReader {
         let options = options(
             group_records,
             queue_records,
+            linger_seconds,
             witness_seconds,
             checkpoint_seconds,
         )?;
@@ -477,9 +492,28 @@ impl Drop for PyJournalReader {
     }
 }
 
+/// Bytes that are free where a file lies; `None` where the system does not say.
+fn free_bytes(py: Python<'_>, path: &Path) -> PyResult<Option<u64>> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // Python asks any system without unsafe code.
+    let usage = py
+        .import("shutil")?
+        .call_method1("disk_usage", (folder.as_os_str(),));
+    match usage {
+        Ok(usage) => Ok(usage.getattr("free")?.extract().ok()),
+        // A folder that is not there is told about where the file is opened.
+        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn options(
     group_records: usize,
     queue_records: usize,
+    linger_seconds: f64,
     witness_seconds: f64,
     checkpoint_seconds: f64,
 ) -> BindResult<Options> {
@@ -498,6 +532,7 @@ fn options(
     Ok(Options {
         group_records,
         queue_records,
+        linger: seconds("linger_seconds", linger_seconds)?,
         witness_every: seconds("witness_seconds", witness_seconds)?,
         checkpoint_every: seconds("checkpoint_seconds", checkpoint_seconds)?,
         ..Options::default()

@@ -38,6 +38,25 @@ impl PyLabel {
 }
 
 impl PyLabel {
+    /// That of a series derived from this one.
+    pub(crate) fn derived(
+        &self,
+        py: Python<'_>,
+        interval: Interval,
+        interval_text: &Bound<'_, PyString>,
+        exchange: Arc<Exchange>,
+    ) -> PyResult<Py<Self>> {
+        let label = Self {
+            symbol: self.symbol.clone(),
+            symbol_text: self.symbol_text.clone_ref(py),
+            interval,
+            interval_text: interval_text.clone().unbind(),
+            is_derived: true,
+            exchange,
+        };
+        Py::new(py, label)
+    }
+
     pub(crate) fn new(
         py: Python<'_>,
         symbol: Arc<str>,

@@ -6,6 +6,7 @@
 mod bar;
 mod bars;
 mod batch;
+mod beside;
 mod convert;
 mod cursor;
 mod deliver;
@@ -51,6 +52,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<group::PyGroup>()?;
     module.add_class::<cursor::PyCursor>()?;
     module.add_class::<pieces::PyPiecewiseMerge>()?;
+    module.add_class::<merged::PyMerging>()?;
+    module.add_class::<merged::PyMergedColumns>()?;
     module.add_class::<realtime::PyRealtimeIndicators>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<batch::PyBatch>()?;
@@ -64,8 +67,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<journal::PySimulatedDisk>()?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
-    module.add_function(wrap_pyfunction!(merged::instant_edges, module)?)?;
-    module.add_function(wrap_pyfunction!(deliver::deliver, module)?)?;
     module.add_function(wrap_pyfunction!(missing::missing_runs, module)?)?;
     module.add_function(wrap_pyfunction!(resample::resample, module)?)?;
     module.add_function(wrap_pyfunction!(indicator::daily_values, module)?)?;

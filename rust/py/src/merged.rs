@@ -1,25 +1,29 @@
 //! `merge_bars`: the bars of many series as one set of columns, in the order in which they become known.
 
+mod block;
+mod columns;
+mod instants;
+
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
+use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tapeloom_core::Error;
-use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::merge::window::{Lane, Part, Placed, merge_part, split};
 use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
-use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::session_table::PySessionTable;
 use crate::sources::{check_threads, shared_out};
-use crate::spare;
+use block::{Block, PRICES};
+pub(crate) use columns::{PyMergedColumns, PyMerging};
 
 /// One series, and when its bars are known.
+#[derive(Debug)]
 struct Series {
     columns: Arc<Columns>,
     from: usize,
@@ -61,6 +65,17 @@ impl Series {
                 length: self.interval.ns().unwrap_or(0),
             },
         }
+    }
+
+    /// Have the memory of a row fetched that is read soon.
+    #[inline]
+    fn ask_for(&self, row: usize) {
+        let prices = self.prices().map(|column| column[row]);
+        std::hint::black_box((self.ts()[row], prices));
+    }
+
+    fn flags(&self) -> &[u8] {
+        &self.columns.flags[self.from..self.to]
     }
 
     fn prices(&self) -> [&[f64]; 5] {
@@ -106,17 +121,87 @@ impl<'a> Target<'a> {
         (here, rest)
     }
 
-    fn fill(&mut self, series: &[Series], lanes: &[Lane<'_>], part: &Part) {
+    fn fill(&mut self, series: &[Series], lanes: &[Lane<'_>], part: &Part, flags: Option<u8>) {
+        if let Some(flags) = flags {
+            self.flags.fill(flags);
+        }
         merge_part(lanes, part, |placed: &Placed<'_>| {
             placed.scatter_lanes(|lane| series[lane].position, self.source);
-            placed.scatter(|lane| series[lane].ts(), self.ts);
-            placed.scatter_all(|lane| series[lane].prices(), &mut self.prices);
-            placed.scatter(
-                |lane| &series[lane].columns.flags[series[lane].from..series[lane].to],
-                self.flags,
-            );
+            self.fill_window(series, placed);
+            if flags.is_none() {
+                placed.scatter(|lane| series[lane].flags(), self.flags);
+            }
         });
     }
+
+    /// Starts and prices of a window, all at once: the memory of all of them is then waited for together.
+    fn fill_window(&mut self, series: &[Series], placed: &Placed<'_>) {
+        let window = placed.first..placed.first + placed.places.len();
+        let ts = &mut self.ts[window.clone()];
+        let mut targets = self
+            .prices
+            .each_mut()
+            .map(|target| &mut target[window.clone()]);
+        let mut places = placed.places;
+        for (at, &(lane, row, len)) in placed.runs.iter().enumerate() {
+            let (here, rest) = places.split_at(len);
+            places = rest;
+            let stamps = &series[lane].ts()[row..row + len];
+            let columns = series[lane].prices().map(|column| &column[row..row + len]);
+            if let Some(&(next, row, _)) = placed.runs.get(at + 1) {
+                series[next].ask_for(row);
+            }
+            for (offset, &place) in here.iter().enumerate() {
+                ts[place as usize] = stamps[offset];
+                for (target, column) in targets.iter_mut().zip(&columns) {
+                    target[place as usize] = column[offset];
+                }
+            }
+        }
+    }
+}
+
+/// All bars in the order in which they become known, and their number.
+fn merge(
+    py: Python<'_>,
+    sources: &[Bound<'_, PyBars>],
+    table: &SessionTable,
+    threads: usize,
+) -> BindResult<(Block, usize)> {
+    check_threads(threads)?;
+    let mut series = read(sources)?;
+    let rows: usize = series.iter().map(|one| one.to - one.from).sum();
+    py.detach(|| {
+        shared_out(&mut series, threads, rows, |part| {
+            part.iter_mut().try_for_each(|one| one.put_in_order(table))
+        })
+        .into_iter()
+        .collect::<Result<(), Error>>()
+    })?;
+    let block = Block::new(py, rows)?;
+    {
+        let (mut source, mut ts) = (
+            block.source.bind(py).readwrite(),
+            block.ts.bind(py).readwrite(),
+        );
+        let mut prices = block
+            .prices
+            .each_ref()
+            .map(|column| column.bind(py).readwrite());
+        let mut flags = block.flags.bind(py).readwrite();
+        let target = Target {
+            source: whole(source.as_slice_mut())?,
+            ts: whole(ts.as_slice_mut())?,
+            prices: {
+                let mut columns = prices.iter_mut().map(|column| whole(column.as_slice_mut()));
+                let mut next = || columns.next().unwrap_or(Ok(&mut []));
+                [next()?, next()?, next()?, next()?, next()?]
+            },
+            flags: whole(flags.as_slice_mut())?,
+        };
+        py.detach(|| fill_all(&series, target, threads));
+    }
+    Ok((block, rows))
 }
 
 fn read(sources: &[Bound<'_, PyBars>]) -> Result<Vec<Series>, Error> {
@@ -161,46 +246,17 @@ pub(crate) fn merge_bars<'py>(
     table: &Bound<'py, PySessionTable>,
     threads: usize,
 ) -> BindResult<Merged<'py>> {
-    check_threads(threads)?;
-    let mut series = read(&sources)?;
-    let rows: usize = series.iter().map(|one| one.to - one.from).sum();
-    let table = &table.get().table;
-    py.detach(|| {
-        shared_out(&mut series, threads, rows, |part| {
-            part.iter_mut().try_for_each(|one| one.put_in_order(table))
-        })
-        .into_iter()
-        .collect::<Result<(), Error>>()
-    })?;
-    let source = spare::array::<i32>(py, rows)?;
-    let ts = spare::array::<i64>(py, rows)?;
-    let column = || spare::array::<f64>(py, rows);
-    let prices = [column()?, column()?, column()?, column()?, column()?];
-    let flags = spare::array::<u8>(py, rows)?;
-    {
-        let (mut source, mut ts) = (source.readwrite(), ts.readwrite());
-        let mut prices = prices.each_ref().map(|column| column.readwrite());
-        let mut flags = flags.readwrite();
-        let target = Target {
-            source: whole(source.as_slice_mut())?,
-            ts: whole(ts.as_slice_mut())?,
-            prices: {
-                let mut columns = prices.iter_mut().map(|column| whole(column.as_slice_mut()));
-                let mut next = || columns.next().unwrap_or(Ok(&mut []));
-                [next()?, next()?, next()?, next()?, next()?]
-            },
-            flags: whole(flags.as_slice_mut())?,
-        };
-        py.detach(|| fill_all(&series, target, threads));
-    }
+    let (block, _) = merge(py, &sources, &table.get().table, threads)?;
     let columns = PyDict::new(py);
-    for (name, column) in ["open", "high", "low", "close", "volume"]
-        .into_iter()
-        .zip(prices)
-    {
+    for (name, column) in PRICES.into_iter().zip(block.prices) {
         columns.set_item(name, column)?;
     }
-    Ok((source, ts, columns, flags))
+    Ok((
+        block.source.into_bound(py),
+        block.ts.into_bound(py),
+        columns,
+        block.flags.into_bound(py),
+    ))
 }
 
 /// All cells of a new array.
@@ -208,9 +264,18 @@ fn whole<T>(cells: Result<&mut [T], numpy::AsSliceError>) -> BindResult<&mut [T]
     cells.map_err(|error| BindError::Named("InternalError", error.to_string()))
 }
 
+/// The flags of all rows, where they are the same.
+fn one_flag(series: &[Series]) -> Option<u8> {
+    let first = *series.iter().find_map(|one| one.flags().first())?;
+    let differ = |flags: &[u8]| flags.iter().fold(0, |found, flags| found | (flags ^ first)) != 0;
+    let same = !series.iter().any(|one| differ(one.flags()));
+    same.then_some(first)
+}
+
 /// Cut the time range over threads; each fills its own rows.
 fn fill_all(series: &[Series], mut rest: Target<'_>, threads: usize) {
     let lanes: Vec<Lane<'_>> = series.iter().map(Series::lane).collect();
+    let flags = one_flag(series);
     // A thread is worth its start for some ten thousand rows.
     let rows = rest.ts.len();
     let parts = split(&lanes, threads.min(rows / 50_000 + 1));
@@ -221,46 +286,10 @@ fn fill_all(series: &[Series], mut rest: Target<'_>, threads: usize) {
             rest = more;
             let lanes = &lanes;
             if number == last {
-                here.fill(series, lanes, part);
+                here.fill(series, lanes, part, flags);
                 break;
             }
-            scope.spawn(move || here.fill(series, lanes, part));
+            scope.spawn(move || here.fill(series, lanes, part, flags));
         }
     });
-}
-
-type Edges<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
-
-/// See `_core.pyi`.
-#[pyfunction]
-pub(crate) fn instant_edges<'py>(
-    py: Python<'py>,
-    ts: &Bound<'py, PyAny>,
-    interval: &Bound<'py, PyAny>,
-    table: &Bound<'py, PySessionTable>,
-) -> BindResult<Option<Edges<'py>>> {
-    let interval = convert::interval(interval)?;
-    let column = convert::array::<i64>(ts, "ts", "int64")?;
-    let Ok(stamps) = column.as_slice() else {
-        return Ok(None);
-    };
-    if first_fall(stamps).is_some() {
-        return Ok(None);
-    }
-    let known = table.get().table.known_at(stamps, interval)?;
-    let (keys, length) = match &known {
-        Some(known) => (known.as_slice(), 0),
-        None => (stamps, interval.ns().unwrap_or(0)),
-    };
-    let mut firsts = Vec::new();
-    let mut instants = Vec::new();
-    let mut before = None;
-    for (row, &key) in keys.iter().enumerate() {
-        if before != Some(key) {
-            firsts.push(row as i64);
-            instants.push(key + length);
-            before = Some(key);
-        }
-    }
-    Ok(Some((firsts.into_pyarray(py), instants.into_pyarray(py))))
 }

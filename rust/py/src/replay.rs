@@ -10,6 +10,7 @@ use tapeloom_core::store::{Directory, Entry};
 
 use crate::bars::PyBars;
 use crate::batch::{PyBatch, Teller};
+use crate::beside::Beside;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::realtime::PyRealtimeIndicators;
@@ -46,6 +47,10 @@ impl PyReplay {
                 break replay;
             }
         };
+        let replay = match Beside::where_it_helps() {
+            Some(beside) => replay.with_helper(Box::new(beside)),
+            None => replay,
+        };
         let replay = match indicators {
             Some(indicators) => replay.with_indicators(indicators),
             None => replay,
@@ -65,9 +70,9 @@ impl PyReplay {
 
     #[getter]
     fn next_ts(&self, py: Python<'_>) -> BindResult<i64> {
-        let replay = self.idle()?;
-        let running: &Replay = &replay;
-        Ok(py.detach(|| running.next_ts()))
+        let mut replay = self.idle()?;
+        let running: &mut Replay = &mut replay;
+        Ok(py.detach(move || running.next_ts()))
     }
 
     #[pyo3(signature = (*, each_instant=false, intervals=None, most_bars=200_000, until=None))]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use tapeloom_core::Error;
 use tapeloom_core::aggregate::resample::{Request, Running, run};
 use tapeloom_core::columns::Columns;
@@ -12,9 +13,9 @@ use tapeloom_core::time::Interval;
 use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
-use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
 use crate::sources::{check_threads, read, shared_out};
+use crate::spare::SpareColumns;
 
 /// See `_core.pyi`.
 #[pyfunction]
@@ -54,6 +55,7 @@ pub(crate) fn resample(
     targets.dedup();
     let core = &table.get().table;
     let rows = loaded.iter().map(|source| source.ts().len()).sum();
+    let mut spare = SpareColumns::for_answer(rows);
     // One request for each stretch of sources with the same interval.
     let mut requests: Vec<(Request, Vec<Running<'_>>)> = Vec::new();
     for same in loaded.chunk_by(|a, b| a.interval == b.interval) {
@@ -67,11 +69,14 @@ pub(crate) fn resample(
         // Memory for the answers comes from this thread, which will also give it back.
         let running = same
             .iter()
-            .map(|source| Running::new(&source.columns, source.from..source.to, &request))
+            .map(|source| {
+                let rows = source.from..source.to;
+                Running::new(&source.columns, rows, &request, |n| spare.room_for(n))
+            })
             .collect();
         requests.push((request, running));
     }
-    let mut all: Vec<Vec<Columns>> = Vec::with_capacity(loaded.len());
+    let mut all: Vec<Vec<Arc<Columns>>> = Vec::with_capacity(loaded.len());
     for (request, mut running) in requests {
         let parts = py.detach(|| {
             shared_out(&mut running, threads, rows, |part| {
@@ -79,16 +84,21 @@ pub(crate) fn resample(
             })
         });
         parts.into_iter().collect::<Result<Vec<()>, Error>>()?;
-        all.extend(running.into_iter().map(Running::finish));
+        let done = running.into_iter().map(Running::finish);
+        all.extend(done.map(|columns| columns.into_iter().map(Arc::new).collect()));
     }
+    spare.keep(all.iter().flatten());
     let exchange = PySessionTable::exchange(table, anchor, extended_hours);
-    let named = all.into_iter().zip(&sources).map(|(columns, source)| {
-        let shared: Vec<Arc<Columns>> = columns.into_iter().map(Arc::new).collect();
-        let symbol = &source.get().label().symbol;
-        let bars = asked.iter().map(|&target| {
+    let texts: Vec<Bound<'_, PyString>> = asked
+        .iter()
+        .map(|target| PyString::intern(py, &target.to_string()))
+        .collect();
+    let named = all.iter().zip(&sources).map(|(columns, source)| {
+        let bars = asked.iter().zip(&texts).map(|(&target, text)| {
             let at = targets.binary_search(&target).unwrap_or_default();
-            let label = PyLabel::new(py, symbol.clone(), target, true, exchange.clone())?;
-            Ok(PyBars::of_columns(label, shared[at].clone()))
+            let base = source.get().label();
+            let label = base.derived(py, target, text, exchange.clone())?;
+            Ok(PyBars::of_columns(label, columns[at].clone()))
         });
         bars.collect::<PyResult<Vec<PyBars>>>()
     });

@@ -1,9 +1,13 @@
 //! Memory of large answers whose users are gone, kept for the next answer: fresh pages cost more than filling them.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
 use numpy::{Element, PyArray1, PyUntypedArrayMethods};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
+use tapeloom_core::columns::Columns;
 
 use crate::export::is_unshared;
 
@@ -63,7 +67,91 @@ fn fits<T: Element>(py: Python<'_>, held: &Py<PyAny>, rows: usize) -> PyResult<b
     if !has_room || !is_unshared(py, held) {
         return Ok(false);
     }
+    // Who had it may have forbidden to write.
+    let flags = array.getattr("flags")?;
+    if !flags.getattr("writeable")?.extract::<bool>()? {
+        return Ok(false);
+    }
     // A weak reference is none that counts, but it can become one.
     let weak = py.import("_weakref")?.getattr("getweakrefcount")?;
     Ok(weak.call1((array,))?.extract::<usize>()? == 0)
+}
+
+/// What is kept at most of derived columns, in use or not.
+const MOST_COLUMN_BYTES: usize = 128 << 20;
+/// Of one derived row: instant, five floats, flags, number of base bars.
+const ROW_BYTES: usize = 6 * 8 + 1 + 4;
+
+/// Derived columns of earlier answers, oldest first. Those that only this list holds are free.
+static ANSWERS: Mutex<Vec<Arc<Columns>>> = Mutex::new(Vec::new());
+
+/// The columns of earlier answers while a new answer is made.
+#[derive(Debug, Default)]
+pub(crate) struct SpareColumns {
+    /// Not where little is asked for.
+    keeps: bool,
+    held: Vec<Arc<Columns>>,
+    /// By the number of rows there is room for, oldest first: so neighbours in memory stay neighbours.
+    free: BTreeMap<usize, VecDeque<Columns>>,
+}
+
+impl SpareColumns {
+    /// All there are, for an answer of `rows` base bars.
+    pub(crate) fn for_answer(rows: usize) -> Self {
+        let mut spare = Self {
+            keeps: rows >= FEWEST_ROWS,
+            ..Self::default()
+        };
+        if !spare.keeps {
+            return spare;
+        }
+        let kept = ANSWERS
+            .try_lock()
+            .map(|mut kept| std::mem::take(&mut *kept));
+        for shared in kept.unwrap_or_default() {
+            match Arc::try_unwrap(shared) {
+                Ok(columns) => {
+                    let room = spare.free.entry(columns.ts.capacity());
+                    room.or_default().push_back(columns);
+                }
+                Err(shared) => spare.held.push(shared),
+            }
+        }
+        spare
+    }
+
+    /// Empty columns with room enough, but not far too much.
+    pub(crate) fn room_for(&mut self, rows: usize) -> Columns {
+        let fits = self.free.range_mut(rows..=2 * rows);
+        let found = fits.filter_map(|(_, columns)| columns.pop_front()).next();
+        found.map_or_else(
+            || Columns::with_capacity(rows, true),
+            |mut columns| {
+                columns.clear();
+                columns
+            },
+        )
+    }
+
+    /// Keep the columns of the new answer, and the others as long as there is room.
+    pub(crate) fn keep<'a>(self, answer: impl Iterator<Item = &'a Arc<Columns>>) {
+        if !self.keeps {
+            return;
+        }
+        let free = self.free.into_values().flatten().map(Arc::new);
+        let mut all: Vec<Arc<Columns>> = self.held.into_iter().chain(free).collect();
+        all.extend(answer.cloned());
+        let mut bytes = 0;
+        let most = all.iter().rev().position(|columns| {
+            bytes += columns.ts.capacity() * ROW_BYTES;
+            bytes > MOST_COLUMN_BYTES
+        });
+        let first = most.map_or(0, |most| all.len() - most);
+        let rest = all.split_off(first);
+        // What another answer put there meanwhile goes.
+        let before = ANSWERS
+            .try_lock()
+            .map(|mut kept| std::mem::replace(&mut *kept, rest));
+        drop(before);
+    }
 }

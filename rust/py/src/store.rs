@@ -2,17 +2,18 @@
 
 mod answers;
 mod find;
+mod offering;
 pub(crate) mod process;
 mod waker;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use rustc_hash::FxHashSet;
 use tapeloom_core::Error;
 use tapeloom_core::aggregate::{Completeness, Derived};
-use tapeloom_core::bar::{BACKFILLED, IMPORTED, STREAMED};
+use tapeloom_core::bar::STREAMED;
 use tapeloom_core::gap::MissingRun;
 use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::series::Scope;
@@ -21,10 +22,11 @@ use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
 use crate::bars::{Parts, PyBars};
-use crate::convert;
+use crate::convert::{self, AskedScope};
 use crate::cursor::PyCursor;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
+use crate::export::Attached;
 use crate::group::{PyGroup, newest_of_all};
 use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
@@ -32,6 +34,8 @@ pub(crate) use answers::policy;
 use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, report, runs};
 use find::Known;
 pub(crate) use find::{label_all, series_of, unknown};
+use offering::NOT_STREAMED;
+pub(crate) use offering::{Pair, Plain};
 use waker::Waker;
 
 /// A symbol to keep, its base interval where it is named, its derived intervals.
@@ -42,14 +46,12 @@ type Wanted<'py> = (String, Option<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>);
 #[derive(Debug)]
 pub(crate) struct PyStore {
     pub(crate) store: Arc<Store>,
-    known: ArcSwap<Known>,
+    known: Attached<Known>,
     anchor: Anchor,
     extended_hours: ExtendedHours,
+    max_symbols: usize,
     waker: Waker,
 }
-
-/// Bars that came another way than from the coordinator, the feed or the user's hand.
-const NOT_STREAMED: u8 = IMPORTED | BACKFILLED;
 
 /// Old bar, new bar, clock at which it came.
 type Corrected<'py> = (Bound<'py, PyBarData>, Bound<'py, PyBarData>, i64);
@@ -111,8 +113,9 @@ impl PyStore {
         Ok(Self {
             anchor: policies.anchor,
             extended_hours: policies.extended_hours,
+            max_symbols,
             store,
-            known: ArcSwap::from_pointee(Known::new(exchange)),
+            known: Attached::new(Known::new(exchange)),
             waker: Waker::default(),
         })
     }
@@ -121,16 +124,19 @@ impl PyStore {
         if self.anchor == Anchor::Clock {
             PySessionTable::know_midnights(table)?;
         }
-        let zone = self.exchange().zone.clone_ref(py);
+        let zone = self.exchange(py).zone.clone_ref(py);
         let python_table = Some(table.clone().unbind());
         let table = table.get().table.clone();
-        self.forget(Arc::new(Exchange {
-            zone,
-            table: Some(table.clone()),
-            python_table,
-            anchor: self.anchor,
-            extended_hours: self.extended_hours,
-        }));
+        self.forget(
+            py,
+            Arc::new(Exchange {
+                zone,
+                table: Some(table.clone()),
+                python_table,
+                anchor: self.anchor,
+                extended_hours: self.extended_hours,
+            }),
+        );
         self.write(py, |writing| writing.set_table(table))?;
         Ok(())
     }
@@ -170,6 +176,7 @@ impl PyStore {
             start: span.0,
             end: span.1,
         };
+        self.let_go(py);
         Ok(self.write(py, |writing| {
             writing.start_session(SessionStart { day, span, roll })
         })??)
@@ -212,7 +219,7 @@ impl PyStore {
 
     fn _remove(&self, py: Python<'_>, symbol: &str) -> BindResult<()> {
         self.write_symbol(py, symbol, |writing, id| writing.remove(id))??;
-        self.forget(self.exchange());
+        self.forget(py, self.exchange(py));
         Ok(())
     }
 
@@ -253,7 +260,7 @@ impl PyStore {
             entry.symbol.clone(),
             series.interval(),
             series.is_derived(),
-            self.exchange(),
+            self.exchange(py),
         )?;
         loop {
             self.store.check()?;
@@ -271,7 +278,7 @@ impl PyStore {
             "history" => writing.clear_history(),
             _ => writing.clear_all(),
         })??;
-        self.forget(self.exchange());
+        self.forget(py, self.exchange(py));
         Ok(())
     }
 
@@ -282,28 +289,24 @@ impl PyStore {
     ) -> BindResult<Bound<'py, PyAny>> {
         let this = slf.get();
         let py = slf.py();
-        if let Ok(data) = bar.cast::<PyBarData>()
-            && data.get().start().is_some()
-            && let Ok(name) = symbol.cast::<PyString>()
-            && let Ok(name) = name.to_str()
-            && *name == **data.get().symbol()
-        {
-            let data = data.get();
-            // Looked up while nobody else writes: the store may have been emptied since.
-            let outcome = this.write(py, |writing| {
-                let id = writing.base_series(name, data.interval())?;
-                let mut offered = data.bar();
-                if writing.has_session() && offered.flags & NOT_STREAMED == 0 {
-                    offered.flags |= STREAMED;
-                }
-                Some(writing.offer(id, offered))
-            })?;
+        if let Some(plain) = Plain::new(symbol, bar) {
+            let outcome = this.write(py, |writing| plain.offer(writing))?;
             if let Some(outcome) = outcome.transpose()? {
                 return Ok(outcome_of(py, outcome)?);
             }
         }
         // Aliases, first bars, wall times: resolved in Python, then offered again.
         Ok(slf.call_method1("_add_bar", (symbol, bar))?)
+    }
+
+    /// Offer pairs of symbol and bar from a place on; what became of those up to the first that is none of a kept series.
+    fn _add_each<'py>(
+        &self,
+        py: Python<'py>,
+        bars: &Bound<'py, PyList>,
+        start: usize,
+    ) -> BindResult<Vec<Bound<'py, PyAny>>> {
+        self.offer_each(py, bars, start)
     }
 
     fn _add_batch(
@@ -410,6 +413,36 @@ impl PyStore {
         Ok(symbols.map(|entry| entry.symbol.to_string()).collect())
     }
 
+    /// How many symbols are kept, and how many may be.
+    #[getter]
+    fn _symbol_room(&self) -> BindResult<(usize, usize)> {
+        self.store.check_process()?;
+        let kept = self.store.directory().entries().len();
+        Ok((kept, self.max_symbols))
+    }
+
+    /// Refuse the first name that is one too many, if all of these were kept.
+    fn _require_room(&self, names: Vec<String>) -> BindResult<()> {
+        self.store.check_process()?;
+        let directory = self.store.directory();
+        let mut kept = directory.entries().len();
+        let mut new = FxHashSet::default();
+        for name in &names {
+            if directory.get(name).is_some() || !new.insert(name) {
+                continue;
+            }
+            if kept >= self.max_symbols {
+                return Err(Error::Capacity {
+                    symbol: name.clone(),
+                    limit: self.max_symbols,
+                }
+                .into());
+            }
+            kept += 1;
+        }
+        Ok(())
+    }
+
     #[pyo3(signature = (symbol))]
     fn _intervals(&self, symbol: &str) -> BindResult<Vec<String>> {
         self.store.check_process()?;
@@ -422,14 +455,17 @@ impl PyStore {
         Ok(intervals.collect())
     }
 
-    #[pyo3(signature = (symbol, interval=None, *, scope="session"))]
+    #[pyo3(
+        signature = (symbol, interval=None, *, scope=AskedScope::SESSION),
+        text_signature = "($self, symbol, interval=None, *, scope='session')"
+    )]
     fn get_latest_bar<'py>(
         slf: &Bound<'py, Self>,
         symbol: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
-        scope: &str,
+        scope: AskedScope,
     ) -> BindResult<Option<Bound<'py, PyBarData>>> {
-        let scope = convert::scope(scope)?;
+        let AskedScope(scope) = scope;
         let py = slf.py();
         if scope == Scope::Session && interval.is_none() {
             let store = &slf.get().store;
@@ -446,21 +482,24 @@ impl PyStore {
                 }
             }
         }
-        let found = Self::look(slf, symbol, interval, |view, label| {
+        let found = Self::look(slf, symbol, interval, |view, label, _| {
             Self::newest(py, view, label, scope)
         })?;
         Ok(found.transpose()?.flatten())
     }
 
-    #[pyo3(signature = (symbol, n, interval=None, *, scope="session"))]
+    #[pyo3(
+        signature = (symbol, n, interval=None, *, scope=AskedScope::SESSION),
+        text_signature = "($self, symbol, n, interval=None, *, scope='session')"
+    )]
     fn get_last_n_bars<'py>(
         slf: &Bound<'py, Self>,
         symbol: &Bound<'py, PyAny>,
         n: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
-        scope: &str,
+        scope: AskedScope,
     ) -> BindResult<Bound<'py, PyBars>> {
-        let scope = convert::scope(scope)?;
+        let AskedScope(scope) = scope;
         let wanted = convert::rows(n, "n")?;
         Self::rows(slf, symbol, interval, |view| {
             let (first, last) = view.scope(scope);
@@ -468,30 +507,39 @@ impl PyStore {
         })
     }
 
-    #[pyo3(signature = (symbol, timestamp, interval=None, *, scope="session"))]
+    #[pyo3(
+        signature = (symbol, timestamp, interval=None, *, scope=AskedScope::SESSION),
+        text_signature = "($self, symbol, timestamp, interval=None, *, scope='session')"
+    )]
     fn get_bars_since<'py>(
         slf: &Bound<'py, Self>,
         symbol: &Bound<'py, PyAny>,
         timestamp: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
-        scope: &str,
+        scope: AskedScope,
     ) -> BindResult<Bound<'py, PyBars>> {
-        let scope = convert::scope(scope)?;
-        let since = convert::timestamp(timestamp, &slf.get().exchange().zone, "timestamp")?;
+        let AskedScope(scope) = scope;
+        let known = slf.get().known.get(slf.py());
+        let since = convert::timestamp(timestamp, &known.exchange.zone, "timestamp")?;
+        drop(known);
         Self::range(slf, symbol, interval, Some(since), None, scope)
     }
 
-    #[pyo3(signature = (symbol, interval=None, *, start=None, end=None, scope="session"))]
+    #[pyo3(
+        signature = (symbol, interval=None, *, start=None, end=None, scope=AskedScope::SESSION),
+        text_signature = "($self, symbol, interval=None, *, start=None, end=None, scope='session')"
+    )]
     fn get_bars<'py>(
         slf: &Bound<'py, Self>,
         symbol: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
         start: Option<&Bound<'py, PyAny>>,
         end: Option<&Bound<'py, PyAny>>,
-        scope: &str,
+        scope: AskedScope,
     ) -> BindResult<Bound<'py, PyBars>> {
-        let scope = convert::scope(scope)?;
-        let zone = &slf.get().exchange().zone;
+        let AskedScope(scope) = scope;
+        let exchange = slf.get().exchange(slf.py());
+        let zone = &exchange.zone;
         let (start, end) = (
             convert::bound(start, zone, "start")?,
             convert::bound(end, zone, "end")?,
@@ -514,18 +562,21 @@ impl PyStore {
         start: Option<&Bound<'py, PyAny>>,
         end: Option<&Bound<'py, PyAny>>,
     ) -> BindResult<Bound<'py, PyBars>> {
-        Self::get_bars(slf, symbol, interval, start, end, "all")
+        Self::get_bars(slf, symbol, interval, start, end, AskedScope(Scope::All))
     }
 
-    #[pyo3(signature = (symbol, interval=None, *, scope="session"))]
+    #[pyo3(
+        signature = (symbol, interval=None, *, scope=AskedScope::SESSION),
+        text_signature = "($self, symbol, interval=None, *, scope='session')"
+    )]
     fn get_bar_count(
         slf: &Bound<'_, Self>,
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
-        scope: &str,
+        scope: AskedScope,
     ) -> BindResult<usize> {
-        let scope = convert::scope(scope)?;
-        let found = Self::look(slf, symbol, interval, |view, _| {
+        let AskedScope(scope) = scope;
+        let found = Self::look(slf, symbol, interval, |view, _, _| {
             let (first, last) = view.scope(scope);
             last - first
         })?;
@@ -608,7 +659,7 @@ impl PyStore {
         let tuple = PyTuple::new(slf.py(), &symbols)?.unbind();
         Ok(PyGroup::new(
             slf.get().store.clone(),
-            slf.get().exchange(),
+            slf.get().exchange(slf.py()),
             symbols,
             interval,
             tuple,
@@ -632,7 +683,7 @@ impl PyStore {
 
     fn _history(&self, py: Python<'_>, symbol: &str) -> BindResult<(u32, u32, Runs)> {
         let entry = self.entry(symbol)?;
-        let Some(table) = self.exchange().table.clone() else {
+        let Some(table) = self.exchange(py).table.clone() else {
             return Ok((0, 0, Vec::new()));
         };
         let sessions = self._history_sessions(py, symbol)?;
@@ -670,7 +721,7 @@ impl PyStore {
     fn _revisions<'py>(&self, py: Python<'py>, symbol: &str) -> BindResult<Vec<Corrected<'py>>> {
         let entry = self.entry(symbol)?;
         let revisions = self.write_symbol(py, symbol, |w, id| w.revisions(id).to_vec())?;
-        let exchange = self.exchange();
+        let exchange = self.exchange(py);
         let data = |bar, interval| {
             let label = PyLabel::new(py, entry.symbol.clone(), interval, false, exchange.clone())?;
             PyBarData::known(py, &label, bar, None)
@@ -686,7 +737,7 @@ impl PyStore {
         py: Python<'py>,
     ) -> BindResult<Vec<(Bound<'py, PyBarData>, &'static str)>> {
         let kept = self.write(py, |writing| writing.quarantine().to_vec())?;
-        let exchange = self.exchange();
+        let exchange = self.exchange(py);
         let data = kept.into_iter().map(|q| {
             let symbol = q.symbol.as_str().into();
             let label = PyLabel::new(py, symbol, q.interval, false, exchange.clone())?;

@@ -4,6 +4,8 @@
 //! from finer ones where no finer bar is absent and all volumes are whole numbers, so that sums are exact in any order;
 //! else they too follow from the base bars.
 
+mod fold;
+mod follow;
 mod plan;
 
 use std::ops::Range;
@@ -12,14 +14,16 @@ use crate::aggregate::bucket::Bucket;
 use crate::aggregate::forming::{Forming, higher, lower};
 use crate::aggregate::{Completeness, Derived};
 use crate::alignment::{Aligned, Aligner, advance_to};
-use crate::bar::{Bar, DERIVED, EXTENDED, PARTIAL};
+use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::error::Result;
-use crate::metrics::{Sum, exact_sum};
+use crate::metrics::Sum;
 use crate::schedule::{Anchor, ExtendedHours, Role};
 use crate::session_table::SessionTable;
-use crate::time::Interval;
-use plan::{Finer, Piece, StretchPlan};
+use crate::time::{DAY, Interval};
+use fold::{Added, fold_alike};
+use follow::Waiting;
+use plan::{Finer, Piece, StretchPlan, TargetPlan};
 
 /// What is asked for: coarser bars at several intervals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +54,21 @@ pub fn resample(
 ) -> Result<Vec<Vec<Columns>>> {
     let mut running: Vec<Running<'_>> = series
         .iter()
-        .map(|(columns, rows)| Running::new(columns, rows.clone(), request))
+        .map(|(columns, rows)| Running::new(columns, rows.clone(), request, fresh))
         .collect();
     run(table, request, &mut running)?;
     Ok(running.into_iter().map(Running::finish).collect())
+}
+
+/// Days that ordered stamps span, no more of them than stamps.
+fn days(ts: &[i64]) -> usize {
+    let ends = ts.first().zip(ts.last());
+    let span = ends.map_or(0, |(first, last)| last.saturating_sub(*first) / DAY);
+    usize::try_from(span).map_or(0, |days| days.min(ts.len()))
+}
+
+fn fresh(rows: usize) -> Columns {
+    Columns::with_capacity(rows, true)
 }
 
 /// What was planned last, for who asks for the same sessions of one series after the other.
@@ -74,7 +89,7 @@ impl Planned {
         request: &Request,
         (columns, rows): (&Columns, Range<usize>),
     ) -> Result<Vec<Columns>> {
-        let mut running = Running::new(columns, rows, request);
+        let mut running = Running::new(columns, rows, request, fresh);
         if let (Some(first), Some(last)) = (running.first_ts(), running.last_ts()) {
             let sessions = table.sessions_spanning(first, last);
             let is_known = |known: &&(Request, Range<usize>, Vec<StretchPlan>)| {
@@ -126,6 +141,7 @@ pub fn run(table: &SessionTable, request: &Request, running: &mut [Running<'_>])
 struct Part {
     bar: Bar,
     count: u32,
+    volume: Added,
 }
 
 /// One series on its way. Rows are in order of `ts`.
@@ -141,20 +157,28 @@ pub struct Running<'a> {
     /// One for each target: the bucket that is filling, and what is done.
     forming: Vec<Option<Forming>>,
     done: Vec<Columns>,
-    /// For each target the first bar of the stretch.
+    /// For each target the first bar of the stretch, and the bars that are still to follow from finer ones.
     begun: Vec<usize>,
+    waiting: Vec<Waiting>,
 }
 
 impl<'a> Running<'a> {
-    /// Nothing is taken in yet; all memory that the answer needs is there.
-    pub fn new(columns: &'a Columns, rows: Range<usize>, request: &Request) -> Self {
+    /// Nothing is taken in yet; all memory that the answer needs is there. `room_for` gives empty columns with room for a
+    /// number of bars.
+    pub fn new(
+        columns: &'a Columns,
+        rows: Range<usize>,
+        request: &Request,
+        mut room_for: impl FnMut(usize) -> Columns,
+    ) -> Self {
         let targets = request.targets.len();
+        let rest = &columns.ts[rows.clone()];
         let capacity = |target: &Interval| match (request.base.ns(), target.ns()) {
             // A few rows are absent as a rule, but no bucket for that.
             (Some(base), Some(target)) => {
                 (rows.len() + rows.len() / 16) / (target / base).max(1) as usize + 8
             }
-            _ => 8,
+            _ => days(rest) + 2,
         };
         Self {
             columns,
@@ -166,9 +190,10 @@ impl<'a> Running<'a> {
             done: request
                 .targets
                 .iter()
-                .map(|target| Columns::with_capacity(capacity(target), true))
+                .map(|target| room_for(capacity(target)))
                 .collect(),
             begun: vec![0; targets],
+            waiting: vec![Waiting::default(); targets],
         }
     }
 
@@ -186,31 +211,38 @@ impl<'a> Running<'a> {
         let mut aligner = std::mem::take(&mut self.aligner);
         self.row = aligner.align(ts, from, &plan.grid);
         let found = aligner.found();
-        let volumes = found.iter().map(|a| &self.columns.volume[a.rows()]);
-        let is_exact = exact_sum(volumes).is_some();
-        let is_complete = found
-            .first()
-            .is_some_and(|first| first.len == plan.grid.len());
-        for (target, pieces) in plan.pieces.iter().enumerate() {
+        // What the first target from the base rows finds out about their volumes.
+        let mut volumes: Option<Added> = None;
+        for (target, buckets) in plan.targets.iter().enumerate() {
             let begun = self.done[target].len();
-            let whole = plan.finer[target].as_ref().filter(|finer| {
+            let is_exact = volumes.is_some_and(Added::is_exact);
+            let whole = buckets.finer.as_ref().filter(|finer| {
                 let bars = self.done[finer.target].len() - self.begun[finer.target];
-                is_exact && bars == plan.pieces[finer.target].len()
+                is_exact && bars == plan.targets[finer.target].pieces.len()
             });
             match whole {
-                Some(finer) => self.fold_fine(target, finer, pieces, is_complete),
-                None => self.fold_base(target, pieces, found, is_exact),
+                Some(finer) => self.follow(target, buckets, finer),
+                None if buckets.pieces.is_empty() => {}
+                None => {
+                    if !self.waiting[target].is_empty() {
+                        self.make_waiting();
+                    }
+                    volumes = Some(self.fold_base(target, buckets, found));
+                }
             }
             self.begun[target] = begun;
+        }
+        if self.waiting.iter().any(Waiting::is_full) {
+            self.make_waiting();
         }
         self.aligner = aligner;
     }
 
-    /// Buckets of one target from the base rows.
-    fn fold_base(&mut self, target: usize, pieces: &[Piece], found: &[Aligned], is_exact: bool) {
-        let (mut slot, mut at) = (0, 0);
-        let mut rest = pieces;
-        while let Some(piece) = rest.first() {
+    /// Buckets of one target from the base rows. Gives back what all of their volumes add up to.
+    fn fold_base(&mut self, target: usize, buckets: &TargetPlan, found: &[Aligned]) -> Added {
+        let mut added = Added::default();
+        let (mut slot, mut at, mut next) = (0, 0, 0);
+        while let Some(piece) = buckets.pieces.get(next) {
             let end = slot + piece.slots;
             while at < found.len() && found[at].end() <= slot {
                 at += 1;
@@ -221,44 +253,41 @@ impl<'a> Running<'a> {
                 false => 0,
             };
             if whole > 0 {
-                let (alike, more) = rest.split_at(whole as usize);
                 let row = here.row + (slot - here.slot) as usize;
-                self.put_slices(target, alike, row, is_exact);
+                let alike = next..next + whole as usize;
+                added.add(self.put_slices(target, buckets, alike, row));
                 slot += whole * piece.slots;
-                rest = more;
+                next += whole as usize;
                 continue;
             }
             if here.slot < end {
                 let rows = rows_within(&found[at..], slot..end);
                 let part = self.fold_rows(rows.clone());
-                self.add_rows(target, piece, &part, rows, is_exact);
+                added.add(part.volume);
+                self.add_rows(target, piece, &part, rows);
             }
             slot = end;
-            rest = &rest[1..];
+            next += 1;
         }
+        added
     }
 
-    /// Buckets of as many slots each without a hole, their rows one after the other: column by column.
-    fn put_slices(&mut self, target: usize, pieces: &[Piece], row: usize, is_exact: bool) {
-        let each = pieces[0].slots as usize;
-        let rows = row..row + pieces.len() * each;
-        let c = self.columns;
+    /// Buckets of as many slots each without a hole, their rows one after the other.
+    fn put_slices(
+        &mut self,
+        target: usize,
+        buckets: &TargetPlan,
+        alike: Range<usize>,
+        row: usize,
+    ) -> Added {
+        let first = &buckets.pieces[alike.start];
+        let each = first.slots as usize;
         let done = &mut self.done[target];
-        done.ts
-            .extend(pieces.iter().map(|piece| piece.bucket.start));
-        let bars = |column: &'a [f64]| column[rows.clone()].chunks_exact(each);
-        done.open.extend(bars(&c.open).map(|bucket| bucket[0]));
-        fold_each(&c.high[rows.clone()], each, &mut done.high, higher);
-        fold_each(&c.low[rows.clone()], each, &mut done.low, lower);
-        done.close
-            .extend(bars(&c.close).map(|bucket| bucket[each - 1]));
-        if is_exact {
-            fold_each(&c.volume[rows], each, &mut done.volume, |a, b| a + b);
-        } else {
-            done.volume.extend(bars(&c.volume).map(compensated));
-        }
-        done.flags.resize(done.ts.len(), flags_of(&pieces[0]));
+        let added = fold_alike(self.columns, row..row + alike.len() * each, each, done);
+        done.ts.extend_from_slice(&buckets.starts[alike]);
+        done.flags.resize(done.ts.len(), first.flags());
         done.constituents.resize(done.ts.len(), each as i32);
+        added
     }
 
     /// Add the rows of one piece, folded already in `part`, to the bucket that is filling.
@@ -268,14 +297,13 @@ impl<'a> Running<'a> {
         piece: &Piece,
         part: &Part,
         rows: impl Iterator<Item = Range<usize>>,
-        is_exact: bool,
     ) {
         let volume = &self.columns.volume;
         self.begin(target, &piece.bucket);
         let forming = &mut self.forming[target];
         let sum = forming.as_ref().map_or_else(Sum::default, |f| f.volume);
         let mut grown = sum;
-        if !(is_exact && grown.add_exactly(part.bar.volume)) {
+        if !(part.volume.is_exact() && grown.add_exactly(part.volume.total)) {
             rows.flatten().for_each(|row| grown.add(volume[row]));
         }
         let extended = match piece.role {
@@ -309,83 +337,43 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Buckets of a coarser target from those of a finer one, of which none is absent and all volumes are exact.
-    fn fold_fine(&mut self, target: usize, finer: &Finer, pieces: &[Piece], is_complete: bool) {
+    /// Let the buckets of a coarser target wait for those of a finer one, of which none is absent and all volumes are exact.
+    fn follow(&mut self, target: usize, buckets: &TargetPlan, finer: &Finer) {
+        let row = self.begun[finer.target];
+        if !self.waiting[target].goes_on(finer, row) {
+            self.make_waiting();
+        }
+        self.waiting[target].add(finer, row);
+        self.done[target].ts.extend_from_slice(&buckets.starts);
+    }
+
+    /// Make all bars that wait, finer ones first.
+    fn make_waiting(&mut self) {
         let may_be_partial = self.completeness != Completeness::Present;
-        let (finer_done, coarser_done) = self.done.split_at_mut(target);
-        let (fine, done) = (&finer_done[finer.target], &mut coarser_done[0]);
-        let mut row = self.begun[finer.target];
-        let mut at = 0;
-        while at < pieces.len() {
-            let here = &finer.counts[at..at + pieces[at].alike as usize];
-            let alike = here.iter().take_while(|&&count| count == here[0]).count();
-            let each = here[0] as usize;
-            let rows = row..row + alike * each;
-            let here = &pieces[at..at + alike];
-            done.ts.extend(here.iter().map(|piece| piece.bucket.start));
-            let opens = fine.open[rows.clone()].chunks_exact(each);
-            done.open.extend(opens.map(|bucket| bucket[0]));
-            fold_each(&fine.high[rows.clone()], each, &mut done.high, higher);
-            fold_each(&fine.low[rows.clone()], each, &mut done.low, lower);
-            let closes = fine.close[rows.clone()].chunks_exact(each);
-            done.close.extend(closes.map(|bucket| bucket[each - 1]));
-            fold_each(
-                &fine.volume[rows.clone()],
-                each,
-                &mut done.volume,
-                |a, b| a + b,
-            );
-            let (slots, expected) = (here[0].slots as i32, here[0].bucket.expected as i32);
-            let plain = flags_of(&here[0]);
-            if is_complete {
-                done.constituents.resize(done.ts.len(), slots);
-                done.flags.resize(done.ts.len(), plain);
-            } else {
-                let counts = fine.constituents[rows.clone()].chunks_exact(each);
-                let begun = done.constituents.len();
-                done.constituents
-                    .extend(counts.map(|bucket| bucket.iter().sum::<i32>()));
-                let partial = |&count: &i32| {
-                    if may_be_partial && count < expected {
-                        PARTIAL
-                    } else {
-                        0
-                    }
-                };
-                let flags = done.constituents[begun..].iter().map(partial);
-                done.flags.extend(flags.map(|partial| plain | partial));
-            }
-            row = rows.end;
-            at += alike;
+        for (target, waiting) in self.waiting.iter_mut().enumerate() {
+            waiting.make(&mut self.done[..=target], may_be_partial);
         }
     }
 
-    /// Prices and count of some rows; the volume is right where sums are exact.
+    /// Prices, volumes and count of some rows.
     fn fold_rows(&self, rows: impl Iterator<Item = Range<usize>>) -> Part {
         let c = self.columns;
         let mut part: Option<Part> = None;
         for rows in rows {
-            // All three on the way, so that none waits for the one before it alone.
-            let (mut high, mut low) = (c.high[rows.start], c.low[rows.start]);
-            let mut volume = c.volume[rows.start];
-            let rest = rows.start + 1..rows.end;
-            let prices = c.high[rest.clone()].iter().zip(&c.low[rest.clone()]);
-            for ((&h, &l), &v) in prices.zip(&c.volume[rest]) {
-                high = higher(high, h);
-                low = lower(low, l);
-                volume += v;
-            }
+            let (high, low) = (&c.high[rows.clone()], &c.low[rows.clone()]);
+            let folded = fold::fold_rows(high, low, &c.volume[rows.clone()]);
             let here = Part {
                 bar: Bar {
                     ts: 0,
                     open: c.open[rows.start],
-                    high,
-                    low,
+                    high: folded.high,
+                    low: folded.low,
                     close: c.close[rows.end - 1],
-                    volume,
+                    volume: 0.0,
                     flags: 0,
                 },
                 count: rows.len() as u32,
+                volume: folded.added,
             };
             match &mut part {
                 Some(part) => part.extend(&here),
@@ -395,6 +383,7 @@ impl<'a> Running<'a> {
         part.unwrap_or(Part {
             bar: Bar::default(),
             count: 0,
+            volume: Added::default(),
         })
     }
 
@@ -418,6 +407,7 @@ impl<'a> Running<'a> {
 
     /// The bars of each target.
     pub fn finish(mut self) -> Vec<Columns> {
+        self.make_waiting();
         (0..self.done.len()).for_each(|target| self.end_bucket(target));
         self.done
     }
@@ -428,7 +418,7 @@ impl Part {
         self.bar.high = higher(self.bar.high, later.bar.high);
         self.bar.low = lower(self.bar.low, later.bar.low);
         self.bar.close = later.bar.close;
-        self.bar.volume += later.bar.volume;
+        self.volume.add(later.volume);
         self.count += later.count;
     }
 }
@@ -449,59 +439,6 @@ fn rows_within(
             let row = a.row + (first - a.slot) as usize;
             row..row + (last - first) as usize
         })
-}
-
-/// Values folded from left to right, so that even the sign of a zero is that of streaming.
-fn fold(values: &[f64], choose: impl Fn(f64, f64) -> f64) -> f64 {
-    let Some((&first, rest)) = values.split_first() else {
-        return 0.0;
-    };
-    rest.iter().fold(first, |a, &b| choose(a, b))
-}
-
-/// The fold of each `each` values, one after the other; the usual numbers without a loop inside.
-fn fold_each(values: &[f64], each: usize, folds: &mut Vec<f64>, choose: impl Fn(f64, f64) -> f64) {
-    fn known<const N: usize>(
-        values: &[f64],
-        folds: &mut Vec<f64>,
-        choose: impl Fn(f64, f64) -> f64,
-    ) {
-        let (blocks, _) = values.as_chunks::<N>();
-        folds.extend(blocks.iter().map(|block| {
-            let mut all = block[0];
-            block[1..]
-                .iter()
-                .for_each(|&value| all = choose(all, value));
-            all
-        }));
-    }
-    match each {
-        2 => known::<2>(values, folds, choose),
-        3 => known::<3>(values, folds, choose),
-        4 => known::<4>(values, folds, choose),
-        5 => known::<5>(values, folds, choose),
-        6 => known::<6>(values, folds, choose),
-        10 => known::<10>(values, folds, choose),
-        12 => known::<12>(values, folds, choose),
-        15 => known::<15>(values, folds, choose),
-        _ => folds.extend(values.chunks_exact(each).map(|block| fold(block, &choose))),
-    }
-}
-
-/// The flags of a whole bucket.
-fn flags_of(piece: &Piece) -> u8 {
-    let extended = if piece.bucket.is_extended() {
-        EXTENDED
-    } else {
-        0
-    };
-    DERIVED | extended
-}
-
-fn compensated(values: &[f64]) -> f64 {
-    let mut sum = Sum::default();
-    values.iter().for_each(|&value| sum.add(value));
-    sum.value()
 }
 
 #[cfg(test)]

@@ -73,27 +73,6 @@ impl Placed<'_> {
         }
     }
 
-    /// Bring several columns in order at once: the memory of all of them is then waited for together.
-    pub fn scatter_all<'s, T: Copy + 's, const N: usize>(
-        &self,
-        source: impl Fn(usize) -> [&'s [T]; N],
-        targets: &mut [&mut [T]; N],
-    ) {
-        let window = self.first..self.first + self.places.len();
-        let mut targets = targets.each_mut().map(|target| &mut target[window.clone()]);
-        let mut places = self.places;
-        for &(lane, row, len) in self.runs {
-            let (here, rest) = places.split_at(len);
-            let columns = source(lane).map(|column| &column[row..row + len]);
-            for (offset, &place) in here.iter().enumerate() {
-                for (target, column) in targets.iter_mut().zip(&columns) {
-                    target[place as usize] = column[offset];
-                }
-            }
-            places = rest;
-        }
-    }
-
     /// Write for each row which lane it comes from, as `name(lane)`.
     pub fn scatter_lanes<T: Copy>(&self, name: impl Fn(usize) -> T, target: &mut [T]) {
         let target = &mut target[self.first..self.first + self.places.len()];
@@ -189,6 +168,12 @@ impl Windows {
             window: Window::default(),
             done: 0,
         }
+    }
+
+    /// Whether all rows are placed.
+    pub fn is_done(&self) -> bool {
+        let mut rest = self.next.iter().zip(&self.part.rows);
+        rest.all(|(&next, &(_, to))| next == to)
     }
 
     /// Go to the next window; `None` when all rows are placed.

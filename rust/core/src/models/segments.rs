@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{bar, explore, rows};
 use crate::bar::Bar;
+use crate::columns::Columns;
 use crate::segment::Segment;
 use crate::series::{Scope, SeriesWriter};
 use crate::time::Interval;
@@ -82,4 +83,33 @@ fn a_roll_leaves_a_reader_its_rows() {
 #[test]
 fn rows_that_are_not_published_stay_hidden_over_rolls() {
     roll("roll before publishing", 5, true);
+}
+
+#[test]
+fn rows_that_wait_for_their_time_are_seen_with_their_epoch_and_not_before() {
+    let price = |minute: i64| 1.0 + minute as f64;
+    explore("preload while reading", move || {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        writer.append(&bar(0, price(0)), 0, 1);
+        writer.publish();
+        let series = writer.series().clone();
+        let reader = loom::thread::spawn(move || {
+            for epoch in [3, 2] {
+                let seen = rows(&series.snapshot(epoch).unwrap(), Scope::All);
+                let known: Vec<_> = (0..epoch as i64).map(|m| (m, price(m))).collect();
+                assert_eq!(seen, known[..seen.len()]);
+                assert!(!seen.is_empty());
+            }
+        });
+        let mut waiting = Columns::default();
+        for minute in 1..3 {
+            waiting.push(bar(minute, price(minute)));
+        }
+        writer.preload(&waiting, 0..2, 0, 1);
+        for minute in 1..3 {
+            writer.append_next(&bar(minute, price(minute)), 1 + minute as u64, 1);
+            writer.publish();
+        }
+        reader.join().unwrap();
+    });
 }

@@ -32,6 +32,7 @@ pub(crate) struct SeriesWriter {
     /// Rows written to the live segment, published or not.
     written: usize,
     dirty: bool,
+    preloaded: Preloaded,
     series: Arc<Series>,
     state: Arc<State>,
     /// Late and corrected bars of this epoch by `ts`, with their constituents.
@@ -41,6 +42,19 @@ pub(crate) struct SeriesWriter {
     /// Bars the session should have; 0 where nothing bounds it.
     expected: usize,
     rewrites: Rewrites,
+}
+
+/// Whoever brings bars one by one and has preloaded none.
+pub(crate) const NO_REPLAY: u64 = 0;
+
+/// Rows behind the written ones that lie in the live segment already: those that a replay is about to bring, in order.
+/// Nobody sees them before they are published, as nobody sees a row that is written and not published.
+#[derive(Debug, Clone, Copy, Default)]
+struct Preloaded {
+    /// Number of the replay.
+    replay: u64,
+    /// Row of the segment behind the last of them.
+    until: usize,
 }
 
 /// How often rows that were written became others, for those who have computed something from them.
@@ -65,6 +79,7 @@ impl SeriesWriter {
             staged_history: BTreeMap::new(),
             expected: 0,
             dirty: false,
+            preloaded: Preloaded::default(),
             rewrites: Rewrites::default(),
         }
     }
@@ -185,6 +200,15 @@ impl SeriesWriter {
         self.live.capacity().wrapping_sub(self.written)
     }
 
+    /// Look at the cell for the epoch of the next row, 0 where there is no room for one.
+    #[inline]
+    pub(crate) fn next_place(&self) -> u64 {
+        match self.room() {
+            0 => 0,
+            _ => self.live.epoch(self.written),
+        }
+    }
+
     /// Add a bar newer than all of the session.
     #[inline]
     pub(crate) fn append(&mut self, bar: &Bar, constituents: i32, epoch: u64) {
@@ -194,6 +218,54 @@ impl SeriesWriter {
         self.live.write(self.written, bar, constituents, epoch);
         self.written += 1;
         self.dirty = true;
+    }
+
+    /// Put the rows that a replay is about to bring, and nobody else, behind those of the session, as far as there is room.
+    /// Nobody sees them until they come, and [`SeriesWriter::append_next`] finds them there: with many symbols the cells of
+    /// a single row are strewn over memory, while all rows of a column lie one behind the other.
+    pub(crate) fn preload(
+        &mut self,
+        columns: &Columns,
+        rows: Range<usize>,
+        added: u8,
+        replay: u64,
+    ) {
+        let many = rows.len().min(self.room());
+        let rows = rows.start..rows.start + many;
+        self.live.preload(self.written, columns, rows, added);
+        self.preloaded = Preloaded {
+            replay,
+            until: self.written + many,
+        };
+    }
+
+    /// Add the next bar that a replay brings, newer than all of the session and as it was preloaded, if it was.
+    #[inline]
+    pub(crate) fn append_next(&mut self, bar: &Bar, epoch: u64, replay: u64) {
+        if self.preloaded.replay == replay && self.written < self.preloaded.until {
+            debug_assert!(
+                self.live.bar(self.written) == *bar,
+                "a replay brings the bars that it preloaded, in order"
+            );
+            self.live.note_epoch(self.written, epoch);
+            self.written += 1;
+            self.dirty = true;
+        } else {
+            self.append_anew(bar, epoch, replay);
+        }
+    }
+
+    /// The same for a bar that may differ from the one that was preloaded.
+    pub(crate) fn append_anew(&mut self, bar: &Bar, epoch: u64, replay: u64) {
+        if self.preloaded.replay != replay {
+            self.forget_preloaded();
+        }
+        self.append(bar, 0, epoch);
+    }
+
+    /// What was preloaded is not what comes next: somebody else brought a bar, or one of the replay was not added.
+    pub(crate) fn forget_preloaded(&mut self) {
+        self.preloaded = Preloaded::default();
     }
 
     /// Write the newest row again. Only a row that is not published yet may change; says whether it could.
@@ -388,9 +460,11 @@ impl SeriesWriter {
         let (first, last) = self.session_rows();
         let mut pieces = self.slices(0, first);
         if roll {
-            // A segment has room to spare: history keeps an exact copy.
-            let mut ended = Columns::with_capacity(last - first, self.series.derived);
-            self.slices(first, last)
+            // A segment has room to spare: history keeps an exact copy, of what it keeps.
+            let kept = self.view().lower_bound(first, last, history_start);
+            let kept = kept.clamp(first, last);
+            let mut ended = Columns::with_capacity(last - kept, self.series.derived);
+            self.slices(kept, last)
                 .iter()
                 .for_each(|slice| slice.copy_into(&mut ended));
             pieces.push(sealed(ended));
@@ -492,6 +566,7 @@ impl SeriesWriter {
     }
 
     fn swap(&mut self, state: State) {
+        self.forget_preloaded();
         self.state = Arc::new(state);
         self.live = self.state.live.clone();
         self.series.state.store(self.state.clone());

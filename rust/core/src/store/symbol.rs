@@ -1,63 +1,26 @@
 //! One symbol while it is written: its series, aggregators, figures and counters.
 
+mod place;
 mod settle;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::aggregate::resample::Planned;
 use crate::aggregate::{Aggregator, Derived, Pushed, Rule};
-use crate::bar::{Bar, CORRECTED, EXTENDED, LATE};
+use crate::bar::Bar;
 use crate::columns::Columns;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gap::Presence;
 use crate::metrics::Metrics;
 use crate::schedule::{Role, Stretch};
-use crate::series::{SeriesWriter, Slice};
+use crate::series::SeriesWriter;
 use crate::session_table::SessionTable;
-use crate::store::{
-    Entry, IngestCounts, OnDuplicate, Outcome, Policies, Revision, Shared, SymbolId,
-};
+use crate::store::{Entry, IngestCounts, Outcome, Policies, Revision, Shared, SymbolId};
 use crate::sync::AtomicU64;
 use crate::time::Interval;
-
-/// Where a valid bar belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Home {
-    /// The current session: a slot of its grid, or none without a schedule.
-    Regular(Option<u32>),
-    /// The current session, outside regular hours.
-    Extended {
-        /// Whether it is an expected start of a pre- or post-market that takes part.
-        takes_part: bool,
-    },
-    /// An earlier session date.
-    History {
-        /// Whether it lies outside the regular hours of that date.
-        is_extended: bool,
-    },
-    /// An earlier session date, between two expected starts.
-    OffGridInHistory,
-    /// Nowhere, with the reason.
-    Nowhere(&'static str),
-}
-
-impl Home {
-    /// Whether it is the current session, outside regular hours.
-    pub(super) fn is_extended(self) -> bool {
-        matches!(self, Self::Extended { .. })
-    }
-
-    /// Whether it is an earlier session date.
-    pub(super) fn is_history(self) -> bool {
-        matches!(self, Self::History { .. })
-    }
-
-    /// Whether a bar can be kept there.
-    pub(super) fn is_place(self) -> bool {
-        !matches!(self, Self::Nowhere(_) | Self::OffGridInHistory)
-    }
-}
+pub(super) use place::Home;
 
 /// A bar that came late or changed an earlier one, until its consequences are drawn.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +40,8 @@ pub(super) struct Followed {
     pub(super) next_end: i64,
 }
 
-/// One symbol while it is written. What each bar that comes as it should changes comes first, in two lines of the cache.
+/// One symbol while it is written. What each bar that comes as it should changes comes first, in three lines of the
+/// cache.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct SymbolWriter {
@@ -90,13 +54,15 @@ pub(super) struct SymbolWriter {
     is_fresh: bool,
     presence: Option<Arc<Presence>>,
     shared: Arc<Shared>,
-    pub(super) series: Vec<SeriesWriter>,
     /// Bars that came as they should.
     in_turn: u64,
+    base_series: SeriesWriter,
+    /// Coarser ones, finest first.
+    derived: Vec<SeriesWriter>,
     /// What became of all others.
     others: IngestCounts,
     pub(super) entry: Arc<Entry>,
-    /// One for each series but the first.
+    /// One for each derived series.
     pub(super) aggregators: Vec<Aggregator>,
     pub(super) revisions: Vec<Revision>,
     /// Sessions whose history was asked for, by position in the table, rising.
@@ -125,17 +91,18 @@ impl Slot {
 impl SymbolWriter {
     pub(super) fn new(id: SymbolId, symbol: &str, base: Interval) -> Self {
         let shared = Arc::new(Shared::default());
-        let series = vec![SeriesWriter::new(base, false)];
+        let base_series = SeriesWriter::new(base, false);
         let entry = Entry {
             id,
             symbol: symbol.into(),
-            series: series.iter().map(|s| s.series().clone()).collect(),
+            series: vec![base_series.series().clone()],
             shared: shared.clone(),
         };
         Self {
             entry: Arc::new(entry),
             shared,
-            series,
+            base_series,
+            derived: Vec::new(),
             aggregators: Vec::new(),
             presence: None,
             metrics: Metrics::default(),
@@ -149,6 +116,23 @@ impl SymbolWriter {
             history_days: Vec::new(),
             touched: Vec::new(),
             history_touched: Vec::new(),
+        }
+    }
+
+    /// All series: the base first, then derived ones, finest first.
+    pub(super) fn series(&self) -> impl Iterator<Item = &SeriesWriter> {
+        std::iter::once(&self.base_series).chain(&self.derived)
+    }
+
+    pub(super) fn series_mut(&mut self) -> impl Iterator<Item = &mut SeriesWriter> {
+        std::iter::once(&mut self.base_series).chain(&mut self.derived)
+    }
+
+    /// The series at a position of the entry.
+    pub(super) fn series_at(&self, at: usize) -> Option<&SeriesWriter> {
+        match at {
+            0 => Some(&self.base_series),
+            _ => self.derived.get(at - 1),
         }
     }
 
@@ -172,24 +156,25 @@ impl SymbolWriter {
             anchor: policies.anchor,
             extended_hours: policies.extended_hours,
         };
-        let at = self.series[1..].partition_point(|s| s.series().interval() < interval);
-        self.series
-            .insert(at + 1, SeriesWriter::new(interval, true));
+        let at = self
+            .derived
+            .partition_point(|s| s.series().interval() < interval);
+        self.derived.insert(at, SeriesWriter::new(interval, true));
         self.aggregators
             .insert(at, Aggregator::new(rule, policies.completeness));
-        let history = self.series[0].history_rows();
-        let earlier = self.series[0].bars_between(history, i64::MIN, i64::MAX);
+        let history = self.base_series.history_rows();
+        let earlier = self.base_series.bars_between(history, i64::MIN, i64::MAX);
         let mut sessions: Vec<usize> = earlier
             .iter()
             .filter_map(|bar| table.session_of(bar.ts))
             .collect();
         sessions.dedup();
         self.derive_target(at, table, &sessions, session, epoch, planned)?;
-        let rows = self.series[0].session_rows();
+        let rows = self.base_series.session_rows();
         // A bucket that goes on from history has the session's bars already.
         let bars = match self.aggregators[at].forming_bucket() {
             Some(_) => Vec::new(),
-            None => self.series[0].bars_between(rows, i64::MIN, i64::MAX),
+            None => self.base_series.bars_between(rows, i64::MIN, i64::MAX),
         };
         for bar in bars {
             let index = table.session_of(bar.ts);
@@ -205,7 +190,7 @@ impl SymbolWriter {
         if let Some(ended) = self.aggregators[at].close(clock) {
             self.emit(at + 1, &ended, epoch);
         }
-        self.series[at + 1].publish();
+        self.derived[at].publish();
         self.renumber(self.entry.id);
         Ok(())
     }
@@ -215,14 +200,14 @@ impl SymbolWriter {
         self.entry = Arc::new(Entry {
             id,
             symbol: self.entry.symbol.clone(),
-            series: self.series.iter().map(|s| s.series().clone()).collect(),
+            series: self.series().map(|s| s.series().clone()).collect(),
             shared: self.shared.clone(),
         });
     }
 
     /// Intervals of all series: the base first, then derived ones, finest first.
     pub(super) fn intervals(&self) -> impl Iterator<Item = Interval> + '_ {
-        self.series.iter().map(|series| series.series().interval())
+        self.series().map(|series| series.series().interval())
     }
 
     /// Begin a session at `start`: everything of the old one goes or becomes history.
@@ -249,12 +234,12 @@ impl SymbolWriter {
             } else {
                 // The session's bars go, but not what earlier ones gave to a bucket that has ended since.
                 let bar = (ended.bar, ended.constituents as i32);
-                self.series[at + 1].rewrite_history(|_, _| false, [bar], epoch);
+                self.derived[at].rewrite_history(|_, _| false, [bar], epoch);
             }
         }
         // With the bars of the buckets that have just ended.
         self.end_tapes(epoch, was_running);
-        for ((series, &start), &bars) in self.series.iter_mut().zip(history_starts).zip(expected) {
+        for ((series, &start), &bars) in self.series_mut().zip(history_starts).zip(expected) {
             series.start_session(roll, start, bars, epoch);
         }
         self.set_presence(presence);
@@ -274,14 +259,25 @@ impl SymbolWriter {
 
     /// The session is over for those who follow it bar by bar.
     pub(super) fn end_tapes(&mut self, epoch: u64, was_running: bool) {
-        for series in &mut self.series {
+        for series in self.series_mut() {
             series.end_tape(epoch, was_running);
         }
     }
 
+    /// Put what a replay is about to bring behind the bars of the base series, where it waits for its time.
+    pub(super) fn preload(
+        &mut self,
+        columns: &Columns,
+        rows: Range<usize>,
+        added: u8,
+        replay: u64,
+    ) {
+        self.base_series.preload(columns, rows, added, replay);
+    }
+
     /// The symbol goes.
     pub(super) fn end_for_ever(&mut self, epoch: u64) {
-        for series in &mut self.series {
+        for series in self.series_mut() {
             series.end_for_ever(epoch);
         }
     }
@@ -297,32 +293,6 @@ impl SymbolWriter {
         });
         self.expected = first.unwrap_or(Slot::NONE);
         self.presence = presence;
-    }
-
-    /// What follows the newest bar on the grid.
-    #[inline]
-    fn expect_after(&mut self, slot: u32, start: i64) {
-        let presence = self.presence.as_ref();
-        let next = presence.and_then(|presence| presence.grid().next_start(slot, start));
-        self.expected = next.map_or(Slot::NONE, |start| Slot {
-            start,
-            slot: slot + 1,
-        });
-    }
-
-    /// Put one valid bar in its place, and into the figures, if it is the one that should come next, which most are.
-    /// Whoever calls says that there is something to publish.
-    #[inline]
-    pub(super) fn place_next(&mut self, bar: &Bar, epoch: u64) -> Option<Home> {
-        let Slot { start, slot } = self.expected;
-        let is_next = start == bar.ts && slot != Slot::NONE.slot;
-        let presence = self.presence.as_ref().filter(|_| is_next)?;
-        presence.set(slot);
-        self.series[0].append(bar, 0, epoch);
-        self.expect_after(slot, start);
-        self.in_turn += 1;
-        self.metrics.push(bar);
-        Some(Home::Regular(Some(slot)))
     }
 
     /// Note that the bar in hand, and nothing else, is to be published; says whether that is so.
@@ -342,7 +312,7 @@ impl SymbolWriter {
     /// Whether bars form those of other intervals.
     #[inline]
     pub(super) fn is_derived_from(&self) -> bool {
-        self.series.len() > 1
+        !self.derived.is_empty()
     }
 
     /// How many bars were offered, and what became of them.
@@ -359,217 +329,8 @@ impl SymbolWriter {
         self.others.count(outcome);
     }
 
-    /// Look at what the next bar is put into: how many the base series has room for, whether the bar is there already.
-    #[inline]
-    pub(super) fn next_place(&self) -> (usize, bool) {
-        let presence = self.presence.as_ref();
-        let is_there = presence.is_some_and(|presence| presence.has(self.expected.slot));
-        (self.series[0].room(), is_there)
-    }
-
     pub(super) fn presence(&self) -> Option<&Arc<Presence>> {
         self.presence.as_ref()
-    }
-
-    /// Put one valid bar in its place; late bars and corrections are staged. Counts the outcome.
-    pub(super) fn place(
-        &mut self,
-        mut bar: Bar,
-        home: Home,
-        policies: &Policies,
-        (clock, epoch): (i64, u64),
-    ) -> Result<Outcome> {
-        let newest = self.series[0].newest();
-        if !home.is_history() && newest.is_some_and(|newest| bar.ts < newest) {
-            add(&self.shared.counts.out_of_order, 1);
-        }
-        let outcome = match home {
-            Home::OffGridInHistory => Outcome::Quarantined,
-            Home::Nowhere(_) => {
-                if home == Home::Nowhere("off_grid") {
-                    add(&self.shared.counts.off_grid, 1);
-                }
-                Outcome::Quarantined
-            }
-            Home::History { is_extended } => {
-                if is_extended {
-                    bar.flags |= EXTENDED;
-                }
-                self.place_in_history(bar, policies, clock)?
-            }
-            Home::Regular(_) | Home::Extended { .. } => {
-                if home.is_extended() {
-                    bar.flags |= EXTENDED;
-                }
-                if newest.is_none_or(|newest| bar.ts > newest) {
-                    self.series[0].append(&bar, 0, epoch);
-                    match home {
-                        Home::Regular(Some(slot)) => self.expect_after(slot, bar.ts),
-                        _ if self.expected.start <= bar.ts => self.expected = Slot::NONE,
-                        _ => {}
-                    }
-                    Outcome::Accepted
-                } else {
-                    self.place_among(bar, policies, (clock, epoch))?
-                }
-            }
-        };
-        if let (Home::Regular(Some(slot)), Some(presence)) = (home, &self.presence) {
-            presence.set(slot);
-        }
-        if home.is_extended() && matches!(outcome, Outcome::Accepted | Outcome::Late) {
-            add(&self.shared.counts.out_of_session, 1);
-        }
-        let is_repeat = matches!(outcome, Outcome::Duplicate | Outcome::Correction);
-        if is_repeat && !home.is_history() {
-            add(&self.shared.counts.duplicates, 1);
-        }
-        self.count(outcome);
-        self.dirty = true;
-        Ok(outcome)
-    }
-
-    /// A bar at or before the newest of the session.
-    fn place_among(
-        &mut self,
-        mut bar: Bar,
-        policies: &Policies,
-        (clock, epoch): (i64, u64),
-    ) -> Result<Outcome> {
-        let series = &mut self.series[0];
-        let Some(found) = series.find(bar.ts) else {
-            bar.flags |= LATE;
-            series.stage(bar, 0);
-            self.touched.push(Touched {
-                bar,
-                is_correction: false,
-                is_fresh: false,
-            });
-            return Ok(Outcome::Late);
-        };
-        if found.bar.same_values(&bar) || policies.on_duplicate == OnDuplicate::Ignore {
-            return Ok(Outcome::Duplicate);
-        }
-        if policies.on_duplicate == OnDuplicate::Error {
-            self.count(Outcome::Rejected);
-            return Err(self.duplicate(bar.ts));
-        }
-        bar.flags |= CORRECTED | (found.bar.flags & LATE);
-        let interval = series.series().interval();
-        self.revisions.push(Revision {
-            interval,
-            old: found.bar,
-            new: bar,
-            clock,
-        });
-        let is_fresh = series.replace_newest(&bar, 0, epoch);
-        if !is_fresh {
-            series.stage(bar, 0);
-        }
-        self.touched.push(Touched {
-            bar,
-            is_correction: true,
-            is_fresh,
-        });
-        Ok(Outcome::Correction)
-    }
-
-    fn place_in_history(
-        &mut self,
-        mut bar: Bar,
-        policies: &Policies,
-        clock: i64,
-    ) -> Result<Outcome> {
-        let series = &mut self.series[0];
-        let outcome = match series.find_in_history(bar.ts) {
-            None => {
-                if series
-                    .newest_in_history()
-                    .is_some_and(|newest| newest > bar.ts)
-                {
-                    bar.flags |= LATE;
-                    Outcome::Late
-                } else {
-                    Outcome::Accepted
-                }
-            }
-            Some(found)
-                if found.bar.same_values(&bar) || policies.on_duplicate == OnDuplicate::Ignore =>
-            {
-                return Ok(Outcome::Duplicate);
-            }
-            Some(_) if policies.on_duplicate == OnDuplicate::Error => {
-                self.count(Outcome::Rejected);
-                return Err(self.duplicate(bar.ts));
-            }
-            Some(found) => {
-                bar.flags |= CORRECTED;
-                let interval = series.series().interval();
-                self.revisions.push(Revision {
-                    interval,
-                    old: found.bar,
-                    new: bar,
-                    clock,
-                });
-                Outcome::Correction
-            }
-        };
-        self.series[0].stage_history(bar, 0);
-        self.history_touched.push(bar.ts);
-        Ok(outcome)
-    }
-
-    /// Opening instant of the newest bar of history.
-    pub(super) fn newest_in_history(&self) -> Option<i64> {
-        self.series[0].newest_in_history()
-    }
-
-    /// Put valid rows behind those of history; they rise, and all are newer. Counts the outcomes.
-    ///
-    /// `stamps` has one at least of each session that they lie in.
-    pub(super) fn append_to_history(&mut self, columns: &Columns, stamps: &[i64], epoch: u64) {
-        self.series[0].append_history(columns, epoch);
-        self.count_in_history(columns.len(), stamps);
-    }
-
-    /// The same for loaded rows, which stay where they are if history holds none yet.
-    pub(super) fn load_into_history(&mut self, rows: Slice, stamps: &[i64], epoch: u64) {
-        let many = rows.len();
-        if self.series[0].has_no_history() {
-            self.series[0].begin_history(rows, epoch);
-        } else {
-            let mut columns = Columns::with_capacity(many, false);
-            rows.copy_into(&mut columns);
-            self.series[0].append_history(&columns, epoch);
-        }
-        self.count_in_history(many, stamps);
-    }
-
-    fn count_in_history(&mut self, rows: usize, stamps: &[i64]) {
-        self.history_touched.extend_from_slice(stamps);
-        for _ in 0..rows {
-            self.count(Outcome::Accepted);
-        }
-        self.dirty = true;
-    }
-
-    fn duplicate(&self, ts: i64) -> Error {
-        Error::DuplicateBar {
-            symbol: self.entry.symbol.to_string(),
-            interval: self.base(),
-            ts,
-        }
-    }
-
-    /// Whether a row would be refused as a repeat with other values.
-    pub(super) fn conflicts(&self, bar: &Bar, home: Home) -> bool {
-        let series = &self.series[0];
-        let found = match home {
-            Home::History { .. } => series.find_in_history(bar.ts),
-            Home::Nowhere(_) | Home::OffGridInHistory => None,
-            Home::Regular(_) | Home::Extended { .. } => series.find(bar.ts),
-        };
-        found.is_some_and(|found| !found.bar.same_values(bar))
     }
 
     /// An accepted bar enters the figures.
@@ -620,7 +381,7 @@ impl SymbolWriter {
 
     /// Store a derived bar; one that is older than the newest is staged.
     pub(super) fn emit(&mut self, at: usize, derived: &Derived, epoch: u64) {
-        let series = &mut self.series[at];
+        let series = &mut self.derived[at - 1];
         if series.newest().is_none_or(|newest| derived.bar.ts > newest) {
             series.append(&derived.bar, derived.constituents as i32, epoch);
         } else {
@@ -634,7 +395,7 @@ impl SymbolWriter {
     #[inline]
     pub(super) fn publish_fresh(&mut self, bar: &Bar, epoch: u64) {
         if std::mem::take(&mut self.is_fresh) {
-            self.series[0].publish();
+            self.base_series.publish();
             self.shared.metrics.store(&self.metrics);
             self.shared.latest.store(Some(bar), epoch);
         }
@@ -642,8 +403,8 @@ impl SymbolWriter {
 
     pub(super) fn publish(&mut self, epoch: u64) {
         if std::mem::take(&mut self.dirty) {
-            let newest = self.series[0].newest_bar();
-            self.series.iter_mut().for_each(SeriesWriter::publish);
+            let newest = self.base_series.newest_bar();
+            self.series_mut().for_each(SeriesWriter::publish);
             self.shared.metrics.store(&self.metrics);
             self.shared.latest.store(newest.as_ref(), epoch);
         }

@@ -14,6 +14,7 @@ use crate::aggregate::{Day, Rule};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
 use crate::schedule::{ExtendedGrids, Grid, Stretch};
+use crate::series::NO_REPLAY;
 use crate::session_table::SessionTable;
 use crate::store::symbol::SymbolWriter;
 use crate::store::{
@@ -118,8 +119,10 @@ pub struct Writer {
     history_days: HashMap<Interval, usize>,
     default_history_days: Option<usize>,
     clock: i64,
-    /// Whether a replay moves the clock.
-    coordinated: bool,
+    /// How many move the clock: replays, live sessions.
+    coordinators: usize,
+    /// How many replays began.
+    replays: u64,
     /// Earliest end of a forming bucket.
     next_end: i64,
     /// Number of the epoch being written.
@@ -158,7 +161,8 @@ impl Writer {
             history_days: HashMap::new(),
             default_history_days: None,
             clock: i64::MIN,
-            coordinated: false,
+            coordinators: 0,
+            replays: NO_REPLAY,
             next_end: i64::MAX,
             epoch: 1,
             unpublished: false,
@@ -333,12 +337,17 @@ impl Writer {
 
     /// Whether somebody else moves the clock.
     pub fn is_coordinated(&self) -> bool {
-        self.coordinated
+        self.coordinators > 0
     }
 
-    /// Take over the clock, or give it back.
-    pub fn set_coordinated(&mut self, coordinated: bool) {
-        self.coordinated = coordinated;
+    /// Take over the clock.
+    pub fn take_clock(&mut self) {
+        self.coordinators += 1;
+    }
+
+    /// Give the clock back, once for each time it was taken over.
+    pub fn return_clock(&mut self) {
+        self.coordinators = self.coordinators.saturating_sub(1);
     }
 
     /// Which changes are kept for [`Writer::take_changes`].
@@ -391,8 +400,7 @@ impl Writer {
     ) -> Option<crate::aggregate::Derived> {
         let symbol = &self.symbols[id.0 as usize];
         let at = symbol
-            .series
-            .iter()
+            .series()
             .position(|series| series.series().interval() == interval)?;
         symbol.aggregators.get(at.checked_sub(1)?)?.forming_bar()
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use numpy::{Element, IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 use tapeloom_core::time::Interval;
 use tapeloom_journal::{Kind, Record, Records};
 
@@ -186,6 +186,23 @@ pub(super) fn of_step(
         let mut record = of_bar(bar.get(), kind as u8, clock, number(numbers, bar)?, AS_STEP)?;
         record.joined = at > 0;
         records.push(record);
+    }
+    Ok(records)
+}
+
+/// Bars of any symbols that came together, as records of their own.
+pub(super) fn of_each(
+    bars: &Bound<'_, PyList>,
+    kind: u8,
+    arrival: i64,
+    extra: i32,
+    numbers: &Bound<'_, PyDict>,
+) -> BindResult<Records> {
+    let mut records = Records::default();
+    for pair in bars.iter() {
+        let (_, bar): (Bound<'_, PyAny>, Bound<'_, PyBarData>) = pair.extract()?;
+        let symbol = number(numbers, &bar)?;
+        records.push(of_bar(bar.get(), kind, arrival, symbol, extra)?);
     }
     Ok(records)
 }

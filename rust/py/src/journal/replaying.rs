@@ -197,10 +197,15 @@ impl Again<'_> {
         let Some(name) = self.names.get(records.symbol[row]) else {
             return self.nameless(rows.len());
         };
-        writing.set_coordinated(records.extra[row] & WHILE_LIVE != 0);
         let count = rows.len();
+        let was_live = records.extra[row] & WHILE_LIVE != 0;
+        if was_live {
+            writing.take_clock();
+        }
         let done = offer(writing, records, name, rows);
-        writing.set_coordinated(false);
+        if was_live {
+            writing.return_clock();
+        }
         self.changed();
         self.refused += if done? { 0 } else { count };
         Ok(())

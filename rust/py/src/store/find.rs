@@ -1,18 +1,20 @@
 //! Finds the series a caller means. Exact matches only; the rest is asked of Python.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustc_hash::FxBuildHasher;
-use tapeloom_core::series::{Scope, Series, View};
-use tapeloom_core::store::{Entry, SymbolId, Writing};
+use tapeloom_core::series::{Reader, Scope, Series, View};
+use tapeloom_core::store::{Entry, Store, SymbolId, Writing};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
-use crate::bars::{Parts, PyBars};
+use crate::bars::{Handed, Parts, PyBars};
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
@@ -35,23 +37,42 @@ impl Known {
     }
 }
 
-/// A symbol and the labels of its series, in order.
+/// A symbol and what is known of its series, in order.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) entry: Arc<Entry>,
-    pub(crate) labels: Vec<Py<PyLabel>>,
+struct Found {
+    entry: Arc<Entry>,
+    series: Vec<KnownSeries>,
+}
+
+/// One series, as it was met before.
+#[derive(Debug)]
+struct KnownSeries {
+    label: Py<PyLabel>,
+    held: RefCell<Held>,
+}
+
+/// What a read leaves behind for the next one of the same series.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    reader: Option<Reader>,
+    out: Handed,
 }
 
 impl Found {
-    fn copy(&self, py: Python<'_>) -> Self {
+    fn new(entry: &Arc<Entry>, labels: Vec<Py<PyLabel>>) -> Self {
+        let series = labels.into_iter().map(|label| KnownSeries {
+            label,
+            held: RefCell::default(),
+        });
         Self {
-            entry: self.entry.clone(),
-            labels: self
-                .labels
-                .iter()
-                .map(|label| label.clone_ref(py))
-                .collect(),
+            entry: entry.clone(),
+            series: series.collect(),
         }
+    }
+
+    fn labels(&self, py: Python<'_>) -> Vec<Py<PyLabel>> {
+        let label = |known: &KnownSeries| known.label.clone_ref(py);
+        self.series.iter().map(label).collect()
     }
 
     /// The series of an interval, the base without one.
@@ -64,10 +85,12 @@ impl Found {
                 all.iter().position(|series| series.interval() == wanted)?
             }
         };
+        let known = self.series.get(at)?;
         Some(Kept {
             entry: &self.entry,
             series: self.entry.series.get(at)?,
-            label: self.labels.get(at)?,
+            label: &known.label,
+            held: &known.held,
         })
     }
 }
@@ -78,6 +101,27 @@ pub(super) struct Kept<'a> {
     pub(super) entry: &'a Arc<Entry>,
     pub(super) series: &'a Arc<Series>,
     pub(super) label: &'a Py<PyLabel>,
+    held: &'a RefCell<Held>,
+}
+
+impl Kept<'_> {
+    /// Look at it as of the newest epoch. Three tries; `None` where it was replaced each time in between.
+    #[inline]
+    fn look<R>(
+        &self,
+        store: &Store,
+        mut look: impl FnMut(View<'_>, &mut Handed) -> R,
+    ) -> Option<R> {
+        // Held where another thread reads the same series and let this one go on meanwhile.
+        let mut spare = None;
+        let mut held = self.held.try_borrow_mut().ok();
+        let Held { reader, out } = match &mut held {
+            Some(held) => &mut **held,
+            None => spare.get_or_insert_default(),
+        };
+        let reader = reader.get_or_insert_with(|| Reader::new(self.series.clone()));
+        (0..3).find_map(|_| reader.look(store.epoch(), |view| look(view, out)))
+    }
 }
 
 /// A symbol that nobody keeps, or not any more.
@@ -112,13 +156,26 @@ pub(crate) fn series_of(entry: &Entry, interval: Interval) -> BindResult<&Arc<Se
 }
 
 impl PyStore {
-    pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        self.known.load().exchange.clone()
+    pub(crate) fn exchange(&self, py: Python<'_>) -> Arc<Exchange> {
+        self.known.get(py).exchange.clone()
     }
 
     /// Forget what is known of symbols, since they or their exchange changed.
-    pub(super) fn forget(&self, exchange: Arc<Exchange>) {
-        self.known.store(Arc::new(Known::new(exchange)));
+    pub(super) fn forget(&self, py: Python<'_>, exchange: Arc<Exchange>) {
+        self.known.set(py, Known::new(exchange));
+    }
+
+    /// Let go of rows that reads left behind for the next ones.
+    pub(super) fn let_go(&self, py: Python<'_>) {
+        let known = self.known.get(py);
+        for series in known.by_symbol.values().flat_map(|found| &found.series) {
+            // Dropped when nothing is borrowed any more.
+            let held = series
+                .held
+                .try_borrow_mut()
+                .map(|mut held| std::mem::take(&mut *held));
+            drop(held);
+        }
     }
 
     /// Write without waiting while attached: who waits for the writers' lock lets other Python threads run.
@@ -194,42 +251,40 @@ impl PyStore {
             return Ok(None);
         };
         self.store.check().map_err(BindError::from)?;
-        let known = self.known.load();
+        let known = self.known.get(symbol.py());
         if let Some(kept) = known.by_symbol.get(name).and_then(|f| f.series(interval)) {
             return Ok(Some(job(kept)));
         }
-        let Some(found) = self.learn(symbol.py(), name)? else {
+        drop(known);
+        let Some(known) = self.learn(symbol.py(), name)? else {
             return Ok(None);
         };
-        Ok(found.series(interval).map(job))
+        let kept = known.by_symbol.get(name).and_then(|f| f.series(interval));
+        Ok(kept.map(job))
     }
 
     /// Look a symbol up in the store and remember it.
-    fn learn(&self, py: Python<'_>, name: &str) -> PyResult<Option<Found>> {
+    fn learn(&self, py: Python<'_>, name: &str) -> PyResult<Option<Rc<Known>>> {
         let directory = self.store.directory();
         let Some(entry) = directory.get(name) else {
             return Ok(None);
         };
-        let known = self.known.load_full();
+        let known = self.known.get(py);
         let is_current = |found: &Found| Arc::ptr_eq(&found.entry, entry);
-        if let Some(found) = known.by_symbol.get(name).filter(|found| is_current(found)) {
-            return Ok(Some(found.copy(py)));
+        if known.by_symbol.get(name).is_some_and(is_current) {
+            return Ok(Some(known));
         }
         // All symbols at once: who reads one of them soon reads the others.
         let mut all = Known::new(known.exchange.clone());
         for entry in directory.entries() {
-            let found = match known.by_symbol.get(&*entry.symbol) {
-                Some(found) if Arc::ptr_eq(&found.entry, entry) => found.copy(py),
-                _ => Found {
-                    entry: entry.clone(),
-                    labels: label_all(py, entry, &known.exchange)?,
-                },
+            let labels = match known.by_symbol.get(&*entry.symbol) {
+                Some(found) if Arc::ptr_eq(&found.entry, entry) => found.labels(py),
+                _ => label_all(py, entry, &known.exchange)?,
             };
+            let found = Found::new(entry, labels);
             all.by_symbol.insert((*entry.symbol).into(), found);
         }
-        let found = all.by_symbol.get(name).map(|found| found.copy(py));
-        self.known.store(Arc::new(all));
-        Ok(found)
+        Ok(Some(self.known.set(py, all)))
     }
 
     /// Do a job with the series a caller means, `None` when nobody keeps it.
@@ -257,12 +312,12 @@ impl PyStore {
         slf: &Bound<'_, Self>,
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
-        look: impl Fn(View<'_>, &Py<PyLabel>) -> R,
+        look: impl Fn(View<'_>, &Py<PyLabel>, &mut Handed) -> R,
     ) -> BindResult<Option<R>> {
         let store = &slf.get().store;
         loop {
             let seen = Self::with_series(slf, symbol, interval, |kept| {
-                store.look(kept.series, |view| look(view, kept.label))
+                kept.look(store, |view, out| look(view, kept.label, out))
             })?;
             match seen {
                 Some(None) => slf.get().let_writer_finish(slf.py())?,
@@ -298,7 +353,7 @@ impl PyStore {
             name.as_str().into(),
             interval,
             false,
-            self.exchange(),
+            self.exchange(symbol.py()),
         )?;
         Ok(PyBars::new(label, Parts::Several(Vec::new())))
     }
@@ -311,10 +366,10 @@ impl PyStore {
         choose: impl Fn(View<'_>) -> (usize, usize),
     ) -> BindResult<Bound<'py, PyBars>> {
         let py = slf.py();
-        let found = Self::look(slf, symbol, interval, |view, label| {
+        let found = Self::look(slf, symbol, interval, |view, label, out| {
             let (first, last) = choose(view);
-            match view.slice(first, last) {
-                Some(slice) => PyBars::handed_out(py, label, slice),
+            match view.live_rows(first, last) {
+                Some(rows) => PyBars::handed_out(py, label, out, rows),
                 None => {
                     let parts = Parts::joined(view.slices(first, last));
                     Bound::new(py, PyBars::new(label.clone_ref(py), parts))

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::aggregate::bucket::{Bucket, Rule, bucket_within, check_union, group_bucket};
 use crate::aggregate::resample::Request;
+use crate::bar::{DERIVED, EXTENDED};
 use crate::error::Result;
 use crate::schedule::{Anchor, ExtendedGrids, Grid, Role};
 use crate::session_table::SessionTable;
@@ -13,19 +14,48 @@ use crate::time::Interval;
 #[derive(Debug)]
 pub(super) struct StretchPlan {
     pub(super) grid: Grid,
-    /// For each target the pieces that its slots fall into, in order; together they are all slots. None where these hours
-    /// take no part.
-    pub(super) pieces: Vec<Vec<Piece>>,
-    /// For each target the coarsest one before it whose pieces its own are unions of.
-    pub(super) finer: Vec<Option<Finer>>,
+    /// One for each target.
+    pub(super) targets: Vec<TargetPlan>,
+}
+
+/// The buckets of one target in one stretch.
+#[derive(Debug)]
+pub(super) struct TargetPlan {
+    /// What the slots fall into, in order; together they are all slots. None where these hours take no part.
+    pub(super) pieces: Vec<Piece>,
+    /// The label of each piece's bar.
+    pub(super) starts: Vec<i64>,
+    /// The coarsest target before this one whose pieces its own are unions of.
+    pub(super) finer: Option<Finer>,
 }
 
 /// A finer target that a coarser one follows from.
 #[derive(Debug)]
 pub(super) struct Finer {
     pub(super) target: usize,
-    /// Pieces of the finer target in each piece of the coarser one.
-    pub(super) counts: Vec<u32>,
+    /// In order; together they are all pieces of the coarser target.
+    pub(super) unions: Vec<Union>,
+}
+
+/// Consecutive pieces of a coarser target, all alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Union {
+    /// Pieces of the coarser target.
+    pub(super) pieces: usize,
+    /// Pieces of the finer target in each.
+    pub(super) each: usize,
+    /// Base bars that each should have.
+    pub(super) expected: i32,
+    /// Of a whole one.
+    pub(super) flags: u8,
+}
+
+impl Union {
+    /// Whether both differ in the number of pieces only.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let facts = |union: &Self| (union.each, union.expected, union.flags);
+        facts(self) == facts(other)
+    }
 }
 
 /// Consecutive slots of one bucket.
@@ -40,6 +70,18 @@ pub(super) struct Piece {
     pub(super) is_last: bool,
     /// How many pieces from this one on are whole buckets of as many slots; 0 for a part of a bucket.
     pub(super) alike: u32,
+}
+
+impl Piece {
+    /// The flags of its bar, if none is missing.
+    pub(super) fn flags(&self) -> u8 {
+        let extended = if self.bucket.is_extended() {
+            EXTENDED
+        } else {
+            0
+        };
+        DERIVED | extended
+    }
 }
 
 /// Plan the first of `sessions`, as many as fit, and take them off the range.
@@ -104,7 +146,7 @@ fn plan_stretch(
     grid: Grid,
     groups: &mut [Option<Bucket>],
 ) -> Result<StretchPlan> {
-    let mut pieces = Vec::with_capacity(request.targets.len());
+    let mut targets: Vec<TargetPlan> = Vec::with_capacity(request.targets.len());
     for (&target, group) in request.targets.iter().zip(groups) {
         let rule = Rule {
             base: request.base,
@@ -113,7 +155,7 @@ fn plan_stretch(
             extended_hours: request.extended_hours,
         };
         let takes_part = hours == Hours::Regular || rule.takes_extended();
-        pieces.push(if !takes_part {
+        let pieces = if !takes_part {
             Vec::new()
         } else if rule.divides(&table.session(index)) {
             buckets(table, (index, hours), rule)?
@@ -121,28 +163,23 @@ fn plan_stretch(
                 .transpose()?
                 .map_or_else(Vec::new, |buckets| within(&grid, &buckets, hours.role()))
         } else {
-            vec![part_of_group(
-                table,
-                (index, hours.role()),
-                rule,
-                &grid,
-                group,
-            )?]
+            let role = hours.role();
+            vec![part_of_group(table, (index, role), rule, &grid, group)?]
+        };
+        let finer = targets.iter().enumerate().rev().find_map(|(fine, plan)| {
+            let unions = unions(&plan.pieces, &pieces)?;
+            Some(Finer {
+                target: fine,
+                unions,
+            })
+        });
+        targets.push(TargetPlan {
+            starts: pieces.iter().map(|piece| piece.bucket.start).collect(),
+            pieces,
+            finer,
         });
     }
-    let finer = (0..pieces.len()).map(|at| {
-        let unions = (0..at)
-            .rev()
-            .map(|fine| (fine, union_counts(&pieces[fine], &pieces[at])));
-        let (target, counts) = unions.into_iter().find_map(|(t, c)| Some((t, c?)))?;
-        Some(Finer { target, counts })
-    });
-    let finer = finer.collect();
-    Ok(StretchPlan {
-        grid,
-        pieces,
-        finer,
-    })
+    Ok(StretchPlan { grid, targets })
 }
 
 fn buckets(
@@ -205,20 +242,29 @@ fn part_of_group(
     })
 }
 
-/// How many pieces of `fine` make up each of `coarse`; `None` where an edge falls within one, or buckets go on beyond the
+/// How pieces of `fine` make up those of `coarse`; `None` where an edge falls within one, or buckets go on beyond the
 /// session.
-fn union_counts(fine: &[Piece], coarse: &[Piece]) -> Option<Vec<u32>> {
-    let mut counts = Vec::with_capacity(coarse.len());
+fn unions(fine: &[Piece], coarse: &[Piece]) -> Option<Vec<Union>> {
+    let mut unions: Vec<Union> = Vec::new();
     let mut rest = fine.iter();
     for piece in coarse {
-        let (mut slots, mut count) = (0, 0);
+        let (mut slots, mut each) = (0, 0);
         while slots < piece.slots {
             let part = rest.next().filter(|part| part.alike > 0)?;
             slots += part.slots;
-            count += 1;
+            each += 1;
         }
         (slots == piece.slots && piece.alike > 0).then_some(())?;
-        counts.push(count);
+        let union = Union {
+            pieces: 1,
+            each,
+            expected: piece.bucket.expected as i32,
+            flags: piece.flags(),
+        };
+        match unions.last_mut() {
+            Some(last) if last.is_like(&union) => last.pieces += 1,
+            _ => unions.push(union),
+        }
     }
-    Some(counts)
+    Some(unions)
 }

@@ -11,6 +11,7 @@ use crate::columns::Columns;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::schedule::Stretch;
+use crate::series::SeriesWriter;
 use crate::series::sealed;
 use crate::session_table::SessionTable;
 use crate::store::symbol::SymbolWriter;
@@ -43,10 +44,10 @@ impl SymbolWriter {
             return Ok(());
         }
         let touched = std::mem::take(&mut self.touched);
-        self.series[0].apply_staged(epoch);
-        let session = self.series[0].session_rows();
+        self.base_series.apply_staged(epoch);
+        let session = self.base_series.session_rows();
         self.metrics = Metrics::default();
-        for bar in self.series[0].bars_between(session, i64::MIN, i64::MAX) {
+        for bar in self.base_series.bars_between(session, i64::MIN, i64::MAX) {
             if counts(bar.ts) {
                 self.metrics.push(&bar);
             }
@@ -75,7 +76,7 @@ impl SymbolWriter {
                     changed(at + 1, derived, reopened.flags & CORRECTED != 0, is_new);
                 }
             }
-            self.series[at + 1].apply_staged(epoch);
+            self.derived[at].apply_staged(epoch);
         }
         Ok(())
     }
@@ -90,7 +91,9 @@ impl SymbolWriter {
     ) -> Option<(Derived, bool)> {
         let Reopened { bucket, day, flags } = reopened;
         let bucket = *bucket;
-        let bars = self.series[0].bars_between(session, bucket.from, bucket.end);
+        let bars = self
+            .base_series
+            .bars_between(session, bucket.from, bucket.end);
         let members = bars
             .into_iter()
             .filter_map(|bar| Some((bar, day.role_of(bar.ts)?)));
@@ -101,7 +104,7 @@ impl SymbolWriter {
             return None;
         }
         let mut derived = aggregator.fold(bucket, members)?;
-        let series = &mut self.series[at + 1];
+        let series = &mut self.derived[at];
         derived.bar.flags |= flags;
         let found = series.find(bucket.start);
         let is_new = found.is_none();
@@ -128,7 +131,7 @@ impl SymbolWriter {
             return Ok(());
         }
         let touched = std::mem::take(&mut self.history_touched);
-        self.series[0].apply_staged_history(epoch);
+        self.base_series.apply_staged_history(epoch);
         let Some(table) = table else { return Ok(()) };
         let mut sessions: Vec<usize> = touched
             .iter()
@@ -186,7 +189,7 @@ impl SymbolWriter {
             table.session(first.start).span.start,
             table.session(last.end - 1).span.end,
         );
-        let (base, rows) = self.series[0].history_between(spans.0, spans.1);
+        let (base, rows) = self.base_series.history_between(spans.0, spans.1);
         let begins = current.map_or(i64::MAX, |span| span.start);
         // Bars come in order of time: as a rule the one before was of the same session.
         let known = Cell::new((Stretch { start: 0, end: 0 }, false));
@@ -216,7 +219,7 @@ impl SymbolWriter {
         let derived = planned
             .resample(table, &request, (&base, rows))?
             .swap_remove(0);
-        if self.series[at + 1].has_no_history() {
+        if self.derived[at].has_no_history() {
             let wanted: Vec<usize> = (0..derived.len())
                 .filter(|&row| is_wanted(&derived.bar(row)))
                 .collect();
@@ -225,7 +228,7 @@ impl SymbolWriter {
             } else {
                 derived.take(&wanted)
             };
-            self.series[at + 1].begin_history(sealed(derived), epoch);
+            self.derived[at].begin_history(sealed(derived), epoch);
         } else {
             self.replace_derived(at, &derived, is_wanted, epoch);
         }
@@ -256,7 +259,7 @@ impl SymbolWriter {
         let stale = |bar: &Bar, count: i32| {
             bar.flags & DERIVED != 0 && is_wanted(bar) && !fewer(bar, count)
         };
-        self.series[at + 1].rewrite_history(stale, rows.iter().copied(), epoch);
+        self.derived[at].rewrite_history(stale, rows.iter().copied(), epoch);
     }
 
     /// Let a bucket that began in an earlier session go on with what history has of it.
@@ -268,8 +271,10 @@ impl SymbolWriter {
         current: Stretch,
     ) -> Result<()> {
         let bucket = self.aggregators[at].group_bucket(table, group.start)?;
-        let history = self.series[0].history_rows();
-        let bars = self.series[0].bars_between(history, bucket.from, current.start);
+        let history = self.base_series.history_rows();
+        let bars = self
+            .base_series
+            .bars_between(history, bucket.from, current.start);
         let rule = self.aggregators[at].rule();
         let mut grids = Vec::new();
         for index in group.clone() {
@@ -280,8 +285,8 @@ impl SymbolWriter {
             Some((bar, role?))
         });
         self.aggregators[at].carry(bucket, members);
-        let rows = self.series[0].session_rows();
-        let session = self.series[0].bars_between(rows, bucket.from, bucket.end);
+        let rows = self.base_series.session_rows();
+        let session = self.base_series.bars_between(rows, bucket.from, bucket.end);
         let members = session.into_iter().filter_map(|bar| {
             let session = table.session(table.session_of(bar.ts)?);
             Some((bar, session.role_of(bar.ts, rule.takes_extended())?))
@@ -297,21 +302,19 @@ impl SymbolWriter {
         columns: &Columns,
         epoch: u64,
     ) -> bool {
-        let Some(series) = self
-            .series
-            .iter_mut()
-            .find(|s| s.series().interval() == interval)
-        else {
-            return false;
-        };
         let rows = (0..columns.len()).map(|row| {
             (
                 columns.bar(row),
                 columns.constituents.get(row).copied().unwrap_or(0),
             )
         });
-        series.rewrite_history(|_, _| false, rows, epoch);
-        self.dirty = true;
-        true
+        let of_interval = |series: &&mut SeriesWriter| series.series().interval() == interval;
+        let found = self.series_mut().find(of_interval);
+        let is_there = found.is_some();
+        if let Some(series) = found {
+            series.rewrite_history(|_, _| false, rows, epoch);
+        }
+        self.dirty |= is_there;
+        is_there
     }
 }

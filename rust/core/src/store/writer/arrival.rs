@@ -1,9 +1,13 @@
 //! One bar after the other: its place, its outcome, what follows from it. Batches are in `batch`.
 
+use std::collections::BTreeMap;
+
 use crate::aggregate::Derived;
-use crate::bar::{Bar, EXTENDED};
+use crate::bar::{Bar, EXTENDED, STREAMED};
 use crate::error::{Error, Result};
+use crate::merge::Source;
 use crate::schedule::{ExtendedHours, Role};
+use crate::series::NO_REPLAY;
 use crate::store::symbol::Home;
 use crate::store::writer::{Change, ChangeKind, Collect, HistoryGrid, Writer};
 use crate::store::{Outcome, Quarantined, SymbolId};
@@ -100,7 +104,7 @@ impl Writer {
     pub fn offer(&mut self, id: SymbolId, bar: Bar) -> Result<Outcome> {
         let (outcome, end) = self.place(id, bar, 0)?;
         self.settle_all()?;
-        if !self.coordinated {
+        if !self.is_coordinated() {
             self.advance(self.clock.max(end))?;
         }
         Ok(outcome)
@@ -116,13 +120,38 @@ impl Writer {
         }
     }
 
-    /// Offer one bar of an instant that [`Writer::finish_instant`] completes. Says whether it is new as it is.
-    pub(crate) fn deliver(&mut self, id: SymbolId, bar: &Bar) -> Result<bool> {
+    /// A replay of these sources, each with its symbol, begins: its number. Rows are preloaded where one source alone has
+    /// the base bars of a symbol.
+    pub(crate) fn begin_replay<'s>(
+        &mut self,
+        sources: impl Iterator<Item = (SymbolId, &'s Source)>,
+    ) -> u64 {
+        self.replays += 1;
+        let mut alone: BTreeMap<u32, Option<&Source>> = BTreeMap::new();
+        for (id, source) in sources {
+            let known = alone.entry(id.0).and_modify(|other| *other = None);
+            known.or_insert(Some(source));
+        }
+        for (id, source) in alone {
+            let Some((symbol, source)) = self.symbols.get_mut(id as usize).zip(source) else {
+                continue;
+            };
+            if symbol.base() == source.interval {
+                let rows = source.from..source.to;
+                symbol.preload(&source.columns, rows, STREAMED, self.replays);
+            }
+        }
+        self.replays
+    }
+
+    /// Offer one bar of an instant that [`Writer::finish_instant`] completes: of a replay, or [`NO_REPLAY`]. Says whether it
+    /// is new as it is.
+    pub(crate) fn deliver(&mut self, id: SymbolId, bar: &Bar, replay: u64) -> Result<bool> {
         let symbol = &mut self.symbols[id.0 as usize];
         if !bar.is_sound(self.policies.allow_negative_prices)
-            || symbol.place_next(bar, self.epoch).is_none()
+            || symbol.place_next(bar, self.epoch, replay).is_none()
         {
-            return self.deliver_anywhere(id, bar).map(|()| false);
+            return self.deliver_anywhere(id, bar, replay).map(|()| false);
         }
         let is_derived_from = symbol.is_derived_from();
         self.mark_next(id, bar);
@@ -137,9 +166,9 @@ impl Writer {
 
     /// The same for a bar that is not the one that should come next, or breaks a rule.
     #[cold]
-    fn deliver_anywhere(&mut self, id: SymbolId, bar: &Bar) -> Result<()> {
+    fn deliver_anywhere(&mut self, id: SymbolId, bar: &Bar, replay: u64) -> Result<()> {
         self.check(id, bar, 0)?;
-        self.place_anywhere(id, *bar).map(|_| ())
+        self.place_anywhere(id, *bar, replay).map(|_| ())
     }
 
     /// Offer a bar that arrives in a running session. One that ends after `latest` is kept aside: no clock is so wrong.
@@ -149,7 +178,7 @@ impl Writer {
         if bar.fault(self.policies.allow_negative_prices).is_some()
             || self.end_of(at, bar.ts, home) <= latest
         {
-            return self.deliver(id, &bar).map(|_| ());
+            return self.deliver(id, &bar, NO_REPLAY).map(|_| ());
         }
         self.symbols[at].count(Outcome::Quarantined);
         self.put_aside(at, bar, "after_clock");
@@ -231,15 +260,16 @@ impl Writer {
     /// Check a bar and put it in its place. Returns when it is known too; a bar without a place says nothing about time.
     pub(super) fn place(&mut self, id: SymbolId, bar: Bar, row: usize) -> Result<(Outcome, i64)> {
         self.check(id, &bar, row)?;
-        let (outcome, home) = match self.symbols[id.0 as usize].place_next(&bar, self.epoch) {
-            Some(home) => {
-                self.mark_next(id, &bar);
-                self.note(id, 0, ChangeKind::New, bar, 0);
-                self.form(id, &bar, Some(Role::Regular))?;
-                (Outcome::Accepted, home)
-            }
-            None => self.place_anywhere(id, bar)?,
-        };
+        let (outcome, home) =
+            match self.symbols[id.0 as usize].place_next(&bar, self.epoch, NO_REPLAY) {
+                Some(home) => {
+                    self.mark_next(id, &bar);
+                    self.note(id, 0, ChangeKind::New, bar, 0);
+                    self.form(id, &bar, Some(Role::Regular))?;
+                    (Outcome::Accepted, home)
+                }
+                None => self.place_anywhere(id, bar, NO_REPLAY)?,
+            };
         let end = match outcome {
             Outcome::Quarantined => i64::MIN,
             _ => self.end_of(id.0 as usize, bar.ts, home),
@@ -247,11 +277,12 @@ impl Writer {
         Ok((outcome, end))
     }
 
-    fn place_anywhere(&mut self, id: SymbolId, bar: Bar) -> Result<(Outcome, Home)> {
+    fn place_anywhere(&mut self, id: SymbolId, bar: Bar, replay: u64) -> Result<(Outcome, Home)> {
         let at = id.0 as usize;
         let home = self.home(at, bar.ts);
         let policies = self.policies;
-        let outcome = self.symbols[at].place(bar, home, &policies, (self.clock, self.epoch))?;
+        let now = (self.clock, self.epoch);
+        let outcome = self.symbols[at].place(bar, home, &policies, now, replay)?;
         self.mark(id);
         match outcome {
             Outcome::Accepted if !home.is_history() => self.accepted(id, bar, home)?,
@@ -366,10 +397,11 @@ impl Writer {
         bar: Bar,
         constituents: u32,
     ) {
-        if self.collects != Collect::Nothing {
-            let interval = self.symbols[symbol.0 as usize].series[series]
-                .series()
-                .interval();
+        if self.collects == Collect::Nothing {
+            return;
+        }
+        if let Some(changed) = self.symbols[symbol.0 as usize].series_at(series) {
+            let interval = changed.series().interval();
             self.changes.push(Change {
                 symbol,
                 series: series as u16,

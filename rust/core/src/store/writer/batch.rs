@@ -102,7 +102,7 @@ impl Writer {
     /// All rows are in: late ones are settled, and the clock moves where no replay does that.
     fn finish_batch(&mut self, latest: i64) -> Result<()> {
         self.settle_all()?;
-        if !self.coordinated {
+        if !self.is_coordinated() {
             self.advance(latest)?;
         }
         Ok(())

@@ -19,12 +19,12 @@ impl Writer {
     /// Where a series is written now.
     pub(crate) fn place_of(&self, symbol: &str, interval: Interval) -> Option<Place> {
         let id = self.id_of(symbol)?;
-        let all = &self.symbols[id.0 as usize].series;
-        let at = all.iter().position(|s| s.series().interval() == interval)?;
+        let mut all = self.symbols[id.0 as usize].series().enumerate();
+        let (at, series) = all.find(|(_, s)| s.series().interval() == interval)?;
         Some(Place {
             symbol: id,
             at,
-            series: all[at].series().clone(),
+            series: series.series().clone(),
         })
     }
 
@@ -32,7 +32,7 @@ impl Writer {
     #[inline]
     pub(crate) fn written(&self, place: &Place) -> Option<&SeriesWriter> {
         let symbol = self.symbols.get(place.symbol.0 as usize)?;
-        let series = symbol.series.get(place.at)?;
+        let series = symbol.series_at(place.at)?;
         Arc::ptr_eq(series.series(), &place.series).then_some(series)
     }
 

@@ -74,7 +74,7 @@ impl Writer {
 
     /// A replay owns the session it plays.
     fn check_idle(&self) -> Result<()> {
-        if self.coordinated {
+        if self.is_coordinated() {
             return Err(Error::ReplayRunning);
         }
         Ok(())
@@ -217,7 +217,7 @@ impl Writer {
             }
             None => {
                 for at in 0..self.symbols.len() {
-                    let series = self.symbols[at].series.len();
+                    let series = self.symbols[at].series().count();
                     self.symbols[at].start_session(
                         i64::MIN,
                         None,
@@ -245,8 +245,7 @@ impl Writer {
         for at in 0..self.symbols.len() {
             let epoch = self.epoch;
             self.symbols[at]
-                .series
-                .iter_mut()
+                .series_mut()
                 .for_each(|series| series.clear_history(epoch));
             self.symbols[at].history_sessions.clear();
             self.mark(SymbolId(at as u32));
