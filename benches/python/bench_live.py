@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from benches.python.ratios import Targets
-from benches.python.served import OPEN, PATIENCE, ServedBars, ways_to_the_client
+from benches.python.served import (
+    OPEN,
+    PATIENCE,
+    BareSyncs,
+    ServedBars,
+    ways_to_the_client,
+)
 
 from tapeloom import SystemManager
 from tapeloom.live import AlpacaFeed, DataApi
 from tapeloom.live.live_player import Stage
+from tapeloom.session.control import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
 
 MINUTE = 60_000_000_000
 SECOND = 1_000_000_000
+#: What a commit of a few bars adds to the log of a journal: a page, and what stands before it.
+LOG_PAGE = 4_096 + 24
 
 
 class MarketTime:
@@ -73,8 +83,8 @@ class Streamed:
         frame: int,
     ) -> None:
         self._symbols = symbols
-        # Number and instant, ns of the monotonic clock, of each bar that the store has.
-        self._seen: list[tuple[float, int]] = []
+        #: Number and instant, ns of the monotonic clock, of each bar that the store has.
+        self.seen: list[tuple[float, int]] = []
         #: Seconds on their way, of each bar.
         self.ways = np.empty(0)
         self._done = threading.Event()
@@ -95,8 +105,8 @@ class Streamed:
         def watched(live: Any, bars: Sequence[BarData], clock: int, **more: Any) -> Any:
             found = step(live, bars, clock, **more)
             now = time.monotonic_ns()
-            self._seen += [(bar.volume, now) for bar in bars]
-            if len(self._seen) == self._served.bars:
+            self.seen += [(bar.volume, now) for bar in bars]
+            if len(self.seen) == self._served.bars:
                 self._done.set()
             return found
 
@@ -112,13 +122,13 @@ class Streamed:
                 assert coordinator.error is None
                 time.sleep(0.01)
             self._clock.run()
-            # The first look of a session judges every symbol.
+            # The first look of a session judges every symbol, and so does the one that is due since the clock was set.
             while len(coordinator.quality.known) < self._symbols:
                 time.sleep(0.01)
-            time.sleep(0.1)
+            time.sleep(5 * SLICE_SECONDS)
             self._served.begin()
             assert self._done.wait(PATIENCE), coordinator.error
-            self.ways = self._served.ways(self._seen)
+            self.ways = self._served.ways(self.seen)
             store = self._run.session_data
             assert store.get_ingest_counts().accepted == self._served.bars
         finally:
@@ -139,6 +149,11 @@ def test_a_bar_from_the_wire(
     seconds: float,
     frame: int,
 ) -> None:
+    """Bars within one minute: no look at all symbols lies in the span that is measured.
+
+    A session looks once a minute whose bars are missing. Of 10,000 symbols that takes 3 to 35 ms, which a bar that comes
+    then waits for; here the bars wait until the look has been that is due since the clock was set.
+    """
     symbols = 20 if small else 10_000
     streamed = Streamed(tmp_path, journal, symbols, 1, rate=5_000, frame=frame)
     how = "one by one" if frame == 1 else f"in arrays of {frame}"
@@ -186,6 +201,44 @@ def test_a_bar_from_the_wire_beside_the_client_alone(
                 peers={
                     "the vendor's client, a handler that notes the time": float(
                         np.percentile(alone[0], share)
+                    )
+                },
+            )
+
+
+@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="it syncs otherwise here")
+@pytest.mark.parametrize("frame", [1, 20])
+def test_a_bar_from_the_wire_beside_the_disk(
+    compare: Comparison, tmp_path: Path, small: bool, frame: int
+) -> None:
+    """What the disk takes while a program listens is the least that a session with a strict journal can take: no targets."""
+    symbols = 20 if small else 10_000
+    streamed = Streamed(tmp_path, "strict", symbols, 1, rate=5_000, frame=frame)
+    bare: list[float] = []
+
+    def both() -> None:
+        streamed.play()
+        steps = len({instant for _, instant in streamed.seen})
+        seconds = symbols / 5_000
+        with BareSyncs(tmp_path / "bare", LOG_PAGE, seconds / steps) as syncs:
+            ways_to_the_client(symbols, 5_000, frame)
+        bare.extend(syncs.times)
+
+    how = "one by one" if frame == 1 else f"in arrays of {frame}"
+    case = f"a bar from the wire through a strict journal, 5,000 a second {how}"
+    compare.take_part(case, both)
+    assert len(streamed.ways) == symbols
+    assert bare
+    for share, words in ((99, "p99"), (50, "half of the bars")):
+        if compare.benchmark.enabled:
+            compare.keep(
+                f"{case}, {words}",
+                ours={
+                    "a live session": float(np.percentile(streamed.ways, share)),
+                },
+                peers={
+                    "a bare write and fdatasync of the same bytes, while the vendor's client takes such bars": float(
+                        np.percentile(bare, share)
                     )
                 },
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OPEN", "PATIENCE", "ServedBars", "ways_to_the_client"]
+__all__ = ["OPEN", "PATIENCE", "BareSyncs", "ServedBars", "ways_to_the_client"]
 
 # 2025-07-02, 09:30 in New York.
 OPEN = 1_751_463_000_000_000_000
@@ -64,6 +65,53 @@ class ServedBars:
     def _line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
+
+
+class BareSyncs:
+    """Writes and syncs, one after another, in a thread: what a disk takes, and getting to run again, without any journal.
+
+    The file has its length beforehand, and nothing else of it changes.
+
+    Parameters
+    ----------
+    path
+        A file to make, on the disk that is meant.
+    size
+        Bytes of each write.
+    pace
+        Seconds from the begin of one to that of the next, where the disk is as fast.
+    """
+
+    def __init__(self, path: Path, size: int, pace: float) -> None:
+        self._size, self._pace = size, pace
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+        self._length = 1_000 * size
+        os.pwrite(self._file, bytes(self._length), 0)
+        os.fsync(self._file)
+        #: Seconds of each.
+        self.times: list[float] = []
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> BareSyncs:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+        os.close(self._file)
+
+    def _run(self) -> None:
+        content, at = os.urandom(self._size), 0
+        left = 0.0
+        while not self._is_over.wait(max(0.0, left)):
+            began = time.perf_counter()
+            os.pwrite(self._file, content, at)
+            os.fdatasync(self._file)
+            self.times.append(time.perf_counter() - began)
+            left = self._pace - self.times[-1]
+            at = (at + self._size) % self._length
 
 
 def ways_to_the_client(symbols: int, rate: float, frame: int) -> NDArray[np.float64]:
