@@ -58,6 +58,11 @@ impl Segment {
         }
     }
 
+    /// Let the rows go, so that others take their place. Nobody else has the segment, so nobody can miss them.
+    pub(crate) fn clear(&mut self) {
+        self.published.store(0, Relaxed);
+    }
+
     /// Number of rows there is room for.
     pub fn capacity(&self) -> usize {
         self.ts.len()

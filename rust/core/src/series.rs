@@ -235,6 +235,18 @@ struct State {
 }
 
 impl State {
+    /// No row at all, for readers from an epoch on.
+    fn nothing(derived: bool, since_epoch: u64) -> Self {
+        Self {
+            pieces: Vec::new(),
+            older: 0,
+            live: Arc::new(Segment::with_capacity(0, derived)),
+            overlap: 0,
+            session_first: 0,
+            since_epoch,
+        }
+    }
+
     /// Number of the first row of `live`.
     fn live_first(&self) -> usize {
         self.older - self.overlap
@@ -254,18 +266,10 @@ pub enum Scope {
 
 impl Series {
     fn new(interval: Interval, derived: bool) -> Self {
-        let state = State {
-            pieces: Vec::new(),
-            older: 0,
-            live: Arc::new(Segment::with_capacity(0, derived)),
-            overlap: 0,
-            session_first: 0,
-            since_epoch: 0,
-        };
         Self {
             interval,
             derived,
-            state: ArcSwap::from_pointee(state),
+            state: ArcSwap::from_pointee(State::nothing(derived, 0)),
             tape: ArcSwap::from_pointee(Tape::default()),
             revision: AtomicU64::new(0),
         }
@@ -680,5 +684,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_session_takes_the_memory_of_the_one_before_unless_somebody_holds_it() {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        let day = |day: i64| day * 1_000..day * 1_000 + 300;
+        let (mut memory, mut held) = (Vec::new(), Vec::new());
+        for number in 0..4_i64 {
+            let epoch = number as u64 * 2 + 1;
+            writer.start_session(false, i64::MIN, 400, epoch);
+            assert!(writer.series().snapshot(epoch - 1).is_none());
+            day(number).for_each(|ts| writer.append(&bar(ts), 0, epoch + 1));
+            writer.publish();
+            let snapshot = writer.series().snapshot(epoch + 1).unwrap();
+            assert_eq!(
+                stamps(&snapshot, Scope::All),
+                day(number).collect::<Vec<_>>()
+            );
+            memory.push(Arc::as_ptr(&snapshot.state.live));
+            if number == 1 {
+                held.push(snapshot);
+            }
+        }
+        assert!(memory[0] == memory[1] && memory[2] == memory[3]);
+        assert_ne!(memory[1], memory[2], "somebody holds it");
+        assert_eq!(stamps(&held[0], Scope::All), day(1).collect::<Vec<_>>());
     }
 }

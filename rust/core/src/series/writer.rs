@@ -494,7 +494,7 @@ impl SeriesWriter {
         let older: usize = pieces.iter().map(Slice::len).sum();
         let overlap = older.min(LOOK_BACK);
         let room = overlap + SLACK + self.expected.max(session.len() + session.len() / 4);
-        let live = Segment::with_capacity(room, self.series.derived);
+        let live = self.empty_segment(room, epoch);
         let mut skip = older - overlap;
         let mut row = 0;
         for piece in &pieces {
@@ -515,12 +515,30 @@ impl SeriesWriter {
         self.swap(State {
             pieces,
             older,
-            live: Arc::new(live),
+            live,
             overlap,
             session_first: older,
             since_epoch: epoch,
         });
         self.dirty = true;
+    }
+
+    /// A segment without rows: the live one, where nobody else holds it and it is neither too small nor far too large. Its
+    /// memory is warm, and need not be cleared. What it held is gone.
+    fn empty_segment(&mut self, room: usize, epoch: u64) -> Arc<Segment> {
+        let derived = self.series.derived;
+        if (room..=2 * room).contains(&self.live.capacity()) {
+            // Whoever looks before the next state is there finds one of an epoch that is not out, and looks again.
+            let nothing = Arc::new(State::nothing(derived, epoch));
+            self.series.state.store(nothing.clone());
+            let mut live = std::mem::replace(&mut self.live, nothing.live.clone());
+            self.state = nothing;
+            if let Some(alone) = Arc::get_mut(&mut live) {
+                alone.clear();
+                return live;
+            }
+        }
+        Arc::new(Segment::with_capacity(room, derived))
     }
 
     /// A larger live segment, or, beyond the window, the next one with the newest rows in front.
