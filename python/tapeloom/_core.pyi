@@ -44,6 +44,7 @@ __all__ = [
     "Subscription",
     "Timings",
     "__version__",
+    "cut_session",
     "daily_values",
     "merge_bars",
     "merge_order",
@@ -1229,6 +1230,19 @@ def merge_order(
 
     The order is total: end of the bar, then interval, then source, then row. Raises ``ArgumentError`` naming source and
     row where ``ts`` falls.
+    """
+
+def cut_session(
+    bars: Sequence[Bars],
+    *,
+    before: int,
+    span: tuple[int, int],
+    hours: Sequence[tuple[int, int]],
+) -> tuple[list[Bars], NDArray[np.int64], NDArray[np.int64]]:
+    """Return of each, all sorted, the bars of one session, and how many lie before it and outside its hours.
+
+    The bars start in ``hours``, stretches ``[start, end)`` in ns UTC, and share memory. Those before it start from ``before``
+    to the ``span`` of the session; those outside its hours start in its span, and one that comes twice is one.
     """
 
 def merge_bars(

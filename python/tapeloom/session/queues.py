@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tapeloom._core import Bars, Interval
+from tapeloom._core import Bars, Interval, cut_session
 from tapeloom.errors import DuplicateBarError, StateError
 from tapeloom.session.loaded_bars import hours_of
 from tapeloom.storage.event_files import QUOTE_KIND
@@ -33,8 +33,7 @@ __all__ = ["SessionQueue", "SessionQueues"]
 _BAR_BYTES = 49
 
 
-@dataclass(frozen=True, slots=True)
-class SessionQueue:
+class SessionQueue(NamedTuple):
     """One symbol's base bars of one session: those of its hours, and how many bars lay outside them."""
 
     symbol: str
@@ -120,13 +119,18 @@ class SessionQueues:
         before, start = self._before(at)
         span = start, int(table.span_ends[index])
         hours = hours_of(table, index, extended=self._extended)
-        self.between_sessions = {}
-        queues = []
-        for symbol, bars in zip(self._bases, block.bars, strict=True):
-            between = len(bars.between(before, start)) if before < start else 0
-            if between:
-                self.between_sessions[symbol] = between
-            queues.append(_cut(symbol, bars.between(*span), hours))
+        cut, ahead, outside = cut_session(
+            block.bars, before=before, span=span, hours=hours
+        )
+        self.between_sessions = {
+            symbol: bars
+            for symbol, bars in zip(self._bases, ahead.tolist(), strict=True)
+            if bars
+        }
+        queues = [
+            SessionQueue(*each)
+            for each in zip(self._bases, cut, outside.tolist(), strict=True)
+        ]
         self.load_seconds = time.perf_counter() - started
         return queues
 
@@ -243,15 +247,3 @@ class SessionQueues:
             return 1
         hours = hours_of(self._table, index, extended=self._extended)
         return sum(-(-(end - start) // length) for start, end in hours)
-
-
-def _cut(symbol: str, bars: Bars, hours: list[tuple[int, int]]) -> SessionQueue:
-    """The bars of a session that start in its hours."""
-    kept = bars.within(hours)
-    outside = _starts(bars) - _starts(kept) if len(kept) < len(bars) else 0
-    return SessionQueue(symbol, kept, outside)
-
-
-def _starts(bars: Bars) -> int:
-    """Number of different starts: a bar that comes twice is one bar."""
-    return 1 + int(np.count_nonzero(np.diff(bars.ts))) if len(bars) else 0

@@ -49,7 +49,18 @@ impl Parts {
         }
     }
 
-    fn all(&self) -> &[Slice] {
+    /// The rows of a slice that start in some stretches of time, one after the other.
+    pub(crate) fn within(whole: &Slice, stretches: &[(i64, i64)]) -> Self {
+        let (mut row, mut length) = (0, 0);
+        Self::joined(stretches.iter().map(|&(start, end)| {
+            let from = whole.lower_bound_from(row, start);
+            row = whole.lower_bound_near(from, from + length, end);
+            length = row - from;
+            whole.sub(from, row)
+        }))
+    }
+
+    pub(crate) fn all(&self) -> &[Slice] {
         match self {
             Self::One(only) => std::slice::from_ref(only),
             Self::Several(all) => all,
@@ -188,11 +199,16 @@ impl PyBars {
     }
 
     fn with_part(&self, py: Python<'_>, part: Slice) -> Self {
-        Self::new(self.0.get().label.clone_ref(py), Parts::One(part))
+        self.of_parts(py, Parts::One(part))
+    }
+
+    /// Other rows of the same series.
+    pub(crate) fn of_parts(&self, py: Python<'_>, parts: Parts) -> Self {
+        Self::new(self.label_of(py), parts)
     }
 
     /// All rows as one piece of memory.
-    fn whole(&self) -> &Slice {
+    pub(crate) fn whole(&self) -> &Slice {
         if let Parts::One(only) = &self.0.get().parts {
             return only;
         }
@@ -571,16 +587,7 @@ impl PyBars {
     }
 
     fn within(&self, py: Python<'_>, stretches: Vec<(i64, i64)>) -> Self {
-        let whole = self.whole();
-        let (mut row, mut length) = (0, 0);
-        let slices = stretches.into_iter().map(|(start, end)| {
-            let from = whole.lower_bound_from(row, start);
-            row = whole.lower_bound_near(from, from + length, end);
-            length = row - from;
-            whole.sub(from, row)
-        });
-        let parts = Parts::joined(slices);
-        Self::new(self.0.get().label.clone_ref(py), parts)
+        self.of_parts(py, Parts::within(self.whole(), &stretches))
     }
 
     fn find_jumps(&self, most: f64) -> Vec<usize> {

@@ -9,6 +9,7 @@ mod batch;
 mod beside;
 mod convert;
 mod cursor;
+mod cut;
 mod deliver;
 mod error;
 mod exchange;
@@ -68,6 +69,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
     module.add_function(wrap_pyfunction!(missing::missing_runs, module)?)?;
+    module.add_function(wrap_pyfunction!(cut::cut_session, module)?)?;
     module.add_function(wrap_pyfunction!(resample::resample, module)?)?;
     module.add_function(wrap_pyfunction!(indicator::daily_values, module)?)?;
     module.add_function(wrap_pyfunction!(indicator::minute_average, module)?)?;
