@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::alignment::search_near;
 use crate::bar::Bar;
 use crate::changes::{Changes, Lanes, Taken};
 use crate::error::Result;
@@ -87,8 +88,8 @@ impl Replay {
         let table = store.write().table();
         for lane in &mut lanes {
             let ts = &lane.columns.ts[lane.from..lane.to];
-            // What begins at the close or later is not part of this session.
-            lane.to = lane.from + ts.partition_point(|&at| at < close);
+            // What begins at the close or later is not part of this session; as a rule there is nothing.
+            lane.to = lane.from + search_near(ts, 0, ts.len(), close);
             if let Some(table) = &table {
                 let ts = &lane.columns.ts[lane.from..lane.to];
                 lane.known_at = table.known_at(ts, lane.interval)?;
