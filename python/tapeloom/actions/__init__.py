@@ -4,7 +4,7 @@ Knows no storage and no session; reads one table.
 """
 
 from tapeloom.actions.action import Action
-from tapeloom.actions.jumps import Jump, is_ordinary, split_jumps
+from tapeloom.actions.jumps import Jump, are_ordinary, split_jumps
 from tapeloom.actions.table import FILES, Actions
 
-__all__ = ["FILES", "Action", "Actions", "Jump", "is_ordinary", "split_jumps"]
+__all__ = ["FILES", "Action", "Actions", "Jump", "are_ordinary", "split_jumps"]

@@ -12,9 +12,11 @@ from tapeloom.calendars.days import from_day
 if TYPE_CHECKING:
     from datetime import date
 
+    from numpy.typing import NDArray
+
     from tapeloom._core import Bars, SessionTable
 
-__all__ = ["Jump", "is_ordinary", "split_jumps"]
+__all__ = ["Jump", "are_ordinary", "split_jumps"]
 
 #: Shares after for shares before, as splits have them; reverse splits are the same the other way round.
 _SPLITS = (*range(2, 11), 12, 15, 20, 25, 30, 40, 50, 75, 100, 1.5, 2.5)
@@ -64,9 +66,12 @@ def split_jumps(bars: Bars, table: SessionTable) -> list[Jump]:
     return found
 
 
-def is_ordinary(close: float, opened: float) -> bool:
-    """Return whether an open lies too near to the close before it for any split. O(1), for who asks often."""
-    return close <= opened * _LARGE and opened <= close * _LARGE
+def are_ordinary(
+    closes: NDArray[np.float64], opens: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return whether each open lies too near to the close before it for any split; not where one of them is NaN."""
+    with np.errstate(over="ignore"):
+        return (closes <= opens * _LARGE) & (opens <= closes * _LARGE)
 
 
 def _like_split(ratio: float) -> str | None:

@@ -189,7 +189,7 @@ def _register(
     journal: SessionJournal, tally: Tally, symbols: Sequence[SymbolPlan]
 ) -> None:
     journal.register_symbols([(p.symbol, p.base, p.kept_intervals) for p in symbols])
+    tally.add_symbols([symbol.symbol for symbol in symbols])
     for symbol in symbols:
-        tally.add_symbol(symbol.symbol)
         if ("quotes", "GENERATED") in [(s.stream, s.action) for s in symbol.streams]:
             journal.session_data.make_quotes_from_bars([symbol.symbol])

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapeloom._core import Bars
-from tapeloom.actions import is_ordinary
+from tapeloom.actions import are_ordinary
 from tapeloom.calendars.days import from_day
 from tapeloom.session.history_bars import HistoryBars
 from tapeloom.session.history_presence import HistoryPresence
@@ -102,6 +104,7 @@ class SessionHistory:
             measure=self._presence.measure,
             stop=len(table) if stop is None else stop,
         )
+        self._group = session_data._group_of([p.symbol for p in plan.symbols])
         self._prepared: int | None = None
         #: From this session on history comes from the run itself.
         self._loaded = 0
@@ -157,13 +160,13 @@ class SessionHistory:
         store = self._session_data
         if self._prepared is not None:
             self._presence.note_session(self._prepared)
-        for plan in self._plan.symbols:
-            last = store.get_latest_bar(plan.symbol, scope="history")
-            bars = store.get_bars(plan.symbol)
-            if last is None or not len(bars) or is_ordinary(last.close, bars[0].open):
-                continue
-            before = store.get_last_n_bars(plan.symbol, 1, scope="history")
-            self._bars.note_jumps(Bars.concat([before, bars[:1]]))
+        closes, opens = self._group._openings()
+        has_both = ~(np.isnan(closes) | np.isnan(opens))
+        for at in np.flatnonzero(has_both & ~are_ordinary(closes, opens)).tolist():
+            symbol = self._group.symbols[at]
+            before = store.get_last_n_bars(symbol, 1, scope="history")
+            opened = store.get_bars(symbol)[:1]
+            self._bars.note_jumps(Bars.concat([before, opened]))
 
     def _load(self, index: int, symbols: Iterable[str], *, is_first: bool) -> None:
         for symbol in symbols:

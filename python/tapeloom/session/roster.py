@@ -109,8 +109,7 @@ class Roster:
         self._session_data.register_symbols(
             (each.symbol, each.base, each.kept_intervals) for each in plan.symbols
         )
-        for symbol in plan.symbols:
-            self._tally.add_symbol(symbol.symbol)
+        self._tally.add_symbols([symbol.symbol for symbol in plan.symbols])
         self._session_data.make_quotes_from_bars(_quoted(plan, "GENERATED"))
         self._groups.append(self._group(plan, at))
         self._replan()

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from tapeloom.calendars.days import from_day
 from tapeloom.ingest import IngestCounts
-from tapeloom.session.result import RunWarning, SessionReport, SymbolReport
+from tapeloom.session.result import RunWarning, SessionReport
+from tapeloom.session.symbol_figures import SymbolFigures, SymbolTotals
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from tapeloom._core import SessionTable
+    from numpy.typing import NDArray
+
+    from tapeloom._core import Group, SessionTable
     from tapeloom.session.queues import SessionQueue
+    from tapeloom.session.result import SymbolReport
     from tapeloom.session_data import SessionData
 
 __all__ = ["Tally"]
+
+#: Columns of counted bars.
+_COUNTED = tuple(field.name for field in fields(IngestCounts))
+_NO_COUNTS = np.zeros((0, len(_COUNTED)), np.int64)
+#: Kind and text of the warning of those that are told.
+_TOLD = {
+    "duplicates": ("duplicates", "bars came twice; dropped"),
+    "corrections": (
+        "corrections",
+        "bars came again with other values; the later one is kept (bars.on_duplicate)",
+    ),
+    "quarantined": (
+        "off grid",
+        "bars start between two expected starts; kept aside, see get_quarantine()",
+    ),
+}
 
 
 class Streamed(Protocol):
@@ -33,22 +55,6 @@ class Streamed(Protocol):
 
 
 @dataclass(slots=True)
-class _SymbolTotal:
-    expected: int = 0
-    present: int = 0
-    gaps: int = 0
-    longest: int = 0
-    out_of_session: int = 0
-
-    def add(self, session: SymbolReport) -> None:
-        self.expected += session.expected
-        self.present += session.present
-        self.gaps += session.gaps
-        self.longest = max(self.longest, session.longest_gap)
-        self.out_of_session += session.out_of_session
-
-
-@dataclass(slots=True)
 class _Warning:
     text: str
     count: int = 0
@@ -59,16 +65,20 @@ class Tally:
     """Collects what the run's result shows."""
 
     def __init__(self, symbols: Iterable[str] = ()) -> None:
-        self._totals = {symbol: _SymbolTotal() for symbol in symbols}
+        self._totals = SymbolTotals()
+        self._totals.add_symbols(symbols)
         # A symbol that left the run keeps its totals.
         self._gone: set[str] = set()
         self._warnings: dict[tuple[str, str], _Warning] = {}
-        self._counts: dict[str, IngestCounts] = {}
+        # What was counted of each symbol before the session, as IngestCounts has it, and in which row.
+        self._before = _NO_COUNTS
+        self._rows: dict[str, int] = {}
         self._outside: dict[str, int] = {}
         self._is_resuming = False
         self.sessions: list[SessionReport] = []
-        #: What the session that ended last counted of each symbol.
-        self.last: tuple[SymbolReport, ...] = ()
+        self._last: SymbolFigures | None = None
+        self._grouped: list[str] = []
+        self._group: Group | None = None
 
     def warn(
         self, kind: str, text: str, *, count: int = 1, symbols: Iterable[str] = ()
@@ -80,10 +90,10 @@ class Tally:
         entry.count += count
         entry.symbols.update(dict.fromkeys(symbols))
 
-    def add_symbol(self, symbol: str) -> None:
-        """Report on one more symbol from now on."""
-        self._totals.setdefault(symbol, _SymbolTotal())
-        self._gone.discard(symbol)
+    def add_symbols(self, symbols: Sequence[str]) -> None:
+        """Report on more symbols from now on."""
+        self._totals.add_symbols(symbols)
+        self._gone.difference_update(symbols)
 
     def remove_symbol(self, symbol: str) -> None:
         """Keep what was counted of a symbol and count no more of it."""
@@ -95,11 +105,11 @@ class Tally:
 
     def follows(self, symbol: str) -> bool:
         """Return whether a symbol is counted in the present session."""
-        return symbol in self._counts
+        return symbol in self._rows
 
     def forget_symbol(self, symbol: str) -> None:
         """Drop a symbol of which nothing was counted."""
-        self._totals.pop(symbol, None)
+        self._totals.remove_symbol(symbol)
         self._gone.discard(symbol)
 
     def start_session(
@@ -114,19 +124,30 @@ class Tally:
         Bars out of hours are counted here and not in the store: it does not know of bars that are still to come. What the
         session has counted ``before``, in a process that was stopped, is its own too.
         """
-        self._outside, self._counts = {}, {}
+        self._outside, self._rows, self._before = {}, {}, _NO_COUNTS
         self._is_resuming = False
         self.start_symbols(session_data, queues)
         for symbol, counts in ({} if before is None else before).items():
-            self._counts[symbol] -= counts
+            self._before[self._rows[symbol]] -= np.array(astuple(counts))
 
     def start_symbols(
         self, session_data: SessionData, queues: Iterable[SessionQueue]
     ) -> None:
         """Do so for some symbols, as for one that joins the session."""
-        for queue in queues:
-            self._outside[queue.symbol] = queue.out_of_session
-            self._counts[queue.symbol] = session_data._counts_of(queue.symbol)
+        outside = {queue.symbol: queue.out_of_session for queue in queues}
+        if not outside:
+            return
+        self._outside.update(outside)
+        counts = self._group_of(session_data, list(outside))._counts()
+        first = len(self._before)
+        self._rows.update(zip(outside, range(first, first + len(outside)), strict=True))
+        self._before = np.concatenate([self._before, counts])
+
+    def _group_of(self, session_data: SessionData, symbols: list[str]) -> Group:
+        """Return the group of some symbols: that of the session before, as long as nobody comes or goes."""
+        if self._group is None or self._grouped != symbols:
+            self._grouped, self._group = symbols, session_data._group_of(symbols)
+        return self._group
 
     def count_outside(self, outside: Mapping[str, int]) -> None:
         """Count bars by symbol that lay outside the hours of the session, where that shows only while they come."""
@@ -146,29 +167,23 @@ class Tally:
         analysis_seconds: float,
     ) -> SessionReport:
         """Report the session that has just ended."""
-        expected = present = gaps = longest = out_of_session = 0
-        longest_symbol, longest_run = None, (0, 0)
-        counts = IngestCounts()
-        last: list[SymbolReport] = []
-        symbols = [symbol for symbol in self._totals if symbol not in self._gone]
-        for symbol in symbols:
-            total = self._totals[symbol]
-            here, due, _ = session_data._session_presence(symbol)
-            runs = session_data._due_runs(symbol) if here < due else []
-            outside = self._outside[symbol]
-            bars = session_data._counts_of(symbol) - self._counts[symbol]
-            counts += bars
-            alone = max((n for _, _, n in runs), default=0)
-            last.append(
-                SymbolReport(symbol, due, here, due - here, len(runs), alone, outside)
-            )
-            total.add(last[-1])
-            expected, present, gaps = expected + due, present + here, gaps + len(runs)
-            out_of_session += outside
-            for start, end, missing in runs:
-                if missing > longest:
-                    longest, longest_symbol, longest_run = missing, symbol, (start, end)
-            self._warn_of(symbol, bars)
+        symbols = [name for name in self._totals.symbols if name not in self._gone]
+        group = self._group_of(session_data, symbols)
+        found = session_data._wholeness_of(group)
+        outside = np.array([self._outside[name] for name in symbols], np.int64)
+        columns = [found[name] for name in ("due", "present", "gaps", "longest")]
+        figures = SymbolFigures(symbols, np.stack([*columns, outside]))
+        self._last = figures
+        self._totals.add(figures)
+        expected, present, gaps, _, out_of_session = figures.cells.sum(axis=1).tolist()
+        bars = group._counts() - self._before[[self._rows[name] for name in symbols]]
+        self._warn_of(symbols, bars)
+        counts = IngestCounts(*bars.sum(axis=0).tolist())
+        longest, longest_symbol, longest_run = 0, None, (0, 0)
+        if gaps:
+            at = found["longest"].argmax()
+            longest, longest_symbol = int(found["longest"][at]), symbols[at]
+            longest_run = int(found["longest_start"][at]), int(found["longest_end"][at])
         cause, evidence = None, ""
         if longest_symbol is not None:
             # Of the longest gap only: the causes of all take longer to find than the session to play.
@@ -198,7 +213,6 @@ class Tally:
             longest_gap_cause=cause,
             longest_gap_evidence=evidence,
         )
-        self.last = tuple(last)
         self.sessions.append(report)
         return report
 
@@ -218,40 +232,28 @@ class Tally:
             for w in warnings
         }
         self.sessions.append(report)
-        for symbol in symbols:
-            self._totals.setdefault(symbol.symbol, _SymbolTotal()).add(symbol)
-            self._gone.add(symbol.symbol)
+        found = SymbolFigures.of(symbols)
+        self._totals.add_symbols(found.symbols)
+        self._totals.add(found)
+        self._gone.update(found.symbols)
 
-    def _warn_of(self, symbol: str, counts: IngestCounts) -> None:
-        if counts.duplicates:
-            self.warn(
-                "duplicates",
-                "bars came twice; dropped",
-                count=counts.duplicates,
-                symbols=[symbol],
-            )
-        if counts.corrections:
-            text = "bars came again with other values; the later one is kept (bars.on_duplicate)"
-            self.warn("corrections", text, count=counts.corrections, symbols=[symbol])
-        if counts.quarantined:
-            text = "bars start between two expected starts; kept aside, see get_quarantine()"
-            self.warn("off grid", text, count=counts.quarantined, symbols=[symbol])
+    def _warn_of(self, symbols: Sequence[str], bars: NDArray[np.int64]) -> None:
+        """Warn of the symbols whose bars were not all new and in their places; one row of counts each."""
+        told = bars[:, [_COUNTED.index(name) for name in _TOLD]]
+        for row in np.flatnonzero(told.any(axis=1)).tolist():
+            for name, count in zip(_TOLD, told[row].tolist(), strict=True):
+                if count:
+                    self.warn(*_TOLD[name], count=count, symbols=[symbols[row]])
+
+    @property
+    def last(self) -> tuple[SymbolReport, ...]:
+        """What the session that ended last counted of each symbol."""
+        return () if self._last is None else self._last.reports()
 
     @property
     def symbols(self) -> tuple[SymbolReport, ...]:
         """Totals per symbol, in configured order."""
-        return tuple(
-            SymbolReport(
-                symbol=symbol,
-                expected=total.expected,
-                present=total.present,
-                missing=total.expected - total.present,
-                gaps=total.gaps,
-                longest_gap=total.longest,
-                out_of_session=total.out_of_session,
-            )
-            for symbol, total in self._totals.items()
-        )
+        return self._totals.reports()
 
     @property
     def warnings(self) -> tuple[RunWarning, ...]:

@@ -49,7 +49,6 @@ _WORDS = {
 }
 # What the core can count to.
 _MOST = 2**32 - 1
-_BEFORE_ALL = np.iinfo(np.int64).min
 
 
 class Part(Protocol):
@@ -303,7 +302,8 @@ class SessionLife(Store):
             _log.warning(
                 "%s is no trading day of %s: nothing is due", wanted, table.calendar
             )
-        if self._newest_start("history") >= start:
+        newest = self._newest_start("history")
+        if newest is not None and newest >= start:
             _log.warning(
                 "history reached to %s or beyond it: all of it is dropped", wanted
             )
@@ -320,17 +320,11 @@ class SessionLife(Store):
             text += "; go back with roll=False"
             raise StateError(text, got=wanted)
         newest = self._newest_start("session")
-        if newest >= start:
+        if newest is not None and newest >= start:
             at = from_ns(newest, self.timezone)
             text = f"session_date is {wanted}, but the session has bars to {at}, which cannot become its history"
             text += "; begin with roll=False"
             raise StateError(text, got=wanted)
-
-    def _newest_start(self, scope: str) -> int:
-        """The start of the newest base bar of a scope, ns; that of a bar before all others without one."""
-        bars = self._group_of(self._symbols)._bars(scope)
-        starts = [rows[-1].ts for rows in bars if rows is not None and len(rows)]
-        return max(starts, default=_BEFORE_ALL)
 
     def _date_of(self, session_date: object) -> date:
         """The date that is meant, in the exchange's terms."""

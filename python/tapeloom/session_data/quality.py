@@ -17,9 +17,13 @@ from tapeloom.timestamps import from_ns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tapeloom._core import Group
     from tapeloom.intervals import IntervalLike
 
 __all__ = ["SessionQuality"]
+
+# Columns of the wholeness of many symbols.
+_WHOLENESS = ("present", "due", "gaps", "longest", "longest_start", "longest_end")
 
 # Present, due and excused.
 _Presence: TypeAlias = tuple[int, int, int]
@@ -232,6 +236,23 @@ class SessionQuality(SessionExplaining):
             for run in self._holes_in(series, session, clock).runs()
             if not run.is_excused
         ]
+
+    def _wholeness_of(self, group: Group) -> dict[str, NDArray[np.int64]]:
+        """What is due of each symbol's session and what came, with its gaps, as ``Group._wholeness`` counts it or better."""
+        found = group._wholeness()
+        if not self._excuses and not self._memberships:
+            return found
+        for at, name in enumerate(group.symbols):
+            kept = self._intervals(name)
+            if not kept or not self._is_counted_here(name, kept[0]):
+                continue
+            present, due, _ = self._presence_of(name, kept[0])
+            runs = self._due_runs(name) if present < due else []
+            start, end, bars = max(runs, key=lambda run: run[2], default=(0, 0, 0))
+            figures = (present, due, len(runs), bars, start, end)
+            for column, figure in zip(_WHOLENESS, figures, strict=True):
+                found[column][at] = figure
+        return found
 
     def _set_history_presence(
         self, name: str, interval: str, presence: tuple[int, int] | None

@@ -7,6 +7,7 @@ mod latest;
 pub mod newest;
 mod outcome;
 mod symbol;
+pub mod wholeness;
 mod writer;
 
 use std::collections::HashMap;

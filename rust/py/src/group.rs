@@ -19,6 +19,9 @@ use crate::error::BindResult;
 use crate::exchange::Exchange;
 use crate::gather::newest_of;
 use crate::label::PyLabel;
+use crate::store::{COUNTS, count_cells};
+
+type Floats<'py> = Bound<'py, PyArray1<f64>>;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "Group", module = "tapeloom._core")]
@@ -260,6 +263,49 @@ impl PyGroup {
             bars.push(Some(PyBars::new(label, Parts::joined(slices))));
         }
         Ok(bars)
+    }
+
+    /// Of each symbol, as columns of shape (k,), int64; zeros for one that nobody keeps.
+    fn _wholeness<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyDict>> {
+        self.store.check_process()?;
+        let found = self.found();
+        let all = py.detach(|| self.store.wholeness(&found.entries));
+        let columns = PyDict::new(py);
+        columns.set_item(intern!(py, "present"), all.present.into_pyarray(py))?;
+        columns.set_item(intern!(py, "due"), all.due.into_pyarray(py))?;
+        columns.set_item(intern!(py, "gaps"), all.gaps.into_pyarray(py))?;
+        columns.set_item(intern!(py, "longest"), all.longest.into_pyarray(py))?;
+        let (starts, ends) = (all.longest_start, all.longest_end);
+        columns.set_item(intern!(py, "longest_start"), starts.into_pyarray(py))?;
+        columns.set_item(intern!(py, "longest_end"), ends.into_pyarray(py))?;
+        Ok(columns)
+    }
+
+    /// A row of counts for each symbol, in the order of `IngestCounts`.
+    fn _counts<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyAny>> {
+        self.store.check()?;
+        let all = py.detach(|| self.store.counts_of(&self.names));
+        let cells: Vec<u64> = all.iter().flat_map(count_cells).collect();
+        let cells = PyArray1::from_iter(py, cells.into_iter().map(|count| count as i64));
+        Ok(cells.reshape([self.names.len(), COUNTS])?.into_any())
+    }
+
+    /// The last close of each symbol's history, and the first open of its session; NaN without one.
+    fn _openings<'py>(&self, py: Python<'py>) -> BindResult<(Floats<'py>, Floats<'py>)> {
+        let found = self.found();
+        let all = loop {
+            self.store.check()?;
+            if let Some(all) = self.store.openings(&found.entries) {
+                break all;
+            }
+            py.detach(|| self.store.wait_for_writer());
+        };
+        let closes = all.iter().map(|opening| opening.close_before);
+        let opens = all.iter().map(|opening| opening.open);
+        Ok((
+            PyArray1::from_iter(py, closes),
+            PyArray1::from_iter(py, opens),
+        ))
     }
 
     fn __len__(&self) -> usize {

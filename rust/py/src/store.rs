@@ -30,7 +30,7 @@ use crate::export::Attached;
 use crate::group::{PyGroup, newest_of_all};
 use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
-pub(crate) use answers::policy;
+pub(crate) use answers::{COUNTS, count_cells, policy};
 use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, report, runs};
 use find::Known;
 pub(crate) use find::{label_all, series_of, unknown};
@@ -664,6 +664,18 @@ impl PyStore {
             interval,
             tuple,
         ))
+    }
+
+    /// Start of the newest base bar of a scope, whosever it is.
+    fn _newest_start(&self, py: Python<'_>, scope: AskedScope) -> BindResult<Option<i64>> {
+        let AskedScope(scope) = scope;
+        loop {
+            self.store.check()?;
+            if let Some(newest) = self.store.newest_start(scope) {
+                return Ok(newest);
+            }
+            self.let_writer_finish(py)?;
+        }
     }
 
     fn _metrics(&self, symbol: &str) -> BindResult<Option<Figures>> {

@@ -48,6 +48,14 @@ pub(super) fn counts(counts: &IngestCounts) -> Counts {
     )
 }
 
+/// Columns of [`count_cells`].
+pub(crate) const COUNTS: usize = 7;
+
+/// The same as cells of a row.
+pub(crate) fn count_cells(all: &IngestCounts) -> [u64; COUNTS] {
+    counts(all).into()
+}
+
 pub(super) type Report = (Counts, Vec<(usize, &'static str, f64, &'static str)>);
 
 /// Start, end and number of bars of each missing run.
