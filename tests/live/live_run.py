@@ -1,13 +1,14 @@
 """Whole live runs against the server and the vendor's own client: real threads and sockets, a clock that is set by hand.
 
 Nothing waits for time to pass. A test moves the clock and the market, and waits until the run has come to what it must.
+It looks only where the run stands still, so that what it finds is whole: no step is half done, no wake-up unheard.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import date
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
@@ -29,12 +30,16 @@ from tests.live.recorded import MINUTE, ZONE, Gate, at
 from tests.live.simulated_day import NINE_FORTY, NoPast, config_of, live_manager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tapeloom.bars import Bars
-    from tapeloom.live import Feed
+    from tapeloom.live import Feed, FeedEvent
+    from tapeloom.live.event_queue import EventQueue
+    from tapeloom.live.inlet import Inlet
     from tapeloom.live.live_health import LiveHealth, SymbolHealth
+    from tapeloom.live.live_parts import LiveParts
+    from tapeloom.session.symbol_changes import SymbolChanges
     from tapeloom.storage import DataManager
 
 __all__ = [
@@ -51,7 +56,7 @@ __all__ = [
 SECOND = 10**9
 DATE = date(2025, 7, 2)
 #: Only a failure takes so long.
-LONGEST = 10.0
+LONGEST = 60.0
 #: The vendor's bars are there so long after they end.
 SHORTLY = SECOND // 2
 
@@ -73,6 +78,8 @@ class Told:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.reached = threading.Event()
+        #: Entered while it is held up.
+        self.standing: Callable[[], AbstractContextManager[None]] = nullcontext
         #: Called with each bar.
         self.then: Callable[[Any], object] = lambda _: None
 
@@ -82,8 +89,9 @@ class Told:
     def on_bar(self, session: SessionData, bar: Any) -> None:
         self.bars.append((bar.symbol, bar.interval, bar.ts))
         if not self.may_go_on.is_set():
-            self.reached.set()
-            assert self.may_go_on.wait(LONGEST)
+            with self.standing():
+                self.reached.set()
+                assert self.may_go_on.wait(LONGEST)
         self.then(bar)
 
     def on_update(self, session: SessionData, bar: Any) -> None:
@@ -100,21 +108,69 @@ class Told:
 
 
 class _Watched(LiveCoordinator):
-    """Tells after each turn, so that nobody has to look again and again."""
+    """Stands still where somebody looks: between two turns, where a test holds it up, and when it is over."""
 
     changed: threading.Condition
 
-    def _turn(self) -> None:
-        super()._turn()
-        self.tell()
+    def _connect(
+        self,
+        inbox: EventQueue,
+        inlet: Inlet,
+        parts: LiveParts,
+        changes: SymbolChanges,
+    ) -> None:
+        super()._connect(inbox, inlet, parts, changes)
+        # The lock of the queue: whoever has it keeps the run where it waits.
+        self.changed = threading.Condition(inbox._lock)
+        # How many threads are in the midst of something: the run's, and one that brings bars by the lane.
+        self._at_work = 0
+        self._would_take: int | None = None
+        wait, take = inbox.wait, self._lane.take
+
+        def watched_wait(timeout: float, *, most: int = 1) -> bool:
+            # One lock all along: nobody looks after a wake-up was heard, and before the turn that it is for.
+            with self.changed, self.standing(most):
+                return wait(timeout, most=most)
+
+        def watched_take(events: Sequence[FeedEvent]) -> bool:
+            self._work(1)
+            try:
+                return take(events)
+            finally:
+                self._work(-1)
+
+        inbox.wait = watched_wait  # type: ignore[method-assign]  # the thread of the run
+        self._lane.take = watched_take  # type: ignore[method-assign]  # the thread of a feed
+
+    def start(self) -> None:
+        self._work(1)
+        super().start()
 
     def _finish(self) -> None:
         super()._finish()
-        self.tell()
+        self._work(-1)
 
-    def tell(self) -> None:
+    @contextmanager
+    def standing(self, would_take: int | None = None) -> Iterator[None]:
+        """Stand still meanwhile: held up by a test, or until there is something to take, so many at most."""
+        self._would_take = would_take
+        self._work(-1)
+        try:
+            yield
+        finally:
+            self._work(1)
+
+    def _work(self, change: int) -> None:
         with self.changed:
+            self._at_work += change
             self.changed.notify_all()
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing is under way; asked by who has the lock."""
+        most = self._would_take
+        wakes = most is not None and self._inbox._may_take(most)
+        return self.is_over or (self._at_work == 0 and not wakes)
 
 
 class LiveRun:
@@ -234,7 +290,7 @@ class LiveRun:
             capacity=capacity,
             **options,
         )
-        self.coordinator.changed = threading.Condition()
+        self.told.standing = self.coordinator.standing
         # A failed disk is tried again at once.
         self.coordinator._backoff = Backoff(least=0.02, most=0.04)
 
@@ -282,13 +338,14 @@ class LiveRun:
         return self.feed.health().is_up or self.gate.is_waiting
 
     def until(self, comes: Callable[[], object]) -> None:
-        """Wait until something has come about."""
-        changed, deadline = self.coordinator.changed, time.monotonic() + LONGEST
+        """Wait until the run stands still, and something has come about."""
+        run, deadline = self.coordinator, time.monotonic() + LONGEST
+        changed = run.changed
         with changed:
-            while not comes():
-                if self.coordinator.error is not None and self.is_over:
-                    raise AssertionError("the run failed") from self.coordinator.error
-                assert time.monotonic() < deadline, self.coordinator.health()
+            while not (run.stands_still and comes()):
+                if run.error is not None and self.is_over:
+                    raise AssertionError("the run failed") from run.error
+                assert time.monotonic() < deadline, run.health()
                 # Some of what is waited for comes about on other threads than the run's.
                 changed.wait(0.05)
 

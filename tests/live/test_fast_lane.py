@@ -98,8 +98,9 @@ class Held:
 
         def held(timeout: float, *, most: int = 1) -> bool:
             if self._is_held:
-                self._waits.set()
-                assert self._turns.acquire(timeout=LONGEST)
+                with self.run.coordinator.standing():
+                    self._waits.set()
+                    assert self._turns.acquire(timeout=LONGEST)
             return wait(0.0 if self._is_held else timeout, most=most)
 
         self._is_held = True
@@ -380,8 +381,9 @@ def test_a_stop_waits_for_the_step_that_is_being_taken(tmp_path: Path) -> None:
         held.set_clock(1.1)
 
         def slow(*given: Any, **more: Any) -> Any:
-            reached.set()
-            assert may_go_on.wait(LONGEST)
+            with held.run.coordinator.standing():
+                reached.set()
+                assert may_go_on.wait(LONGEST)
             return step(*given, **more)
 
         held.run.journal.step = slow  # type: ignore[method-assign]  # a step that a test holds
@@ -394,9 +396,9 @@ def test_a_stop_waits_for_the_step_that_is_being_taken(tmp_path: Path) -> None:
             target=lambda: stopped.append(held.run.coordinator.stop(LONGEST))
         )
         stop.start()
+        held.run.until(lambda: held.run.coordinator.control.is_stopping)
         held.let_go()
         # It is under way as long as the step is.
-        held.run.until(lambda: held.run.coordinator.control.is_stopping)
         assert not held.run.coordinator.is_finished
         may_go_on.set()
         feed.join(LONGEST)
