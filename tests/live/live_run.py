@@ -335,10 +335,16 @@ class LiveRun:
     def _has_tried(self) -> bool:
         if not isinstance(self.feed, AlpacaFeed):
             return True
-        return self.feed.health().is_up or self.gate.is_waiting
+        return self.health.is_connected or self.gate.is_waiting
 
     def until(self, comes: Callable[[], object]) -> None:
         """Wait until the run stands still, and something has come about."""
+        with self.still(comes):
+            pass
+
+    @contextmanager
+    def still(self, comes: Callable[[], object] = lambda: True) -> Iterator[None]:
+        """Wait as ``until`` does, and keep the run where it is meanwhile."""
         run, deadline = self.coordinator, time.monotonic() + LONGEST
         changed = run.changed
         with changed:
@@ -348,6 +354,7 @@ class LiveRun:
                 assert time.monotonic() < deadline, run.health()
                 # Some of what is waited for comes about on other threads than the run's.
                 changed.wait(0.05)
+            yield
 
     def set_clock(self, minutes: float) -> None:
         """Move the clock to so many minutes after the open, the market standing still."""
@@ -356,8 +363,10 @@ class LiveRun:
 
     def move(self, minutes: float) -> None:
         """Move clock and market; what the vendor has sent by then is on its way."""
-        self.set_clock(minutes)
-        self.market(minutes)
+        # At once for the run: it would ask the vendor in vain for what is due by the clock, and not yet by the market.
+        with self.still():
+            self.set_clock(minutes)
+            self.market(minutes)
 
     def market(self, minutes: float) -> None:
         """Move the market alone."""
@@ -397,6 +406,8 @@ class LiveRun:
             self.gate.open()
             self.until(lambda: self.feed.health().attempts > attempts)  # noqa: B023  (waited for here)
             self.until(lambda: self.feed.health().is_up or self.gate.is_waiting)
+        # The session hears of it a moment later.
+        self.until(lambda: self.health.is_connected)
 
     # What a test looks at
 

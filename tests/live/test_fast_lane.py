@@ -494,9 +494,7 @@ def test_a_day_through_the_lane_goes_on_after_a_stop_and_an_outage(
     with LiveRun(both, begin=at(3.2), analysis=Listens(), **options) as run:
         assert run.store.state_hash() == before
         run.start()
-        run.until(lambda: run.feed.health().is_up)
         run.inject("disconnect", seconds=180)
-        run.until(lambda: not run.feed.health().is_up)
         run.until(lambda: not run.health.is_connected)
         run.move(6.6)
         run.reconnect()

@@ -419,9 +419,8 @@ def asleep(run: LiveRun, until: float) -> None:
     run.inject("disconnect", seconds=1)
     run.until(lambda: not run.health.is_connected)
     run.clock.is_asleep = True
-    run.set_clock(until)
+    run.move(until)
     run.clock.is_asleep = False
-    run.market(until)
 
 
 @row("machine sleeps")

@@ -168,7 +168,6 @@ def test_a_run_is_stopped_while_it_warms_up() -> None:
 
 def test_a_run_is_stopped_while_the_feed_is_away() -> None:
     with LiveRun(BOTH).start() as run:
-        run.until(lambda: run.feed.health().is_up)
         run.inject("disconnect", seconds=600)
         run.until(lambda: not run.health.is_connected)
         assert run.coordinator.stop()
@@ -204,8 +203,6 @@ def test_an_analysis_that_fails_ends_the_run_with_its_error() -> None:
 
     with LiveRun(BOTH).start() as run:
         run.told.then = fail
-        # What comes before it is connected is filled, and is no news.
-        run.until(lambda: run.feed.health().is_up)
         run.move(1.1)
         with pytest.raises(Exception, match="by an analysis"):
             run.coordinator.wait(60)
