@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import gc
 import logging
@@ -159,6 +160,26 @@ def test_a_second_connect_that_is_refused_stops_the_feed(server: FeedServer) -> 
     assert not down.is_up
     with pytest.raises(FeedError, match="insufficient subscription"):
         list(feed.events())
+    feed.close()
+
+
+def test_a_connect_waits_for_an_answer_that_the_feed_has_asked_for_itself(
+    server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
+    feed.connect(["AAPL"])
+    server.inject(Fault("refuse", what="subscription"))
+    replace = feed._replace
+
+    def later(asked: Any) -> None:
+        # As one does that has just connected, and finds that something else is asked for meanwhile.
+        assert feed._task is not None
+        asyncio.run_coroutine_threadsafe(feed._ask_for(asked), feed._task[0]).result(60)
+        replace(asked)
+
+    monkeypatch.setattr(feed, "_replace", later)
+    with pytest.raises(FeedError, match="insufficient subscription"):
+        feed.connect(["MSFT"])
     feed.close()
 
 

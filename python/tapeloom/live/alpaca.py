@@ -345,18 +345,18 @@ class AlpacaFeed:
             await confirmation
 
     async def _ask_for(self, asked: Subscription) -> list[asyncio.Future[None]]:
-        """Ask for something else; what comes back is done once that is confirmed or the connection ended."""
+        """Ask for something else; what comes back is done once all that is asked for is confirmed, or the connection ended."""
         if self._connection is None:
             return []
         loop = asyncio.get_running_loop()
         # Before anything is sent: the first answer may come while the second message goes out.
         answers = self._connection.answers_to(asked)
-        confirmations = [loop.create_future() for _ in range(answers)]
-        self._unconfirmed += confirmations
+        self._unconfirmed += [loop.create_future() for _ in range(answers)]
         # Whoever reads from a connection that ends learns that too, and the next one asks for it.
         with suppress(ConnectionError):
             await self._connection.change(asked)
-        return confirmations
+        # Those of a change that somebody else has asked for just before, too: it may be the same.
+        return list(self._unconfirmed)
 
     def _confirm(self, *, all_of_them: bool = False) -> None:
         for _ in range(len(self._unconfirmed) if all_of_them else 1):
