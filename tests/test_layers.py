@@ -7,6 +7,7 @@ PACKAGE = Path(__file__).parent.parent / "python" / "tapeloom"
 CHAIN = [
     "errors",
     "words",
+    "waiting",
     "side_by_side",
     "intervals",
     "periods",

@@ -96,7 +96,7 @@ def test_a_process_ends_while_a_block_is_waiting() -> None:
 
 
 INTERRUPTED = """
-import signal, threading
+import signal, sys, threading
 from tapeloom.storage.prefetch import Prefetch
 
 waiting = threading.Event()
@@ -109,7 +109,11 @@ def load(number, cancelled):
 
 def interrupt():
     waiting.wait(60)
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    if sys.argv[1] == "wakes":
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        # As one that comes just before the wait.
+        signal.raise_signal(signal.SIGINT)
 
 blocks = Prefetch(load, 2)
 blocks.take()
@@ -124,12 +128,13 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to a thread are POSIX's")
-def test_an_interrupt_while_a_block_is_awaited_leaves_no_thread() -> None:
+@pytest.mark.parametrize("signal", ["wakes", "wakes nobody"])
+def test_an_interrupt_while_a_block_is_awaited_leaves_no_thread(signal: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED],
+        [sys.executable, "-c", INTERRUPTED, signal],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from tapeloom.importing.prepare import Market, Rules
 from tapeloom.importing.repeats import check_on_duplicate
 from tapeloom.importing.source_read import SourceRead
 from tapeloom.timestamps import to_ns
+from tapeloom.waiting import sleep
 
 if TYPE_CHECKING:
     from datetime import timedelta, tzinfo
@@ -64,7 +64,7 @@ def import_from_api(
     progress: Progress | None = None,
     table: SessionTable | None = None,
     clock: Clock | None = None,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] = sleep,
 ) -> ImportReport:
     """Import bars that a source of history answers with.
 

@@ -27,6 +27,7 @@ from tapeloom.live.event_queue import CAPACITY, EventQueue
 from tapeloom.live.feed import CHANNELS, MalformedMessage
 from tapeloom.live.feed_health import FeedRecord
 from tapeloom.statuses import ConnectionEvent
+from tapeloom.waiting import result_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -185,7 +186,7 @@ class AlpacaFeed:
                 name = "tapeloom-feed"
                 self._thread = Thread(target=self._run, name=name, daemon=True)
                 self._thread.start()
-        self._decided.wait()
+        wait_for(self._decided.wait)
         if not is_first:
             self._replace(asked)
         if self._refusal is not None:
@@ -330,7 +331,7 @@ class AlpacaFeed:
             return
         change = self._change(asked)
         try:
-            asyncio.run_coroutine_threadsafe(change, self._task[0]).result()
+            result_of(asyncio.run_coroutine_threadsafe(change, self._task[0]))
         except (concurrent.futures.CancelledError, RuntimeError):
             # The feed ended meanwhile; whatever ended it is told by its events.
             change.close()

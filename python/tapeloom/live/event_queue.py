@@ -6,6 +6,8 @@ from collections import deque
 from threading import Condition, RLock
 from typing import TYPE_CHECKING
 
+from tapeloom.waiting import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -173,7 +175,7 @@ class EventQueue:
         self._readers += is_reader
         self._writers += not is_reader
         try:
-            return changed.wait_for(comes, timeout)
+            return wait_for(lambda seconds: changed.wait_for(comes, seconds), timeout)
         finally:
             self._readers -= is_reader
             self._writers -= not is_reader

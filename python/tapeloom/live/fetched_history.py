@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from threading import Event, RLock
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from tapeloom.live.fetched_answers import bars_of
 from tapeloom.live.stored_sessions import whole_sessions, without
 from tapeloom.storage.notes import DataNote, Notes
 from tapeloom.timestamps import to_ns
+from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -85,7 +87,7 @@ class FetchedHistory:
         self._no_trade = no_trade
         self._intervals = tuple(sorted(map(Interval, intervals)))
         self._closed = Event()
-        self._wait = wait or self._closed.wait
+        self._wait = wait or partial(wait_for, self._closed.wait)
         self._asking = Asking(source, clock=self._clock, sleep=self._sleep)
         self._lock = RLock()
         self._peers: dict[str, tuple[str, ...]] = {}

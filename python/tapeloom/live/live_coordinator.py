@@ -15,11 +15,11 @@ from tapeloom.live.live_health import LiveHealth, LiveState, SymbolState
 from tapeloom.live.live_parts import LiveParts
 from tapeloom.live.live_player import Stage
 from tapeloom.live.live_thread import MOST_AT_ONCE, LiveThread
-from tapeloom.session.control import wait_for
 from tapeloom.session.flow import flow
 from tapeloom.session.own_process import OwnProcess
 from tapeloom.session.source_notes import source_warnings
 from tapeloom.session.symbol_changes import Change, SymbolChanges
+from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections import deque
@@ -344,7 +344,7 @@ class LiveCoordinator(LiveThread):
             self._thread.join(timeout)
 
     def _waited(self, event: threading.Event, timeout: float | None) -> bool:
-        if not wait_for(event, timeout):
+        if not wait_for(event.wait, timeout):
             return False
         if self._thread is not None and self.is_finished:
             self._thread.join()

@@ -17,11 +17,12 @@ from tapeloom.live.backoff import Backoff
 from tapeloom.live.fast_lane import FastLane
 from tapeloom.live.market_clock import speed_of
 from tapeloom.live.steady_clock import SteadyClock
-from tapeloom.session.control import SLICE_SECONDS, RunControl
+from tapeloom.session.control import RunControl
 from tapeloom.session.flow import flow, flow_error, flow_warning
 from tapeloom.session.hand_off import AnalysisSide
 from tapeloom.session.metrics import PerformanceMetrics
 from tapeloom.statuses import ConnectionEvent
+from tapeloom.waiting import SLICE_SECONDS
 from tapeloom.words import counted
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tapeloom.live.pace import Pace
 from tapeloom.live.recording import Recording
 from tapeloom.statuses import ConnectionEvent
 from tapeloom.timestamps import to_ns
+from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +81,7 @@ class ReplayFeed:
         self._start = None if start is None else to_ns(start, zone, name="start")
         self._end = None if end is None else to_ns(end, zone, name="end")
         self._closed = Event()
-        self._wait = wait or self._closed.wait
+        self._wait = wait or partial(wait_for, self._closed.wait)
         self._symbols: frozenset[str] = frozenset()
 
     @property

@@ -7,28 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import StateError
+from tapeloom.waiting import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SLICE_SECONDS", "RunControl", "wait_for"]
-
-#: Nobody waits longer than this without looking whether something else is asked for.
-SLICE_SECONDS = 0.1
-
-
-def wait_for(event: threading.Event, timeout: float | None) -> bool:
-    """Wait for an event, in slices: some systems let no signal through to who waits. Return whether it came in time."""
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while not event.wait(_slice(deadline)):
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
-    return True
-
-
-def _slice(deadline: float | None) -> float:
-    left = SLICE_SECONDS if deadline is None else deadline - time.monotonic()
-    return max(0.0, min(SLICE_SECONDS, left))
+__all__ = ["RunControl"]
 
 
 class RunControl:

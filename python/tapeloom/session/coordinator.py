@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import StateError
-from tapeloom.session.control import wait_for
 from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.own_process import OwnProcess, interrupt
 from tapeloom.session.run_parts import RunParts
 from tapeloom.session.source_notes import source_warnings
 from tapeloom.session.symbol_changes import Change
 from tapeloom.timestamps import to_ns
+from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -273,7 +273,7 @@ class SessionCoordinator:
 
     def _waited(self, event: threading.Event, timeout: float | None) -> bool:
         """Wait for an event and, where the run is over, for its thread; return whether it came within the timeout."""
-        if not wait_for(event, timeout):
+        if not wait_for(event.wait, timeout):
             return False
         thread = self._thread
         if thread is not None and self.is_finished:

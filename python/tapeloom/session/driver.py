@@ -7,11 +7,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import ClockError, StateError
-from tapeloom.session.control import SLICE_SECONDS
 from tapeloom.session.flow import flow, flow_error
 from tapeloom.session.hand_off import EDGE
 from tapeloom.session.wheel import Wheel
 from tapeloom.timestamps import from_ns
+from tapeloom.waiting import SLICE_SECONDS
 from tapeloom.words import counted
 
 if TYPE_CHECKING:

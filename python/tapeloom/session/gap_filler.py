@@ -18,6 +18,7 @@ from tapeloom.session.gap_answers import Answer, ask_source
 from tapeloom.session.gap_merger import FillCounts, GapMerger
 from tapeloom.session.gap_requests import Ask, joined
 from tapeloom.session.gap_state import FillJob, Retries
+from tapeloom.waiting import sleep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
@@ -97,7 +98,7 @@ class GapFiller:
         add: AddBars | None = None,
         corrected: Set[tuple[str, int]] = frozenset(),
         quota_clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], object] = time.sleep,
+        pause: Callable[[float], object] = sleep,
     ) -> None:
         if not isinstance(source, HistorySource):
             text = f"history_source is {type(source).__name__}; it must have fetch(requests), see HistorySource"

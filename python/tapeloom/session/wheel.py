@@ -6,6 +6,8 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+from tapeloom.waiting import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,7 +34,10 @@ class Wheel:
 
     def take(self, timeout: float | None = None) -> bool:
         """Take it, and return whether it could be had within ``timeout`` seconds; ``None`` waits as long as it takes."""
-        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+        lock = self._lock
+        if not lock.acquire(blocking=False) and not wait_for(
+            lambda seconds: lock.acquire(timeout=seconds), timeout
+        ):
             return False
         self._holder = threading.get_ident()
         return True

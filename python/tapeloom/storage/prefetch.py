@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from tapeloom.errors import StateError
+from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ class _Load(Generic[_Block]):
 
     def wait(self) -> None:
         # A join that is interrupted takes the thread for ended, and the next one would not wait for it.
-        self._done.wait()
+        wait_for(self._done.wait)
         self._thread.join()
 
     def result(self) -> _Block:

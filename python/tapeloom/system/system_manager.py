@@ -20,6 +20,7 @@ from tapeloom.system.live_wiring import LiveRun
 from tapeloom.system.run_builder import RunBuilder
 from tapeloom.system.system_info import info_of
 from tapeloom.system.wiring import Run, config_of
+from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -373,7 +374,7 @@ class SystemManager:
                 self._is_start_given_up = True
                 if self._starter == threading.get_ident():
                     return
-                self._changed.wait_for(lambda: self._starter is None, timeout)
+                self._wait_for_starter(timeout)
             run = self._run
         if run is None or self._error is not None:
             return
@@ -418,7 +419,7 @@ class SystemManager:
             if self._starter == threading.get_ident():
                 text = "wait() was called from inside start()"
                 raise StateError(text)
-            if not self._changed.wait_for(lambda: self._starter is None, timeout):
+            if not self._wait_for_starter(timeout):
                 return False
         if self._error is not None:
             raise self._error
@@ -442,6 +443,15 @@ class SystemManager:
         self.stop(0.75 * seconds)
         if self._run is not None:
             self._run.coordinator.leave(0.1 * seconds)
+
+    def _wait_for_starter(self, timeout: float | None) -> bool:
+        """Wait until nobody is inside ``start``; return whether that came in time. Whoever calls holds the lock."""
+        return wait_for(
+            lambda seconds: self._changed.wait_for(
+                lambda: self._starter is None, seconds
+            ),
+            timeout,
+        )
 
     # Parts
 

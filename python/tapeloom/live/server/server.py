@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures
 import logging
 import secrets
+from contextlib import suppress
 from datetime import datetime
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tapeloom.calendars.clock import LiveClock
@@ -24,6 +25,7 @@ from tapeloom.live.server.gate import CONTROL, Gate
 from tapeloom.live.server.listener import Listener
 from tapeloom.live.server.player import Player
 from tapeloom.timestamps import from_ns, to_ns
+from tapeloom.waiting import result_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -135,6 +137,7 @@ class FeedServer:
         self._port = port
         self._thread: Thread | None = None
         self._stop: asyncio.Event | None = None
+        self._ended = Event()
 
     def __repr__(self) -> str:
         at = self.stream_url if self._loop is not None else "not started"
@@ -198,13 +201,11 @@ class FeedServer:
             raise MissingDependencyError(text, extra="live") from error
         listening: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = Thread(
-            target=lambda: asyncio.run(self._serve(listening)),
-            name="tapeloom-server",
-            daemon=True,
+            target=self._run, args=(listening,), name="tapeloom-server", daemon=True
         )
         self._thread.start()
         try:
-            listening.result()
+            result_of(listening)
         except OSError as error:
             text = f"cannot listen on {_HOST}:{self._port}: {error.strerror or error}; port 0 takes one that is free"
             raise FeedError(text, port=self._port) from error
@@ -215,9 +216,10 @@ class FeedServer:
         loop, stop = self._loop, self._stop
         if self._thread is None or loop is None or stop is None:
             return
-        if self._thread.is_alive():
+        # Not begun any more where it ends just now.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(stop.set)
-        self._thread.join()
+        self.wait()
 
     def advance_to(self, at: TimestampLike) -> None:
         """Let market time go on to an instant; returns once all that happened was handed to the clients' sockets.
@@ -275,9 +277,13 @@ class FeedServer:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the server ends; ``False`` if it still runs after so many seconds."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return self._thread is None or not self._thread.is_alive()
+        if self._thread is None:
+            return True
+        # A join that is interrupted takes the thread for ended.
+        if not wait_for(self._ended.wait, timeout):
+            return False
+        self._thread.join()
+        return True
 
     def _market(self) -> dict[str, Any]:
         """Where market time is and how fast it runs, for a clock that follows it."""
@@ -304,7 +310,13 @@ class FeedServer:
             raise StateError(
                 "this server does not listen; call start(), or use it with 'with'"
             )
-        return asyncio.run_coroutine_threadsafe(work, loop).result()
+        return result_of(asyncio.run_coroutine_threadsafe(work, loop))
+
+    def _run(self, listening: concurrent.futures.Future[None]) -> None:
+        try:
+            asyncio.run(self._serve(listening))
+        finally:
+            self._ended.set()
 
     async def _serve(self, listening: concurrent.futures.Future[None]) -> None:
         self._stop = asyncio.Event()
