@@ -365,7 +365,7 @@ def test_setting_an_alert_and_editing_at_once_do_not_wait_for_each_other() -> No
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert not any(thread.is_alive() for thread in threads)
 
 

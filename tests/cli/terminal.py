@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 _MAIN = "from tapeloom.cli import main; main()"
 _PARTS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+")
-_PATIENCE_SECONDS = 20.0
+#: Only a failure takes so long.
+_PATIENCE_SECONDS = 60.0
 
 
 class Terminal:
@@ -68,11 +69,11 @@ class Terminal:
         """Type keys; ``"\\x03"`` is Ctrl-C."""
         os.write(self._ours, keys.encode())
 
-    def until(self, text: str) -> str:
-        """Read on until a text is shown, and return everything that came since the last call."""
+    def until(self, pattern: str) -> str:
+        """Read on until a pattern is shown, and return everything that came since the last call."""
         begun = len(self.shown)
-        while text not in self.shown[begun:]:
-            assert self._read(), f"{text!r} was never shown: {self.shown[begun:]!r}"
+        while not re.search(pattern, self.shown[begun:]):
+            assert self._read(), f"{pattern!r} was never shown: {self.shown[begun:]!r}"
         return self.shown[begun:]
 
     def end(self) -> int:

@@ -67,9 +67,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def address(folder: Path) -> Iterator[str]:
+def address(folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where the server of the page listens."""
-    words = [*changed(commands()[0], FASTER), "--port", "0"]
+    faster = FASTER | getattr(request, "param", {})
+    words = [*changed(commands()[0], faster), "--port", "0"]
     command = [sys.executable, "-m", "tapeloom.cli", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -111,6 +112,8 @@ class Stops:
 """
 
 
+# Slow enough for the second run to begin before the market is over.
+@pytest.mark.parametrize("address", [{"--speed": "150"}], indirect=True)
 def test_a_rehearsal_that_was_stopped_goes_on_where_its_journal_ends(
     folder: Path, address: str
 ) -> None:

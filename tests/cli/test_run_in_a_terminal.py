@@ -38,6 +38,9 @@ def dawdles(session, bar):
     import time
     time.sleep(0.4)
 """
+#: A minute after the open, in the line of a run that is not paused. Which one it is, is a matter of the machine.
+STREAMS = r"(?<!paused  )0 of 1 sessions  2024-11-29 (?!09:30)(\d\d):(\d\d)  x240"
+STOPPED = r"stopped at 2024-11-29 \d\d:\d\d, after 0 sessions"
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -61,31 +64,34 @@ def frames(shown: str) -> list[str]:
 
 def test_a_clock_driven_run_shows_its_clock_and_speed(folder: Path) -> None:
     with started(folder) as terminal:
-        shown = terminal.until("09:31")
+        shown = terminal.until(STREAMS + r".*stops\)")
         terminal.press("q")
         assert terminal.end() == 0
-    line = next(line for line in frames(shown) if "09:31" in line)
-    assert "0 of 1 sessions  2024-11-29 09:31  x240  0:52 left" in line
-    assert "(space pauses, q stops)" in line
+    behind = r"(?:[\d.]+ s behind  )?"
+    line = rf"{STREAMS}  {behind}0:(\d\d) left .*\(space pauses, q stops\)"
+    found = re.search(line, shown)
+    assert found is not None, frames(shown)
+    hour, minute, left = map(int, found.groups())
+    assert abs((13 * 60 - hour * 60 - minute) * 60 / 240 - left) < 1
 
 
 def test_space_pauses_and_goes_on_and_q_stops(folder: Path) -> None:
     with started(folder) as terminal:
-        terminal.until("09:31")
+        terminal.until(STREAMS)
         terminal.press(" ")
         terminal.until("paused")
         terminal.press(" ")
-        assert "paused" not in frames(terminal.until("09:32"))[-1]
+        terminal.until(STREAMS)
         terminal.press("q")
         assert terminal.end() == 0
         assert "small: no session was finished" in terminal.shown
-        assert "stopped at 2024-11-29 09:32, after 0 sessions" in terminal.shown
+        assert re.search(STOPPED, terminal.shown)
         assert terminal.modes() == terminal.before
 
 
 def test_keys_typed_at_once_are_all_heard(folder: Path) -> None:
     with started(folder) as terminal:
-        terminal.until("09:31")
+        terminal.until(STREAMS)
         terminal.press(" x q")
         assert terminal.end() == 0
         assert "stopped at 2024-11-29" in terminal.shown
@@ -106,14 +112,14 @@ def test_ctrl_c_stops_with_130_and_shows_what_was_done(
     folder: Path, paused: bool
 ) -> None:
     with started(folder) as terminal:
-        terminal.until("09:31")
+        terminal.until(STREAMS)
         if paused:
             terminal.press(" ")
             terminal.until("paused")
         terminal.press("\x03")
         assert terminal.end() == 130
         assert "the figures cover the sessions that have ended" in terminal.shown
-        assert "stopped at 2024-11-29 09:31, after 0 sessions" in terminal.shown
+        assert re.search(STOPPED, terminal.shown)
         assert "Traceback" not in terminal.shown
         assert terminal.modes() == terminal.before
 
@@ -233,7 +239,7 @@ def test_a_reader_that_leaves_early_ends_the_run_quietly(folder: Path) -> None:
 def test_system_start_is_the_same_command(folder: Path) -> None:
     words = ("system", "start", "session.json", "--data", "bars")
     with Terminal(*words, cwd=folder) as terminal:
-        terminal.until("09:31")
+        terminal.until(STREAMS)
         terminal.press("q")
         assert terminal.end() == 0
         assert "small: no session was finished" in terminal.shown
@@ -259,8 +265,9 @@ def test_a_live_run_draws_its_lines_in_place_and_ctrl_c_says_what_is_kept(
         assert terminal.end() == 130
         shown = frames(terminal.shown)
 
-    groups = ("STALE    2 symbols", "LIVE     2 symbols")
-    assert any(line.startswith(groups) for line in shown), shown
+    # Bars may be late for a machine that is busy.
+    group = r"(STALE|LIVE|GAP|FILLING) +[12] symbols?"
+    assert any(re.match(group, line) for line in shown), shown
     assert any(
         re.fullmatch(
             r"stopped at 2024-11-29 \d\d:\d\d, after 0 sessions; \d+ bars of 2024-11-29 are in days, "

@@ -431,7 +431,7 @@ class Web:
                 "apikey": "s3cret",
             }
         )
-        with urlopen(f"{self.address}/bars?{query}", timeout=30) as answer:
+        with urlopen(f"{self.address}/bars?{query}", timeout=60) as answer:
             rows = json.load(answer)["bars"]
         names = ("t", "o", "h", "l", "c", "v")
         return {n: np.array([row[n] for row in rows]) for n in names} if rows else []

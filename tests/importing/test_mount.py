@@ -251,7 +251,7 @@ def test_findings_stand_in_the_order_of_the_files(
     def held_up(path: Path, *rest: Any) -> Any:
         if path.name == "S0.csv":
             # The thread beside this one goes on meanwhile.
-            assert second_is_done.wait(30)
+            assert second_is_done.wait(60)
         yield from open_tables(path, *rest)
         if path.name == "S7.csv":
             second_is_done.set()

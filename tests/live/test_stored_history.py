@@ -125,14 +125,14 @@ def test_looking_again_holds_for_whoever_asks_after_it_even_while_another_still_
     def slowly(root: object, *words: object, **more: object) -> object:
         found = find_series(root, *words, **more)  # type: ignore[arg-type]  # as they came
         has_looked.set()
-        assert may_end.wait(30)
+        assert may_end.wait(60)
         return found
 
     monkeypatch.setattr(stored_bars, "find_series", slowly)
     earlier: list[list[str]] = []
     reader = Thread(target=lambda: earlier.append(manager.get_symbols()))
     reader.start()
-    assert has_looked.wait(30)
+    assert has_looked.wait(60)
     beside.write_bars("MSFT", "1m", bars_of("MSFT", 5))
     manager.look_again()
     may_end.set()
@@ -160,7 +160,7 @@ def test_a_child_that_is_forked_while_another_thread_looks_does_not_wait_for_it(
     reader = Thread(target=manager.get_symbols)
     reader.start()
     try:
-        assert has_begun.wait(30)
+        assert has_begun.wait(60)
         assert in_child(lambda: len(manager.read("AAPL", "1m", None, None)) == 10)
     finally:
         may_end.set()
@@ -193,7 +193,7 @@ def test_of_the_threads_that_read_many_one_may_look_again_while_another_waits_fo
 
     def opened_late(files: Files, path: Path) -> object:
         if current_thread() is readers[0]:
-            assert has_turn.wait(30)
+            assert has_turn.wait(60)
         return opened(files, path)
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -206,7 +206,7 @@ def test_of_the_threads_that_read_many_one_may_look_again_while_another_waits_fo
 
     reader = Thread(target=read, daemon=True)
     reader.start()
-    reader.join(30)
+    reader.join(60)
 
     assert not reader.is_alive()
     assert len(set(readers)) == 2

@@ -707,7 +707,7 @@ def test_calls_are_made_on_other_threads_and_their_answers_wait_for_the_writer(
         manager = filling(played, Vendor(truth), executor=pool, wake=answered.set)
         played.to_minute(10)
         manager.after_batch()
-        assert answered.wait(30)
+        assert answered.wait(60)
         settled = manager.apply_ready()
     assert {each.symbol for each in settled} == {"AAPL", "MSFT"}
     assert list(played.session.get_gaps()) == []
@@ -731,7 +731,7 @@ def test_a_live_session_asks_on_threads_of_its_own_and_leaves_none(truth: Tape) 
     manager = filling(played, Named(truth), time_manager=live, wake=answered.set)
     played.to_minute(10)
     manager.after_batch()
-    assert answered.wait(30)
+    assert answered.wait(60)
     manager.apply_ready()
     assert [name.rpartition("_")[0] for name in asking] == ["tapeloom-gap-filler"]
     (filled,) = played.session._fills.of("AAPL")
@@ -744,7 +744,7 @@ def test_a_live_session_asks_on_threads_of_its_own_and_leaves_none(truth: Tape) 
     ]
     manager.close()
     for thread in mine:
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 

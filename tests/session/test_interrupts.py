@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tapeloom import SessionData
     from tapeloom.session.coordinator import SessionCoordinator
 
-LONGEST = 20.0
+LONGEST = 60.0
 SPEED = "backtest_config__speed_multiplier"
 SMALL = {
     "backtest_config__start_date": "2025-07-03",
@@ -40,7 +40,7 @@ LOCKS = ("control.py", "wheel.py", "subscription.py", "metrics.py")
 
 @pytest.fixture(autouse=True)
 def shown_when_stuck() -> Iterator[None]:
-    faulthandler.dump_traceback_later(2 * LONGEST, exit=True)
+    faulthandler.dump_traceback_later(4 * LONGEST, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
     assert threads() == set()

@@ -125,16 +125,16 @@ def test_a_run_that_waits_says_so_and_says_when_it_goes_on() -> None:
 
     coordinator.progress = told
     coordinator.start()
-    assert begun.wait(30)
+    assert begun.wait(60)
     coordinator.pause()
-    assert waits.wait(30)
+    assert waits.wait(60)
     assert not goes_on.is_set()
     # The clock it keeps pace with begins anew where it stood: a pause takes no time of the market.
     pace = coordinator._driver._pace
     assert pace is not None
     assert not pace.stands_at(coordinator._time_manager.clock.now_ns())
     coordinator.resume()
-    assert goes_on.wait(30)
+    assert goes_on.wait(60)
     assert coordinator.stop()
 
 
@@ -154,7 +154,7 @@ def test_a_run_paused_before_its_first_session_says_so_too() -> None:
 
     coordinator.progress = told
     coordinator.start()
-    assert waits.wait(30)
+    assert waits.wait(60)
     coordinator.resume()
     assert coordinator.wait(60)
     assert [event.is_paused for event in events].count(True) == 1

@@ -51,7 +51,7 @@ SPEEDS = {"data-driven": 0.0, "by the clock": 60_000.0, "overrun": 1e9}
 @pytest.fixture(autouse=True)
 def shown_when_stuck() -> Iterator[None]:
     """Print the stacks of all threads and end, should one of them wait for ever."""
-    faulthandler.dump_traceback_later(2 * LONGEST, exit=True)
+    faulthandler.dump_traceback_later(4 * LONGEST, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
     assert threads() == set()
@@ -124,7 +124,8 @@ def test_every_mode_ends_whatever_it_is_in_the_middle_of(
     else:
         scene.go_on.set()
         if what == "pausing":
-            assert manager.state == "PAUSED"
+            while manager.state != "PAUSED":
+                pass
         elif what == "removing":
             assert manager.wait(LONGEST)
             assert manager.session_data.get_active_symbols() == set()

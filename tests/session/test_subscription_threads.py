@@ -25,7 +25,7 @@ UNITS = 20_000
 @pytest.fixture(autouse=True)
 def stacks_of_a_deadlock() -> Iterator[None]:
     """Say where every thread stands, before the test is stopped for lasting too long."""
-    faulthandler.dump_traceback_later(90)
+    faulthandler.dump_traceback_later(240)
     # Threads take turns far more often than usual.
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)

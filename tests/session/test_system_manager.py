@@ -43,7 +43,7 @@ LONGEST = 60.0
 @pytest.fixture(autouse=True)
 def shown_when_stuck() -> Iterator[None]:
     """Print the stacks of all threads and end, should one of them wait for ever."""
-    faulthandler.dump_traceback_later(2 * LONGEST, exit=True)
+    faulthandler.dump_traceback_later(4 * LONGEST, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
     assert threads() == set()

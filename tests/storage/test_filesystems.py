@@ -81,7 +81,7 @@ def test_many_files_are_opened_at_the_same_time_where_that_takes_long(
     source = DataManager("/data", filesystem=memory)
     for symbol in ("AAPL", "MSFT"):
         source.write_bars(symbol, "1m", columns(minutes, symbol=None))
-    both, opened = Barrier(2, timeout=30), Files.opened
+    both, opened = Barrier(2, timeout=60), Files.opened
 
     def together(files: Files, path: Path) -> Any:
         both.wait()

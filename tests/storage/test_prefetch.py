@@ -36,11 +36,11 @@ def test_the_next_block_is_loaded_before_it_is_asked_for() -> None:
 
     with Prefetch(load, 3) as blocks:
         assert blocks.take() == 0
-        assert begun[1].wait(30)
+        assert begun[1].wait(60)
         # But not the one after it.
         assert not begun[2].is_set()
         assert blocks.take() == 1
-        assert begun[2].wait(30)
+        assert begun[2].wait(60)
 
 
 def test_an_error_comes_where_its_block_is_taken() -> None:
@@ -65,12 +65,12 @@ def test_closing_cancels_the_load_and_leaves_no_thread() -> None:
     def load(number: int, cancelled: Event) -> int:
         if number:
             loading.set()
-            assert cancelled.wait(30)
+            assert cancelled.wait(60)
         return number
 
     blocks = Prefetch(load, 2)
     blocks.take()
-    assert loading.wait(30)
+    assert loading.wait(60)
     blocks.close()
     blocks.close()
 
@@ -89,7 +89,7 @@ def test_a_process_ends_while_a_block_is_waiting() -> None:
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
