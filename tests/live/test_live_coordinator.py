@@ -156,6 +156,26 @@ def test_a_run_is_stopped_before_it_begins() -> None:
             run.coordinator.start()
 
 
+def test_nobody_goes_on_from_waiting_before_the_run_is_finished() -> None:
+    with LiveRun(BOTH).start() as run:
+        finished = run.coordinator._finished
+        finish = finished.set
+        reached, may_go_on = threading.Event(), threading.Event()
+
+        def later() -> None:
+            reached.set()
+            assert may_go_on.wait(60)
+            finish()
+
+        finished.set = later  # type: ignore[method-assign]  # the run is held where it finishes
+        run.coordinator.control.stop()
+        assert reached.wait(60)
+        assert not run.coordinator.wait(0.0)
+        may_go_on.set()
+        assert run.coordinator.wait(60)
+        assert run.coordinator.is_finished
+
+
 def test_a_run_is_stopped_while_it_warms_up() -> None:
     with LiveRun(BOTH, begin=at(4.5)) as run:
         history = Held(run)

@@ -268,8 +268,9 @@ class LiveThread(ABC):
             # Whoever still brings bars finds it closed from here on.
             self._inbox.lane = None
         with contextlib.ExitStack() as stack:
-            stack.callback(self._finished.set)
+            # The last of these comes first: whoever has waited finds the run finished.
             stack.callback(self._is_over.set)
+            stack.callback(self._finished.set)
             stack.callback(self._quietly, self._close_journal)
             stack.callback(self._quietly, self._parts.processor.close)
             stack.callback(self._quietly, self._player.close)
