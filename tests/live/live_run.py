@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tapeloom import SessionData
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.errors import HistorySourceError
-from tapeloom.live import AlpacaFeed, AlpacaHistory, Fault, FeedServer
+from tapeloom.live import AlpacaFeed, AlpacaHistory, Fault, FeedServer, alpaca
 from tapeloom.live.backoff import Backoff
 from tapeloom.live.event_queue import CAPACITY
 from tapeloom.live.journal_files import JournalFiles
@@ -32,6 +32,8 @@ from tests.live.simulated_day import NINE_FORTY, NoPast, config_of, live_manager
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import pytest
 
     from tapeloom.bars import Bars
     from tapeloom.live import Feed, FeedEvent
@@ -398,6 +400,11 @@ class LiveRun:
         """Wait for the end of the run."""
         self.coordinator._inbox.wake()
         assert self.coordinator.wait(LONGEST)
+
+    def overrun(self, patch: pytest.MonkeyPatch) -> None:
+        """Wait until the feed gives its connection up for want of room, once, however busy the machine is."""
+        self.until(lambda: self.coordinator.overruns == 1)
+        patch.setattr(alpaca, "_PUSH_BACK", LONGEST)
 
     def reconnect(self) -> None:
         """Let the feed try again until it is connected."""

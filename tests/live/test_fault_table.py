@@ -349,14 +349,15 @@ def test_a_feed_that_falls_silent_is_stale_and_history_stands_in(
 
 @row("slow analysis")
 def test_an_analysis_that_is_too_slow_costs_the_connection_and_no_bar(
-    whole: str,
+    whole: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LiveRun(BOTH, capacity=2).start() as run:
         run.told.may_go_on.clear()
         run.move(1.1)
         assert run.told.reached.wait(LONGEST)
         run.move(5.1)
-        run.until(lambda: run.count("overruns") == 1)
+        run.overrun(monkeypatch)
+        assert run.count("overruns") == 1
         assert run.health.bounds["events"] == (2, 2)
         run.told.may_go_on.set()
         run.until(lambda: run.health.outages == 1)

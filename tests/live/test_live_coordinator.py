@@ -104,14 +104,16 @@ def test_an_outage_goes_from_stale_over_filling_to_live(whole: str) -> None:
         assert run.of("AAPL").filled == 3
 
 
-def test_a_slow_analysis_stops_the_socket_and_nothing_is_lost(whole: str) -> None:
+def test_a_slow_analysis_stops_the_socket_and_nothing_is_lost(
+    whole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with LiveRun(BOTH, capacity=2).start() as run:
         run.told.may_go_on.clear()
         run.move(1.1)
         assert run.told.reached.wait(60)
         # Two bars wait, the others stay where they are; then the feed gives its connection up.
         run.move(5.1)
-        run.until(lambda: run.coordinator.overruns == 1)
+        run.overrun(monkeypatch)
         assert run.health.bounds["events"] == (2, 2)
         assert run.health.counts["overruns"] == 1
         assert run.store.get_bar_count("AAPL") == 1

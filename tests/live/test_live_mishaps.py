@@ -168,14 +168,16 @@ def test_bars_that_cannot_be_stored_end_no_run_even_without_a_journal(
         assert len(run.coordinator.tally.sessions) == 2
 
 
-def test_a_symbol_that_joins_while_the_queue_is_full_stops_nothing() -> None:
+def test_a_symbol_that_joins_while_the_queue_is_full_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with LiveRun(BOTH, symbols=["AAPL"], capacity=2).start() as run:
         run.told.may_go_on.clear()
         run.move(1.1)
         assert run.told.reached.wait(60)
         run.move(8.1)
         # The feed has more to hand over than there is room for.
-        run.until(lambda: run.coordinator.overruns == 1)
+        run.overrun(monkeypatch)
         run.coordinator.add_symbol("MSFT")
         run.told.may_go_on.set()
         run.until(lambda: run.has(0, "MSFT"))
