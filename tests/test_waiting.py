@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -22,115 +22,134 @@ from tapeloom.waiting import result_of, sleep, wait_for
 from tests.live.recorded import bars_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LONGEST = 60.0
 
 
-def an_event() -> None:
-    wait_for(threading.Event().wait)
+Wait: TypeAlias = "Callable[[], object]"
 
 
-def a_future() -> None:
-    result_of(Future[None]())
+@contextmanager
+def an_event() -> Iterator[Wait]:
+    yield lambda: wait_for(threading.Event().wait)
 
 
-def some_time() -> None:
-    sleep(LONGEST)
+@contextmanager
+def a_future() -> Iterator[Wait]:
+    yield lambda: result_of(Future[None]())
 
 
-def the_next_event() -> None:
-    next(iter(EventQueue()))
+@contextmanager
+def some_time() -> Iterator[Wait]:
+    yield lambda: sleep(LONGEST)
 
 
-def room_for_an_event() -> None:
-    queue = EventQueue(1)
-    for bar in bars_of("AAPL", 2):
-        queue.put(bar)
+@contextmanager
+def the_next_event() -> Iterator[Wait]:
+    yield lambda: next(iter(EventQueue()))
 
 
-def the_next_bar_of_a_replay() -> None:
+@contextmanager
+def room_for_an_event() -> Iterator[Wait]:
+    queue, (first, second) = EventQueue(1), bars_of("AAPL", 2)
+    queue.put(first)
+    yield lambda: queue.put(second)
+
+
+@contextmanager
+def the_next_bar_of_a_replay() -> Iterator[Wait]:
     feed = ReplayFeed([bars_of("AAPL")], speed=0.001)
     feed.connect(["AAPL"])
-    list(feed.events())
+    events = iter(feed.events())
+    next(events)
+    yield lambda: next(events)
 
 
-def a_block() -> None:
+@contextmanager
+def a_block() -> Iterator[Wait]:
     def load(number: int, cancelled: threading.Event) -> None:
         if number:
             cancelled.wait(LONGEST)
 
     with Prefetch(load, 2) as blocks:
         blocks.take()
-        blocks.take()
+        yield blocks.take
 
 
-def the_wheel() -> None:
-    wheel, taken, let_go = Wheel(), threading.Event(), threading.Event()
+@contextmanager
+def beside(work: Callable[[Wait], object]) -> Iterator[None]:
+    """Have something done by another thread, which waits in the midst of it until the end."""
+    waits, may_go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with wheel.held():
-            taken.set()
-            let_go.wait(LONGEST)
+        waits.set()
+        may_go_on.wait(LONGEST)
 
-    holder = threading.Thread(target=hold)
-    holder.start()
-    taken.wait(LONGEST)
+    thread = threading.Thread(target=work, args=(hold,))
+    thread.start()
+    assert waits.wait(LONGEST)
     try:
-        wheel.take()
+        yield
     finally:
-        let_go.set()
-        holder.join()
+        may_go_on.set()
+        thread.join()
 
 
-def a_vendor_that_says_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        feed = AlpacaFeed("k", "s", url_override=f"ws://127.0.0.1:{port}")
-        try:
-            feed.connect(["AAPL"])
-        finally:
-            feed.close()
+@contextmanager
+def the_wheel() -> Iterator[Wait]:
+    wheel = Wheel()
+
+    def play(hold: Wait) -> None:
+        with wheel.held():
+            hold()
+
+    with beside(play):
+        yield wheel.take
 
 
-def the_end_of_a_server() -> None:
-    with FeedServer([bars_of("AAPL")]) as server:
-        try:
-            server.wait()
-        finally:
-            server.close()
-            assert server.wait(0)
+@contextmanager
+def a_run_that_is_being_started() -> Iterator[Wait]:
+    manager = SystemManager()
 
+    def start(hold: Wait) -> None:
+        def wire() -> Any:
+            hold()
+            raise ZeroDivisionError
 
-def subscribers() -> None:
-    with FeedServer([bars_of("AAPL")]) as server:
-        server.wait_for_subscribers(timeout=LONGEST)
-
-
-def a_run_that_is_being_started() -> None:
-    manager, waits, let_go = SystemManager(), threading.Event(), threading.Event()
-
-    def start() -> None:
         with suppress(ZeroDivisionError):
             manager._prepared(wire)
 
-    def wire() -> Any:
-        waits.set()
-        let_go.wait(LONGEST)
-        raise ZeroDivisionError
+    with beside(start):
+        yield manager.wait
 
-    starter = threading.Thread(target=start)
-    starter.start()
-    waits.wait(LONGEST)
-    try:
-        manager.wait()
-    finally:
-        let_go.set()
-        starter.join()
+
+@contextmanager
+def a_vendor_that_says_nothing() -> Iterator[Wait]:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        feed = AlpacaFeed("k", "s", url_override=f"ws://127.0.0.1:{port}")
+        yield lambda: feed.connect(["AAPL"])
+        feed.close()
+
+
+@contextmanager
+def the_end_of_a_server() -> Iterator[Wait]:
+    with FeedServer([bars_of("AAPL")]) as server:
+        yield server.wait
+        # It can be closed all the same.
+        server.close()
+        assert server.wait(0)
+
+
+@contextmanager
+def subscribers() -> Iterator[Wait]:
+    with FeedServer([bars_of("AAPL")]) as server:
+        yield lambda: server.wait_for_subscribers(timeout=LONGEST)
 
 
 class Interrupted:
-    """Has the main thread interrupted meanwhile, once it seems to wait, by a signal that another thread takes."""
+    """Has the main thread interrupted once it waits, by a signal that another thread takes."""
 
     def __init__(self) -> None:
         self._helper = threading.Thread(target=self._interrupt)
@@ -139,28 +158,28 @@ class Interrupted:
         self._helper.start()
 
     def __exit__(self, *_: object) -> None:
-        # Whatever else happened: it comes here, and not later.
+        # It is not only on its way.
         self._helper.join()
 
     def _interrupt(self) -> None:
-        before = None
-        while (now := self._place()) != before:
-            before = now
-            for _ in range(100):
-                # Let the main thread go on.
-                time.sleep(0)
+        given_up = time.monotonic() + LONGEST
+        while not self._waits() and time.monotonic() < given_up:
+            # Let the main thread go on.
+            time.sleep(0)
         signal.raise_signal(signal.SIGINT)
 
-    def _place(self) -> object:
+    def _waits(self) -> bool:
         main = threading.main_thread().ident
         assert main is not None
-        frame = sys._current_frames()[main]
-        return frame, frame.f_lasti
+        frame = sys._current_frames().get(main)
+        while frame is not None and frame.f_code is not wait_for.__code__:
+            frame = frame.f_back
+        return frame is not None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to a thread are POSIX's")
 @pytest.mark.parametrize(
-    "wait",
+    "waiting",
     [
         an_event,
         a_future,
@@ -170,14 +189,16 @@ class Interrupted:
         the_next_bar_of_a_replay,
         a_block,
         the_wheel,
+        a_run_that_is_being_started,
         a_vendor_that_says_nothing,
         the_end_of_a_server,
         subscribers,
-        a_run_that_is_being_started,
     ],
 )
-def test_an_interrupt_ends_a_wait_that_nobody_wakes(wait: Callable[[], None]) -> None:
-    with pytest.raises(KeyboardInterrupt), Interrupted():
+def test_an_interrupt_ends_a_wait_that_nobody_wakes(
+    waiting: Callable[[], AbstractContextManager[Wait]],
+) -> None:
+    with waiting() as wait, pytest.raises(KeyboardInterrupt), Interrupted():
         wait()
 
 

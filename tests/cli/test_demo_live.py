@@ -20,6 +20,7 @@ from tapeloom.cli.app import app
 from tapeloom.demo import rehearsal, write_demo
 from tapeloom.demo.rehearsal import rehearse
 from tapeloom.demo.rehearsal_plan import Outcome, Plan
+from tapeloom.errors import ArgumentError
 from tapeloom.live.recovery import verify
 
 if TYPE_CHECKING:
@@ -47,9 +48,15 @@ class Rehearsed(NamedTuple):
 @pytest.fixture(scope="module")
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     made = write_demo(tmp_path_factory.mktemp("demo") / "demo")
-    lines: list[str] = []
-    outcome = rehearse(made, SHORT, tell=lines.append)
-    return Rehearsed(made, outcome, lines)
+    for speed in (SHORT.speed, SHORT.speed / 3):
+        lines: list[str] = []
+        try:
+            outcome = rehearse(made, replace(SHORT, speed=speed), tell=lines.append)
+        except ArgumentError:
+            # So busy a machine starts no process within the rest of such a day.
+            continue
+        return Rehearsed(made, outcome, lines)
+    pytest.fail("at no speed has a process started within the day")
 
 
 def test_the_four_state_hashes_are_equal(rehearsed: Rehearsed) -> None:
