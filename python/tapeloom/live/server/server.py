@@ -216,9 +216,10 @@ class FeedServer:
         loop, stop = self._loop, self._stop
         if self._thread is None or loop is None or stop is None:
             return
-        # Not begun any more where it ends just now.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(stop.set)
+        if self._thread.is_alive():
+            # Not begun any more where it ends just now.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(stop.set)
         self.wait()
 
     def advance_to(self, at: TimestampLike) -> None:
@@ -277,12 +278,13 @@ class FeedServer:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the server ends; ``False`` if it still runs after so many seconds."""
-        if self._thread is None:
+        thread, ended = self._thread, self._ended
+        if thread is None:
             return True
-        # A join that is interrupted takes the thread for ended.
-        if not wait_for(self._ended.wait, timeout):
+        # A join that is interrupted takes the thread for ended. A forked child has none, and nobody who says so.
+        if not wait_for(lambda s: ended.wait(s) or not thread.is_alive(), timeout):
             return False
-        self._thread.join()
+        thread.join()
         return True
 
     def _market(self) -> dict[str, Any]:
