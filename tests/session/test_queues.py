@@ -64,7 +64,7 @@ def bar(ts: int) -> Bar:
 
 
 def loaders() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("tapeloom-")]
+    return [t for t in threading.enumerate() if t.name == "tapeloom-prefetch"]
 
 
 # Minutes since midnight of the first day, nights and the weekend of a holiday included.
