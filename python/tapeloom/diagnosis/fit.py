@@ -6,7 +6,8 @@ Knows no reading: it counts the same stamps under many shifts at once, without m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -68,28 +69,7 @@ class Sessions:
     @classmethod
     def between(cls, table: SessionTable, step: int, first: int, last: int) -> Sessions:
         """Return the sessions at positions ``[first, last)`` with bars of ``step`` ns, counted from the open."""
-        kept = slice(first, last)
-        offsets = table.segment_offsets[first : last + 1]
-        segments = slice(int(offsets[0]), int(offsets[-1]))
-        starts, ends = table.segment_starts[segments], table.segment_ends[segments]
-        opens = table.opens[kept]
-        origins = np.repeat(opens, np.diff(offsets))
-        # A bar that begins in a break and reaches trading is expected, and one that spans the break only once.
-        numbers = (starts - origins) // step
-        behind = -((origins - ends) // step)
-        again = np.flatnonzero(origins[1:] == origins[:-1]) + 1
-        numbers[again] = np.maximum(numbers[again], behind[again - 1])
-        return cls(
-            step=step,
-            firsts=origins + numbers * step,
-            ends=ends,
-            sizes=behind - numbers,
-            offsets=offsets[:-1] - offsets[0],
-            opens=opens,
-            closes=table.closes[kept],
-            begins=table.pre_opens[kept],
-            finishes=table.post_closes[kept],
-        )
+        return _sessions(table, step, first, last)
 
     @property
     def due(self) -> NDArray[np.int64]:
@@ -113,7 +93,8 @@ class Sessions:
         )
         found = np.zeros((len(shifts), len(self.firsts)), np.int64)
         for remainder, of_one in parts:
-            on_grid = (remainder + shifts[:, None] - self.firsts) % self.step == 0
+            moved = (remainder + shifts) % self.step
+            on_grid = moved[:, None] == self.firsts % self.step
             (there,) = counted if alone else _between(of_one, (runs,), shifts)
             found += there * on_grid
         by_session = np.add.reduceat(found, self.offsets, axis=1)
@@ -122,6 +103,33 @@ class Sessions:
             due=((by_session > 0) * self.due).sum(axis=1),
             within=within.sum(axis=1),
         )
+
+
+# The symbols of a market are looked at one after the other, and lie in the same sessions.
+@lru_cache(maxsize=4)
+def _sessions(table: SessionTable, step: int, first: int, last: int) -> Sessions:
+    kept = slice(first, last)
+    offsets = table.segment_offsets[first : last + 1]
+    segments = slice(int(offsets[0]), int(offsets[-1]))
+    starts, ends = table.segment_starts[segments], table.segment_ends[segments]
+    opens = table.opens[kept]
+    origins = np.repeat(opens, np.diff(offsets))
+    # A bar that begins in a break and reaches trading is expected, and one that spans the break only once.
+    numbers = (starts - origins) // step
+    behind = -((origins - ends) // step)
+    again = np.flatnonzero(origins[1:] == origins[:-1]) + 1
+    numbers[again] = np.maximum(numbers[again], behind[again - 1])
+    return Sessions(
+        step=step,
+        firsts=origins + numbers * step,
+        ends=ends,
+        sizes=behind - numbers,
+        offsets=offsets[:-1] - offsets[0],
+        opens=opens,
+        closes=table.closes[kept],
+        begins=table.pre_opens[kept],
+        finishes=table.post_closes[kept],
+    )
 
 
 def _by_remainder(
@@ -157,24 +165,58 @@ def _before(
 ) -> NDArray[np.int64]:
     """How many shifted stamps lie before each bound, shape (shifts, bounds)."""
     # The bounds are moved the other way: there are far fewer of them.
+    before = np.empty((len(shifts), len(bounds)), np.int64)
+    for at, steps in _lookups(bounds.tobytes(), shifts.tobytes()):
+        if steps is None:
+            before[:, at] = stamps.searchsorted(bounds[at] - shifts[:, None])
+            continue
+        instants = steps.earliest + steps.apart * np.arange(steps.number)
+        counts = stamps.searchsorted(instants)
+        before[:, at] = counts[steps.of_bounds + steps.of_shifts[:, None]]
+    return before
+
+
+class _Steps(NamedTuple):
+    """Instants that some bounds fall on under all shifts: ``number`` of them, ``apart`` ns from each other.
+
+    Each bound under each shift falls on one, ``of_bounds`` and ``of_shifts`` together from the earliest.
+    """
+
+    earliest: int
+    apart: int
+    number: int
+    of_bounds: NDArray[np.int64]
+    of_shifts: NDArray[np.int64]
+
+
+# The symbols of a market are looked at one after the other, and lie in the same sessions.
+@lru_cache(maxsize=4)
+def _lookups(
+    bounds_bytes: bytes, shifts_bytes: bytes
+) -> list[tuple[NDArray[np.intp] | slice, _Steps | None]]:
+    """Which bounds are looked up together, and the instants that they share; ``None`` where hardly two share one.
+
+    Bounds and shifts are given as the bytes of int64. Shifts are whole steps of one length apart, and so are most bounds.
+    The bounds of one remainder then fall on the same few instants again and again, under one shift or another, and each
+    instant is looked up once.
+    """
+    bounds = np.frombuffer(bounds_bytes, np.int64)
+    shifts = np.frombuffer(shifts_bytes, np.int64)
     apart = int(np.gcd.reduce(shifts - shifts[0]))
     if not apart:
-        return stamps.searchsorted(bounds - shifts[:, None]).astype(np.int64)
-    # Shifts are whole steps of one length apart, and so are most bounds. The bounds of one remainder then fall on the same
-    # few instants again and again, under one shift or another, and each instant is looked up once.
-    before = np.empty((len(shifts), len(bounds)), np.int64)
+        return [(slice(None), None)]
+    found: list[tuple[NDArray[np.intp] | slice, _Steps | None]] = []
     remainders = (bounds - shifts[0]) % apart
-    for remainder in np.unique(remainders).tolist():
+    different = np.unique(remainders).tolist()
+    for remainder in different:
         at = np.flatnonzero(remainders == remainder)
         earliest = int(bounds[at].min() - shifts.max())
         latest = int(bounds[at].max() - shifts.min())
         number = (latest - earliest) // apart + 1
-        if number > len(shifts) * len(at):
-            found = stamps.searchsorted(bounds[at] - shifts[:, None])
-        else:
-            counts = stamps.searchsorted(earliest + apart * np.arange(number))
-            # How many steps each bound and each shift adds.
-            places = (bounds[at] - shifts.max() - earliest) // apart
-            found = counts[places + ((shifts.max() - shifts) // apart)[:, None]]
-        before[:, at] = found
-    return before
+        steps = None
+        if number <= len(shifts) * len(at):
+            of_bounds = (bounds[at] - shifts.max() - earliest) // apart
+            of_shifts = (shifts.max() - shifts) // apart
+            steps = _Steps(earliest, apart, number, of_bounds, of_shifts)
+        found.append((slice(None) if len(different) == 1 else at, steps))
+    return found
