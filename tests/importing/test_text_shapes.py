@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import zipfile
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -334,6 +335,18 @@ def test_times_of_several_forms_are_told_as_such(
         ArgumentError, match="such as '2025-07-02 09:30:00' and '07/02/2025 10:00:00'"
     ):
         import_bars(write_text("AAPL_1m.csv", text), into=store)
+
+
+@pytest.mark.parametrize("torn", ["", "x", "2025-07-02 18:29", "12:00"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%SZ", "%Y-%m-%dT%H:%M:%S+00:00"])
+def test_a_time_of_another_form_far_down_costs_its_row_alone(
+    store: MemoryStore, write_text: WriteText, form: str, torn: str
+) -> None:
+    rows = lines(day(), form=form, zone=UTC).splitlines()
+    rows[300] = torn + rows[300][rows[300].index(",") :]
+    import_bars(write_text("AAPL_1m.csv", "\n".join(rows)), into=store)
+    kept = [r.ts for at, r in enumerate(day(), 1) if at != 300]
+    assert store.bars["AAPL", "1m"].ts.tolist() == kept
 
 
 def test_names_in_order_are_refused_where_there_is_a_header(

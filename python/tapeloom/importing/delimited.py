@@ -12,8 +12,10 @@ from tapeloom.importing.column_names import PRICES, map_columns
 from tapeloom.importing.headerless import headerless_columns
 from tapeloom.importing.sniff import SAMPLE_BYTES, THOUSANDS, Shape, sniff
 from tapeloom.importing.tables import ForeignTable
+from tapeloom.importing.text_times import iso_type
 from tapeloom.importing.unpack import file_errors_named
 from tapeloom.importing.wide import wide_columns
+from tapeloom.side_by_side import meanwhile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +54,16 @@ def read_delimited(
     wide = wide_columns(shape.names, shape.above, options)
     if wide is not None:
         return [
-            _table(buffer, shape, places, name, hints, symbol=symbol, dropped=dropped)
+            _table(
+                buffer,
+                shape,
+                places,
+                name,
+                hints,
+                options,
+                symbol=symbol,
+                dropped=dropped,
+            )
             for symbol, places, dropped in wide
         ]
     if shape.above:
@@ -63,11 +74,20 @@ def read_delimited(
         places, dropped, note = headerless_columns(shape, options, source=name)
         notes = (("columns_told", note),) if note else ()
         return [
-            _table(buffer, shape, places, name, hints, dropped=dropped, notes=notes)
+            _table(
+                buffer,
+                shape,
+                places,
+                name,
+                hints,
+                options,
+                dropped=dropped,
+                notes=notes,
+            )
         ]
     found = map_columns(shape.names, options, source=name)
     places = {role: shape.names.index(theirs) for role, theirs in found.of.items()}
-    return [_table(buffer, shape, places, name, hints, dropped=found.dropped)]
+    return [_table(buffer, shape, places, name, hints, options, dropped=found.dropped)]
 
 
 def _as_utf8(buffer: pa.Buffer, name: str) -> pa.Buffer:
@@ -88,12 +108,14 @@ def _table(
     places: dict[str, int],
     name: str,
     hints: PathHints,
+    options: ReadOptions,
     *,
     dropped: tuple[str, ...],
     symbol: str | None = None,
     notes: tuple[tuple[str, str], ...] = (),
 ) -> ForeignTable:
-    columns, bad = _parsed(buffer.slice(shape.skip), shape, places, name)
+    kinds = _kinds(shape, places, options)
+    columns, bad = _parsed(buffer.slice(shape.skip), shape, places, kinds, name)
     rows = len(columns["open"])
     if len(bad) > max(2, MOST_BAD_SHARE * (rows + len(bad))):
         text = f"{name}: {len(bad):,} of {rows + len(bad):,} rows do not have {shape.width} columns, such as {bad[0]!r}"
@@ -110,29 +132,40 @@ def _table(
     )
 
 
+def _kinds(
+    shape: Shape, places: dict[str, int], options: ReadOptions
+) -> list[dict[str, pa.DataType]]:
+    """What the columns are read as, by our names; the next where a cell is nothing of the kind."""
+    import pyarrow as pa
+
+    kinds = {r: pa.float64() if r in NUMBERS else pa.string() for r in places}
+    # Some cell is no number: read as text, and only that row is lost.
+    found = [kinds, dict.fromkeys(places, pa.string())]
+    if "ts" in places and options.time_format is None:
+        at = places["ts"]
+        times = iso_type([row[at] for row in shape.rows if at < len(row)])
+        if times is not None:
+            found.insert(0, {**kinds, "ts": times})
+    return found
+
+
 def _parsed(
-    buffer: pa.Buffer, shape: Shape, places: dict[str, int], name: str
+    buffer: pa.Buffer,
+    shape: Shape,
+    places: dict[str, int],
+    kinds: list[dict[str, pa.DataType]],
+    name: str,
 ) -> tuple[dict[str, pa.ChunkedArray], list[str]]:
     import pyarrow as pa
 
     if not buffer.size:
-        kinds = {r: pa.float64() if r in NUMBERS else pa.string() for r in places}
-        return {r: pa.chunked_array([], kinds[r]) for r in places}, []
+        return {r: pa.chunked_array([], kind) for r, kind in kinds[0].items()}, []
     if shape.delimiter == " ":
         # Any run of blanks delimits; pyarrow takes exactly one.
         text = re.sub(rb"[ \t]+", b" ", buffer.to_pybytes())
         buffer = pa.py_buffer(re.sub(rb"(?m)^ | $", b"", text))
-    wanted = {r: pa.float64() if r in NUMBERS else pa.string() for r in places}
     with file_errors_named(name):
-        try:
-            table, bad = _read(buffer, shape, places, wanted)
-        except pa.ArrowInvalid as error:
-            if "onversion error" not in str(error):
-                raise
-            # Some cell is no number: read as text, and only that row is lost.
-            table, bad = _read(
-                buffer, shape, places, dict.fromkeys(places, pa.string())
-            )
+        table, bad = _read_as_first(buffer, shape, places, kinds)
     _check_quotes(buffer, table.num_rows + len(bad), name)
     columns = {role: table.column(str(at)) for role, at in places.items()}
     return {
@@ -141,6 +174,25 @@ def _parsed(
         else column
         for role, column in columns.items()
     }, bad
+
+
+def _read_as_first(
+    buffer: pa.Buffer,
+    shape: Shape,
+    places: dict[str, int],
+    kinds: list[dict[str, pa.DataType]],
+) -> tuple[pa.Table, list[str]]:
+    """Read columns as the first kinds that all cells are."""
+    import pyarrow as pa
+
+    *others, last = kinds
+    for wanted in others:
+        try:
+            return _read(buffer, shape, places, wanted)
+        except pa.ArrowInvalid as error:
+            if "onversion error" not in str(error):
+                raise
+    return _read(buffer, shape, places, last)
 
 
 def _read(
@@ -158,26 +210,23 @@ def _read(
         bad.append(row.text[:80])
         return "skip"
 
-    table = csv.read_csv(
-        pa.BufferReader(buffer),
-        read_options=csv.ReadOptions(
-            column_names=[str(i) for i in range(shape.width)],
-            encoding=_encoding(buffer),
-            # Files are read side by side; threads for the columns of a small one cost more than they bring.
-            use_threads=buffer.size > LARGE,
-        ),
-        parse_options=csv.ParseOptions(
-            delimiter=shape.delimiter, invalid_row_handler=torn
-        ),
-        convert_options=csv.ConvertOptions(
-            column_types={str(at): kinds[role] for role, at in places.items()},
-            include_columns=[str(at) for at in places.values()],
-            null_values=NULLS,
-            strings_can_be_null=True,
-            decimal_point=shape.decimal,
-        ),
+    read = csv.ReadOptions(
+        column_names=[str(i) for i in range(shape.width)],
+        encoding=_encoding(buffer),
+        # Files are read side by side; threads for the columns of a small one cost more than they bring.
+        use_threads=buffer.size > LARGE,
     )
-    return table, bad
+    parse = csv.ParseOptions(delimiter=shape.delimiter, invalid_row_handler=torn)
+    convert = csv.ConvertOptions(
+        column_types={str(at): kinds[role] for role, at in places.items()},
+        include_columns=[str(at) for at in places.values()],
+        null_values=NULLS,
+        strings_can_be_null=True,
+        decimal_point=shape.decimal,
+    )
+    # Who reads many files gives each a thread.
+    with meanwhile():
+        return csv.read_csv(pa.BufferReader(buffer), read, parse, convert), bad
 
 
 def _check_quotes(buffer: pa.Buffer, rows: int, name: str) -> None:

@@ -101,7 +101,7 @@ class MountedFiles:
     def series(self) -> dict[Key, list[Piece]]:
         """The pieces of each series, in order of the files' names."""
         found: dict[Key, list[Piece]] = {}
-        for pieces in side_by_side(self._pieces, self._files):
+        for pieces in side_by_side(self._pieces, self._files, in_turn=True):
             for piece in pieces:
                 self._check_spelling(piece)
                 for key in piece.bounds:

@@ -102,7 +102,11 @@ def read_series(
         values_of(table), table, options, findings, equities=market.equities
     )
     stamps = _with_values(stamps, values, table, findings)
-    interval = interval_of(table, stamps, parts, options, findings)
+    rows_of = [part.rows for part in parts]
+    if not stamps.valid.all():
+        rows_of = [rows[stamps.valid[rows]] for rows in rows_of]
+    times = [stamps.ns if len(r) == table.rows else stamps.ns[r] for r in rows_of]
+    interval = interval_of(table, times, options, findings)
     reading = choose_reading(
         stamps,
         interval,
@@ -114,9 +118,8 @@ def read_series(
     # A zone that the file or the user names is a claim like any other.
     is_naive = stamps.naive and stamps.zone is None and options.zone is None
     found = []
-    for part in parts:
-        rows = part.rows[stamps.valid[part.rows]]
-        ts, rows = _starts(part, rows, stamps, interval, reading, market, findings)
+    for part, timed, ns in zip(parts, rows_of, times, strict=True):
+        ts, rows = _starts(part, timed, ns, interval, reading, market, findings)
         columns = values
         if len(rows) < table.rows:
             columns = {name: column[rows] for name, column in values.items()}
@@ -176,14 +179,13 @@ def _with_values(
 def _starts(
     part: SymbolRows,
     rows: Ns,
-    stamps: Stamps,
+    ns: Ns,
     interval: Interval,
     reading: TimeReading,
     market: Market,
     findings: Findings,
 ) -> tuple[Ns, Ns]:
-    """Return the start of each bar, ns UTC, and the rows that have one."""
-    ns = stamps.ns[rows]
+    """Return the start of each bar, ns UTC, and the rows that have one; ``ns`` are the times of all rows."""
     if interval.ns is not None:
         return to_instants(ns, reading, name=f"times of {part.symbol}"), rows
     if not ns.size:

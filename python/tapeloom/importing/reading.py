@@ -59,9 +59,9 @@ def choose_reading(
     proposed; unless the table is part of one that ``is_judged`` as a whole.
     """
     given = _as_given(stamps, interval, table.zone, options)
-    ns = rising(stamps.ns[stamps.valid])
-    if is_judged or interval.ns is None or not ns.size:
+    if is_judged or interval.ns is None or not stamps.valid.any():
         return given
+    ns = rising(stamps.ns[stamps.valid])
     found = _diagnosed(ns, given, stamps, interval, table=table, options=options)
     if options.zone is not None and not stamps.naive:
         _hold_against_claim(ns, found, interval, table, findings)

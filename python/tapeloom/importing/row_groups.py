@@ -9,6 +9,7 @@ from tapeloom.importing.column_names import map_columns
 from tapeloom.importing.parquet_tables import arrow_table, check_footer, check_magic
 from tapeloom.importing.path_hints import path_hints
 from tapeloom.importing.unpack import file_errors_named
+from tapeloom.side_by_side import meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +60,10 @@ def read_groups(
     with file_errors_named(name), _opened(path, footer, checked=True) as file:
         found = map_columns(file.schema_arrow.names, options, source=name)
         columns = list(dict.fromkeys(found.of.values()))
-        data = file.read_row_groups(groups, columns=columns, use_threads=False)
-        data.validate(full=True)
+        # Who reads many files gives each a thread.
+        with meanwhile():
+            data = file.read_row_groups(groups, columns=columns, use_threads=False)
+            data.validate(full=True)
     return arrow_table(data, found, name, path_hints(name))
 
 

@@ -12,17 +12,17 @@ from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
 from tapeloom.columns.arrow import arrow_codes, arrow_floats
 from tapeloom.columns.spacing import common_interval
-from tapeloom.diagnosis.candidates import rising
 from tapeloom.errors import ArgumentError, CorruptFileError, SymbolError
 from tapeloom.importing.column_names import PRICES
 from tapeloom.importing.findings import Proposal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from tapeloom.importing.findings import Findings
     from tapeloom.importing.options import ReadOptions
-    from tapeloom.importing.stamps import Stamps
     from tapeloom.importing.tables import ForeignTable
 
     Floats = npt.NDArray[np.float64]
@@ -115,12 +115,11 @@ def _checked(
 
 def interval_of(
     table: ForeignTable,
-    stamps: Stamps,
-    parts: list[SymbolRows],
+    times: Sequence[npt.NDArray[np.int64]],
     options: ReadOptions,
     findings: Findings,
 ) -> Interval:
-    """Return the length of the bars: as given, as the file says, or as their spacing shows.
+    """Return the length of the bars: as given, as the file says, or as the spacing of each symbol's times (ns) shows.
 
     Raises
     ------
@@ -132,9 +131,8 @@ def interval_of(
     stated = _rtype(table)
     if stated is not None:
         return stated
-    spaced = [rising(stamps.ns[part.rows[stamps.valid[part.rows]]]) for part in parts]
     try:
-        told = common_interval(spaced, assume=table.hints.interval)
+        told = common_interval(times, assume=table.hints.interval)
     except ArgumentError as error:
         text = f"{table.name}: {error}"
         raise ArgumentError(text) from error

@@ -134,7 +134,7 @@ def _split(lines: list[str], delimiter: str, source: str) -> list[tuple[str, ...
         return [tuple(line.split()) for line in lines]
     try:
         return [
-            tuple(f.strip() for f in r) for r in csv.reader(lines, delimiter=delimiter)
+            tuple(map(str.strip, r)) for r in csv.reader(lines, delimiter=delimiter)
         ]
     except csv.Error as error:
         text = f"{source}: cannot be read as a table of text: {error}"
@@ -175,7 +175,10 @@ def _is_comment(line: bytes) -> bool:
 def _delimiter(lines: list[str]) -> str:
     """Return the delimiter that cuts most lines into the same number of fields, the more the better."""
     best, most = ",", (0, 0)
+    text = "".join(lines)
     for delimiter in DELIMITERS:
+        if delimiter not in text:
+            continue
         counts = [len(r) for r in csv.reader(lines, delimiter=delimiter)]
         common = max(set(counts), key=counts.count)
         if common > 1:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
-__all__ = ["parse_times"]
+__all__ = ["iso_type", "parse_times"]
 
 DATES = (
     "%Y-%m-%d",
@@ -35,6 +38,24 @@ CLOCKS = (
     "",
 )
 SAMPLE = 500
+ISO = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?")
+IN_UTC = ("Z", "+00:00", "+0000")
+
+
+def iso_type(texts: Sequence[str]) -> pa.DataType | None:
+    """Return the type of timestamps that texts of ISO 8601 are read as without being looked at one by one.
+
+    It is in UTC if all say so, and without a zone if none names one. ``None`` if they are of another form or offset.
+    """
+    import pyarrow as pa
+
+    forms = [ISO.match(text) for text in texts]
+    zones = {
+        form and text[form.end() :] for form, text in zip(forms, texts, strict=True)
+    }
+    if zones == {""}:
+        return pa.timestamp("ns")
+    return pa.timestamp("ns", "UTC") if zones and zones.issubset(IN_UTC) else None
 
 
 def parse_times(
