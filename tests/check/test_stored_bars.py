@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from tapeloom import Bars, DataManager, TimeManager
+from tapeloom import Bars, DataManager, TimeManager, check, gaps
 from tapeloom.calendars.session_table import get_session_table
+from tapeloom.checking.check import Progress
 from tests.check.made_up import bars, columns, grid
 from tests.reference.schedule import to_ns
 
@@ -82,6 +83,29 @@ def test_each_day_is_held_against_the_finest_bars_that_have_it(tmp_path: Path) -
         f"daily bars differ from the aggregate of 1s bars in 1 sessions: {more.format(1)}",
         f"daily bars differ from the aggregate of 1m bars in 2 sessions: {more.format(2)}",
     ]
+
+
+def test_symbols_that_are_read_side_by_side_stand_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    manager, names = DataManager(tmp_path), [f"S{number}" for number in range(8)]
+    minutes = grid("2025-07-01", "2025-07-03")
+    opens = grid("2025-07-01", "2025-07-03", interval="1d")
+    for number, name in enumerate(names):
+        few = bars(name, minutes, without=range(100, 100 + number))
+        manager.write_bars(name, "1m", few)
+        manager.write_bars(name, "1d", bars(name, opens, interval="1d"))
+    series = [(name, interval) for name in names for interval in ("1m", "1d")]
+    told: list[Progress] = []
+    report = check(tmp_path, progress=told.append)
+    assert [(at.done, at.total) for at in told] == [(n, 16) for n in range(17)]
+    assert sorted((at.symbol, at.interval) for at in told[:-1]) == sorted(series)
+    lacking = [(*one, int(one[0][1]) * (one[1] == "1m")) for one in series]
+    rows = [(row.symbol, row.interval, row.missing) for row in report.symbols]
+    assert rows == lacking
+    found = [(gap.symbol, gap.interval, gap.missing) for gap in gaps(tmp_path)]
+    assert found == [one for one in lacking if one[2]]
 
 
 @pytest.mark.parametrize("hour", [9, 11, 16])

@@ -1,9 +1,10 @@
-"""Checks a source of bars, series by series: one is in memory at a time, and only its counts are kept."""
+"""Checks a source of bars, symbol by symbol: a few are in memory at a time, and only their counts are kept."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tapeloom._core import Interval
 from tapeloom.actions import Actions
@@ -28,9 +29,10 @@ from tapeloom.errors import (
     did_you_mean,
 )
 from tapeloom.gap.gaps import Gaps
+from tapeloom.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import date
 
     from tapeloom._core import Bars, SessionTable
@@ -45,7 +47,7 @@ __all__ = ["Progress", "check_source", "gaps_in_source", "series_of"]
 
 
 class Progress(NamedTuple):
-    """How far a check has come: the series it turns to now, and how many of all are done."""
+    """How far a check has come: the series it turns to now, and to how many of all it has turned before."""
 
     symbol: str
     interval: str
@@ -53,6 +55,7 @@ class Progress(NamedTuple):
     total: int
 
 
+_Found = TypeVar("_Found")
 _NO_ACTIONS = Actions()
 _ALL_DATES = Window()
 
@@ -137,33 +140,67 @@ def check_source(
     said
         What reading found besides in the data of some symbols; asked when all is read.
     progress
-        Called before each series and once at the end.
+        Called before each series, from one thread at a time, and once at the end.
     """
     window.require_covered(table)
     wanted = series_of(source, symbols, interval)
-    looked = []
     notes = NotesOfSeries(source, wanted)
     explained = {(action.symbol, action.ex_date) for action in actions}
-    made: dict[str, list[tuple[str, Bars]]] = {}
     start, end = window.instants(table)
-    for done, (symbol, kept) in enumerate(wanted):
-        if progress is not None:
-            progress(Progress(symbol, kept, done, len(wanted)))
-        bars = source.read(symbol, kept, start, end)
-        first, last = window.sessions(table, bars)
-        is_naive = naive(symbol)
-        one = look_at(bars, table, (first, last), explained, naive=is_naive)
-        one.take_notes(notes.new_of(symbol))
-        one.goes_on = _goes_on(source, symbol, kept, window, end)
-        looked.append(one)
-        looked[-1].compare_days(made, table)
-    if progress is not None:
-        progress(Progress("", "", len(wanted), len(wanted)))
+
+    tell = _teller(progress, len(wanted))
+
+    def look(series: Iterable[tuple[str, str]]) -> Iterator[Looked]:
+        made: dict[str, list[tuple[str, Bars]]] = {}
+        for symbol, kept in series:
+            tell(symbol, kept)
+            bars = source.read(symbol, kept, start, end)
+            sessions = window.sessions(table, bars)
+            is_naive = naive(symbol)
+            one = look_at(bars, table, sessions, explained, naive=is_naive)
+            one.take_notes(notes.new_of(symbol))
+            one.goes_on = _goes_on(source, symbol, kept, window, end)
+            one.compare_days(made, table)
+            yield one
+
+    looked = _of_all(source, wanted, look)
+    tell("", "")
     for one in looked:
         one.take_notes(notes.rest_of(one.symbol))
         one.first_invalid = notes.first_invalid.get(one.symbol, "")
     others = said({symbol for symbol, _ in wanted})
     return _report(looked, others, table, exchange_group)
+
+
+def _teller(
+    progress: Callable[[Progress], object] | None, total: int
+) -> Callable[[str, str], None]:
+    """Return what is called with each series that a check turns to, and without one at the end."""
+    done = itertools.count()
+
+    def tell(symbol: str, interval: str) -> None:
+        if progress is not None:
+            progress(Progress(symbol, interval, next(done), total))
+
+    return tell
+
+
+def _of_all(
+    source: BarSource,
+    wanted: Sequence[tuple[str, str]],
+    look: Callable[[Iterable[tuple[str, str]]], Iterator[_Found]],
+) -> list[_Found]:
+    """Return what ``look`` finds in the series of each symbol, in order; of several symbols at a time if they are stored."""
+    # The series of a symbol stay together: what is seen of one is held against those before it.
+    of_symbols = [
+        list(part) for _, part in itertools.groupby(wanted, lambda one: one[0])
+    ]
+    if hasattr(source, "read_many"):
+        # It may be read from several threads.
+        found = side_by_side(lambda part: list(look(part)), of_symbols, in_turn=True)
+    else:
+        found = [list(look(part)) for part in of_symbols]
+    return [one for part in found for one in part]
 
 
 def _goes_on(
@@ -188,17 +225,22 @@ def gaps_in_source(
     """Return the missing runs of all series of a source with their causes; parameters as ``check_source``."""
     window.require_covered(table)
     start, end = window.instants(table)
-    found = []
     wanted = series_of(source, symbols, interval)
-    for done, (symbol, kept) in enumerate(wanted):
-        if progress is not None:
-            progress(Progress(symbol, kept, done, len(wanted)))
-        if has_grid(kept):
-            bars = source.read(symbol, kept, start, end)
-            counts = count(bars, table, *window.sessions(table, bars))
-            found.append((symbol, kept, counts))
-    if progress is not None:
-        progress(Progress("", "", len(wanted), len(wanted)))
+
+    tell = _teller(progress, len(wanted))
+
+    def look(
+        series: Iterable[tuple[str, str]],
+    ) -> Iterator[tuple[str, str, SeriesCounts]]:
+        for symbol, kept in series:
+            tell(symbol, kept)
+            if has_grid(kept):
+                bars = source.read(symbol, kept, start, end)
+                counts = count(bars, table, *window.sessions(table, bars))
+                yield symbol, kept, counts
+
+    found = _of_all(source, wanted, look)
+    tell("", "")
     causes = _causes([(kept, counts) for _, kept, counts in found], table)
     return Gaps(
         gap

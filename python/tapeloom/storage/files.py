@@ -120,7 +120,7 @@ class Files:
             )
             return [path for path in found if _is_ours(path.name)]
         with _named_errors(folder):
-            return list(_walk(folder, folder.resolve()))
+            return [Path(path) for path in _walk(str(folder), folder.resolve())]
 
     def matches(self, pattern: str) -> list[Path]:
         """Return what a glob pattern names, sorted."""
@@ -267,21 +267,21 @@ def _is_ours(name: str) -> bool:
     return name.endswith(_SUFFIX) and not name.startswith((".", "_"))
 
 
-def _walk(folder: Path, root: Path) -> Iterator[Path]:
+def _walk(folder: str, root: Path) -> Iterator[str]:
     """Yield the Parquet files below a local folder; of links only those to files that lie below it too."""
+    # In texts: making a path of each folder takes longer than looking into it.
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
-        path = folder / entry.name
         is_link = entry.is_symlink()
         if is_link and (entry.is_dir() or _is_ours(entry.name)):
-            check_inside(path, root)
+            check_inside(Path(entry.path), root)
         if entry.is_dir():
             # A linked folder below the root is met where it lies.
             if not is_link:
-                yield from _walk(path, root)
+                yield from _walk(entry.path, root)
         elif _is_ours(entry.name) and entry.is_file():
-            yield path
+            yield entry.path
 
 
 def check_inside(path: Path, root: Path) -> None:
