@@ -79,7 +79,7 @@ def check(
         ``label``, ``shift``, ``time_unit``, ``time_format``, ``ambiguous``, ``price_scale`` and ``members``, as
         ``tapeloom.importing.mount`` takes them.
     progress
-        Called before each series and at the end.
+        Called before each series, by one thread at a time, and at the end.
 
     Returns
     -------
