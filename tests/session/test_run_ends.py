@@ -259,9 +259,7 @@ def test_a_run_that_nobody_holds_leaves_no_store_behind() -> None:
 LEAVING = """
 import sys, threading, time, random
 from tests.session.runs import prepared
-import tapeloom.system.at_exit as at_exit
 chance = random.Random(int(sys.argv[1]))
-at_exit._EXIT_SECONDS = 0.2
 what = chance.choice(["busy", "asleep", "plain", "plain"])
 speed = chance.choice([0.0, 1e6, 1e3])
 entered = threading.Event()
