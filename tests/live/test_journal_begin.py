@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Bytes behind which the system ends a process that writes them. The claim, the two slots of the witness, the first page,
 #: the header of the log, the log of the table, and that of the first record lie behind one of these; behind the last nothing.
-LIMITS = [0, 8, 32, 40, 64, 100, 512, 4096, 4128, 5000, 8252, 9000, 8 << 20]
+LIMITS = [0, 8, 32, 40, 64, 100, 512, 4096, 4128, 5000, 8252, 9000, 32 << 20]
 
 #: Children of one process, which has loaded all they need: each has a folder and a limit of its own.
 ENDED = """

@@ -68,10 +68,12 @@ pub struct Options {
     pub linger: Duration,
     /// How long the witness may be behind.
     pub witness_every: Duration,
-    /// How long the log may grow.
+    /// How long the log grows before it is folded in the next pause; twice as long at most.
     pub checkpoint_every: Duration,
-    /// How large the log may grow, in bytes.
+    /// How large the log grows before it is folded in the next pause, in bytes; four times as large at most.
     pub checkpoint_bytes: usize,
+    /// For how long nothing is to be written in a pause: folding takes longer than a commit, and what comes meanwhile waits.
+    pub pause: Duration,
 }
 
 impl Default for Options {
@@ -83,14 +85,21 @@ impl Default for Options {
             witness_every: Duration::from_secs(1),
             checkpoint_every: Duration::from_secs(5),
             checkpoint_bytes: 4 << 20,
+            pause: Duration::from_millis(5),
         }
     }
 }
 
 impl Options {
-    /// How large the log becomes, with the pages that are written when others are full.
+    /// How large the log may become where there is no pause.
+    fn most_bytes(&self) -> usize {
+        self.checkpoint_bytes.saturating_mul(4)
+    }
+
+    /// As above, with the pages that are written when others are full.
     fn log_bytes(&self) -> usize {
-        self.checkpoint_bytes + self.checkpoint_bytes / 8
+        let most = self.most_bytes();
+        most.saturating_add(most / 8)
     }
 }
 
@@ -516,7 +525,7 @@ impl Loop {
             if is_last || self.is_witness_due() {
                 self.witness()?;
             }
-            if is_last || self.is_checkpoint_due() {
+            if is_last || self.is_checkpoint_due(pieces.is_empty()) {
                 self.witness()?;
                 self.journal.checkpoint()?;
                 self.log_bytes = 0;
@@ -579,7 +588,7 @@ impl Loop {
             due = self.witnessed.checked_add(self.options.witness_every);
         }
         if self.log_bytes > 0 {
-            let fold = self.checkpointed.checked_add(self.options.checkpoint_every);
+            let fold = self.fold_at();
             due = due.into_iter().chain(fold).min();
         }
         if let Some(since) = state.waiting_since {
@@ -665,9 +674,30 @@ impl Loop {
             && self.witnessed.elapsed() >= self.options.witness_every
     }
 
-    fn is_checkpoint_due(&self) -> bool {
-        self.log_bytes >= self.options.checkpoint_bytes
-            || (self.log_bytes > 0 && self.checkpointed.elapsed() >= self.options.checkpoint_every)
+    /// When the log is folded if nothing comes until then.
+    fn fold_at(&self) -> Option<Instant> {
+        let pause = Instant::now().checked_add(self.options.pause);
+        if self.log_bytes >= self.options.checkpoint_bytes {
+            return pause;
+        }
+        let due = self
+            .checkpointed
+            .checked_add(self.options.checkpoint_every)?;
+        Some(due.max(pause?))
+    }
+
+    fn is_checkpoint_due(&self, is_pause: bool) -> bool {
+        let Options {
+            checkpoint_every: every,
+            checkpoint_bytes: bytes,
+            ..
+        } = self.options;
+        let since = self.checkpointed.elapsed();
+        if is_pause && (self.log_bytes >= bytes || since >= every) {
+            return self.log_bytes > 0;
+        }
+        self.log_bytes >= self.options.most_bytes()
+            || (self.log_bytes > 0 && since >= every.saturating_mul(2))
     }
 
     /// Only what was committed is ever named.
