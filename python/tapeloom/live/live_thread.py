@@ -153,6 +153,9 @@ class LiveThread(ABC):
             # Before anything is taken from the queue: what fails here has nothing to lose. At night, when the journal of
             # the day is closed, they wait for the next.
             self._guarded(self._make_changes)
+        if len(self._inbox) and self._most:
+            # It is taken at once, and what is due with it.
+            return 0.0
         now = self._steady.now()
         if self._due is not None and self._due <= now and not self._is_degraded:
             # It became due since the last look, while bars came by the lane: nothing more comes by it until that is done.

@@ -10,7 +10,7 @@ use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::realtime::RealtimeIndicators;
 use crate::replay::{Progress, Stop};
-use crate::store::{Collect, Entry, Store, SymbolId, Writer};
+use crate::store::{Collect, Entry, Store, SymbolId, Writer, Writing};
 
 /// How long to wait and whom to believe, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,33 @@ impl Live {
     pub fn step(&mut self, arrivals: &[(Arc<Entry>, Bar)], clock: i64) -> Result<Option<Step>> {
         self.store.check()?;
         let store = self.store.clone();
-        let mut writing = store.write();
+        self.step_in(store.write(), arrivals, clock)
+    }
+
+    /// As [`Live::step`] if nobody else writes; `None` if somebody does, and nothing was taken then.
+    ///
+    /// # Errors
+    /// As of [`Live::step`].
+    pub fn try_step(
+        &mut self,
+        arrivals: &[(Arc<Entry>, Bar)],
+        clock: i64,
+    ) -> Result<Option<Option<Step>>> {
+        self.store.check()?;
+        let store = self.store.clone();
+        let Some(writing) = store.try_write() else {
+            return Ok(None);
+        };
+        self.step_in(writing, arrivals, clock).map(Some)
+    }
+
+    fn step_in(
+        &mut self,
+        mut writing: Writing<'_>,
+        arrivals: &[(Arc<Entry>, Bar)],
+        clock: i64,
+    ) -> Result<Option<Step>> {
+        let store = self.store.clone();
         if !arrivals.iter().all(|(entry, _)| writing.keeps(entry)) {
             return Ok(None);
         }

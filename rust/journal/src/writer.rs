@@ -236,19 +236,50 @@ impl Writer {
         }
         let mut state = self.shared.state.lock();
         state.check()?;
-        let has_room = |state: &State| {
-            state.waiting.is_empty()
-                || state.waiting_records + records.len() <= self.options.queue_records
-        };
-        if !has_room(&state) {
+        if !self.has_room(&state, records) {
             state.awaited_seq = state.last_seq;
             self.shared.work.notify_one();
             self.shared.news.wait_for(&mut state, wait);
             state.check()?;
-            if !has_room(&state) {
+            if !self.has_room(&state, records) {
                 return Ok(None);
             }
         }
+        let seq = self.enqueue(state, records);
+        if self.fill().0 >= self.inline_records {
+            self.write_inline();
+        }
+        Ok(Some(seq))
+    }
+
+    /// As [`Writer::submit`], where that waits for nobody; `None` if it would.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Writer::submit`].
+    pub fn submit_at_once(&self, records: &Arc<Records>) -> Result<Option<u64>> {
+        // Without a thread it may be this one that has to write.
+        if self.inline_records != usize::MAX {
+            return Ok(None);
+        }
+        check(records)?;
+        let Some(state) = self.shared.state.try_lock() else {
+            return Ok(None);
+        };
+        state.check()?;
+        if !self.has_room(&state, records) {
+            return Ok(None);
+        }
+        Ok(Some(self.enqueue(state, records)))
+    }
+
+    fn has_room(&self, state: &State, records: &Records) -> bool {
+        state.waiting.is_empty()
+            || state.waiting_records + records.len() <= self.options.queue_records
+    }
+
+    /// Returns the number of the last record.
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, records: &Arc<Records>) -> u64 {
         let lies = state.waiting_records;
         let lingers = !self.options.linger.is_zero();
         if lies == 0 && lingers {
@@ -264,10 +295,7 @@ impl Writer {
         if !lingers || lies == 0 || (lies < enough && waiting >= enough) {
             self.shared.work.notify_one();
         }
-        if waiting >= self.inline_records {
-            self.write_inline();
-        }
-        Ok(Some(seq))
+        seq
     }
 
     /// Number of the last record handed over, as long as more can be.

@@ -154,6 +154,37 @@ fn a_full_queue_takes_nothing_more_until_there_is_room() {
 }
 
 #[test]
+fn what_is_put_at_once_waits_for_nobody_and_keeps_its_order() {
+    let journal = MemoryJournal::default();
+    let options = Options {
+        queue_records: 2,
+        ..Options::default()
+    };
+    let held = journal.disk.lock();
+    let writer = Writer::new(Box::new(journal.clone()), BEGIN, options.clone());
+    writer.submit(&one(1), SOON).unwrap().unwrap();
+    let put = |number| {
+        // The thread may look at what waits at this very moment.
+        loop {
+            if let Some(seq) = writer.submit_at_once(&one(number)).unwrap() {
+                return seq;
+            }
+        }
+    };
+    assert_eq!(put(2), 2);
+    assert_eq!(writer.submit_at_once(&one(3)), Ok(None));
+    drop(held);
+    assert_eq!(put(3), 3);
+    writer.close().unwrap();
+    assert_eq!(writer.submit_at_once(&one(4)), Err(Error::Closed));
+    assert_eq!(on_disk(&journal), [1, 2, 3]);
+    // Without a thread somebody would have to write.
+    let writer = Writer::inline(Box::new(MemoryJournal::default()), BEGIN, options, 1);
+    assert_eq!(writer.submit_at_once(&one(1)), Ok(None));
+    writer.close().unwrap();
+}
+
+#[test]
 fn what_queued_up_during_a_commit_is_one_group() {
     let journal = MemoryJournal::default();
     let held = journal.disk.lock();

@@ -256,6 +256,10 @@ impl PyJournal {
     }
 
     fn put_shared(&self, py: Python<'_>, records: &Arc<Records>, timeout: f64) -> BindResult<u64> {
+        // To come back into the interpreter would take longer than to put them.
+        if let Some(seq) = self.writer.submit_at_once(records).map_err(of_journal)? {
+            return Ok(seq);
+        }
         let seq = sliced(py, timeout, |slice| self.writer.submit(records, slice))?;
         seq.ok_or_else(|| {
             let reason = format!("the disk has not kept up for {timeout} s, and the queue is full");

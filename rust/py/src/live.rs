@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use tapeloom_core::bar::Bar;
-use tapeloom_core::live::{Live, Patience};
+use tapeloom_core::live::{Live, Patience, Step};
 use tapeloom_core::store::{Directory, Entry};
 
 use crate::bar::PyBarData;
@@ -13,6 +13,9 @@ use crate::batch::{PyBatch, Teller};
 use crate::error::{BindError, BindResult};
 use crate::realtime::PyRealtimeIndicators;
 use crate::store::PyStore;
+
+/// A step with so many bars takes some microseconds; one without any may end the buckets of all symbols.
+const FEW: usize = 20;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "Live", module = "tapeloom._core")]
@@ -80,7 +83,7 @@ impl PyLive {
             let step = self
                 .teller
                 .session()
-                .told(py, || py.detach(|| running.step(&arrivals, clock)))??;
+                .told(py, || step(py, running, &arrivals, clock))??;
             // A symbol that was removed meanwhile is looked up again, and not found.
             if let Some(step) = step {
                 break step;
@@ -115,6 +118,21 @@ impl PyLive {
             )
         })
     }
+}
+
+/// Take a step; attached where it takes less time than to come back into the interpreter, and waits for nobody.
+fn step(
+    py: Python<'_>,
+    live: &mut Live,
+    arrivals: &[(Arc<Entry>, Bar)],
+    clock: i64,
+) -> tapeloom_core::Result<Option<Step>> {
+    if (1..=FEW).contains(&arrivals.len())
+        && let Some(step) = live.try_step(arrivals, clock)?
+    {
+        return Ok(step);
+    }
+    py.detach(|| live.step(arrivals, clock))
 }
 
 fn arrivals(
