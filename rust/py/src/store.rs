@@ -32,7 +32,7 @@ use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
 pub(crate) use answers::{COUNTS, count_cells, policy};
 use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, report, runs};
-use find::Known;
+use find::{Known, Meant};
 pub(crate) use find::{label_all, series_of, unknown};
 use offering::NOT_STREAMED;
 pub(crate) use offering::{Pair, Plain};
@@ -465,27 +465,10 @@ impl PyStore {
         interval: Option<&Bound<'py, PyAny>>,
         scope: AskedScope,
     ) -> BindResult<Option<Bound<'py, PyBarData>>> {
-        let AskedScope(scope) = scope;
-        let py = slf.py();
-        if scope == Scope::Session && interval.is_none() {
-            let store = &slf.get().store;
-            loop {
-                let found = Self::with_series(slf, symbol, None, |kept| {
-                    let bar = store.latest(kept.entry)?;
-                    let data = bar.map(|bar| PyBarData::known(py, kept.label, bar, None));
-                    Some(data.transpose())
-                })?;
-                match found {
-                    None => return Ok(None),
-                    Some(Some(bar)) => return Ok(bar?),
-                    Some(None) => slf.get().let_writer_finish(py)?,
-                }
-            }
+        match scope {
+            AskedScope(Scope::Session) if interval.is_none() => Self::latest(slf, symbol),
+            AskedScope(scope) => Self::newest(slf, symbol, interval, scope),
         }
-        let found = Self::look(slf, symbol, interval, |view, label, _| {
-            Self::newest(py, view, label, scope)
-        })?;
-        Ok(found.transpose()?.flatten())
     }
 
     #[pyo3(
@@ -589,19 +572,17 @@ impl PyStore {
         interval: &Bound<'py, PyAny>,
     ) -> BindResult<Option<Bound<'py, PyBarData>>> {
         let py = slf.py();
-        let kept = Self::with_series(slf, symbol, Some(interval), |kept| {
-            let label = kept.label.clone_ref(py);
-            (kept.entry.clone(), kept.series.interval(), label)
-        })?;
-        let Some((entry, wanted, label)) = kept else {
+        let meant = Self::meant(slf, symbol, Some(interval))?;
+        let Some(kept) = meant.as_ref().and_then(Meant::kept) else {
             return Ok(None);
         };
+        let (symbol, wanted) = (&kept.entry.symbol, kept.series.interval());
         // The only row that changes is kept by the writer, so this read waits for one.
         let forming = slf.get().write(py, |writing| {
-            let id = writing.id_of(&entry.symbol)?;
+            let id = writing.id_of(symbol)?;
             writing.forming_bar(id, wanted)
         })?;
-        let bar = |d: Derived| PyBarData::known(py, &label, d.bar, Some(d.constituents as i32));
+        let bar = |d: Derived| PyBarData::known(py, kept.label, d.bar, Some(d.constituents as i32));
         Ok(forming.map(bar).transpose()?)
     }
 
@@ -624,13 +605,11 @@ impl PyStore {
         };
         for symbol in all {
             let symbol = symbol?;
-            let kept = Self::with_series(slf, &symbol, interval, |kept| {
-                (kept.entry.clone(), kept.label.clone_ref(py))
-            })?;
-            match kept {
-                Some((entry, label)) => {
-                    entries.push(Some(entry));
-                    labels.push(label);
+            let meant = Self::meant(slf, &symbol, interval)?;
+            match meant.as_ref().and_then(Meant::kept) {
+                Some(kept) => {
+                    entries.push(Some(kept.entry.clone()));
+                    labels.push(kept.label.clone_ref(py));
                 }
                 None => {
                     let name = symbol.str()?.to_str()?.trim().to_uppercase();

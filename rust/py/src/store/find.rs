@@ -25,17 +25,70 @@ use crate::store::PyStore;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) exchange: Arc<Exchange>,
-    by_symbol: HashMap<Box<str>, Found, FxBuildHasher>,
+    found: Vec<Found>,
+    by_symbol: HashMap<Box<str>, usize, FxBuildHasher>,
+    /// The same by the objects with which they were asked for, which are kept so that nothing else comes to lie there: a
+    /// program asks with the same ones again and again.
+    by_object: RefCell<HashMap<usize, (Py<PyString>, usize), FxBuildHasher>>,
 }
 
 impl Known {
     pub(super) fn new(exchange: Arc<Exchange>) -> Self {
         Self {
             exchange,
+            found: Vec::new(),
             by_symbol: HashMap::default(),
+            by_object: RefCell::default(),
+        }
+    }
+
+    fn get(&self, symbol: &str) -> Option<&Found> {
+        self.found.get(*self.by_symbol.get(symbol)?)
+    }
+
+    /// Where the series is that was asked for with this very object before.
+    #[inline]
+    fn asked(&self, symbol: &Bound<'_, PyAny>, interval: Option<&Bound<'_, PyAny>>) -> Option<At> {
+        let by_object = self.by_object.try_borrow().ok()?;
+        let (_, symbol) = by_object.get(&(symbol.as_ptr() as usize))?;
+        self.at(*symbol, interval)
+    }
+
+    /// Where the series of a symbol is, by its name.
+    fn named(&self, symbol: &str, interval: Option<&Bound<'_, PyAny>>) -> Option<At> {
+        self.at(*self.by_symbol.get(symbol)?, interval)
+    }
+
+    /// Where a series of a symbol is: that of an interval, the base without one.
+    #[inline]
+    fn at(&self, symbol: usize, interval: Option<&Bound<'_, PyAny>>) -> Option<At> {
+        let series = match interval {
+            None => 0,
+            Some(interval) => self.found.get(symbol)?.series_of(interval)?,
+        };
+        Some(At { symbol, series })
+    }
+
+    /// Remember the object with which a symbol was asked for.
+    fn remember(&self, object: &Bound<'_, PyString>, symbol: usize) {
+        if let Ok(mut by_object) = self.by_object.try_borrow_mut() {
+            if by_object.len() >= OBJECTS_PER_SYMBOL * self.found.len() {
+                by_object.clear();
+            }
+            by_object.insert(object.as_ptr() as usize, (object.clone().unbind(), symbol));
         }
     }
 }
+
+/// Position of a symbol, and of a series among those of the symbol.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    symbol: usize,
+    series: usize,
+}
+
+/// Objects that are remembered at most: who makes one for each question gains nothing by them.
+const OBJECTS_PER_SYMBOL: usize = 2;
 
 /// A symbol and what is known of its series, in order.
 #[derive(Debug)]
@@ -75,20 +128,29 @@ impl Found {
         self.series.iter().map(label).collect()
     }
 
-    /// The series of an interval, the base without one.
-    fn series(&self, interval: Option<&Bound<'_, PyAny>>) -> Option<Kept<'_>> {
-        let at = match interval {
-            None => 0,
-            Some(interval) => {
-                let wanted = convert::interval(interval).ok()?;
-                let all = &self.entry.series;
-                all.iter().position(|series| series.interval() == wanted)?
-            }
-        };
-        let known = self.series.get(at)?;
+    /// Position of the series of an interval.
+    fn series_of(&self, interval: &Bound<'_, PyAny>) -> Option<usize> {
+        let wanted = convert::interval(interval).ok()?;
+        let mut all = self.entry.series.iter();
+        all.position(|series| series.interval() == wanted)
+    }
+}
+
+/// Where a series that a caller means is known. What is known of it stays as long as this is held.
+#[derive(Debug)]
+pub(super) struct Meant {
+    known: Rc<Known>,
+    at: At,
+}
+
+impl Meant {
+    #[inline]
+    pub(super) fn kept(&self) -> Option<Kept<'_>> {
+        let found = self.known.found.get(self.at.symbol)?;
+        let known = found.series.get(self.at.series)?;
         Some(Kept {
-            entry: &self.entry,
-            series: self.entry.series.get(at)?,
+            entry: &found.entry,
+            series: found.entry.series.get(self.at.series)?,
             label: &known.label,
             held: &known.held,
         })
@@ -168,7 +230,7 @@ impl PyStore {
     /// Let go of rows that reads left behind for the next ones.
     pub(super) fn let_go(&self, py: Python<'_>) {
         let known = self.known.get(py);
-        for series in known.by_symbol.values().flat_map(|found| &found.series) {
+        for series in known.found.iter().flat_map(|found| &found.series) {
             // Dropped when nothing is borrowed any more.
             let held = series
                 .held
@@ -226,6 +288,7 @@ impl PyStore {
     }
 
     /// A writer replaced a series at each look: let it finish, while other Python threads run.
+    #[cold]
     pub(crate) fn let_writer_finish(&self, py: Python<'_>) -> BindResult<()> {
         py.detach(|| self.store.wait_for_writer());
         Ok(self.store.check()?)
@@ -237,30 +300,67 @@ impl PyStore {
         entry.ok_or_else(|| unknown(symbol))
     }
 
-    /// Do a job with the series of this very name, `None` when nobody keeps it.
-    pub(super) fn with_exact<R>(
+    /// Find the series a caller means, `None` when nobody keeps it.
+    #[inline(always)]
+    pub(super) fn meant(
+        slf: &Bound<'_, Self>,
+        symbol: &Bound<'_, PyAny>,
+        interval: Option<&Bound<'_, PyAny>>,
+    ) -> BindResult<Option<Meant>> {
+        let this = slf.get();
+        this.store.check()?;
+        let known = this.known.get(slf.py());
+        match known.asked(symbol, interval) {
+            Some(at) => Ok(Some(Meant { known, at })),
+            None => Self::search(slf, symbol, interval),
+        }
+    }
+
+    /// The same for what was not asked for before, or not in this way.
+    #[cold]
+    fn search(
+        slf: &Bound<'_, Self>,
+        symbol: &Bound<'_, PyAny>,
+        interval: Option<&Bound<'_, PyAny>>,
+    ) -> BindResult<Option<Meant>> {
+        let this = slf.get();
+        if let Some(found) = this.search_exact(symbol, interval)? {
+            return Ok(Some(found));
+        }
+        let resolved: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = slf
+            .call_method1("_resolve", (symbol, interval))?
+            .extract()?;
+        Ok(match resolved {
+            Some((symbol, interval)) => this.search_exact(&symbol, Some(&interval))?,
+            None => None,
+        })
+    }
+
+    /// Find the series of this very name.
+    fn search_exact(
         &self,
         symbol: &Bound<'_, PyAny>,
         interval: Option<&Bound<'_, PyAny>>,
-        job: impl FnOnce(Kept<'_>) -> R,
-    ) -> PyResult<Option<R>> {
+    ) -> PyResult<Option<Meant>> {
         let Ok(symbol) = symbol.cast::<PyString>() else {
             return Ok(None);
         };
         let Ok(name) = symbol.to_str() else {
             return Ok(None);
         };
-        self.store.check().map_err(BindError::from)?;
         let known = self.known.get(symbol.py());
-        if let Some(kept) = known.by_symbol.get(name).and_then(|f| f.series(interval)) {
-            return Ok(Some(job(kept)));
-        }
-        drop(known);
-        let Some(known) = self.learn(symbol.py(), name)? else {
+        let known = match known.named(name, interval) {
+            Some(_) => known,
+            None => match self.learn(symbol.py(), name)? {
+                Some(known) => known,
+                None => return Ok(None),
+            },
+        };
+        let Some(at) = known.named(name, interval) else {
             return Ok(None);
         };
-        let kept = known.by_symbol.get(name).and_then(|f| f.series(interval));
-        Ok(kept.map(job))
+        known.remember(symbol, at.symbol);
+        Ok(Some(Meant { known, at }))
     }
 
     /// Look a symbol up in the store and remember it.
@@ -271,43 +371,25 @@ impl PyStore {
         };
         let known = self.known.get(py);
         let is_current = |found: &Found| Arc::ptr_eq(&found.entry, entry);
-        if known.by_symbol.get(name).is_some_and(is_current) {
+        if known.get(name).is_some_and(is_current) {
             return Ok(Some(known));
         }
         // All symbols at once: who reads one of them soon reads the others.
         let mut all = Known::new(known.exchange.clone());
         for entry in directory.entries() {
-            let labels = match known.by_symbol.get(&*entry.symbol) {
+            let labels = match known.get(&entry.symbol) {
                 Some(found) if Arc::ptr_eq(&found.entry, entry) => found.labels(py),
                 _ => label_all(py, entry, &known.exchange)?,
             };
-            let found = Found::new(entry, labels);
-            all.by_symbol.insert((*entry.symbol).into(), found);
+            let symbol = (*entry.symbol).into();
+            all.by_symbol.insert(symbol, all.found.len());
+            all.found.push(Found::new(entry, labels));
         }
         Ok(Some(self.known.set(py, all)))
     }
 
-    /// Do a job with the series a caller means, `None` when nobody keeps it.
-    pub(super) fn with_series<R>(
-        slf: &Bound<'_, Self>,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-        job: impl Fn(Kept<'_>) -> R,
-    ) -> BindResult<Option<R>> {
-        let this = slf.get();
-        if let Some(done) = this.with_exact(symbol, interval, &job)? {
-            return Ok(Some(done));
-        }
-        let resolved: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = slf
-            .call_method1("_resolve", (symbol, interval))?
-            .extract()?;
-        Ok(match resolved {
-            Some((symbol, interval)) => this.with_exact(&symbol, Some(&interval), job)?,
-            None => None,
-        })
-    }
-
     /// Look at the series a caller means as of the newest epoch, `None` when nobody keeps it.
+    #[inline]
     pub(super) fn look<R>(
         slf: &Bound<'_, Self>,
         symbol: &Bound<'_, PyAny>,
@@ -316,28 +398,56 @@ impl PyStore {
     ) -> BindResult<Option<R>> {
         let store = &slf.get().store;
         loop {
-            let seen = Self::with_series(slf, symbol, interval, |kept| {
-                kept.look(store, |view, out| look(view, kept.label, out))
-            })?;
-            match seen {
-                Some(None) => slf.get().let_writer_finish(slf.py())?,
-                Some(Some(seen)) => return Ok(Some(seen)),
-                None => return Ok(None),
+            let meant = Self::meant(slf, symbol, interval)?;
+            let Some(kept) = meant.as_ref().and_then(Meant::kept) else {
+                return Ok(None);
+            };
+            let seen = kept.look(store, |view, out| look(view, kept.label, out));
+            if seen.is_some() {
+                return Ok(seen);
+            }
+            slf.get().let_writer_finish(slf.py())?;
+        }
+    }
+
+    /// The newest bar of the session, of the base series: what is asked most.
+    #[inline]
+    pub(super) fn latest<'py>(
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+    ) -> BindResult<Option<Bound<'py, PyBarData>>> {
+        let py = slf.py();
+        loop {
+            let meant = Self::meant(slf, symbol, None)?;
+            let Some(kept) = meant.as_ref().and_then(Meant::kept) else {
+                return Ok(None);
+            };
+            match slf.get().store.latest(kept.entry) {
+                Some(Some(bar)) => {
+                    return Ok(Some(PyBarData::known(py, kept.label, bar, None)?));
+                }
+                Some(None) => return Ok(None),
+                None => slf.get().let_writer_finish(py)?,
             }
         }
     }
 
     /// The newest bar of a scope.
+    #[inline(never)]
     pub(super) fn newest<'py>(
-        py: Python<'py>,
-        view: View<'_>,
-        label: &Py<PyLabel>,
+        slf: &Bound<'py, Self>,
+        symbol: &Bound<'py, PyAny>,
+        interval: Option<&Bound<'py, PyAny>>,
         scope: Scope,
-    ) -> PyResult<Option<Bound<'py, PyBarData>>> {
-        let (first, last) = view.scope(scope);
-        (last > first)
-            .then(|| PyBarData::known(py, label, view.bar(last - 1), view.constituents(last - 1)))
-            .transpose()
+    ) -> BindResult<Option<Bound<'py, PyBarData>>> {
+        let py = slf.py();
+        let found = Self::look(slf, symbol, interval, |view, label, _| {
+            let (first, last) = view.scope(scope);
+            let row = (last > first).then(|| last - 1)?;
+            let constituents = view.constituents(row);
+            Some(PyBarData::known(py, label, view.bar(row), constituents))
+        })?;
+        Ok(found.flatten().transpose()?)
     }
 
     /// Empty bars for a series nobody keeps, under the names that were asked for.
