@@ -153,7 +153,10 @@ impl Segment {
     /// Epoch in which a row became known.
     #[inline]
     pub fn epoch(&self, row: usize) -> u64 {
-        self.column(EPOCH)[row].load(Relaxed)
+        debug_assert!(row < self.capacity(), "a row of the segment");
+        // The place is looked at, so that the sum needs no look of its own.
+        let known = EPOCH.wrapping_mul(self.ts.len()).wrapping_add(row);
+        self.words[known].load(Relaxed)
     }
 
     /// The bar in a row.
@@ -176,6 +179,34 @@ impl Segment {
     pub fn constituents(&self, row: usize) -> Option<i32> {
         let cells = self.constituents.as_ref()?;
         Some(cells[row].load(Relaxed))
+    }
+
+    /// The bars of published rows and their base bars, in order.
+    #[inline]
+    pub fn bars(&self, rows: Range<usize>) -> impl Iterator<Item = (Bar, Option<i32>)> + '_ {
+        let floats = |field| {
+            let cells = self.float_cells(field)[rows.clone()].iter();
+            cells.map(|cell| f64::from_bits(cell.load(Relaxed)))
+        };
+        let counts = self.constituents.as_ref().map(|cells| &cells[rows.clone()]);
+        let prices = (floats(Field::Open).zip(floats(Field::High)))
+            .zip(floats(Field::Low).zip(floats(Field::Close)));
+        let rest = floats(Field::Volume).zip(&self.flags[rows.clone()]);
+        let all = self.ts[rows.clone()].iter().zip(prices.zip(rest));
+        all.enumerate().map(
+            move |(row, (ts, (((open, high), (low, close)), (volume, flags))))| {
+                let bar = Bar {
+                    ts: ts.load(Relaxed),
+                    open,
+                    high,
+                    low,
+                    close,
+                    volume,
+                    flags: flags.load(Relaxed),
+                };
+                (bar, counts.map(|cells| cells[row].load(Relaxed)))
+            },
+        )
     }
 
     /// Append published rows to `columns`, column by column.
@@ -226,8 +257,10 @@ impl Segment {
 
     #[inline]
     fn column(&self, at: usize) -> &[AtomicU64] {
+        // The place is looked at, so that the sums need no look of their own.
         let rows = self.ts.len();
-        &self.words[at * rows..(at + 1) * rows]
+        let first = at.wrapping_mul(rows);
+        &self.words[first..first.wrapping_add(rows)]
     }
 
     /// Cells of the flags, for views over published rows.

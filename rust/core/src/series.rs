@@ -144,6 +144,21 @@ impl Slice {
         }
     }
 
+    /// Take all bars and their base bars in order, up to the first error.
+    #[inline]
+    pub fn try_each<E>(
+        &self,
+        mut take: impl FnMut(Bar, Option<i32>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let rows = self.from..self.to;
+        match &self.rows {
+            Rows::Live(segment) => segment.bars(rows).try_for_each(|(bar, of)| take(bar, of)),
+            Rows::Sealed(_) | Rows::Flagged { .. } => {
+                (0..self.len()).try_for_each(|row| take(self.bar(row), self.constituents(row)))
+            }
+        }
+    }
+
     /// Epoch in which a row became known; 0 for what is sealed, which is older than any that somebody asks about.
     pub(crate) fn epoch(&self, row: usize) -> u64 {
         match &self.rows {

@@ -1,6 +1,5 @@
 //! `BarData`: one bar of one symbol.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use pyo3::basic::CompareOp;
@@ -10,13 +9,14 @@ use pyo3::types::{PyBool, PyDateTime, PyString, PyTzInfo, PyTzInfoAccess};
 use tapeloom_core::bar::Bar;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::schedule::{Anchor, ExtendedHours};
+use tapeloom_core::series::Slice;
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
-use crate::export::{Exclusive, unshared};
+use crate::export::{Exclusive, InTurn, is_unshared, unshared};
 use crate::label::PyLabel;
 
 /// Where a bar comes from.
@@ -54,6 +54,7 @@ struct Content {
 }
 
 /// Bars that were handed out, to be used again once nobody holds them: making an object costs more than filling it.
+#[derive(Debug, Default)]
 struct Handed {
     bars: Vec<Py<PyBarData>>,
     next: usize,
@@ -62,13 +63,63 @@ struct Handed {
 /// Enough for what is read at once and dropped.
 const HANDED: usize = 1_024;
 
-thread_local! {
-    static OUT: RefCell<Handed> = const { RefCell::new(Handed { bars: Vec::new(), next: 0 }) };
+/// Those of this process.
+static OUT: InTurn<Handed> = InTurn::new(Handed {
+    bars: Vec::new(),
+    next: 0,
+});
+
+impl Handed {
+    /// Begin with the first again if it is free: what was used last is near.
+    #[inline]
+    fn start_over(&mut self, py: Python<'_>) {
+        let first = self.bars.first();
+        if first.is_some_and(|first| is_unshared(py, first.as_any())) {
+            self.next = 0;
+        }
+    }
+
+    /// A bar that comes out of a series, in an object that was used before if the next one is free.
+    #[inline(always)]
+    fn fill<'py>(
+        &mut self,
+        py: Python<'py>,
+        label: &Py<PyLabel>,
+        bar: Bar,
+        constituents: i32,
+    ) -> PyResult<Bound<'py, PyBarData>> {
+        let at = self.next;
+        self.next = (at + 1) % HANDED;
+        if let Some(object) = self.bars.get_mut(at)
+            && let Some(content) = unshared(py, object, |data| &data.0)
+            && let Origin::Series(known) = &mut content.origin
+        {
+            content.bar = bar;
+            content.constituents = constituents;
+            if !known.is(label) {
+                // As who is attached drops it, which need not be found out.
+                drop(std::mem::replace(known, label.clone_ref(py)).into_bound(py));
+            }
+            return Ok(object.bind(py).clone());
+        }
+        let new = PyBarData::new_known(py, label, bar, constituents)?;
+        self.keep(at, new.clone().unbind());
+        Ok(new)
+    }
+
+    /// Keep a new bar, to be used again in its turn.
+    #[cold]
+    fn keep(&mut self, at: usize, new: Py<PyBarData>) {
+        match self.bars.get_mut(at) {
+            Some(held) => *held = new,
+            None => self.bars.push(new),
+        }
+    }
 }
 
 impl PyBarData {
     /// A bar that comes out of a series.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn known<'py>(
         py: Python<'py>,
         label: &Py<PyLabel>,
@@ -76,40 +127,45 @@ impl PyBarData {
         constituents: Option<i32>,
     ) -> PyResult<Bound<'py, Self>> {
         let constituents = constituents.unwrap_or(-1);
-        let new = || {
-            let content = Content {
-                bar,
-                constituents,
-                origin: Origin::Series(label.clone_ref(py)),
-            };
-            Bound::new(py, Self(Exclusive::new(content)))
+        let Some(mut handed) = OUT.try_use(py) else {
+            return Self::new_known(py, label, bar, constituents);
         };
-        OUT.with(|out| {
-            let Ok(mut out) = out.try_borrow_mut() else {
-                return new();
-            };
-            let at = out.next;
-            out.next = (at + 1) % HANDED;
-            let Some(object) = out.bars.get_mut(at) else {
-                let object = new()?;
-                out.bars.push(object.clone().unbind());
-                return Ok(object);
-            };
-            match unshared(py, object, |data| &data.0) {
-                Some(content) => {
-                    content.bar = bar;
-                    content.constituents = constituents;
-                    match &content.origin {
-                        Origin::Series(known) if known.is(label) => {}
-                        Origin::Series(_) | Origin::User(_) => {
-                            content.origin = Origin::Series(label.clone_ref(py));
-                        }
-                    }
-                }
-                None => *object = new()?.unbind(),
-            }
-            Ok(object.bind(py).clone())
-        })
+        handed.start_over(py);
+        handed.fill(py, label, bar, constituents)
+    }
+
+    /// All bars of some rows of a series.
+    pub(crate) fn all_known<'py>(
+        py: Python<'py>,
+        label: &Py<PyLabel>,
+        rows: &Slice,
+    ) -> PyResult<Vec<Bound<'py, Self>>> {
+        let mut spare = Handed::default();
+        let mut out = OUT.try_use(py);
+        let handed = out.as_deref_mut().unwrap_or(&mut spare);
+        handed.start_over(py);
+        let mut all = Vec::with_capacity(rows.len());
+        rows.try_each(|bar, constituents| -> PyResult<()> {
+            all.push(handed.fill(py, label, bar, constituents.unwrap_or(-1))?);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// A bar that comes out of a series, in a new object.
+    #[cold]
+    fn new_known<'py>(
+        py: Python<'py>,
+        label: &Py<PyLabel>,
+        bar: Bar,
+        constituents: i32,
+    ) -> PyResult<Bound<'py, Self>> {
+        let content = Content {
+            bar,
+            constituents,
+            origin: Origin::Series(label.clone_ref(py)),
+        };
+        Bound::new(py, Self(Exclusive::new(content)))
     }
 
     pub(crate) fn bar(&self) -> Bar {

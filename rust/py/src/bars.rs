@@ -7,6 +7,7 @@ use numpy::{PyArray1, PyArrayMethods};
 use pyo3::basic::CompareOp;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
 use tapeloom_core::alignment::first_fall;
 use tapeloom_core::columns::Columns;
@@ -138,7 +139,7 @@ impl PyBars {
     }
 
     /// A snapshot of rows of a segment, in an object that was used before if one is free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn handed_out<'py>(
         py: Python<'py>,
         label: &Py<PyLabel>,
@@ -153,14 +154,24 @@ impl PyBars {
             content.put(segment, rows);
             return Ok(object.bind(py).clone());
         }
+        let new = Self::of_segment(py, label, segment, rows)?;
+        *object = Some(new.clone().unbind());
+        Ok(new)
+    }
+
+    #[cold]
+    fn of_segment<'py>(
+        py: Python<'py>,
+        label: &Py<PyLabel>,
+        segment: &Arc<Segment>,
+        rows: Range<usize>,
+    ) -> PyResult<Bound<'py, Self>> {
         let slice = Slice {
             rows: Rows::Live(segment.clone()),
             from: rows.start,
             to: rows.end,
         };
-        let new = Bound::new(py, Self::new(label.clone_ref(py), Parts::One(slice)))?;
-        *object = Some(new.clone().unbind());
-        Ok(new)
+        Bound::new(py, Self::new(label.clone_ref(py), Parts::One(slice)))
     }
 
     fn asked(&self) -> &Asked {
@@ -511,7 +522,9 @@ impl PyBars {
         if structured {
             return Ok(Self::as_table(slf, "to_structured")?);
         }
-        let columns = PyDict::new(py);
+        // With room for all names: a dict that grows is laid out anew on the way.
+        let columns = COLUMNS.get_or_try_init(py, || no_columns(py))?;
+        let columns = columns.bind(py).copy()?;
         columns.set_item(intern!(py, "ts"), Self::ts(slf)?)?;
         columns.set_item(intern!(py, "open"), Self::open(slf)?)?;
         columns.set_item(intern!(py, "high"), Self::high(slf)?)?;
@@ -563,9 +576,8 @@ impl PyBars {
     }
 
     fn to_list<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyList>> {
-        let bars: PyResult<Vec<Bound<'py, PyBarData>>> =
-            (0..self.rows()).map(|row| self.bar(py, row)).collect();
-        Ok(PyList::new(py, bars?)?)
+        let bars = PyBarData::all_known(py, &self.0.get().label, self.whole())?;
+        Ok(PyList::new(py, bars)?)
     }
 
     fn is_sorted(&self) -> bool {
@@ -713,6 +725,17 @@ impl PyBars {
     fn as_table<'py>(slf: &Bound<'py, Self>, function: &str) -> PyResult<Bound<'py, PyAny>> {
         tables(slf.py())?.call_method1(function, (slf,))
     }
+}
+
+/// A dict of all columns without their values, to be copied.
+static COLUMNS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+fn no_columns(py: Python<'_>) -> PyResult<Py<PyDict>> {
+    let columns = PyDict::new(py);
+    for name in ["ts", "open", "high", "low", "close", "volume", "flags"] {
+        columns.set_item(PyString::intern(py, name), py.None())?;
+    }
+    Ok(columns.unbind())
 }
 
 /// Where bars become tables of other tools.

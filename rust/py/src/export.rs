@@ -1,62 +1,91 @@
 //! NumPy views that hold their memory alive. The only file with `unsafe`.
 #![allow(unsafe_code)]
 
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{RefCell, RefMut, UnsafeCell};
+use std::ffi::c_void;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64};
 
-use numpy::npyffi::{NPY_ARRAY_CARRAY_RO, NpyTypes, PY_ARRAY_API, get_type_object, npy_intp};
-use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::npyffi::{NPY_ARRAY_CARRAY_RO, PY_ARRAY_API, PyArrayObject, npy_intp};
+use numpy::{
+    Element, PyArray1, PyArrayDescr, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::PyClass;
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
 
 use crate::bars::PyBars;
 use crate::error::BindError;
 
-/// Memory of rows that are never written again, as NumPy sees it.
-pub(crate) trait Sealed {
-    /// What NumPy calls the cells.
-    type Item: Element;
-    /// First cell.
-    fn cells(&self) -> (*const Self::Item, usize);
+/// A kind of arrays.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    class: Py<PyType>,
+    dtype: Py<PyArrayDescr>,
 }
 
-macro_rules! sealed {
+impl Kind {
+    #[cold]
+    fn of<T: Element>(py: Python<'_>) -> Self {
+        Self {
+            class: PyUntypedArray::type_object(py).unbind(),
+            dtype: T::get_dtype(py).unbind(),
+        }
+    }
+}
+
+/// A cell of rows that are never written again, as NumPy sees it.
+pub(crate) trait Cell {
+    /// What NumPy calls it.
+    type Item: Element;
+    /// The kind of arrays of such cells, asked of NumPy once.
+    fn kind(py: Python<'_>) -> &Kind;
+}
+
+macro_rules! cells {
     ($($cell:ty => $item:ty),*) => {$(
-        impl Sealed for [$cell] {
+        impl Cell for $cell {
             type Item = $item;
-            fn cells(&self) -> (*const $item, usize) {
-                (self.as_ptr().cast(), self.len())
+            #[inline]
+            fn kind(py: Python<'_>) -> &Kind {
+                static KIND: PyOnceLock<Kind> = PyOnceLock::new();
+                KIND.get_or_init(py, || Kind::of::<$item>(py))
             }
         }
     )*};
 }
 
 // An atomic has the size and bit validity of the plain type it names; floats are stored as their bits.
-sealed!(i64 => i64, f64 => f64, u8 => u8, i32 => i32, AtomicI64 => i64, AtomicU64 => f64, AtomicU8 => u8, AtomicI32 => i32);
+cells!(i64 => i64, f64 => f64, u8 => u8, i32 => i32, AtomicI64 => i64, AtomicU64 => f64, AtomicU8 => u8, AtomicI32 => i32);
 
 /// A read-only array over rows that `owner` keeps alive.
 ///
 /// `rows` must be published or sealed rows of `owner`: rows that nobody writes for as long as `owner` lives.
-pub(crate) fn view<'py, S: Sealed + ?Sized>(
+#[inline]
+pub(crate) fn view<'py, C: Cell>(
     owner: &Bound<'py, PyBars>,
-    rows: &S,
+    rows: &[C],
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = owner.py();
-    let (first, len) = rows.cells();
-    let mut shape = [len as npy_intp];
     // SAFETY: the pointer and length come from a live slice, so they are aligned, initialised and in bounds; NumPy gets
     // no leave to write. The slice belongs to a segment or to columns behind an `Arc` inside the frozen `owner`, which
     // the array keeps as its base object, so the memory outlives the array. No cell of it is written again: published
-    // rows never are. NumPy takes over the references to the type description and to `owner`.
+    // rows never are. The array takes over the reference to `owner`, as `PyArray_SetBaseObject` would have it for what is no
+    // array itself.
     // Tested by tests/core/test_bars.py: views survive their series, their store and every change.
-    unsafe { read_only(py, first.cast_mut(), &mut shape, owner.clone().into_any()) }
+    unsafe {
+        let array = read_only(py, C::kind(py), rows.as_ptr().cast_mut().cast(), rows.len())?;
+        (*array.as_ptr().cast::<PyArrayObject>()).fields.base = owner.clone().into_ptr();
+        Ok(array)
+    }
 }
 
 /// A read-only array over some rows of an array that nobody writes any more.
-pub(crate) fn part<'py, T: Element>(
+pub(crate) fn part<'py, T: Element + Cell>(
     column: &Bound<'py, PyArray1<T>>,
     rows: Range<usize>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -65,54 +94,54 @@ pub(crate) fn part<'py, T: Element>(
         let text = "columns must be contiguous and keep their length";
         return Err(BindError::argument(text).into());
     }
-    let mut shape = [rows.len() as npy_intp];
     // SAFETY: the rows were just found to lie in the array, one behind the other; NumPy gets no leave to write. The new array
-    // keeps the old one as its base object, which keeps the memory. NumPy takes over the references to the type description and
-    // to the base. Tested by tests/test_merged.py: columns of an instant survive the table and every later merge.
+    // keeps the old one as its base object, which keeps the memory. NumPy takes over the reference to the base. Tested by
+    // tests/test_merged.py: columns of an instant survive the table and every later merge.
     unsafe {
         let first = column.data().add(rows.start);
-        read_only::<T>(py, first, &mut shape, column.clone().into_any())
-    }
-}
-
-/// A read-only array over memory that `base` keeps alive.
-///
-/// # Safety
-/// The memory holds as many cells as `shape` says, and nobody writes them for as long as `base` lives.
-#[inline]
-unsafe fn read_only<'py, T: Element>(
-    py: Python<'py>,
-    first: *mut T,
-    shape: &mut [npy_intp; 1],
-    base: Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: said by the caller; the type description is that of the cells.
-    unsafe {
-        let array = PY_ARRAY_API.PyArray_NewFromDescr(
-            py,
-            get_type_object(py, NpyTypes::PyArray_Type),
-            T::get_dtype(py).into_dtype_ptr(),
-            1,
-            shape.as_mut_ptr(),
-            std::ptr::null_mut(),
-            first.cast(),
-            NPY_ARRAY_CARRAY_RO,
-            std::ptr::null_mut(),
-        );
-        let array = Bound::from_owned_ptr_or_err(py, array)?;
-        if PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base.into_ptr()) < 0 {
+        let array = read_only(py, T::kind(py), first.cast(), rows.len())?;
+        let base = column.clone().into_ptr();
+        if PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base) < 0 {
             return Err(PyErr::fetch(py));
         }
         Ok(array)
     }
 }
 
+/// A read-only array over memory that nobody keeps alive yet.
+///
+/// # Safety
+/// The memory holds `len` cells of the kind, and the array gets a base that keeps them alive and unwritten.
+#[inline]
+unsafe fn read_only<'py>(
+    py: Python<'py>,
+    kind: &Kind,
+    first: *mut c_void,
+    len: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut shape = [len as npy_intp];
+    // SAFETY: said by the caller. NumPy takes over the reference to the type description.
+    unsafe {
+        let array = PY_ARRAY_API.PyArray_NewFromDescr(
+            py,
+            kind.class.as_ptr().cast(),
+            kind.dtype.clone_ref(py).into_ptr().cast(),
+            1,
+            shape.as_mut_ptr(),
+            std::ptr::null_mut(),
+            first,
+            NPY_ARRAY_CARRAY_RO,
+            std::ptr::null_mut(),
+        );
+        Bound::from_owned_ptr_or_err(py, array)
+    }
+}
+
 /// The cells of rows that are never written again, as plain values. The same holds for `rows` as for those of [`view`].
-pub(crate) fn plain<S: Sealed + ?Sized>(rows: &S) -> &[S::Item] {
-    let (first, len) = rows.cells();
+pub(crate) fn plain<C: Cell>(rows: &[C]) -> &[C::Item] {
     // SAFETY: pointer and length come from a live slice that is borrowed for as long as the answer; an atomic has the
     // size and bit validity of the plain type. No cell is written again: published rows never are.
-    unsafe { std::slice::from_raw_parts(first, len) }
+    unsafe { std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()) }
 }
 
 /// What a frozen object holds, written again only through [`unshared`].
@@ -136,6 +165,26 @@ impl<T> Exclusive<T> {
 impl<T: std::fmt::Debug> std::fmt::Debug for Exclusive<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.get().fmt(f)
+    }
+}
+
+/// What threads use in turn that are attached to the interpreter, one at a time: got at without an atomic.
+pub(crate) struct InTurn<T>(RefCell<T>);
+
+// SAFETY: the module asks for the interpreter's lock (`gil_used`). The value is reached through `try_use` only, which asks for
+// proof that the thread is attached, and neither it nor what it gives out can be taken along by a thread that detaches: threads
+// follow one another, and the lock orders what they do.
+unsafe impl<T: Send> Sync for InTurn<T> {}
+
+impl<T> InTurn<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    /// The value, `None` while it is in use: by who asks, further up, or by a thread that let this one go on.
+    #[inline]
+    pub(crate) fn try_use<'a>(&'a self, _py: Python<'a>) -> Option<RefMut<'a, T>> {
+        self.0.try_borrow_mut().ok()
     }
 }
 

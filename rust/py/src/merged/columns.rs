@@ -114,7 +114,7 @@ impl PyMergedColumns {
         self.0.get().merging.get()
     }
 
-    fn view<'py, T: Element>(
+    fn view<'py, T: Element + export::Cell>(
         &self,
         py: Python<'py>,
         column: impl FnOnce(&Block) -> &Py<PyArray1<T>>,
