@@ -85,6 +85,7 @@ impl Bar {
         self.first_broken_rule(allow_negative_prices)
     }
 
+    #[cold]
     fn first_broken_rule(&self, allow_negative_prices: bool) -> Option<Fault> {
         let prices = [
             ("open", self.open),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::aggregate::Derived;
-use crate::bar::{Bar, EXTENDED, STREAMED};
+use crate::bar::{Bar, EXTENDED, Fault, STREAMED};
 use crate::error::{Error, Result};
 use crate::merge::Source;
 use crate::schedule::{ExtendedHours, Role};
@@ -241,35 +241,44 @@ impl Writer {
         self.advance(clock)
     }
 
+    #[inline]
     fn check(&mut self, id: SymbolId, bar: &Bar, row: usize) -> Result<()> {
-        let Some(fault) = bar.fault(self.policies.allow_negative_prices) else {
-            return Ok(());
-        };
+        match bar.fault(self.policies.allow_negative_prices) {
+            None => Ok(()),
+            Some(fault) => Err(self.reject(id, bar, row, fault)),
+        }
+    }
+
+    #[cold]
+    fn reject(&mut self, id: SymbolId, bar: &Bar, row: usize, fault: Fault) -> Error {
         let symbol = &mut self.symbols[id.0 as usize];
         symbol.count(Outcome::Rejected);
-        Err(Error::InvalidBar {
+        Error::InvalidBar {
             symbol: symbol.entry.symbol.to_string(),
             ts: bar.ts,
             row,
             field: fault.field,
             value: fault.value,
             rule: fault.rule,
-        })
+        }
     }
 
     /// Check a bar and put it in its place. Returns when it is known too; a bar without a place says nothing about time.
     pub(super) fn place(&mut self, id: SymbolId, bar: Bar, row: usize) -> Result<(Outcome, i64)> {
         self.check(id, &bar, row)?;
-        let (outcome, home) =
-            match self.symbols[id.0 as usize].place_next(&bar, self.epoch, NO_REPLAY) {
-                Some(home) => {
-                    self.mark_next(id, &bar);
-                    self.note(id, 0, ChangeKind::New, bar, 0);
+        let symbol = &mut self.symbols[id.0 as usize];
+        let is_derived_from = symbol.is_derived_from();
+        let (outcome, home) = match symbol.place_next(&bar, self.epoch, NO_REPLAY) {
+            Some(home) => {
+                self.mark_next(id, &bar);
+                self.note(id, 0, ChangeKind::New, bar, 0);
+                if is_derived_from {
                     self.form(id, &bar, Some(Role::Regular))?;
-                    (Outcome::Accepted, home)
                 }
-                None => self.place_anywhere(id, bar, NO_REPLAY)?,
-            };
+                (Outcome::Accepted, home)
+            }
+            None => self.place_anywhere(id, bar, NO_REPLAY)?,
+        };
         let end = match outcome {
             Outcome::Quarantined => i64::MIN,
             _ => self.end_of(id.0 as usize, bar.ts, home),
