@@ -2,6 +2,7 @@
 
 mod answers;
 mod find;
+mod known;
 mod offering;
 pub(crate) mod process;
 mod waker;
@@ -32,8 +33,8 @@ use crate::label::PyLabel;
 use crate::session_table::PySessionTable;
 pub(crate) use answers::{COUNTS, count_cells, policy};
 use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, report, runs};
-use find::{Known, Meant};
 pub(crate) use find::{label_all, series_of, unknown};
+use known::{Known, Meant};
 use offering::NOT_STREAMED;
 pub(crate) use offering::{Pair, Plain};
 use waker::Waker;

@@ -1,16 +1,13 @@
 //! Finds the series a caller means. Exact matches only; the rest is asked of Python.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use rustc_hash::FxBuildHasher;
-use tapeloom_core::series::{Reader, Scope, Series, View};
-use tapeloom_core::store::{Entry, Store, SymbolId, Writing};
+use tapeloom_core::series::{Scope, Series, View};
+use tapeloom_core::store::{Entry, SymbolId, Writing};
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
@@ -20,171 +17,7 @@ use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::label::PyLabel;
 use crate::store::PyStore;
-
-/// Symbols that were asked for, with the labels of their series. Filled as they are met, emptied when labels change.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) exchange: Arc<Exchange>,
-    found: Vec<Found>,
-    by_symbol: HashMap<Box<str>, usize, FxBuildHasher>,
-    /// The same by the objects with which they were asked for, which are kept so that nothing else comes to lie there: a
-    /// program asks with the same ones again and again.
-    by_object: RefCell<HashMap<usize, (Py<PyString>, usize), FxBuildHasher>>,
-}
-
-impl Known {
-    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
-        Self {
-            exchange,
-            found: Vec::new(),
-            by_symbol: HashMap::default(),
-            by_object: RefCell::default(),
-        }
-    }
-
-    fn get(&self, symbol: &str) -> Option<&Found> {
-        self.found.get(*self.by_symbol.get(symbol)?)
-    }
-
-    /// Where the series is that was asked for with this very object before.
-    #[inline]
-    fn asked(&self, symbol: &Bound<'_, PyAny>, interval: Option<&Bound<'_, PyAny>>) -> Option<At> {
-        let by_object = self.by_object.try_borrow().ok()?;
-        let (_, symbol) = by_object.get(&(symbol.as_ptr() as usize))?;
-        self.at(*symbol, interval)
-    }
-
-    /// Where the series of a symbol is, by its name.
-    fn named(&self, symbol: &str, interval: Option<&Bound<'_, PyAny>>) -> Option<At> {
-        self.at(*self.by_symbol.get(symbol)?, interval)
-    }
-
-    /// Where a series of a symbol is: that of an interval, the base without one.
-    #[inline]
-    fn at(&self, symbol: usize, interval: Option<&Bound<'_, PyAny>>) -> Option<At> {
-        let series = match interval {
-            None => 0,
-            Some(interval) => self.found.get(symbol)?.series_of(interval)?,
-        };
-        Some(At { symbol, series })
-    }
-
-    /// Remember the object with which a symbol was asked for.
-    fn remember(&self, object: &Bound<'_, PyString>, symbol: usize) {
-        if let Ok(mut by_object) = self.by_object.try_borrow_mut() {
-            if by_object.len() >= OBJECTS_PER_SYMBOL * self.found.len() {
-                by_object.clear();
-            }
-            by_object.insert(object.as_ptr() as usize, (object.clone().unbind(), symbol));
-        }
-    }
-}
-
-/// Position of a symbol, and of a series among those of the symbol.
-#[derive(Debug, Clone, Copy)]
-struct At {
-    symbol: usize,
-    series: usize,
-}
-
-/// Objects that are remembered at most: who makes one for each question gains nothing by them.
-const OBJECTS_PER_SYMBOL: usize = 2;
-
-/// A symbol and what is known of its series, in order.
-#[derive(Debug)]
-struct Found {
-    entry: Arc<Entry>,
-    series: Vec<KnownSeries>,
-}
-
-/// One series, as it was met before.
-#[derive(Debug)]
-struct KnownSeries {
-    label: Py<PyLabel>,
-    held: RefCell<Held>,
-}
-
-/// What a read leaves behind for the next one of the same series.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    reader: Option<Reader>,
-    out: Handed,
-}
-
-impl Found {
-    fn new(entry: &Arc<Entry>, labels: Vec<Py<PyLabel>>) -> Self {
-        let series = labels.into_iter().map(|label| KnownSeries {
-            label,
-            held: RefCell::default(),
-        });
-        Self {
-            entry: entry.clone(),
-            series: series.collect(),
-        }
-    }
-
-    fn labels(&self, py: Python<'_>) -> Vec<Py<PyLabel>> {
-        let label = |known: &KnownSeries| known.label.clone_ref(py);
-        self.series.iter().map(label).collect()
-    }
-
-    /// Position of the series of an interval.
-    fn series_of(&self, interval: &Bound<'_, PyAny>) -> Option<usize> {
-        let wanted = convert::interval(interval).ok()?;
-        let mut all = self.entry.series.iter();
-        all.position(|series| series.interval() == wanted)
-    }
-}
-
-/// Where a series that a caller means is known. What is known of it stays as long as this is held.
-#[derive(Debug)]
-pub(super) struct Meant {
-    known: Rc<Known>,
-    at: At,
-}
-
-impl Meant {
-    #[inline]
-    pub(super) fn kept(&self) -> Option<Kept<'_>> {
-        let found = self.known.found.get(self.at.symbol)?;
-        let known = found.series.get(self.at.series)?;
-        Some(Kept {
-            entry: &found.entry,
-            series: found.entry.series.get(self.at.series)?,
-            label: &known.label,
-            held: &known.held,
-        })
-    }
-}
-
-/// A series that a caller means.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kept<'a> {
-    pub(super) entry: &'a Arc<Entry>,
-    pub(super) series: &'a Arc<Series>,
-    pub(super) label: &'a Py<PyLabel>,
-    held: &'a RefCell<Held>,
-}
-
-impl Kept<'_> {
-    /// Look at it as of the newest epoch. Three tries; `None` where it was replaced each time in between.
-    #[inline]
-    fn look<R>(
-        &self,
-        store: &Store,
-        mut look: impl FnMut(View<'_>, &mut Handed) -> R,
-    ) -> Option<R> {
-        // Held where another thread reads the same series and let this one go on meanwhile.
-        let mut spare = None;
-        let mut held = self.held.try_borrow_mut().ok();
-        let Held { reader, out } = match &mut held {
-            Some(held) => &mut **held,
-            None => spare.get_or_insert_default(),
-        };
-        let reader = reader.get_or_insert_with(|| Reader::new(self.series.clone()));
-        (0..3).find_map(|_| reader.look(store.epoch(), |view| look(view, out)))
-    }
-}
+use crate::store::known::{Known, Meant};
 
 /// A symbol that nobody keeps, or not any more.
 pub(crate) fn unknown(symbol: &str) -> BindError {
@@ -229,15 +62,7 @@ impl PyStore {
 
     /// Let go of rows that reads left behind for the next ones.
     pub(super) fn let_go(&self, py: Python<'_>) {
-        let known = self.known.get(py);
-        for series in known.found.iter().flat_map(|found| &found.series) {
-            // Dropped when nothing is borrowed any more.
-            let held = series
-                .held
-                .try_borrow_mut()
-                .map(|mut held| std::mem::take(&mut *held));
-            drop(held);
-        }
+        self.known.get(py).let_go();
     }
 
     /// Write without waiting while attached: who waits for the writers' lock lets other Python threads run.
@@ -359,7 +184,7 @@ impl PyStore {
         let Some(at) = known.named(name, interval) else {
             return Ok(None);
         };
-        known.remember(symbol, at.symbol);
+        known.remember(symbol, at);
         Ok(Some(Meant { known, at }))
     }
 
@@ -370,20 +195,17 @@ impl PyStore {
             return Ok(None);
         };
         let known = self.known.get(py);
-        let is_current = |found: &Found| Arc::ptr_eq(&found.entry, entry);
-        if known.get(name).is_some_and(is_current) {
+        if known.has(entry) {
             return Ok(Some(known));
         }
         // All symbols at once: who reads one of them soon reads the others.
         let mut all = Known::new(known.exchange.clone());
         for entry in directory.entries() {
-            let labels = match known.get(&entry.symbol) {
-                Some(found) if Arc::ptr_eq(&found.entry, entry) => found.labels(py),
-                _ => label_all(py, entry, &known.exchange)?,
+            let labels = match known.has(entry) {
+                true => known.labels(py, entry),
+                false => label_all(py, entry, &known.exchange)?,
             };
-            let symbol = (*entry.symbol).into();
-            all.by_symbol.insert(symbol, all.found.len());
-            all.found.push(Found::new(entry, labels));
+            all.add(entry, labels);
         }
         Ok(Some(self.known.set(py, all)))
     }
