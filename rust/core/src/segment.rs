@@ -1,8 +1,8 @@
 //! Append-only columns with a published length: one writer, any number of readers without a lock.
 //!
 //! The writer stores the cells of the next rows, then publishes the new length. A reader loads the length once
-//! and owns the rows below it for ever: a published row is never written again. What changes an old row builds
-//! a new segment instead (see `series`).
+//! and owns the rows below it for as long as it holds the segment: until then a published row is never written again.
+//! What changes an old row builds a new segment instead, or empties one that nobody holds any more (see `series`).
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;

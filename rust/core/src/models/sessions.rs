@@ -66,6 +66,41 @@ fn a_session_rolls_into_history_at_one_epoch() {
 }
 
 #[test]
+fn a_session_takes_the_memory_of_the_one_before_but_not_from_who_reads_it() {
+    let met = Met::default();
+    let noted = met.clone();
+    explore("memory of the session before", move || {
+        let noted = noted.clone();
+        let store = in_session(0, &[]);
+        offer(&store, 2, 1.0);
+        let read = move |store: &Store, series: &[Arc<Series>]| {
+            let (epoch, held) = snapshots(store, &[&series[0]]);
+            noted.note(epoch);
+            let expected = match epoch {
+                3 => vec![(2, 1.0)],
+                4 => vec![],
+                _ => vec![(2, 9.0)],
+            };
+            assert_eq!(rows(&held[0], Scope::All), expected, "as of epoch {epoch}");
+            // Whoever only looks has no hold of the memory but while he looks.
+            let looked = store.look(&series[0], |view| {
+                let (first, last) = view.scope(Scope::All);
+                (first..last).map(|row| view.bar(row).close).collect()
+            });
+            let possible: [Vec<f64>; 3] = [vec![1.0], vec![], vec![9.0]];
+            assert!(looked.is_none_or(|closes| possible.contains(&closes)));
+            assert_eq!(rows(&held[0], Scope::All), expected, "held meanwhile");
+        };
+        // The same session again, so that its memory has the right size.
+        beside(&store, read, |store| {
+            store.write().clear_session().unwrap();
+            offer(store, 2, 9.0);
+        });
+    });
+    met.check(3..=5);
+}
+
+#[test]
 fn a_derived_bar_comes_with_the_bar_that_ends_it() {
     let met = Met::default();
     let noted = met.clone();
