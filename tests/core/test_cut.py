@@ -15,8 +15,17 @@ STAMPS = st.lists(st.integers(0, 60), max_size=30).map(sorted)
 
 def bars_at(stamps: list[int]) -> Bars:
     ts, ones = np.array(stamps, np.int64), np.ones(len(stamps))
-    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), ones)
-    return Bars.from_columns("AAA", "1m", ts=ts, **prices, zone=UTC)
+    return Bars.from_columns(
+        "AAA",
+        "1m",
+        ts=ts,
+        open=ones,
+        high=ones,
+        low=ones,
+        close=ones,
+        volume=ones,
+        zone=UTC,
+    )
 
 
 @given(

@@ -68,14 +68,14 @@ def test_many_symbols_at_once_are_as_one_after_the_other(
             "longest_end": last,
         }
         assert IngestCounts(*counts[at].tolist()) == session._counts_of(symbol)
-        before = None
-        here = session.get_bars(symbol) if symbol in KEPT else []
+        wanted = (math.nan, math.nan)
         if symbol in KEPT:
             before = session.get_latest_bar(symbol, scope="history")
-        wanted = (
-            math.nan if before is None else before.close,
-            here[0].open if len(here) else math.nan,
-        )
+            here = session.get_bars(symbol)
+            wanted = (
+                math.nan if before is None else before.close,
+                here[0].open if len(here) else math.nan,
+            )
         np.testing.assert_array_equal((closes[at], opens[at]), wanted)
     for scope in ("session", "history"):
         newest = [session.get_latest_bar(symbol, scope=scope) for symbol in KEPT]
