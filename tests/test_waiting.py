@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -228,3 +228,15 @@ def test_a_future_comes_to_its_result_or_its_error() -> None:
     assert result_of(good) == 3
     with pytest.raises(TimeoutError, match="its own"):
         result_of(bad)
+
+
+def test_a_future_that_nobody_brings_about_any_more_is_cancelled() -> None:
+    given_up, left, kept = Future[int](), Future[int](), Future[int]()
+    given_up.cancel()
+    with pytest.raises(CancelledError):
+        result_of(given_up)
+    worker = threading.Thread(target=kept.set_result, args=(3,))
+    worker.start()
+    assert result_of(kept, worker=worker) == 3
+    with pytest.raises(CancelledError):
+        result_of(left, worker=worker)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+    from threading import Thread
 
 __all__ = ["SLICE_SECONDS", "result_of", "sleep", "wait_for"]
 
@@ -38,11 +39,32 @@ def wait_for(wait: Callable[[float], bool], timeout: float | None = None) -> boo
     return True
 
 
-def result_of(future: Future[_Result]) -> _Result:
-    """Return what a future comes to, or raise it, as soon as it is there."""
+def result_of(future: Future[_Result], *, worker: Thread | None = None) -> _Result:
+    """Return what a future comes to, or raise it, as soon as it is there.
+
+    Parameters
+    ----------
+    future
+        What is waited for.
+    worker
+        The thread that brings it about. Where that ends without having done so, the future is cancelled.
+
+    Raises
+    ------
+    concurrent.futures.CancelledError
+        If the future is cancelled.
+    """
     from concurrent.futures import wait
 
-    wait_for(lambda seconds: bool(wait([future], seconds).done))
+    def is_done(seconds: float) -> bool:
+        # Before the future: what is brought about at the very end counts.
+        has_ended = worker is not None and not worker.is_alive()
+        # One that is cancelled, and that nobody would have worked on, is done without being told to who waits.
+        if wait([future], 0.0 if has_ended else seconds).done or future.done():
+            return True
+        return has_ended and future.cancel()
+
+    wait_for(is_done)
     return future.result()
 
 

@@ -183,6 +183,34 @@ def test_a_connect_waits_for_an_answer_that_the_feed_has_asked_for_itself(
     feed.close()
 
 
+def test_a_connect_returns_that_comes_after_the_last_step_of_a_feed_that_ends(
+    server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
+    feed.connect(["AAPL"])
+    assert feed._task is not None
+    loop, task = feed._task
+    has_stopped, has_asked = Event(), Event()
+    ask, close = asyncio.run_coroutine_threadsafe, loop.close
+
+    def asked(*given: Any) -> Any:
+        found = ask(*given)
+        has_asked.set()
+        return found
+
+    def close_late() -> None:
+        has_stopped.set()
+        assert has_asked.wait(60)
+        close()
+
+    monkeypatch.setattr(loop, "close", close_late)
+    loop.call_soon_threadsafe(task.cancel)
+    assert has_stopped.wait(60)
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", asked)
+    feed.connect(["MSFT"])
+    feed.close()
+
+
 def test_a_feed_that_never_connected_closes(server: FeedServer) -> None:
     feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
     feed.close()

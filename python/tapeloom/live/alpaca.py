@@ -331,7 +331,9 @@ class AlpacaFeed:
             return
         change = self._change(asked)
         try:
-            result_of(asyncio.run_coroutine_threadsafe(change, self._task[0]))
+            asked_for = asyncio.run_coroutine_threadsafe(change, self._task[0])
+            # A loop that has run for the last time and is not closed yet takes it, and never begins it.
+            result_of(asked_for, worker=self._thread)
         except (concurrent.futures.CancelledError, RuntimeError):
             # The feed ended meanwhile; whatever ended it is told by its events.
             change.close()
