@@ -497,6 +497,15 @@ impl Drop for TellEnd<'_> {
     }
 }
 
+/// What the thread does next.
+#[derive(Debug)]
+struct Turn {
+    /// The pieces of the next commit; none when there is something else to do.
+    pieces: Vec<Arc<Records>>,
+    /// Whether nothing waits, and nothing more will come.
+    is_last: bool,
+}
+
 /// What the thread knows.
 #[derive(Debug)]
 struct Loop {
@@ -544,12 +553,11 @@ impl Loop {
 
     fn work(&mut self, shared: &Shared) -> Result<()> {
         loop {
-            let (pieces, is_closing) = self.next(shared)?;
+            let Turn { pieces, is_last } = self.next(shared)?;
             if !pieces.is_empty() {
                 self.commit(shared, &pieces)?;
                 self.reserve()?;
             }
-            let is_last = is_closing && pieces.is_empty();
             if is_last || self.is_witness_due() {
                 self.witness()?;
             }
@@ -582,18 +590,25 @@ impl Loop {
         }
     }
 
-    /// The pieces of the next commit; none when there is something else to do.
-    fn next(&self, shared: &Shared) -> Result<(Vec<Arc<Records>>, bool)> {
+    /// Wait until there is something to do.
+    fn next(&self, shared: &Shared) -> Result<Turn> {
         let mut state = shared.state.lock();
         loop {
             if let Some(error) = &state.stopped {
                 return Err(error.clone());
             }
             if self.is_group_due(&state) {
-                return Ok((self.group_of(&state), state.is_closing));
+                return Ok(Turn {
+                    pieces: self.group_of(&state),
+                    is_last: false,
+                });
             }
             if state.is_closing || self.wait_for(&mut state, shared) {
-                return Ok((Vec::new(), state.is_closing));
+                // Since the time was up, somebody may have put records, and closed.
+                return Ok(Turn {
+                    pieces: Vec::new(),
+                    is_last: state.is_closing && state.waiting.is_empty(),
+                });
             }
         }
     }

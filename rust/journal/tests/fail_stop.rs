@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapeloom_journal::{
     Error, GENESIS, Group, Hash, Journal, Kind, MemoryJournal, Options, Record, Records, Start,
@@ -182,6 +182,28 @@ fn what_is_put_at_once_waits_for_nobody_and_keeps_its_order() {
     let writer = Writer::inline(Box::new(MemoryJournal::default()), BEGIN, options, 1);
     assert_eq!(writer.submit_at_once(&one(1)), Ok(None));
     writer.close().unwrap();
+}
+
+#[test]
+fn what_lies_is_written_also_where_its_time_is_up_as_the_journal_is_closed() {
+    let lies = Duration::from_micros(300);
+    let options = Options {
+        linger: lies,
+        ..Options::default()
+    };
+    // The thread wakes up as the other one closes in some of them.
+    for round in 0..2_000 {
+        let journal = MemoryJournal::default();
+        let writer = Writer::new(Box::new(journal.clone()), BEGIN, options.clone());
+        writer.submit(&one(1), SOON).unwrap().unwrap();
+        let end = Instant::now() + lies + Duration::from_micros(round % 120);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        writer.submit(&one(2), SOON).unwrap().unwrap();
+        writer.close().unwrap();
+        assert_eq!(on_disk(&journal), [1, 2]);
+    }
 }
 
 #[test]
