@@ -502,6 +502,8 @@ impl Drop for TellEnd<'_> {
 struct Turn {
     /// The pieces of the next commit; none when there is something else to do.
     pieces: Vec<Arc<Records>>,
+    /// Whether nothing waits, and nothing came for so long that the log may be folded.
+    is_pause: bool,
     /// Whether nothing waits, and nothing more will come.
     is_last: bool,
 }
@@ -511,6 +513,7 @@ struct Turn {
 struct Loop {
     journal: Box<dyn Journal>,
     at: Start,
+    committed: Instant,
     witnessed_seq: u64,
     witnessed: Instant,
     checkpointed: Instant,
@@ -524,6 +527,7 @@ impl Loop {
         Self {
             journal,
             at: start,
+            committed: Instant::now(),
             witnessed_seq: start.last_seq,
             witnessed: Instant::now(),
             checkpointed: Instant::now(),
@@ -553,7 +557,11 @@ impl Loop {
 
     fn work(&mut self, shared: &Shared) -> Result<()> {
         loop {
-            let Turn { pieces, is_last } = self.next(shared)?;
+            let Turn {
+                pieces,
+                is_pause,
+                is_last,
+            } = self.next(shared)?;
             if !pieces.is_empty() {
                 self.commit(shared, &pieces)?;
                 self.reserve()?;
@@ -561,7 +569,7 @@ impl Loop {
             if is_last || self.is_witness_due() {
                 self.witness()?;
             }
-            if is_last || self.is_checkpoint_due(pieces.is_empty()) {
+            if is_last || self.is_checkpoint_due(is_pause) {
                 self.witness()?;
                 self.journal.checkpoint()?;
                 self.log_bytes = 0;
@@ -600,14 +608,17 @@ impl Loop {
             if self.is_group_due(&state) {
                 return Ok(Turn {
                     pieces: self.group_of(&state),
+                    is_pause: false,
                     is_last: false,
                 });
             }
             if state.is_closing || self.wait_for(&mut state, shared) {
                 // Since the time was up, somebody may have put records, and closed.
+                let is_idle = state.waiting.is_empty();
                 return Ok(Turn {
                     pieces: Vec::new(),
-                    is_last: state.is_closing && state.waiting.is_empty(),
+                    is_pause: is_idle && self.committed.elapsed() >= self.options.pause,
+                    is_last: is_idle && state.is_closing,
                 });
             }
         }
@@ -630,7 +641,7 @@ impl Loop {
         if self.witnessed_seq < self.at.last_seq {
             due = self.witnessed.checked_add(self.options.witness_every);
         }
-        if self.log_bytes > 0 {
+        if self.log_bytes > 0 && state.waiting.is_empty() {
             let fold = self.fold_at();
             due = due.into_iter().chain(fold).min();
         }
@@ -685,6 +696,7 @@ impl Loop {
             last_seq: group.last_seq(),
             hash: group.hash,
         };
+        self.committed = Instant::now();
         self.log_bytes += group.payload.len() + PAGE;
         let mut state = shared.state.lock();
         if let Some(error) = &state.stopped {
@@ -719,7 +731,7 @@ impl Loop {
 
     /// When the log is folded if nothing comes until then.
     fn fold_at(&self) -> Option<Instant> {
-        let pause = Instant::now().checked_add(self.options.pause);
+        let pause = self.committed.checked_add(self.options.pause);
         if self.log_bytes >= self.options.checkpoint_bytes {
             return pause;
         }

@@ -80,6 +80,22 @@ fn a_log_that_is_due_is_folded_when_nothing_is_to_be_written() {
 }
 
 #[test]
+fn what_else_is_due_between_two_groups_is_no_pause() {
+    let disk = Counted::default();
+    let options = Options {
+        witness_every: Duration::from_millis(3),
+        ..options(Duration::MAX)
+    };
+    let writer = Writer::new(Box::new(disk.clone()), BEGIN, options);
+    for _ in 0..30 {
+        write(&writer, 1);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(disk.folds.load(SeqCst), 0);
+    writer.close().unwrap();
+}
+
+#[test]
 fn without_a_pause_the_log_grows_to_four_times_as_much() {
     let disk = Counted::default();
     let writer = Writer::new(Box::new(disk.clone()), BEGIN, options(Duration::MAX));
