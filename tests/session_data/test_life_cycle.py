@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +23,16 @@ from tapeloom.errors import (
     UnknownSymbolError,
 )
 from tapeloom.session_data import SessionData
-from tests.session_data.made import DAY, bar, fill, moment, quote, session_of, tick
+from tests.session_data.made import (
+    DAY,
+    bar,
+    fill,
+    minute,
+    moment,
+    quote,
+    session_of,
+    tick,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 NEXT_DAY = date(2025, 7, 3)
@@ -262,6 +273,22 @@ def test_a_removed_symbol_is_gone_with_all_that_was_kept_of_it() -> None:
     assert session.get_historical_indicator("sma") == 2.0
     fill(session, "AAPL", range(3))
     assert session.get_session_metrics("AAPL")["bar_count"] == 3
+
+
+def test_a_session_does_not_keep_what_hangs_on_the_text_it_was_asked_with() -> None:
+    class Name(str):
+        pass
+
+    session = session_of("AAPL")
+    fill(session, "AAPL", range(2))
+    name = Name("AAPL")
+    name.aside = aside = {1, 2}  # type: ignore[attr-defined]
+    gone = weakref.ref(aside)
+    del aside
+    assert session.get_latest_bar(name) == session.get_latest_bar("AAPL")
+    del name
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_symbol_nobody_keeps_cannot_be_removed() -> None:

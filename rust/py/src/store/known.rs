@@ -101,8 +101,12 @@ impl Known {
         Some(At { symbol, series })
     }
 
-    /// Remember the object with which a symbol was asked for.
+    /// Remember the object with which a symbol was asked for. Plain text only: one of a derived class may hold anything, such
+    /// as the session, which would then never go.
     pub(super) fn remember(&self, object: &Bound<'_, PyString>, At { symbol, .. }: At) {
+        if !object.is_exact_instance_of::<PyString>() {
+            return;
+        }
         if let Ok(mut by_object) = self.by_object.try_borrow_mut() {
             if by_object.len() >= OBJECTS_PER_SYMBOL * self.found.len() {
                 by_object.clear();
