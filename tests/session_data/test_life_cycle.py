@@ -275,6 +275,29 @@ def test_a_removed_symbol_is_gone_with_all_that_was_kept_of_it() -> None:
     assert session.get_session_metrics("AAPL")["bar_count"] == 3
 
 
+@pytest.mark.parametrize("goes", ["remove", "clear"])
+def test_a_symbol_is_gone_also_where_an_interrupt_came_as_others_were_told(
+    goes: str,
+) -> None:
+    session = session_of("AAPL")
+    fill(session, "AAPL", range(2))
+    assert len(session.get_bars("AAPL")) == 2
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    session._set_waker(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session._remove("AAPL") if goes == "remove" else session._clear("all")
+    session._set_waker(None)
+    session.register_symbol("AAPL")
+    if goes == "clear":
+        session.start_new_session(DAY)
+    assert session.get_latest_bar("AAPL") is None
+    fill(session, "AAPL", range(2, 3))
+    assert session.get_bars("AAPL").ts.tolist() == [minute(2)]
+
+
 def test_a_session_does_not_keep_what_hangs_on_the_text_it_was_asked_with() -> None:
     class Name(str):
         pass

@@ -219,8 +219,10 @@ impl PyStore {
     }
 
     fn _remove(&self, py: Python<'_>, symbol: &str) -> BindResult<()> {
-        self.write_symbol(py, symbol, |writing, id| writing.remove(id))??;
+        let removed = self.write_symbol(py, symbol, |writing, id| writing.remove(id));
+        // Also where what stops the program came as others were told.
         self.forget(py, self.exchange(py));
+        removed??;
         Ok(())
     }
 
@@ -274,12 +276,13 @@ impl PyStore {
     }
 
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
-        self.write(py, |writing| match what {
+        let cleared = self.write(py, |writing| match what {
             "session" => writing.clear_session(),
             "history" => writing.clear_history(),
             _ => writing.clear_all(),
-        })??;
+        });
         self.forget(py, self.exchange(py));
+        cleared??;
         Ok(())
     }
 
