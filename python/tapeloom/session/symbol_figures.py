@@ -53,7 +53,7 @@ class SymbolFigures:
 
 
 class SymbolTotals:
-    """The figures of symbols over many sessions, in the order in which they came."""
+    """The figures of symbols over many sessions, in the order in which they came. One thread at a time changes them."""
 
     def __init__(self) -> None:
         self._columns: dict[str, int] = {}
@@ -71,8 +71,9 @@ class SymbolTotals:
         """Begin to count those that are new."""
         new = [s for s in dict.fromkeys(symbols) if s not in self._columns]
         first = self._cells.shape[1]
-        self._columns.update(zip(new, range(first, first + len(new)), strict=True))
+        # In this order: whoever asks for reports on another thread finds cells in each column.
         self._cells = np.pad(self._cells, ((0, 0), (0, len(new))))
+        self._columns.update(zip(new, range(first, first + len(new)), strict=True))
 
     def remove_symbol(self, symbol: str) -> None:
         """Drop what was counted of a symbol."""
@@ -87,6 +88,7 @@ class SymbolTotals:
         self._cells[:, columns] = after
 
     def reports(self) -> tuple[SymbolReport, ...]:
-        """Return a report for each symbol."""
-        cells = self._cells[:, list(self._columns.values())]
-        return SymbolFigures(self.symbols, cells).reports()
+        """Return a report for each symbol; from any thread."""
+        columns = self._columns.copy()
+        cells = self._cells[:, list(columns.values())]
+        return SymbolFigures(list(columns), cells).reports()

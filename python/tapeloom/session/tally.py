@@ -86,9 +86,12 @@ class Tally:
         """Note a warning; one of the same kind and text is counted, not repeated."""
         if self._is_resuming and kind == "history":
             return
-        entry = self._warnings.setdefault((kind, text), _Warning(text))
-        entry.count += count
-        entry.symbols.update(dict.fromkeys(symbols))
+        # Whole from the first: whoever sums up on another thread finds it with its symbols.
+        new = _Warning(text, count, dict.fromkeys(symbols))
+        known = self._warnings.setdefault((kind, text), new)
+        if known is not new:
+            known.count += count
+            known.symbols.update(new.symbols)
 
     def add_symbols(self, symbols: Sequence[str]) -> None:
         """Report on more symbols from now on."""
@@ -260,5 +263,5 @@ class Tally:
         """Warnings in the order in which their kinds first came."""
         return tuple(
             RunWarning(kind, entry.text, entry.count, tuple(entry.symbols))
-            for (kind, _), entry in self._warnings.items()
+            for (kind, _), entry in tuple(self._warnings.items())
         )
