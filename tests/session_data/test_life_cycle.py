@@ -300,12 +300,12 @@ def test_a_symbol_is_gone_also_where_an_interrupt_came_as_others_were_told(
 
 def test_a_session_does_not_keep_what_hangs_on_the_text_it_was_asked_with() -> None:
     class Name(str):
-        pass
+        aside: set[int]
 
     session = session_of("AAPL")
     fill(session, "AAPL", range(2))
     name = Name("AAPL")
-    name.aside = aside = {1, 2}  # type: ignore[attr-defined]
+    name.aside = aside = {1, 2}
     gone = weakref.ref(aside)
     del aside
     assert session.get_latest_bar(name) == session.get_latest_bar("AAPL")
