@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from tapeloom.live import AlpacaFeed, Fault, FeedServer
-from tapeloom.live.alpaca_client import loading_client
+from tapeloom.live.loading_client import loading_client
 from tapeloom.storage import DataManager
 from tapeloom.timestamps import from_ns
 from tests.live.recorded import ZONE, at, bars_of

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import warnings
-from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,13 +16,14 @@ from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,
     FeedError,
-    MissingDependencyError,
 )
 from tapeloom.live.alpaca_messages import messages_of
+from tapeloom.live.alpaca_protocol import protocol_class
 from tapeloom.live.alpaca_subscription import CLIENT_NAMES
+from tapeloom.live.loading_client import loading_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tapeloom.live.alpaca_subscription import Subscription
     from tapeloom.live.credentials import Credentials
@@ -35,7 +34,6 @@ __all__ = [
     "StreamConnection",
     "check_address",
     "history_client",
-    "loading_client",
     "quiet",
 ]
 
@@ -147,7 +145,7 @@ class StreamConnection:
                 "max_size": LARGEST_MESSAGE,
                 "max_queue": 64,
                 "logger": quiet("tapeloom.live.websocket"),
-                "create_protocol": _protocol_class(),
+                "create_protocol": protocol_class(),
             },
         )
         self._asked = asked
@@ -221,8 +219,7 @@ class StreamConnection:
     async def read_into(self, take: Callable[[list[Any]], object]) -> None:
         """Hand over the messages of each frame as it comes, until the connection ends or ``take`` raises, which is raised.
 
-        Frames are handed over where they are put together. Through the queue of the client each would wait for the event
-        loop three times more, a third of its way.
+        Frames are handed over where they come in, see ``alpaca_protocol.py``.
 
         Raises
         ------
@@ -233,29 +230,35 @@ class StreamConnection:
         UnreadableFrameError
             If a frame cannot be decoded.
         """
-        failures: list[Exception] = []
+        ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
-        def take_at_once(frame: str | bytes) -> bool:
-            if failures:
-                return False
+        def take_at_once(frame: str | bytes) -> None:
+            if ended.done():
+                return
             try:
                 take(_checked(frame))
             except Exception as error:
-                # The frame is queued, which wakes who waits below. Inside the client an error would only end the connection.
-                failures.append(error)
-                return False
-            return True
+                # Inside the client an error would only end the connection.
+                ended.set_result(error)
+
+        async def take_queued() -> None:
+            # Those that came before there was anybody to take them at once, and the end of the connection.
+            try:
+                while not ended.done():
+                    take_at_once(await self._frame())
+            except ConnectionError as error:
+                if not ended.done():
+                    ended.set_result(error)
 
         early, self._early = self._early, []
         if early:
             take(early)
         self._stream._ws.take_at_once = take_at_once
-        while True:
-            frame = await self._frame()
-            if failures:
-                raise failures[0]
-            # It came before there was anybody to take it at once.
-            take(_checked(frame))
+        queued = asyncio.ensure_future(take_queued())
+        try:
+            raise await ended
+        finally:
+            queued.cancel()
 
     async def _frame(self) -> str | bytes:
         try:
@@ -326,48 +329,6 @@ def _stream_classes() -> tuple[Any, Any]:
         from alpaca.data.enums import DataFeed
         from alpaca.data.live.stock import StockDataStream
     return StockDataStream, DataFeed
-
-
-@cache
-def _protocol_class() -> Any:
-    """Return the client's protocol, which hands each message to ``take_at_once``, if there is one, before it queues it."""
-    with loading_client():
-        from websockets.legacy.client import WebSocketClientProtocol
-
-    class Protocol(WebSocketClientProtocol):
-        take_at_once: Callable[[Any], bool] | None = None
-
-        async def read_message(self) -> Any:
-            while True:
-                message = await super().read_message()
-                take = self.take_at_once
-                # Never past those that wait in the queue.
-                if message is None or take is None or self.messages:
-                    return message
-                if not take(message):
-                    return message
-
-    return Protocol
-
-
-@contextmanager
-def loading_client() -> Iterator[None]:
-    """Import the client within: without the warning about a module it still uses, and with an error that names the extra.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the client is not installed.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message=r"websockets\.", category=DeprecationWarning
-        )
-        try:
-            yield
-        except ImportError as error:
-            text = "alpaca-py is not installed; run: pip install 'tapeloom[live]'"
-            raise MissingDependencyError(text, extra="live") from error
 
 
 def _checked(frame: str | bytes) -> list[Any]:

@@ -1,0 +1,126 @@
+"""The protocol of the client's websocket, which hands each message over in the moment its last byte is there.
+
+The library reads frames in a task of its own: from a stream, two or three small pieces a frame, and each wait is another turn
+of the event loop. At thousands of bars a second, one in a message, that is the larger part of a bar's way.
+"""
+
+from __future__ import annotations
+
+from asyncio import BufferedProtocol
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tapeloom.live.loading_client import loading_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["protocol_class"]
+
+# First bytes of a data frame that is a whole message: text or binary, and compressed or not (RFC 6455, 5.2; RFC 7692, 6).
+_WHOLE = frozenset((0x81, 0x82, 0xC1, 0xC2))
+_COMPRESSED = 0x40
+# Bytes read at once at most. Asked for bytes, the event loop makes room for four times as many, whatever comes: fresh memory
+# for each message takes longer than reading and decoding it.
+_READ_SIZE = 65_536
+# Lengths that stand for the size of the number that follows.
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+
+
+@cache
+def protocol_class() -> Any:
+    """Return the client's protocol, with ``take_at_once``: whatever is set there is called with each message from then on.
+
+    A message is taken where its bytes come in, if it is one frame and nothing before it waits. All else the library reads as
+    ever: the parts of a message, pings and the end, a frame whose rest is still to come, and what is no proper frame. Both
+    decode with the same extensions, in order. What ``take_at_once`` raises is not caught here.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the client is not installed.
+    """
+    with loading_client():
+        from websockets.frames import Frame, Opcode
+        from websockets.legacy.client import WebSocketClientProtocol
+
+    class Protocol(WebSocketClientProtocol, BufferedProtocol):
+        take_at_once: Callable[[str | bytes], object] | None = None
+        # Whether the library has read all it was given, and waits for the begin of a message.
+        _is_between = False
+
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            self._room = memoryview(bytearray(_READ_SIZE))
+
+        def get_buffer(self, sizehint: int) -> memoryview:
+            return self._room
+
+        def buffer_updated(self, nbytes: int) -> None:
+            self.data_received(bytes(self._room[:nbytes]))
+
+        def data_received(self, data: bytes) -> None:
+            if self._is_between and self.take_at_once is not None and not self.messages:
+                data = self._after_whole_messages(data)
+            if data:
+                self._is_between = False
+                super().data_received(data)
+
+        async def read_message(self) -> Any:
+            while True:
+                # The stream does not tell otherwise whether it is empty; of one that does not tell at all, it is not.
+                self._is_between = not getattr(self.reader, "_buffer", True)
+                message = await super().read_message()
+                take = self.take_at_once
+                # Never past those that wait in the queue.
+                if message is None or take is None or self.messages:
+                    return message
+                take(message)
+
+        def _after_whole_messages(self, data: bytes) -> bytes:
+            """Hand over the messages that some bytes begin with; return the rest."""
+            at = 0
+            while (payload := _payload(data, at, self.max_size)) is not None:
+                try:
+                    message = self._message(data[at], data[payload])
+                except Exception as error:
+                    # It ends the connection in the same way as one that the library comes upon itself.
+                    self.reader.set_exception(error)
+                    self._is_between = False
+                    return b""
+                at = payload.stop
+                assert self.take_at_once is not None
+                self.take_at_once(message)
+            return data[at:] if at else data
+
+        def _message(self, head: int, payload: bytes) -> str | bytes:
+            opcode = Opcode(head & 0x0F)
+            if head & _COMPRESSED:
+                frame = Frame(opcode, payload, rsv1=True)
+                for extension in reversed(self.extensions):
+                    frame = extension.decode(frame, max_size=self.max_size)
+                frame.check()
+                payload = bytes(frame.data)
+            return payload.decode() if opcode is Opcode.TEXT else payload
+
+    return Protocol
+
+
+def _payload(data: bytes, at: int, max_size: int | None) -> slice | None:
+    """Return where the payload of the frame at a position lies; ``None`` unless it is a message, whole and of a size that may be."""
+    if len(data) < at + 2 or data[at] not in _WHOLE:
+        return None
+    # The highest bit would say that it is masked, which a server must not do: no length is as large, and the library tells.
+    length, start = data[at + 1], at + 2
+    if length == _TWO_BYTES:
+        start += 2
+        length = int.from_bytes(data[at + 2 : start])
+    elif length == _EIGHT_BYTES:
+        start += 8
+        length = int.from_bytes(data[at + 2 : start])
+    elif length > _EIGHT_BYTES:
+        return None
+    stop = start + length
+    if len(data) < stop or (max_size is not None and length > max_size):
+        return None
+    return slice(start, stop)
