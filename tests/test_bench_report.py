@@ -152,6 +152,8 @@ def test_the_machine_is_summed_up_in_one_sentence() -> None:
     assert summary(facts) == (
         "Measured on 2024-01-02, 2 cores of Abacus, Linux x86_64; python 3.12.1, numpy 2.0.0."
     )
+    taken = "A host took 13% of the processors' time for others."
+    assert summary({**facts, "stolen": 0.13}).endswith(f"numpy 2.0.0. {taken}")
     assert [on_threads(count) for count in (1, 2)] == ["1 thread", "2 threads"]
 
 

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benches.python.ratios import Comparison
+    from numpy.typing import NDArray
 
     from tapeloom import BarData
 
 MINUTE = 60_000_000_000
 SECOND = 1_000_000_000
+#: How often a session of its own takes the bars of two seconds: one stall of the machine decides a p99.
+PLAYS = 5
 #: What a commit of a few bars adds to the log of a journal: a page, and what stands before it.
 LOG_PAGE = 4_096 + 24
 
@@ -155,12 +158,24 @@ def test_a_bar_from_the_wire(
     then waits for; here the bars wait until the look has been that is due since the clock was set.
     """
     symbols = 20 if small else 10_000
-    streamed = Streamed(tmp_path, journal, symbols, 1, rate=5_000, frame=frame)
+    found: list[NDArray[np.float64]] = []
+
+    def play() -> None:
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        streamed = Streamed(folder, journal, symbols, 1, rate=5_000, frame=frame)
+        streamed.play()
+        found.append(np.percentile(streamed.ways, [50, 99]))
+
+    def play_all() -> None:
+        for _ in range(1 if small else PLAYS):
+            play()
+
     how = "one by one" if frame == 1 else f"in arrays of {frame}"
     case = f"a bar from the wire into a live session, {journal} journal, 5,000 a second {how}, p99"
-    compare.take_part(case, streamed.play)
+    compare.take_part(case, play_all)
     if compare.benchmark.enabled:
-        middle, late = np.percentile(streamed.ways, [50, 99])
+        middle, late = np.median(found, axis=0)
         compare.keep(
             case,
             ours={

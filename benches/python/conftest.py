@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches.python.machine import about, summary
+from benches.python.machine import about, stolen_ticks, summary
 from benches.python.ratios import Comparison, Row
 from benches.python.report import as_record, as_table, refreshed
 from tests.conftest import own_cache
@@ -15,6 +15,7 @@ from tests.conftest import own_cache
 __all__ = ["compare", "own_cache", "small"]
 
 _ROWS = pytest.StashKey[list[Row]]()
+_BEGUN = pytest.StashKey[tuple[int, int] | None]()
 _HERE = Path(__file__).parent
 _RESULTS = _HERE.parent / "results.json"
 _README = _HERE.parent / "README.md"
@@ -29,6 +30,10 @@ def compare(benchmark: Any, request: pytest.FixtureRequest) -> Comparison:
 def small(request: pytest.FixtureRequest) -> bool:
     """Whether only the answers are wanted, so that a small input does."""
     return not request.config.getoption("benchmark_enable")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[_BEGUN] = stolen_ticks()
 
 
 def pytest_terminal_summary(
@@ -47,11 +52,18 @@ def pytest_terminal_summary(
     if reason:
         terminalreporter.write_line(f"{reason}: the kept results stay as they are")
         return
-    facts = about()
+    facts = about(_stolen(config))
     _RESULTS.write_text(json.dumps(as_record(rows, facts), indent=2) + "\n", "utf-8")
     text = refreshed(_README.read_text("utf-8"), [summary(facts), "", *lines])
     _README.write_text(text, "utf-8")
     terminalreporter.write_line("refreshed benches/results.json and benches/README.md")
+
+
+def _stolen(config: pytest.Config) -> float | None:
+    begun, ended = config.stash.get(_BEGUN, None), stolen_ticks()
+    if begun is None or ended is None or begun[1] == ended[1]:
+        return None
+    return (ended[0] - begun[0]) / (ended[1] - begun[1])
 
 
 def _why_not_full(

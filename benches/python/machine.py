@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["THREADS", "about", "on_threads", "summary"]
+__all__ = ["THREADS", "about", "on_threads", "stolen_ticks", "summary"]
 
 # What our own batch calls are given where the peer uses all cores.
 THREADS = os.cpu_count() or 1
@@ -26,13 +26,20 @@ _PACKAGES = (
 )
 
 
-def about() -> dict[str, Any]:
-    """Return the facts that belong to every figure."""
+def about(stolen: float | None = None) -> dict[str, Any]:
+    """Return the facts that belong to every figure.
+
+    Parameters
+    ----------
+    stolen
+        Which part of the processors' time of the run a host gave to others, where that is known.
+    """
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
         "cores": THREADS,
         "system": f"{platform.system()} {platform.machine()}",
+        "stolen": stolen,
         "versions": {"python": platform.python_version()}
         | {name: found for name in _PACKAGES if (found := _version(name))},
     }
@@ -42,7 +49,24 @@ def summary(facts: dict[str, Any]) -> str:
     """Return the same as one sentence for people."""
     versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
     where = f"{facts['cores']} cores of {facts['processor']}, {facts['system']}"
-    return f"Measured on {facts['date']}, {where}; {versions}."
+    said = f"Measured on {facts['date']}, {where}; {versions}."
+    stolen = facts.get("stolen")
+    if stolen is None:
+        return said
+    return f"{said} A host took {stolen:.0%} of the processors' time for others."
+
+
+def stolen_ticks() -> tuple[int, int] | None:
+    """Return how long a host kept this machine's processors from running, and how long they are there: since its start.
+
+    ``None`` where the system does not say.
+    """
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    # user nice system idle iowait irq softirq steal; guests are in user and nice already.
+    ticks = [int(each) for each in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[7], sum(ticks)
 
 
 def on_threads(count: int) -> str:
