@@ -151,3 +151,39 @@ def test_what_was_handed_out_never_changes() -> None:
     held = session_data.group(SYMBOLS).last(3)
     session_data.add_bar("AAPL", minute(session_data, "AAPL", 1))
     assert held["close"][:, 0].tolist() == [100.0]
+
+
+def test_a_part_of_a_large_answer_that_somebody_holds_never_changes() -> None:
+    session_data = SessionData()
+    session_data.start_new_session(DAY)
+    symbols = [f"S{number:02}" for number in range(30)]
+    for number, symbol in enumerate(symbols):
+        session_data.register_symbol(symbol)
+        for at in range(150):
+            bar = minute(session_data, "AAPL", at)
+            price = bar.close + number
+            values = (price, price + 1, price - 1, price, float(at + number))
+            session_data.add_bar(symbol, BarData(symbol, bar.ts, *values, "1m"))
+    group = session_data.group(symbols)
+
+    def taken(n: int) -> dict[str, Any]:
+        found: dict[str, Any] = group.last(n)
+        for field in FIELDS:
+            # Whatever its user writes is his own.
+            expected = [
+                [getattr(bar, field) for bar in session_data.get_last_n_bars(name, n)]
+                for name in symbols
+            ]
+            assert found[field].T.tolist() == expected
+        return found
+
+    held: list[tuple[Any, Any]] = []
+    for turn, field in enumerate((*FIELDS, *FIELDS)):
+        # One column of each answer stays, one of them as a part of it.
+        found = taken(150 - turn)
+        kept = found[field] if turn % 2 else found[field][3:7, 5]
+        held.append((kept, kept.copy()))
+        if field != "high":
+            found["high"][...] = -1.0
+    for kept, copy in held:
+        assert np.array_equal(kept, copy)

@@ -3,70 +3,169 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
+use pyo3::intern;
+use pyo3::prelude::*;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::segment::{Field, Segment};
 use tapeloom_core::series::{Scope, Series, View};
 use tapeloom_core::store::Store;
 use tapeloom_core::store::newest::{Newest, newest};
 
+use crate::error::BindResult;
 use crate::export::plain;
+use crate::spare;
 
 /// Room that is made ahead for each series at most.
 const MOST_ROWS: usize = 1_024;
+/// In their order here.
+const PRICES: [Field; 5] = [
+    Field::Open,
+    Field::High,
+    Field::Low,
+    Field::Close,
+    Field::Volume,
+];
+
+/// The bars of some times: columns of shape times x series, each series in one piece of memory.
+pub(crate) struct Cells<'py> {
+    /// Opening instants, rising.
+    pub(crate) times: Vec<i64>,
+    /// Open, high, low, close, volume.
+    pub(crate) prices: [Bound<'py, PyAny>; PRICES.len()],
+    pub(crate) flags: Bound<'py, PyAny>,
+}
 
 /// The bars of the newest `n` times of several series, all as of one epoch; none for each `None`.
 ///
 /// Three tries; the outer `None` where a series was replaced each time in between.
-pub(crate) fn newest_of(
+pub(crate) fn newest_of<'py>(
+    py: Python<'py>,
     store: &Store,
     series: &[Option<Arc<Series>>],
     n: usize,
     scope: Scope,
-) -> Option<Newest> {
+) -> BindResult<Option<Cells<'py>>> {
     let rows = |view: &View<'_>| {
         let (first, last) = view.scope(scope);
         (last.saturating_sub(n).max(first), last)
     };
-    let mut columns = Columns::with_capacity(n.min(MOST_ROWS) * series.len(), false);
     for _ in 0..3 {
         let epoch = store.epoch();
-        // As a rule all have the same minutes: then every row is in its place already.
-        if let Some(times) = same_times(epoch, series, rows, &mut columns) {
-            return Some(Newest { times, columns });
+        // As a rule all have the same minutes: then each row has its place.
+        if let Some(cells) = same_times(py, epoch, series, rows)? {
+            return Ok(Some(cells));
         }
+        let mut columns = Columns::with_capacity(n.min(MOST_ROWS) * series.len(), false);
         if let Some(ranges) = rows_of_each(epoch, series, rows, &mut columns) {
-            return Some(newest(columns, &ranges, n));
+            return aligned(py, newest(columns, &ranges, n), series.len()).map(Some);
         }
     }
-    None
+    Ok(None)
 }
 
-/// Copy all but the stamps, and give these, if all series have the same; else `None`.
-fn same_times(
+/// The rows of all series, if these have the same times; else `None`.
+fn same_times<'py>(
+    py: Python<'py>,
     epoch: u64,
     series: &[Option<Arc<Series>>],
     rows: impl Fn(&View<'_>) -> (usize, usize),
-    columns: &mut Columns,
+) -> BindResult<Option<Cells<'py>>> {
+    let Some(times) = series.first().and_then(|one| times_of(epoch, one, &rows)) else {
+        return Ok(None);
+    };
+    let (m, k) = (times.len(), series.len());
+    // One piece of memory for all of them: it is used again as a whole.
+    let block = spare::array::<f64>(py, PRICES.len() * m * k)?;
+    let flags = PyArray1::<u8>::zeros(py, m * k, false);
+    {
+        let (mut block, mut flags) = (block.readwrite(), flags.readwrite());
+        let mut cells = spare::whole(block.as_slice_mut())?;
+        let mut prices = PRICES.map(|_| next_of(&mut cells, m * k));
+        let mut flags = spare::whole(flags.as_slice_mut())?;
+        let are_same = series.iter().all(|one| {
+            look(epoch, one, &rows, |segment, live| {
+                if plain(&segment.ts_cells()[live.clone()]) != times {
+                    return false;
+                }
+                for (column, field) in prices.iter_mut().zip(PRICES) {
+                    let from = plain(&segment.float_cells(field)[live.clone()]);
+                    next_of(column, m).copy_from_slice(from);
+                }
+                next_of(&mut flags, m).copy_from_slice(plain(&segment.flag_cells()[live]));
+                true
+            })
+            .unwrap_or(false)
+        });
+        if !are_same {
+            return Ok(None);
+        }
+    }
+    let columns = block.reshape([PRICES.len(), k, m])?;
+    let column = |at: usize| columns.get_item(at)?.getattr(intern!(py, "T"));
+    Ok(Some(Cells {
+        times,
+        prices: [column(0)?, column(1)?, column(2)?, column(3)?, column(4)?],
+        flags: by_time(flags, k, m)?,
+    }))
+}
+
+/// Look at the wanted rows of a series where they lie; `None` if they lie in several pieces, or nobody keeps it.
+#[inline]
+fn look<R>(
+    epoch: u64,
+    one: &Option<Arc<Series>>,
+    rows: impl Fn(&View<'_>) -> (usize, usize),
+    look: impl FnOnce(&Segment, Range<usize>) -> R,
+) -> Option<R> {
+    one.as_ref()?.look(epoch, |view| {
+        let (first, last) = rows(&view);
+        let (segment, live) = view.live_rows(first, last)?;
+        Some(look(segment, live))
+    })?
+}
+
+fn times_of(
+    epoch: u64,
+    one: &Option<Arc<Series>>,
+    rows: impl Fn(&View<'_>) -> (usize, usize),
 ) -> Option<Vec<i64>> {
-    columns.clear();
-    let mut times: Option<Vec<i64>> = None;
-    let is_same = series.iter().all(|one| {
-        let copy = |view: View<'_>| {
-            let (first, last) = rows(&view);
-            let Some((segment, live)) = view.live_rows(first, last) else {
-                return false;
-            };
-            let stamps = plain(&segment.ts_cells()[live.clone()]);
-            if times.get_or_insert_with(|| stamps.to_vec()) != stamps {
-                return false;
-            }
-            copy_values(segment, live, columns);
-            true
-        };
-        let seen = one.as_ref().and_then(|one| one.look(epoch, copy));
-        seen.unwrap_or(false)
-    });
-    times.filter(|_| is_same)
+    look(epoch, one, rows, |segment, live| {
+        plain(&segment.ts_cells()[live]).to_vec()
+    })
+}
+
+/// The next cells; those behind them are left.
+#[inline]
+fn next_of<'a, T>(cells: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let (next, rest) = std::mem::take(cells).split_at_mut(count);
+    *cells = rest;
+    next
+}
+
+fn aligned<'py>(py: Python<'py>, newest: Newest, k: usize) -> BindResult<Cells<'py>> {
+    let m = newest.times.len();
+    let column = |cells: Vec<f64>| by_time(cells.into_pyarray(py), k, m);
+    Ok(Cells {
+        prices: [
+            column(newest.columns.open)?,
+            column(newest.columns.high)?,
+            column(newest.columns.low)?,
+            column(newest.columns.close)?,
+            column(newest.columns.volume)?,
+        ],
+        flags: by_time(newest.columns.flags.into_pyarray(py), k, m)?,
+        times: newest.times,
+    })
+}
+
+/// Cells of one series after the other, as an array of times x series.
+fn by_time<T: Element>(
+    cells: Bound<'_, PyArray1<T>>,
+    series: usize,
+    times: usize,
+) -> PyResult<Bound<'_, PyAny>> {
+    cells.reshape([series, times])?.getattr("T")
 }
 
 /// Copy the rows of all series one behind the other; where those of each are.
@@ -89,16 +188,4 @@ fn rows_of_each(
         Some(from..columns.len())
     });
     copied.collect()
-}
-
-/// Published rows, each column at once.
-fn copy_values(segment: &Segment, rows: Range<usize>, columns: &mut Columns) {
-    let floats = |field: Field| plain(&segment.float_cells(field)[rows.clone()]);
-    columns.open.extend_from_slice(floats(Field::Open));
-    columns.high.extend_from_slice(floats(Field::High));
-    columns.low.extend_from_slice(floats(Field::Low));
-    columns.close.extend_from_slice(floats(Field::Close));
-    columns.volume.extend_from_slice(floats(Field::Volume));
-    let flags = plain(&segment.flag_cells()[rows.clone()]);
-    columns.flags.extend_from_slice(flags);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -106,15 +106,6 @@ impl PyGroup {
         self.found.store(found.clone());
         found
     }
-}
-
-/// Cells of one series after the other, as an array of times x series.
-fn by_time<T: Element>(
-    cells: Bound<'_, PyArray1<T>>,
-    series: usize,
-    times: usize,
-) -> PyResult<Bound<'_, PyAny>> {
-    cells.reshape([series, times])?.getattr("T")
 }
 
 /// A bar and, of a derived series, the number of its base bars.
@@ -223,22 +214,20 @@ impl PyGroup {
         let found = self.found();
         let newest = loop {
             self.store.check()?;
-            if let Some(newest) = newest_of(&self.store, &found.series, n, scope) {
+            if let Some(newest) = newest_of(py, &self.store, &found.series, n, scope)? {
                 break newest;
             }
             py.detach(|| self.store.wait_for_writer());
         };
-        let (times, series) = (newest.times.len(), self.names.len());
-        let floats = |cells: Vec<f64>| by_time(cells.into_pyarray(py), series, times);
         let columns = PyDict::new(py);
+        let [open, high, low, close, volume] = newest.prices;
         columns.set_item(intern!(py, "ts"), newest.times.into_pyarray(py))?;
-        columns.set_item(intern!(py, "open"), floats(newest.columns.open)?)?;
-        columns.set_item(intern!(py, "high"), floats(newest.columns.high)?)?;
-        columns.set_item(intern!(py, "low"), floats(newest.columns.low)?)?;
-        columns.set_item(intern!(py, "close"), floats(newest.columns.close)?)?;
-        columns.set_item(intern!(py, "volume"), floats(newest.columns.volume)?)?;
-        let flags = by_time(newest.columns.flags.into_pyarray(py), series, times)?;
-        columns.set_item(intern!(py, "flags"), flags)?;
+        columns.set_item(intern!(py, "open"), open)?;
+        columns.set_item(intern!(py, "high"), high)?;
+        columns.set_item(intern!(py, "low"), low)?;
+        columns.set_item(intern!(py, "close"), close)?;
+        columns.set_item(intern!(py, "volume"), volume)?;
+        columns.set_item(intern!(py, "flags"), newest.flags)?;
         Ok(columns)
     }
 

@@ -16,9 +16,10 @@ use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
-use crate::error::{BindError, BindResult};
+use crate::error::BindResult;
 use crate::session_table::PySessionTable;
 use crate::sources::{check_threads, shared_out};
+use crate::spare;
 use block::{Block, PRICES};
 pub(crate) use columns::{PyMergedColumns, PyMerging};
 
@@ -190,14 +191,16 @@ fn merge(
             .map(|column| column.bind(py).readwrite());
         let mut flags = block.flags.bind(py).readwrite();
         let target = Target {
-            source: whole(source.as_slice_mut())?,
-            ts: whole(ts.as_slice_mut())?,
+            source: spare::whole(source.as_slice_mut())?,
+            ts: spare::whole(ts.as_slice_mut())?,
             prices: {
-                let mut columns = prices.iter_mut().map(|column| whole(column.as_slice_mut()));
+                let mut columns = prices
+                    .iter_mut()
+                    .map(|column| spare::whole(column.as_slice_mut()));
                 let mut next = || columns.next().unwrap_or(Ok(&mut []));
                 [next()?, next()?, next()?, next()?, next()?]
             },
-            flags: whole(flags.as_slice_mut())?,
+            flags: spare::whole(flags.as_slice_mut())?,
         };
         py.detach(|| fill_all(&series, target, threads));
     }
@@ -257,11 +260,6 @@ pub(crate) fn merge_bars<'py>(
         columns,
         block.flags.into_bound(py),
     ))
-}
-
-/// All cells of a new array.
-fn whole<T>(cells: Result<&mut [T], numpy::AsSliceError>) -> BindResult<&mut [T]> {
-    cells.map_err(|error| BindError::Named("InternalError", error.to_string()))
 }
 
 /// The flags of all rows, where they are the same.

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use numpy::{Element, PyArray1, PyUntypedArrayMethods};
+use numpy::{AsSliceError, Element, PyArray1, PyUntypedArrayMethods};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use tapeloom_core::columns::Columns;
 
+use crate::error::{BindError, BindResult};
 use crate::export::is_unshared;
 
-/// Smaller arrays come from memory that is warm anyway.
+/// Smaller arrays come from memory that is warm anyway: allocators ask the system for larger ones each time.
+const FEWEST_CELLS: usize = 16_384;
+/// Of smaller answers the columns are not kept.
 const FEWEST_ROWS: usize = 65_536;
 /// What is kept at most, in use or not.
 const MOST_BYTES: usize = 256 << 20;
@@ -21,7 +24,7 @@ static KEPT: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
 
 /// An array of `rows` cells with any content, to be filled as a whole.
 pub(crate) fn array<T: Element>(py: Python<'_>, rows: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
-    if rows < FEWEST_ROWS {
+    if rows < FEWEST_CELLS {
         return Ok(PyArray1::zeros(py, rows, false));
     }
     // Who drops an array may run anything, and come back here: nothing is dropped and nobody is asked under the lock.
@@ -56,6 +59,11 @@ pub(crate) fn array<T: Element>(py: Python<'_>, rows: usize) -> PyResult<Bound<'
     drop(before);
     let first = PySlice::new(py, 0, rows as isize, 1);
     Ok(whole.get_item(first)?.cast_into::<PyArray1<T>>()?)
+}
+
+/// All cells of a new array.
+pub(crate) fn whole<T>(cells: Result<&mut [T], AsSliceError>) -> BindResult<&mut [T]> {
+    cells.map_err(|error| BindError::Named("InternalError", error.to_string()))
 }
 
 /// Whether nobody else can come by an array that has room enough, but not far too much.
