@@ -22,7 +22,7 @@ from tapeloom.importing.mismatch import mismatch_of
 from tapeloom.importing.open_tables import open_tables
 from tapeloom.importing.path_hints import path_hints
 from tapeloom.importing.prepare import ReadSeries, read_series
-from tapeloom.importing.row_groups import group_bounds, open_footer, read_groups
+from tapeloom.importing.row_groups import group_bounds, open_groups, read_groups
 from tapeloom.importing.source_files import PARQUET
 from tapeloom.side_by_side import side_by_side
 
@@ -136,14 +136,14 @@ class MountedFiles:
     def _pieces(self, path: Path) -> list[Piece]:
         if not path.name.lower().endswith(PARQUET):
             return [self._learnt(Piece(path))]
-        footer = open_footer(path)
-        return [
-            self._stated(path, footer, group)
-            or self._learnt(Piece(path, group, footer))
-            for group in range(footer.num_row_groups)
-        ]
+        with open_groups(path) as file:
+            return [
+                self._stated(file, path, group)
+                or self._learnt(Piece(path, group, file.metadata), file)
+                for group in range(file.num_row_groups)
+            ]
 
-    def _stated(self, path: Path, footer: pq.FileMetaData, group: int) -> Piece | None:
+    def _stated(self, file: pq.ParquetFile, path: Path, group: int) -> Piece | None:
         """Return a row group with what footer and path state of it, so that nothing has to be decoded; or ``None``."""
         options, hints = self._options, path_hints(str(path))
         interval = options.interval or hints.interval
@@ -151,12 +151,12 @@ class MountedFiles:
             return None
         if options.zone is not None or options.label == "end":
             return None
-        found = group_bounds(path, footer, group, options, hints)
+        found = group_bounds(file, path, group, options, hints)
         if found is None:
             return None
         symbol = normalise_symbol(found[0])
         bounds = {(symbol, interval): found[1:]}
-        return Piece(path, group, footer, bounds, ((symbol, found[0].strip()),))
+        return Piece(path, group, file.metadata, bounds, ((symbol, found[0].strip()),))
 
     def _check_spelling(self, piece: Piece) -> None:
         for symbol, spelling in piece.spelt:
@@ -168,9 +168,9 @@ class MountedFiles:
                 )
                 raise SymbolError(text, symbol=symbol)
 
-    def _learnt(self, piece: Piece) -> Piece:
+    def _learnt(self, piece: Piece, file: pq.ParquetFile | None = None) -> Piece:
         bounds: dict[Key, tuple[int, int]] = {}
-        found = self._bars(piece)
+        found = self._bars(piece, file)
         for series in found:
             ts = series.bars.ts
             if ts.size:
@@ -179,15 +179,17 @@ class MountedFiles:
         spelt = dict.fromkeys((series.bars.symbol, series.spelt) for series in found)
         return replace(piece, bounds=bounds, spelt=tuple(spelt))
 
-    def _bars(self, piece: Piece) -> list[ReadSeries]:
-        """Return all series of a piece; the newest pieces stay in memory."""
+    def _bars(
+        self, piece: Piece, file: pq.ParquetFile | None = None
+    ) -> list[ReadSeries]:
+        """Return all series of a piece, whose file may be open; the newest pieces stay in memory."""
         key = (str(piece.path), piece.group)
         with self._lock:
             known = self._kept.get(key)
             if known is not None:
                 self._kept.move_to_end(key)
                 return known
-        found = self._read(piece)
+        found = self._read(piece, file)
         with self._lock:
             # Another thread may have read it too.
             self._kept_rows += _rows(found) - _rows(self._kept.get(key, []))
@@ -196,17 +198,20 @@ class MountedFiles:
                 self._kept_rows -= _rows(self._kept.popitem(last=False)[1])
         return found
 
-    def _read(self, piece: Piece) -> list[ReadSeries]:
+    def _read(self, piece: Piece, file: pq.ParquetFile | None) -> list[ReadSeries]:
+        if file is None and piece.group is not None:
+            with open_groups(piece.path, piece.footer) as opened:
+                return self._read(piece, opened)
         findings = Findings(piece.name, auto=self._auto)
         is_part = piece.footer is not None and piece.footer.num_row_groups > 1
-        if is_part and piece.path not in self._intervals:
-            self._judge(piece, findings)
+        if file is not None and is_part and piece.path not in self._intervals:
+            self._judge(piece, file, findings)
         options = self._options
         if piece.path in self._intervals:
             options = replace(options, interval=self._intervals[piece.path])
         found = [
             _in_order(series, findings)
-            for table in self._tables(piece, findings)
+            for table in self._tables(piece, file, findings)
             for series in read_series(
                 table,
                 market=self._market,
@@ -223,21 +228,21 @@ class MountedFiles:
             self._intervals.setdefault(piece.path, lengths.pop())
         return found
 
-    def _judge(self, piece: Piece, findings: Findings) -> None:
+    def _judge(
+        self, piece: Piece, file: pq.ParquetFile, findings: Findings
+    ) -> None:
         """Tell the interval of a file of several row groups, and hold its times against the calendar, from many at once.
 
         One row group may be too short to show anything.
         """
-        if piece.footer is None:
-            return
         groups, rows = [], 0
-        for group in range(piece.footer.num_row_groups):
+        for group in range(file.num_row_groups):
             groups.append(group)
-            rows += piece.footer.row_group(group).num_rows
+            rows += file.metadata.row_group(group).num_rows
             if rows >= JUDGED_ROWS:
                 break
         found = read_series(
-            read_groups(piece.path, piece.footer, groups, self._options),
+            read_groups(file, piece.path, groups, self._options),
             market=self._market,
             options=self._options,
             findings=findings,
@@ -256,10 +261,12 @@ class MountedFiles:
             for finding in findings.all():
                 self._findings.setdefault((piece.name, finding.text), finding)
 
-    def _tables(self, piece: Piece, findings: Findings) -> Iterable[ForeignTable]:
-        if piece.group is None or piece.footer is None:
+    def _tables(
+        self, piece: Piece, file: pq.ParquetFile | None, findings: Findings
+    ) -> Iterable[ForeignTable]:
+        if piece.group is None or file is None:
             return open_tables(piece.path, self._options, findings)
-        return [read_groups(piece.path, piece.footer, [piece.group], self._options)]
+        return [read_groups(file, piece.path, [piece.group], self._options)]
 
 
 def _key(series: ReadSeries) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tapeloom.bars import normalise_symbol
@@ -12,7 +13,7 @@ from tapeloom.importing.unpack import file_errors_named
 from tapeloom.side_by_side import meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
     from tapeloom.importing.path_hints import PathHints
     from tapeloom.importing.tables import ForeignTable
 
-__all__ = ["column_names", "group_bounds", "open_footer", "read_groups"]
+__all__ = ["column_names", "group_bounds", "open_groups", "read_groups"]
 
 PER_UNIT = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
 
-def open_footer(path: Path) -> pq.FileMetaData:
-    """Return the footer of a file, checked.
+@contextmanager
+def open_groups(
+    path: Path, footer: pq.FileMetaData | None = None
+) -> Iterator[pq.ParquetFile]:
+    """Open a file, and check its footer unless it is known; pages are compared with their checksums when they are read.
+
+    Names and types are asked of it, never of the footer: that and its schema would hold each other, and stay until
+    Python looks for such pairs.
 
     Raises
     ------
@@ -44,20 +51,29 @@ def open_footer(path: Path) -> pq.FileMetaData:
         size = path.stat().st_size
         if not size:
             check_magic(pa.py_buffer(b""), name)
-        with pa.memory_map(name) as file:
-            check_magic(file.read_buffer(), name)
-            file.seek(0)
-            footer = pq.read_metadata(file)
-    check_footer(footer, name, size=size)
-    return footer
+        source = pa.memory_map(name)
+    with source:
+        with file_errors_named(name):
+            check_magic(source.read_buffer(), name)
+            source.seek(0)
+            file = pq.ParquetFile(
+                source,
+                metadata=footer,
+                # Reads sent ahead go through another thread, which costs more than it brings on a local disk.
+                pre_buffer=False,
+                page_checksum_verification=True,
+            )
+        if footer is None:
+            check_footer(file.metadata, name, size=size)
+        yield file
 
 
 def read_groups(
-    path: Path, footer: pq.FileMetaData, groups: Sequence[int], options: ReadOptions
+    file: pq.ParquetFile, path: Path, groups: Sequence[int], options: ReadOptions
 ) -> ForeignTable:
-    """Return the rows of some row groups."""
+    """Return the rows of some row groups of an open file."""
     name = str(path)
-    with file_errors_named(name), _opened(path, footer, checked=True) as file:
+    with file_errors_named(name):
         found = map_columns(file.schema_arrow.names, options, source=name)
         columns = list(dict.fromkeys(found.of.values()))
         # Who reads many files gives each a thread.
@@ -68,8 +84,8 @@ def read_groups(
 
 
 def group_bounds(
+    file: pq.ParquetFile,
     path: Path,
-    footer: pq.FileMetaData,
     group: int,
     options: ReadOptions,
     hints: PathHints,
@@ -81,8 +97,8 @@ def group_bounds(
     CorruptFileError
         If the footer is damaged.
     """
-    name = str(path)
-    with file_errors_named(name), _opened(path, footer) as file:
+    name, footer = str(path), file.metadata
+    with file_errors_named(name):
         found = map_columns(file.schema_arrow.names, options, source=name).of
         if "ts" not in found:
             return None
@@ -105,31 +121,10 @@ def group_bounds(
 
 
 def column_names(path: Path) -> list[str]:
-    """Return the names of a file's columns. Raises as ``open_footer``."""
-    footer = open_footer(path)
-    with file_errors_named(str(path)), _opened(path, footer) as file:
+    """Return the names of a file's columns. Raises as ``open_groups``."""
+    with open_groups(path) as file, file_errors_named(str(path)):
         names: list[str] = file.schema_arrow.names
         return names
-
-
-def _opened(
-    path: Path, footer: pq.FileMetaData, *, checked: bool = False
-) -> pq.ParquetFile:
-    """Open a file whose footer is known; ``checked`` compares its pages with their checksums.
-
-    Names and types are asked of it, never of the footer: that and its schema would hold each other, and stay until
-    Python looks for such pairs.
-    """
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(
-        path,
-        metadata=footer,
-        memory_map=True,
-        # Reads sent ahead go through another thread, which costs more than it brings on a local disk.
-        pre_buffer=False,
-        page_checksum_verification=checked,
-    )
 
 
 def _touch(file: pq.ParquetFile, group: int, columns: list[str]) -> None:
