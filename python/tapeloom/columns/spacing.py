@@ -74,12 +74,14 @@ def common_interval(
     ArgumentError
         If the most frequent step is no interval.
     """
-    steps = np.concatenate([np.empty(0, np.int64), *map(_steps, parts)])
+    found = [_steps(part) for part in parts]
+    steps = (
+        found[0] if len(found) == 1 else np.concatenate([np.empty(0, np.int64), *found])
+    )
     if not steps.size:
         return assume
     step, count = _most_frequent(steps)
-    regular = count >= FEW and not ((steps < DAY // 2) & (steps != step)).any()
-    if assume is not None and count < ENOUGH and not regular:
+    if assume is not None and count < ENOUGH and not _is_regular(steps, step, count):
         fits = assume.ns is not None and assume.ns % step == 0
         return _named(step) if fits else assume
     return _named(step)
@@ -87,11 +89,16 @@ def common_interval(
 
 def _steps(ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Steps between neighbours in time, without those of 0."""
-    steps = np.diff(ts)
+    steps: npt.NDArray[np.int64] = ts[1:] - ts[:-1]
+    if (steps > 0).all():
+        return steps
     if (steps < 0).any():
         steps = np.diff(np.sort(ts))
-    found: npt.NDArray[np.int64] = steps[steps > 0]
-    return found
+    return steps[steps > 0]
+
+
+def _is_regular(steps: npt.NDArray[np.int64], step: int, count: int) -> bool:
+    return count >= FEW and not ((steps < DAY // 2) & (steps != step)).any()
 
 
 def _most_frequent(steps: npt.NDArray[np.int64]) -> tuple[int, int]:

@@ -111,14 +111,18 @@ def diagnose(
         # Bars that show their ends have more hits as ends.
         if ends.hits > best.hits and edges.look_like_ends(is_whole=is_whole):
             best = ends
-    best, labelled, *shown = (
-        with_evidence(one, labelled, len(stamps))
-        for one in (best, labelled, *map(found.reading, ranked[:_KEPT].tolist()))
+    shown = map(found.reading, ranked[:_KEPT].tolist())
+    readings = [best, *(one for one in shown if one != best)][:_KEPT]
+    best, *others = (with_evidence(one, labelled, len(stamps)) for one in readings)
+    labelled = (
+        best
+        if readings[0] == labelled
+        else with_evidence(labelled, labelled, len(stamps))
     )
     return Diagnosis(
         best=best,
         as_labelled=labelled,
-        readings=(best, *(one for one in shown if one != best))[:_KEPT],
+        readings=(best, *others),
         is_clear=is_clear,
         findings=tuple(_findings(best, labelled, edges)),
     )

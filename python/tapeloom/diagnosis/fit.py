@@ -91,17 +91,19 @@ class Sessions:
         within, *counted = _between(
             stamps, (hours, runs) if alone else (hours,), shifts
         )
-        found = np.zeros((len(shifts), len(self.firsts)), np.int64)
+        found = np.zeros((len(self.firsts), len(shifts)), np.int64)
         for remainder, of_one in parts:
             moved = (remainder + shifts) % self.step
-            on_grid = moved[:, None] == self.firsts % self.step
+            on_grid = (self.firsts % self.step)[:, None] == moved
             (there,) = counted if alone else _between(of_one, (runs,), shifts)
             found += there * on_grid
-        by_session = np.add.reduceat(found, self.offsets, axis=1)
+        # Without breaks each session is one run.
+        is_whole = len(self.offsets) == len(self.firsts)
+        by_session = found if is_whole else np.add.reduceat(found, self.offsets)
         return Fit(
-            hits=found.sum(axis=1),
-            due=((by_session > 0) * self.due).sum(axis=1),
-            within=within.sum(axis=1),
+            hits=found.sum(axis=0),
+            due=np.where(by_session > 0, self.due[:, None], 0).sum(axis=0),
+            within=within.sum(axis=0),
         )
 
 
@@ -149,13 +151,13 @@ def _between(
     ranges: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     shifts: NDArray[np.int64],
 ) -> list[NDArray[np.int64]]:
-    """How many shifted stamps lie in each ``[start, end)`` of some ranges, each of shape (shifts, ranges)."""
+    """How many shifted stamps lie in each ``[start, end)`` of some ranges, each of shape (ranges, shifts)."""
     bounds = [bound for pair in ranges for bound in pair]
     before = _before(stamps, np.concatenate(bounds), shifts)
     found, first = [], 0
     for starts, ends in ranges:
         middle, last = first + len(starts), first + len(starts) + len(ends)
-        found.append(before[:, middle:last] - before[:, first:middle])
+        found.append(before[middle:last] - before[first:middle])
         first = last
     return found
 
@@ -163,30 +165,22 @@ def _between(
 def _before(
     stamps: NDArray[np.int64], bounds: NDArray[np.int64], shifts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """How many shifted stamps lie before each bound, shape (shifts, bounds)."""
+    """How many shifted stamps lie before each bound, shape (bounds, shifts)."""
     # The bounds are moved the other way: there are far fewer of them.
-    before = np.empty((len(shifts), len(bounds)), np.int64)
+    before = np.empty((len(bounds), len(shifts)), np.int64)
     for at, steps in _lookups(bounds.tobytes(), shifts.tobytes()):
         if steps is None:
-            before[:, at] = stamps.searchsorted(bounds[at] - shifts[:, None])
-            continue
-        instants = steps.earliest + steps.apart * np.arange(steps.number)
-        counts = stamps.searchsorted(instants)
-        before[:, at] = counts[steps.of_bounds + steps.of_shifts[:, None]]
+            before[at] = stamps.searchsorted(bounds[at][:, None] - shifts)
+        else:
+            before[at] = stamps.searchsorted(steps.instants).take(steps.places)
     return before
 
 
 class _Steps(NamedTuple):
-    """Instants that some bounds fall on under all shifts: ``number`` of them, ``apart`` ns from each other.
+    """Instants that some bounds fall on under all shifts, rising; ``places``: on which, of shape (bounds, shifts)."""
 
-    Each bound under each shift falls on one, ``of_bounds`` and ``of_shifts`` together from the earliest.
-    """
-
-    earliest: int
-    apart: int
-    number: int
-    of_bounds: NDArray[np.int64]
-    of_shifts: NDArray[np.int64]
+    instants: NDArray[np.int64]
+    places: NDArray[np.int64]
 
 
 # The symbols of a market are looked at one after the other, and lie in the same sessions.
@@ -215,8 +209,7 @@ def _lookups(
         number = (latest - earliest) // apart + 1
         steps = None
         if number <= len(shifts) * len(at):
-            of_bounds = (bounds[at] - shifts.max() - earliest) // apart
-            of_shifts = (shifts.max() - shifts) // apart
-            steps = _Steps(earliest, apart, number, of_bounds, of_shifts)
+            instants = earliest + apart * np.arange(number)
+            steps = _Steps(instants, (bounds[at][:, None] - shifts - earliest) // apart)
         found.append((slice(None) if len(different) == 1 else at, steps))
     return found

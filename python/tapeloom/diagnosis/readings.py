@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["Reading", "shift_text", "with_evidence"]
@@ -37,7 +37,15 @@ class Reading:
 
 def with_evidence(reading: Reading, labelled: Reading, stamps: int) -> Reading:
     """Return a reading with the sentence that holds it against the stamps as labelled, of which there are ``stamps``."""
-    return replace(reading, evidence=_sentence(reading, labelled, stamps))
+    return Reading(
+        reading.label,
+        reading.shift_ns,
+        reading.zone,
+        reading.hits,
+        reading.due,
+        reading.within,
+        _sentence(reading, labelled, stamps),
+    )
 
 
 def shift_text(shift_ns: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapeloom.errors import ArgumentError, did_you_mean
@@ -58,6 +59,8 @@ class ColumnMap:
     telling: bool = True
 
 
+# The files of a folder have the same columns.
+@lru_cache(maxsize=1_024, typed=True)
 def fold(name: object) -> str:
     """Return a column name for comparison: without case, brackets, blanks and underscores at its edges."""
     text = str(name).strip().strip("<>").strip().casefold()

@@ -228,9 +228,7 @@ class MountedFiles:
             self._intervals.setdefault(piece.path, lengths.pop())
         return found
 
-    def _judge(
-        self, piece: Piece, file: pq.ParquetFile, findings: Findings
-    ) -> None:
+    def _judge(self, piece: Piece, file: pq.ParquetFile, findings: Findings) -> None:
         """Tell the interval of a file of several row groups, and hold its times against the calendar, from many at once.
 
         One row group may be too short to show anything.

@@ -160,7 +160,7 @@ def _with_values(
     findings: Findings,
 ) -> Stamps:
     """Leave out rows without a time, and those of a wide table in which only other symbols have values."""
-    timeless = int((~stamps.valid).sum())
+    timeless = len(stamps.valid) - int(np.count_nonzero(stamps.valid))
     if timeless:
         row = int(np.argmin(stamps.valid))
         rows = "row" if timeless == 1 else "rows"

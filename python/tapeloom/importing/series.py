@@ -35,6 +35,7 @@ RTYPES = {32: "1s", 33: "1m", 34: "1h", 35: "1d"}
 # Prices as integers: in ten-thousandths, or in billionths.
 DATED_SCALE, FIXED_SCALE = 10_000, 10**9
 CHEAPEST = 0.05
+FEW = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +182,8 @@ def values_of(table: ForeignTable) -> dict[str, Floats]:
         if name in table.columns
     }
     found.setdefault("volume", np.zeros(table.rows))
-    largest = np.nanmax(np.abs(found["volume"]), initial=0.0)
+    # The largest that is a number.
+    largest = np.fmax.reduce(np.abs(found["volume"]), initial=0.0)
     if np.isfinite(largest) and largest > 2**53:
         text = f"{table.name}: column 'volume' holds {largest:g}; whole numbers above 2**53 are not kept exactly"
         raise CorruptFileError(text, path=table.name, got=float(largest))
@@ -229,5 +231,9 @@ def _likely_scale(
 
 
 def _has_fractions(prices: Floats) -> bool:
-    found = prices[np.floor(prices) != prices]
-    return bool(np.isfinite(found).any())
+    # As a rule one of the first has.
+    for some in (prices[:FEW], prices[FEW:]):
+        found = some[np.floor(some) != some]
+        if np.isfinite(found).any():
+            return True
+    return False

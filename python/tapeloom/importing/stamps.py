@@ -111,24 +111,33 @@ def _typed(column: pa.ChunkedArray, name: str) -> Stamps:
     import pyarrow as pa
 
     naive = pa.types.is_date(column.type) or column.type.tz is None
+    wanted = pa.timestamp("ns", None if naive else "UTC")
     try:
-        ns = column.cast(pa.timestamp("ns", None if naive else "UTC"))
+        ns = column if column.type == wanted else column.cast(wanted)
     except pa.ArrowInvalid as error:
         text = f"{name}: holds times outside the years 1677 to 2262"
         raise ArgumentError(text) from error
     in_utc = naive or column.type.tz in UTC_NAMES
-    return replace(_of(ns, naive), claims_utc=in_utc)
+    return _of(ns, naive, claims_utc=in_utc)
 
 
-def _of(column: pa.ChunkedArray, naive: bool, zone: tzinfo | None = None) -> Stamps:
+def _of(
+    column: pa.ChunkedArray,
+    naive: bool,
+    zone: tzinfo | None = None,
+    *,
+    claims_utc: bool = True,
+) -> Stamps:
+    """Return a column of timestamps in nanoseconds."""
     import pyarrow as pa
 
-    found = column.cast(pa.int64())
-    if not found.null_count:
-        valid = np.ones(len(found), np.bool_)
+    if not column.null_count:
+        # The same numbers under another name.
+        ns, valid = column.to_numpy().view(np.int64), np.ones(len(column), np.bool_)
     else:
-        valid, found = column.is_valid().to_numpy(), found.fill_null(0)
-    return Stamps(found.to_numpy(), valid, naive, zone)
+        ns = column.cast(pa.int64()).fill_null(0).to_numpy()
+        valid = column.is_valid().to_numpy()
+    return Stamps(ns, valid, naive, zone, claims_utc)
 
 
 def _texts(
@@ -158,7 +167,7 @@ def _texts(
         zone = ZoneInfo(stated[2])
     parsed = parse_times(column, name=table.name, time_format=options.time_format)
     in_utc = parsed.type.tz is None or bool(re.search(r"(Z|[+-]00:?00)$", first))
-    return replace(_of(parsed, parsed.type.tz is None, zone), claims_utc=in_utc)
+    return _of(parsed, parsed.type.tz is None, zone, claims_utc=in_utc)
 
 
 def _is_integer(text: str) -> bool:
