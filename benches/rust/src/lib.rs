@@ -200,7 +200,7 @@ pub fn gaps(table: &SessionTable, all: &[Arc<Columns>]) -> u64 {
             table,
             sessions.clone(),
             &grids,
-            &columns.ts,
+            columns.ts[..].into(),
             &mut aligner,
             &mut runs,
         );
@@ -232,10 +232,9 @@ pub fn history(table: &SessionTable, all: &[Arc<Columns>]) -> f64 {
     let mut extremes = vec![0.0; grids.len() + 1];
     let mut last = 0.0;
     for columns in all {
-        let rows = 0..columns.len();
         daily_values(
             columns,
-            rows,
+            columns.ts[..].into(),
             &grids,
             Value::Volume,
             &mut aligner,

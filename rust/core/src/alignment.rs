@@ -3,9 +3,15 @@
 //! Real series are long stretches without a hole, so the answer is a few stretches, found by comparing many stamps at once.
 //! Missing runs, coarser bars and averages over history all begin here.
 
+mod order;
+mod search;
+
 use std::ops::Range;
 
 use crate::schedule::Grid;
+use order::Step;
+pub use order::{Order, Stamps, first_fall};
+pub use search::{advance_to, search_near};
 
 /// Rows and slots that correspond one to one: `len` rows from `row` on are the slots from `slot` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +36,14 @@ impl Aligned {
     }
 }
 
-/// Stamps compared at once.
-const BLOCK: usize = 16;
-
 /// Lays rows on grids of one step after the other; keeps its memory between sessions.
 #[derive(Debug, Clone)]
 pub struct Aligner {
     found: Vec<Aligned>,
     strays: Vec<usize>,
-    step: i64,
-    offsets: [i64; BLOCK],
+    step: Step,
+    /// Which stretch of even steps was met last.
+    stretch: usize,
 }
 
 impl Default for Aligner {
@@ -47,43 +51,58 @@ impl Default for Aligner {
         Self {
             found: Vec::new(),
             strays: Vec::new(),
-            step: 0,
-            offsets: [0; BLOCK],
+            step: Step::new(0),
+            stretch: 0,
         }
     }
 }
 
 impl Aligner {
-    /// Lay the ordered stamps from row `from` on, none before the open, on a grid. Returns the first row after the close.
+    /// Lay the ordered stamps from a row on, those before the open left out, on a grid. Returns the rows from the open to the
+    /// close.
     ///
     /// Of rows with the same stamp the last one counts. The others, and rows between two slots, are strays.
-    pub fn align(&mut self, ts: &[i64], from: usize, grid: &Grid) -> usize {
-        if self.step != grid.step() {
-            self.step = grid.step();
-            self.offsets = std::array::from_fn(|k| (k as i64).saturating_mul(self.step));
+    pub fn align(&mut self, stamps: Stamps<'_>, row: usize, grid: &Grid) -> Range<usize> {
+        if self.step.ns != grid.step() {
+            self.step = Step::new(grid.step());
         }
         self.found.clear();
         self.strays.clear();
-        let mut row = from;
+        let mut row = match self.stamp(stamps, row) {
+            Some(at) if at < grid.open() => advance_to(stamps.ts(), row, grid.open()),
+            _ => row,
+        };
+        let first = row;
         for run in grid.runs() {
-            row = self.align_run(ts, row, run);
+            row = self.align_run(stamps, row, run);
         }
-        while ts.get(row).is_some_and(|&at| at < grid.close()) {
+        while let Some(at) = self.stamp(stamps, row)
+            && at < grid.close()
+        {
             self.strays.push(row);
             row += 1;
         }
-        row
+        first..row
     }
 
-    fn align_run(&mut self, ts: &[i64], mut row: usize, run: (u32, i64, u32)) -> usize {
+    fn align_run(&mut self, stamps: Stamps<'_>, mut row: usize, run: (u32, i64, u32)) -> usize {
         let (first_slot, start, len) = run;
+        let step = self.step.ns;
         let begun = self.found.len();
+        // Whether the row after the newest of this run is the same bar again.
+        let is_repeated = |all: &[Aligned], row: usize, at: i64| {
+            let newest = all[begun..]
+                .last()
+                .filter(|newest| newest.rows().end == row);
+            newest.is_some_and(|one| at == start + i64::from(one.end() - 1 - first_slot) * step)
+        };
         let mut slot = 0;
-        while slot < len && row < ts.len() {
-            let expected = start + i64::from(slot) * self.step;
-            let most = (len - slot) as usize;
-            let matched = self.matching(&ts[row..], expected, most);
-            if matched > 0 {
+        while slot < len
+            && let Some(at) = self.stamp(stamps, row)
+        {
+            let expected = start + i64::from(slot) * step;
+            if at == expected {
+                let matched = self.matching(stamps, row, expected, (len - slot) as usize);
                 self.found.push(Aligned {
                     slot: first_slot + slot,
                     row,
@@ -91,15 +110,11 @@ impl Aligner {
                 });
                 slot += matched as u32;
                 row += matched;
-            } else if ts[row] > expected {
-                let ahead = (ts[row] - expected).div_euclid(self.step).max(1);
+            } else if at > expected {
+                let ahead = (at - expected).div_euclid(step).max(1);
                 slot = (i64::from(slot) + ahead).min(i64::from(len)) as u32;
-            } else if slot > 0
-                && row > 0
-                && ts[row] == ts[row - 1]
-                && self.is_newest(row - 1, begun)
-            {
-                // The same bar again: it takes the place of the one before.
+            } else if is_repeated(&self.found, row, at) {
+                // It takes the place of the one before.
                 self.drop_newest();
                 self.strays.push(row - 1);
                 slot -= 1;
@@ -109,7 +124,8 @@ impl Aligner {
             }
         }
         // Repeats of the last slot.
-        while row < ts.len() && row > 0 && ts[row] == ts[row - 1] && self.is_newest(row - 1, begun)
+        while let Some(at) = self.stamp(stamps, row)
+            && is_repeated(&self.found, row, at)
         {
             let slot = self.drop_newest();
             self.strays.push(row - 1);
@@ -119,36 +135,19 @@ impl Aligner {
         row
     }
 
-    /// Number of leading stamps that rise by the step from `expected` on.
-    fn matching(&self, ts: &[i64], expected: i64, most: usize) -> usize {
-        let ts = &ts[..most.min(ts.len())];
-        let mut matched = 0;
-        let mut next = expected;
-        for block in ts.chunks_exact(BLOCK) {
-            let mut differences = 0;
-            for (stamp, offset) in block.iter().zip(&self.offsets) {
-                differences |= stamp ^ (next.wrapping_add(*offset));
-            }
-            if differences != 0 {
-                break;
-            }
-            matched += BLOCK;
-            next += BLOCK as i64 * self.step;
-        }
-        for &stamp in &ts[matched..] {
-            if stamp != next {
-                break;
-            }
-            matched += 1;
-            next = next.wrapping_add(self.step);
-        }
-        matched
+    fn stamp(&mut self, stamps: Stamps<'_>, row: usize) -> Option<i64> {
+        stamps.at(row, &mut self.stretch)
     }
 
-    fn is_newest(&self, row: usize, begun: usize) -> bool {
-        self.found[begun..]
-            .last()
-            .is_some_and(|last| last.rows().end == row + 1)
+    /// Number of rows from `row` on, whose own stamp is the expected one, that rise by the step, at most `most`.
+    fn matching(&self, stamps: Stamps<'_>, row: usize, expected: i64, most: usize) -> usize {
+        match stamps.even_until(row, self.step.ns, self.stretch) {
+            Some(end) => (end - row).min(most),
+            None => {
+                let rest = &stamps.ts()[row..];
+                self.step.matching(&rest[..most.min(rest.len())], expected)
+            }
+        }
     }
 
     /// Take the newest row out again; returns its slot.
@@ -175,58 +174,6 @@ impl Aligner {
     }
 }
 
-/// First row from `from` on with `ts >= instant`. Doubles its steps, since it is mostly near.
-pub fn advance_to(ts: &[i64], from: usize, instant: i64) -> usize {
-    let rest = &ts[from..];
-    if rest.first().is_none_or(|&at| at >= instant) {
-        return from;
-    }
-    let mut step = 64;
-    while step < rest.len() && rest[step - 1] < instant {
-        step *= 2;
-    }
-    from + rest[..step.min(rest.len())].partition_point(|&at| at < instant)
-}
-
-/// First row from `from` on with `ts >= instant`, looked for around a guess: sessions are as long as the one before, as a
-/// rule, and rows that are far apart are not in the caches.
-pub fn search_near(ts: &[i64], from: usize, guess: usize, instant: i64) -> usize {
-    let guess = guess.clamp(from, ts.len());
-    let (mut low, mut high, mut step) = (guess, guess, 4);
-    while low > from && ts[low - 1] >= instant {
-        high = low - 1;
-        low = low.saturating_sub(step).max(from);
-        step *= 2;
-    }
-    while high < ts.len() && ts[high] < instant {
-        low = high + 1;
-        high = (high + step).min(ts.len());
-        step *= 2;
-    }
-    low + ts[low..high.max(low)].partition_point(|&at| at < instant)
-}
-
-/// First row whose stamp falls below that of the row before it.
-pub fn first_fall(ts: &[i64]) -> Option<usize> {
-    let exact = |from: usize| {
-        let pairs = ts[from..].windows(2);
-        pairs
-            .take(BLOCKS)
-            .position(|pair| pair[1] < pair[0])
-            .map(|at| from + at + 1)
-    };
-    // Without a branch for each row; where a block holds a fall it is looked for again.
-    const BLOCKS: usize = 256;
-    (0..ts.len().saturating_sub(1))
-        .step_by(BLOCKS)
-        .find_map(|from| {
-            let to = (from + BLOCKS + 1).min(ts.len());
-            let pairs = ts[from..to - 1].iter().zip(&ts[from + 1..to]);
-            let falls = pairs.fold(false, |falls, (a, b)| falls | (b < a));
-            falls.then(|| exact(from)).flatten()
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +184,7 @@ mod tests {
         let grid = table(&[stretches]).grid(0, Interval::ONE_MINUTE).unwrap();
         let ts: Vec<i64> = minutes.iter().map(|m| (m * MINUTE as f64) as i64).collect();
         let mut aligner = Aligner::default();
-        aligner.align(&ts, 0, &grid);
+        aligner.align(ts[..].into(), 0, &grid);
         let pairs = aligner.found().iter();
         let pairs = pairs.flat_map(|a| (0..a.len).map(|k| (a.slot + k, a.row + k as usize)));
         (pairs.collect(), aligner.strays().to_vec())
@@ -250,7 +197,7 @@ mod tests {
             .grid(0, Interval::ONE_MINUTE)
             .unwrap();
         let mut aligner = Aligner::default();
-        assert_eq!(aligner.align(&ts, 0, &grid), 390);
+        assert_eq!(aligner.align(ts[..].into(), 0, &grid), 0..390);
         assert_eq!(
             aligner.found(),
             [Aligned {
@@ -274,35 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn a_search_finds_the_row_whatever_is_guessed() {
-        let ts: Vec<i64> = (0..90).map(|row| row / 3 * 10).collect();
-        for from in [0, 1, 40, 89, 90] {
-            for guess in 0..100 {
-                for instant in -5..310 {
-                    let expected = from + ts[from..].partition_point(|&at| at < instant);
-                    assert_eq!(search_near(&ts, from, guess, instant), expected);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_fall_is_found_wherever_it_is() {
-        assert_eq!(first_fall(&[]), None);
-        let mut ts: Vec<i64> = (0..1_000).collect();
-        assert_eq!(first_fall(&ts), None);
-        for at in [999, 700, 257, 256, 255, 1] {
-            ts[at] = -1;
-            assert_eq!(first_fall(&ts), Some(at));
-        }
-        assert_eq!(first_fall(&[i64::MIN, i64::MAX, i64::MIN]), Some(2));
-    }
-
-    #[test]
     fn every_pattern_agrees_with_looking_up_each_row() {
         for pattern in 0..4_000_u64 {
             let bits = pattern.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let mut ts: Vec<i64> = Vec::new();
+            // The first row is left out.
+            let mut ts: Vec<i64> = vec![0];
             for minute in 538..602_i64 {
                 match bits >> (minute % 31 * 2) & 3 {
                     0 => {}
@@ -315,24 +238,29 @@ mod tests {
             let grid = table.grid(0, Interval::ONE_MINUTE).unwrap();
             let from = ts.partition_point(|&at| at < 540 * MINUTE);
             let to = ts.partition_point(|&at| at < 600 * MINUTE);
-            let mut aligner = Aligner::default();
-            assert_eq!(aligner.align(&ts, from, &grid), to);
             let mut expected = vec![None; grid.len() as usize];
             for (row, &at) in ts.iter().enumerate().take(to).skip(from) {
                 if let Some(slot) = grid.slot_of(at) {
                     expected[slot as usize] = Some(row);
                 }
             }
-            let mut got = vec![None; grid.len() as usize];
-            for found in aligner.found() {
-                for k in 0..found.len {
-                    got[(found.slot + k) as usize] = Some(found.row + k as usize);
+            let known = Order::in_stretches(&ts[1..], Some(MINUTE), ts.len());
+            let other = Order::in_stretches(&ts[1..], Some(MINUTE + 7), ts.len());
+            let mut aligner = Aligner::default();
+            for order in [None, Some(&known), Some(&other)] {
+                let stamps = Stamps::new(&ts, 1..ts.len(), order);
+                assert_eq!(aligner.align(stamps, 1, &grid), from..to);
+                let mut got = vec![None; grid.len() as usize];
+                for found in aligner.found() {
+                    for k in 0..found.len {
+                        got[(found.slot + k) as usize] = Some(found.row + k as usize);
+                    }
                 }
+                assert_eq!(got, expected);
+                let on_grid: usize = aligner.found().iter().map(|a| a.len as usize).sum();
+                assert_eq!(on_grid + aligner.strays().len(), to - from);
+                assert!(aligner.strays().is_sorted());
             }
-            assert_eq!(got, expected);
-            let on_grid: usize = aligner.found().iter().map(|a| a.len as usize).sum();
-            assert_eq!(on_grid + aligner.strays().len(), to - from);
-            assert!(aligner.strays().is_sorted());
         }
     }
 }

@@ -2,9 +2,7 @@
 
 mod rolling;
 
-use std::ops::Range;
-
-use crate::alignment::{Aligned, Aligner, advance_to};
+use crate::alignment::{Aligned, Aligner, Stamps};
 use crate::columns::Columns;
 use crate::metrics::{Sum, exact_sum};
 use crate::schedule::Grid;
@@ -38,21 +36,19 @@ impl Value {
     }
 }
 
-/// The value of each session, NaN for a session without a bar. `grids` are those of the sessions in order, `rows` are in
-/// order of `ts`; rows off the grid take no part.
+/// The value of each session, NaN for a session without a bar. `grids` are those of the sessions in order, `stamps`
+/// those of the columns; rows off the grid take no part.
 pub fn daily_values(
     columns: &Columns,
-    rows: Range<usize>,
+    stamps: Stamps<'_>,
     grids: &[Grid],
     value: Value,
     aligner: &mut Aligner,
     found: &mut [f64],
 ) {
-    let ts = &columns.ts[..rows.end];
-    let mut row = rows.start;
+    let mut row = stamps.rows().start;
     for (grid, cell) in grids.iter().zip(found) {
-        let from = advance_to(ts, row, grid.open());
-        row = aligner.align(ts, from, grid);
+        row = aligner.align(stamps, row, grid).end;
         *cell = day_value(value, value.of(columns), aligner.found());
     }
 }
@@ -84,7 +80,7 @@ fn day_value(value: Value, column: &[f64], found: &[Aligned]) -> f64 {
 /// `used` counts the sessions behind each minute. Minutes beyond the length of `means` are left out.
 pub fn minute_average(
     columns: &Columns,
-    rows: Range<usize>,
+    stamps: Stamps<'_>,
     grids: &[Grid],
     value: Value,
     aligner: &mut Aligner,
@@ -93,12 +89,10 @@ pub fn minute_average(
 ) {
     means.fill(0.0);
     used.fill(0);
-    let ts = &columns.ts[..rows.end];
     let column = value.of(columns);
-    let mut row = rows.start;
+    let mut row = stamps.rows().start;
     for grid in grids {
-        let from = advance_to(ts, row, grid.open());
-        row = aligner.align(ts, from, grid);
+        row = aligner.align(stamps, row, grid).end;
         for found in aligner.found() {
             // Minutes in a break count too, so that an index is always a distance from the open.
             let first = ((grid.start_of(found.slot) - grid.open()) / MINUTE) as usize;

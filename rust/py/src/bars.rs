@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString};
-use tapeloom_core::alignment::first_fall;
+use tapeloom_core::alignment::Order;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::schedule::{Anchor, ExtendedHours};
 use tapeloom_core::segment::{Field, Segment};
@@ -123,8 +123,8 @@ impl Content {
 struct Asked {
     /// The parts in one piece, made when a column is first touched and there are several.
     joined: OnceLock<Slice>,
-    /// First row that starts before the row ahead of it.
-    fall: OnceLock<Option<usize>>,
+    /// How the rows follow each other.
+    order: OnceLock<Arc<Order>>,
 }
 
 impl PyBars {
@@ -271,12 +271,17 @@ impl PyBars {
             .flatten()
     }
 
+    /// How the rows follow each other.
+    pub(crate) fn order(&self) -> &Arc<Order> {
+        self.asked().order.get_or_init(|| {
+            let (columns, from, to) = self.columns_but_flags();
+            Arc::new(Order::of(&columns.ts[from..to], self.interval().ns()))
+        })
+    }
+
     /// First row that starts before the row ahead of it.
     pub(crate) fn first_fall(&self) -> Option<usize> {
-        *self.asked().fall.get_or_init(|| {
-            let (columns, from, to) = self.columns_but_flags();
-            first_fall(&columns.ts[from..to])
-        })
+        self.order().fall
     }
 
     fn bar<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyBarData>> {

@@ -1,8 +1,8 @@
 //! Values of whole sessions over loaded series, and averages and extremes that move along them.
 
-use std::ops::Range;
-
-use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{
+    Element, IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use tapeloom_core::Result;
 use tapeloom_core::alignment::Aligner;
@@ -17,6 +17,7 @@ use crate::error::{BindError, BindResult};
 use crate::missing::check_sessions;
 use crate::session_table::PySessionTable;
 use crate::sources::{Source, check_threads, grids, read, shared_out};
+use crate::spare::{self, whole};
 
 /// Minutes in a week: no session is longer.
 const MOST_SLOTS: usize = 10_080;
@@ -38,29 +39,33 @@ fn value(field: &str) -> BindResult<Value> {
     })
 }
 
-/// Rows of cells as a 2-d array.
-fn matrix<'py, T: numpy::Element>(
-    py: Python<'py>,
-    cells: Vec<T>,
+/// Rows of cells with any content, to be filled as a whole.
+fn matrix<T: Element>(
+    py: Python<'_>,
     rows: usize,
     columns: usize,
-) -> PyResult<Bound<'py, PyArray2<T>>> {
-    cells.into_pyarray(py).reshape([rows, columns])
+) -> PyResult<Bound<'_, PyArray2<T>>> {
+    spare::array(py, rows * columns)?.reshape([rows, columns])
+}
+
+/// The same for averages, and how much is behind each.
+fn answer(py: Python<'_>, rows: usize, columns: usize) -> PyResult<Pair<'_>> {
+    Ok((matrix(py, rows, columns)?, matrix(py, rows, columns)?))
 }
 
 /// Lay rows out over threads, each answering with the cells of its rows.
 fn by_source<T: Send>(
     sources: &[Source],
     threads: usize,
-    job: impl Fn(&Source, Range<usize>, &mut Aligner, &mut Vec<T>) + Sync,
+    job: impl Fn(&Source, &mut Aligner, &mut Vec<T>) + Sync,
 ) -> Vec<T> {
-    let rows = sources.iter().map(|source| source.ts().len()).sum();
+    let rows = sources.iter().map(|source| source.len()).sum();
     let mut shares: Vec<&Source> = sources.iter().collect();
     let parts = shared_out(&mut shares, threads, rows, |part| {
         let mut cells = Vec::new();
         let mut aligner = Aligner::default();
         for source in &*part {
-            job(source, source.from..source.to, &mut aligner, &mut cells);
+            job(source, &mut aligner, &mut cells);
         }
         cells
     });
@@ -86,15 +91,18 @@ pub(crate) fn daily_values<'py>(
     let sources = read(&sources)?;
     let grids = grids(table, first..last, &sources)?;
     let cells = py.detach(|| {
-        by_source(&sources, threads, |source, rows, aligner, cells| {
+        by_source(&sources, threads, |source, aligner, cells| {
             let columns: &Columns = &source.columns;
             let begun = cells.len();
             cells.resize(begun + last - first, f64::NAN);
             let grids = &grids[&source.interval];
-            indicator::daily_values(columns, rows, grids, value, aligner, &mut cells[begun..]);
+            let (stamps, cells) = (source.stamps(), &mut cells[begun..]);
+            indicator::daily_values(columns, stamps, grids, value, aligner, cells);
         })
     });
-    Ok(matrix(py, cells, sources.len(), last - first)?)
+    Ok(cells
+        .into_pyarray(py)
+        .reshape([sources.len(), last - first])?)
 }
 
 /// See `_core.pyi`.
@@ -138,28 +146,34 @@ pub(crate) fn minute_average<'py>(
         .map(|&session| table.grid(session, Interval::ONE_MINUTE))
         .collect();
     let grids = grids?;
-    // Memory for the answers comes from this thread, and each thread fills its rows of it.
-    let mut means = vec![0.0; sources.len() * slots];
-    let mut used = vec![0; sources.len() * slots];
-    let cells = means
-        .chunks_mut(slots.max(1))
-        .zip(used.chunks_mut(slots.max(1)));
-    let mut shares: Vec<_> = sources.iter().zip(cells).collect();
-    let rows = sources.iter().map(|source| source.ts().len()).sum();
-    py.detach(|| {
-        shared_out(&mut shares, threads, rows, |part| {
-            let mut aligner = Aligner::default();
-            for (source, (means, used)) in part {
-                let rows = source.from..source.to;
-                let columns: &Columns = &source.columns;
-                indicator::minute_average(columns, rows, &grids, value, &mut aligner, means, used);
-            }
+    let (means, used) = answer(py, sources.len(), slots)?;
+    {
+        let (mut means, mut used) = (means.readwrite(), used.readwrite());
+        // Each thread fills its rows of them.
+        let cells = whole(means.as_slice_mut())?
+            .chunks_mut(slots.max(1))
+            .zip(whole(used.as_slice_mut())?.chunks_mut(slots.max(1)));
+        let mut shares: Vec<_> = sources.iter().zip(cells).collect();
+        let rows = sources.iter().map(Source::len).sum();
+        py.detach(|| {
+            shared_out(&mut shares, threads, rows, |part| {
+                let mut aligner = Aligner::default();
+                for (source, (means, used)) in part {
+                    let (columns, stamps): (&Columns, _) = (&source.columns, source.stamps());
+                    indicator::minute_average(
+                        columns,
+                        stamps,
+                        &grids,
+                        value,
+                        &mut aligner,
+                        means,
+                        used,
+                    );
+                }
+            });
         });
-    });
-    Ok((
-        matrix(py, means, sources.len(), slots)?,
-        matrix(py, used, sources.len(), slots)?,
-    ))
+    }
+    Ok((means, used))
 }
 
 fn daily<'a, 'py>(values: &'a PyReadonlyArray2<'py, f64>) -> BindResult<(&'a [f64], usize, usize)> {
@@ -194,23 +208,23 @@ pub(crate) fn rolling_average<'py>(
             skip.len()
         )));
     }
-    let mut means = vec![0.0; rows * (columns + 1)];
-    let mut used = vec![0; rows * (columns + 1)];
-    // Attached: another thread might write the values meanwhile.
-    for row in 0..rows {
-        let range = row * (columns + 1)..(row + 1) * (columns + 1);
-        indicator::rolling_average(
-            &cells[row * columns..(row + 1) * columns],
-            days,
-            skip.as_deref(),
-            &mut means[range.clone()],
-            &mut used[range],
-        );
+    let (means, used) = answer(py, rows, columns + 1)?;
+    {
+        let (mut means, mut used) = (means.readwrite(), used.readwrite());
+        let (means, used) = (whole(means.as_slice_mut())?, whole(used.as_slice_mut())?);
+        // Attached: another thread might write the values meanwhile.
+        for row in 0..rows {
+            let range = row * (columns + 1)..(row + 1) * (columns + 1);
+            indicator::rolling_average(
+                &cells[row * columns..(row + 1) * columns],
+                days,
+                skip.as_deref(),
+                &mut means[range.clone()],
+                &mut used[range],
+            );
+        }
     }
-    Ok((
-        matrix(py, means, rows, columns + 1)?,
-        matrix(py, used, rows, columns + 1)?,
-    ))
+    Ok((means, used))
 }
 
 type Extremes<'py> = (Bound<'py, PyArray2<f64>>, Option<Bound<'py, PyArray2<i32>>>);
@@ -255,31 +269,34 @@ pub(crate) fn rolling_extreme<'py>(
         && (0..)
             .zip(&starts)
             .all(|(j, &start)| start == usize::saturating_sub(j, days));
-    let mut extremes = vec![0.0; rows * (columns + 1)];
-    let mut found = vec![
-        0;
-        if positions {
-            rows * (columns + 1)
-        } else {
-            columns + 1
-        }
-    ];
-    // Attached, as above.
-    let mut scratch = Default::default();
-    for row in 0..rows {
-        let range = row * (columns + 1)..(row + 1) * (columns + 1);
-        let cells = &cells[row * columns..(row + 1) * columns];
-        let extremes = &mut extremes[range.clone()];
-        if positions {
-            indicator::rolling_extreme(cells, &starts, kind, extremes, &mut found[range]);
-        } else if is_even {
-            indicator::moving_extreme(cells, days, kind, extremes, &mut scratch);
-        } else {
-            indicator::rolling_extreme(cells, &starts, kind, extremes, &mut found);
+    let extremes = matrix::<f64>(py, rows, columns + 1)?;
+    let found = positions
+        .then(|| matrix::<i32>(py, rows, columns + 1))
+        .transpose()?;
+    {
+        let mut extremes = extremes.readwrite();
+        let mut found = found.as_ref().map(PyArrayMethods::readwrite);
+        let extremes = whole(extremes.as_slice_mut())?.chunks_exact_mut(columns + 1);
+        let mut found = match &mut found {
+            Some(found) => Some(whole(found.as_slice_mut())?.chunks_exact_mut(columns + 1)),
+            None => None,
+        };
+        // Nobody asks for them.
+        let mut unasked = vec![0; columns + 1];
+        let mut scratch = Default::default();
+        // Attached, as above.
+        for (row, extremes) in extremes.enumerate() {
+            let cells = &cells[row * columns..(row + 1) * columns];
+            match found.as_mut().and_then(Iterator::next) {
+                None if is_even => {
+                    indicator::moving_extreme(cells, days, kind, extremes, &mut scratch);
+                }
+                found => {
+                    let found = found.unwrap_or(&mut unasked);
+                    indicator::rolling_extreme(cells, &starts, kind, extremes, found);
+                }
+            }
         }
     }
-    let found = positions
-        .then(|| matrix(py, found, rows, columns + 1))
-        .transpose()?;
-    Ok((matrix(py, extremes, rows, columns + 1)?, found))
+    Ok((extremes, found))
 }

@@ -19,7 +19,7 @@ use crate::bars::PyBars;
 use crate::error::BindResult;
 use crate::session_table::PySessionTable;
 use crate::sources::{check_threads, shared_out};
-use crate::spare;
+use crate::spare::whole;
 use block::{Block, PRICES};
 pub(crate) use columns::{PyMergedColumns, PyMerging};
 
@@ -191,16 +191,16 @@ fn merge(
             .map(|column| column.bind(py).readwrite());
         let mut flags = block.flags.bind(py).readwrite();
         let target = Target {
-            source: spare::whole(source.as_slice_mut())?,
-            ts: spare::whole(ts.as_slice_mut())?,
+            source: whole(source.as_slice_mut())?,
+            ts: whole(ts.as_slice_mut())?,
             prices: {
                 let mut columns = prices
                     .iter_mut()
-                    .map(|column| spare::whole(column.as_slice_mut()));
+                    .map(|column| whole(column.as_slice_mut()));
                 let mut next = || columns.next().unwrap_or(Ok(&mut []));
                 [next()?, next()?, next()?, next()?, next()?]
             },
-            flags: spare::whole(flags.as_slice_mut())?,
+            flags: whole(flags.as_slice_mut())?,
         };
         py.detach(|| fill_all(&series, target, threads));
     }

@@ -30,7 +30,7 @@ pub(crate) fn missing_runs<'py>(
     let sources = read(&sources)?;
     let grids = grids(table, first..last, &sources)?;
     let mut numbered: Vec<(i32, &Source)> = (0..).zip(&sources).collect();
-    let rows = sources.iter().map(|source| source.ts().len()).sum();
+    let rows = sources.iter().map(|source| source.len()).sum();
     let parts = py.detach(|| {
         shared_out(&mut numbered, threads, rows, |part| {
             let mut found: Found = (Vec::new(), Vec::with_capacity(part.len()));
@@ -42,7 +42,7 @@ pub(crate) fn missing_runs<'py>(
                     table,
                     first..last,
                     grids,
-                    source.ts(),
+                    source.stamps(),
                     &mut aligner,
                     &mut runs,
                 );

@@ -54,7 +54,7 @@ pub(crate) fn resample(
     targets.sort_unstable();
     targets.dedup();
     let core = &table.get().table;
-    let rows = loaded.iter().map(|source| source.ts().len()).sum();
+    let rows = loaded.iter().map(|source| source.len()).sum();
     let mut spare = SpareColumns::for_answer(rows);
     // One request for each stretch of sources with the same interval.
     let mut requests: Vec<(Request, Vec<Running<'_>>)> = Vec::new();
@@ -70,8 +70,8 @@ pub(crate) fn resample(
         let running = same
             .iter()
             .map(|source| {
-                let rows = source.from..source.to;
-                Running::new(&source.columns, rows, &request, |n| spare.room_for(n))
+                let room_for = |rows| spare.room_for(rows);
+                Running::new(&source.columns, source.stamps(), &request, room_for)
             })
             .collect();
         requests.push((request, running));

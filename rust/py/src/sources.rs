@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use tapeloom_core::Error;
+use tapeloom_core::alignment::{Order, Stamps};
 use tapeloom_core::columns::Columns;
 use tapeloom_core::schedule::Grid;
 use tapeloom_core::session_table::SessionTable;
@@ -22,11 +23,18 @@ pub(crate) struct Source {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) interval: Interval,
+    order: Arc<Order>,
 }
 
 impl Source {
-    pub(crate) fn ts(&self) -> &[i64] {
-        &self.columns.ts[self.from..self.to]
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    /// The stamps of the rows.
+    pub(crate) fn stamps(&self) -> Stamps<'_> {
+        Stamps::new(&self.columns.ts, self.from..self.to, Some(&self.order))
     }
 }
 
@@ -34,14 +42,8 @@ impl Source {
 pub(crate) fn read(sources: &[Bound<'_, PyBars>]) -> BindResult<Vec<Source>> {
     let mut all = Vec::with_capacity(sources.len());
     for (position, bars) in sources.iter().enumerate() {
-        let (columns, from, to) = bars.get().columns();
-        let source = Source {
-            columns,
-            from,
-            to,
-            interval: bars.get().interval(),
-        };
-        if let Some(row) = bars.get().first_fall() {
+        let order = bars.get().order().clone();
+        if let Some(row) = order.fall {
             return Err(Error::Unsorted {
                 what: "source",
                 source: position,
@@ -49,7 +51,14 @@ pub(crate) fn read(sources: &[Bound<'_, PyBars>]) -> BindResult<Vec<Source>> {
             }
             .into());
         }
-        all.push(source);
+        let (columns, from, to) = bars.get().columns();
+        all.push(Source {
+            columns,
+            from,
+            to,
+            interval: bars.get().interval(),
+            order,
+        });
     }
     Ok(all)
 }

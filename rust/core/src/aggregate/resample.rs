@@ -13,7 +13,7 @@ use std::ops::Range;
 use crate::aggregate::bucket::Bucket;
 use crate::aggregate::forming::{Forming, higher, lower};
 use crate::aggregate::{Completeness, Derived};
-use crate::alignment::{Aligned, Aligner, advance_to};
+use crate::alignment::{Aligned, Aligner, Stamps};
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::error::Result;
@@ -54,7 +54,10 @@ pub fn resample(
 ) -> Result<Vec<Vec<Columns>>> {
     let mut running: Vec<Running<'_>> = series
         .iter()
-        .map(|(columns, rows)| Running::new(columns, rows.clone(), request, fresh))
+        .map(|(columns, rows)| {
+            let stamps = Stamps::new(&columns.ts, rows.clone(), None);
+            Running::new(columns, stamps, request, fresh)
+        })
         .collect();
     run(table, request, &mut running)?;
     Ok(running.into_iter().map(Running::finish).collect())
@@ -89,7 +92,8 @@ impl Planned {
         request: &Request,
         (columns, rows): (&Columns, Range<usize>),
     ) -> Result<Vec<Columns>> {
-        let mut running = Running::new(columns, rows, request, fresh);
+        let stamps = Stamps::new(&columns.ts, rows, None);
+        let mut running = Running::new(columns, stamps, request, fresh);
         if let (Some(first), Some(last)) = (running.first_ts(), running.last_ts()) {
             let sessions = table.sessions_spanning(first, last);
             let is_known = |known: &&(Request, Range<usize>, Vec<StretchPlan>)| {
@@ -150,8 +154,9 @@ struct Part {
 #[derive(Debug)]
 pub struct Running<'a> {
     columns: &'a Columns,
+    stamps: Stamps<'a>,
+    /// The first one that is not taken in.
     row: usize,
-    end: usize,
     completeness: Completeness,
     aligner: Aligner,
     /// One for each target: the bucket that is filling, and what is done.
@@ -163,16 +168,17 @@ pub struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// Nothing is taken in yet; all memory that the answer needs is there. `room_for` gives empty columns with room for a
+    /// Nothing is taken in yet; all memory that the answer needs is there. The stamps are those of the columns. `room_for` gives empty columns with room for a
     /// number of bars.
     pub fn new(
         columns: &'a Columns,
-        rows: Range<usize>,
+        stamps: Stamps<'a>,
         request: &Request,
         mut room_for: impl FnMut(usize) -> Columns,
     ) -> Self {
         let targets = request.targets.len();
-        let rest = &columns.ts[rows.clone()];
+        let rows = stamps.rows();
+        let rest = &stamps.ts()[rows.clone()];
         let capacity = |target: &Interval| match (request.base.ns(), target.ns()) {
             // A few rows are absent as a rule, but no bucket for that.
             (Some(base), Some(target)) => {
@@ -182,8 +188,8 @@ impl<'a> Running<'a> {
         };
         Self {
             columns,
+            stamps,
             row: rows.start,
-            end: rows.end,
             completeness: request.completeness,
             aligner: Aligner::default(),
             forming: vec![None; targets],
@@ -198,18 +204,16 @@ impl<'a> Running<'a> {
     }
 
     fn first_ts(&self) -> Option<i64> {
-        self.columns.ts[self.row..self.end].first().copied()
+        self.stamps.ts()[self.row..].first().copied()
     }
 
     fn last_ts(&self) -> Option<i64> {
-        self.columns.ts[self.row..self.end].last().copied()
+        self.stamps.ts()[self.row..].last().copied()
     }
 
     fn take(&mut self, plan: &StretchPlan) {
-        let ts = &self.columns.ts[..self.end];
-        let from = advance_to(ts, self.row, plan.grid.open());
         let mut aligner = std::mem::take(&mut self.aligner);
-        self.row = aligner.align(ts, from, &plan.grid);
+        self.row = aligner.align(self.stamps, self.row, &plan.grid).end;
         let found = aligner.found();
         // What the first target from the base rows finds out about their volumes.
         let mut volumes: Option<Added> = None;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::alignment::{Aligner, advance_to};
+use crate::alignment::{Aligner, Stamps};
 use crate::gap::MissingRun;
 use crate::schedule::Grid;
 use crate::session_table::SessionTable;
@@ -29,7 +29,7 @@ pub fn missing_runs(
     table: &SessionTable,
     sessions: Range<usize>,
     grids: &[Grid],
-    ts: &[i64],
+    stamps: Stamps<'_>,
     aligner: &mut Aligner,
     runs: &mut Vec<MissingRun>,
 ) -> LoadedCounts {
@@ -41,14 +41,17 @@ pub fn missing_runs(
     else {
         return counts;
     };
+    let stamps = stamps.alone();
+    let ts = stamps.ts();
     let mut row = ts.partition_point(|&at| at < table.session(sessions.start).span.start);
     let end = ts.partition_point(|&at| at < table.session(last).span.end);
-    let ts = &ts[..end];
+    let stamps = stamps.until(end);
+    let ts = stamps.ts();
     for grid in grids {
-        let from = advance_to(ts, row, grid.open());
-        count_outside(ts, row..from, &mut counts);
         counts.expected += u64::from(grid.len());
-        row = aligner.align(ts, from, grid);
+        let rows = aligner.align(stamps, row, grid);
+        count_outside(ts, row..rows.start, &mut counts);
+        row = rows.end;
         let mut slot = 0;
         for found in aligner.found() {
             add_runs(grid, slot..found.slot, runs);

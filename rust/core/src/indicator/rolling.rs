@@ -88,7 +88,7 @@ pub fn rolling_extreme(
 /// The extreme over the `days` columns before each one, NaN where there is none: [`rolling_extreme`] for windows of one
 /// length, without the columns, several times as fast.
 ///
-/// Extremes of 2, 4, 8 ... columns follow from each other; two overlapping ones make up the window. `scratch` is memory
+/// Extremes of 5, 25, 125 ... columns follow from each other, and five overlapping ones make up the window. `scratch` is memory
 /// that is kept between calls.
 pub fn moving_extreme(
     values: &[f64],
@@ -121,48 +121,49 @@ fn moving(
     values: &[f64],
     days: usize,
     nothing: f64,
-    choose: impl Fn(f64, f64) -> f64,
+    choose: impl Fn(f64, f64) -> f64 + Copy,
     extremes: &mut [f64],
     scratch: &mut [Vec<f64>; 2],
 ) {
-    let [wide, wider] = scratch;
-    wide.clear();
-    wide.extend(
-        values
-            .iter()
-            .map(|&value| if value.is_nan() { nothing } else { value }),
-    );
-    // The first windows are shorter.
-    let mut best = nothing;
-    let short = days.min(values.len());
-    for (extreme, &value) in extremes.iter_mut().zip(&*wide).take(short) {
-        *extreme = best;
-        best = choose(best, value);
-    }
+    let [narrow, wide] = scratch;
+    // Before the first column there is nothing, so that all windows have one length.
+    narrow.clear();
+    narrow.resize(days, nothing);
+    narrow.extend_from_slice(values);
+    // `narrow[i]` is the extreme of `width` columns from i on; with one, NaN is still among them.
     let mut width = 1;
-    while 2 * width <= days && wide.len() > width {
-        wider.clear();
-        let pairs = wide.iter().zip(&wide[width..]);
-        wider.extend(pairs.map(|(&a, &b)| choose(a, b)));
-        std::mem::swap(wide, wider);
-        width *= 2;
+    while PARTS * width < days {
+        wide.clear();
+        wide.extend(joined(narrow, width, PARTS * width, nothing, choose));
+        std::mem::swap(narrow, wide);
+        width *= PARTS;
     }
-    // `wide[i]` is the extreme of `width` columns from i on.
-    if let Some(later) = wide
-        .get(short.saturating_sub(width)..)
-        .filter(|_| short == days)
-    {
-        let windows = wide.iter().zip(later);
-        for (extreme, (&a, &b)) in extremes[short..].iter_mut().zip(windows) {
-            *extreme = choose(a, b);
-        }
-    } else {
-        extremes[short] = best;
+    let windows = joined(narrow, width, days, nothing, choose);
+    for (extreme, best) in extremes.iter_mut().zip(windows) {
+        *extreme = if best == nothing { f64::NAN } else { best };
     }
-    extremes
-        .iter_mut()
-        .filter(|extreme| **extreme == nothing)
-        .for_each(|extreme| *extreme = f64::NAN);
+}
+
+/// Extremes that are joined at once: it takes as long to read an extreme as to choose from two.
+const PARTS: usize = 5;
+
+/// The extremes of `to` columns from those of `width`, of which [`PARTS`] at most are enough. NaN is never chosen.
+fn joined(
+    narrow: &[f64],
+    width: usize,
+    to: usize,
+    nothing: f64,
+    choose: impl Fn(f64, f64) -> f64,
+) -> impl Iterator<Item = f64> {
+    let from = |part: usize| &narrow[(part * width).min(to - width)..];
+    let all = from(0).iter().zip(from(1)).zip(from(2));
+    let all = all.zip(from(3)).zip(from(4));
+    all.map(move |((((a, b), c), d), e)| {
+        let parts = [a, b, c, d, e];
+        parts
+            .into_iter()
+            .fold(nothing, |best, &part| choose(best, part))
+    })
 }
 
 #[cfg(test)]

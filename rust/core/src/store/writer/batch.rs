@@ -150,7 +150,7 @@ impl Writer {
             if ts.get(row).is_some_and(|&ts| ts < grid.open()) {
                 return None;
             }
-            let next = aligner.align(ts, row, &grid);
+            let next = aligner.align(ts.into(), row, &grid).end;
             if !aligner.strays().is_empty() {
                 return None;
             }
