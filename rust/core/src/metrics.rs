@@ -71,6 +71,12 @@ pub(crate) fn fraction(value: f64) -> u64 {
     ((value + NO_FRACTIONS) - NO_FRACTIONS).to_bits() ^ value.to_bits()
 }
 
+/// The same of many, joined.
+#[inline]
+pub(crate) fn fractions(values: &[f64]) -> u64 {
+    values.iter().fold(0, |all, &value| all | fraction(value))
+}
+
 /// Whether the sum of non-negative numbers, whose joined [`fraction`] is given, was added up without rounding.
 #[inline]
 pub(crate) fn is_exact(fractions: u64, total: f64) -> bool {

@@ -94,20 +94,21 @@ impl Planned {
     ) -> Result<Vec<Columns>> {
         let stamps = Stamps::new(&columns.ts, rows, None);
         let mut running = Running::new(columns, stamps, request, fresh);
+        let mut work = Work::default();
         if let (Some(first), Some(last)) = (running.first_ts(), running.last_ts()) {
             let sessions = table.sessions_spanning(first, last);
             let is_known = |known: &&(Request, Range<usize>, Vec<StretchPlan>)| {
                 known.0 == *request && known.1 == sessions
             };
             if let Some((_, _, plans)) = self.0.iter().find(is_known) {
-                plans.iter().for_each(|plan| running.take(plan));
+                running.take(plans, &mut work);
                 return Ok(running.finish());
             }
             let mut rest = sessions.clone();
             while !rest.is_empty() {
                 let is_first = rest == sessions;
                 let plans = plan::plan(table, &mut rest, request, PLANNED_SLOTS)?;
-                plans.iter().for_each(|plan| running.take(plan));
+                running.take(&plans, &mut work);
                 // More than is planned at once is not kept.
                 if is_first && rest.is_empty() {
                     self.0.truncate(PLANS - 1);
@@ -128,12 +129,11 @@ pub fn run(table: &SessionTable, request: &Request, running: &mut [Running<'_>])
     let last = running.iter().filter_map(|one| one.last_ts()).max();
     if let (Some(first), Some(last)) = (first, last) {
         let mut sessions = table.sessions_spanning(first, last);
+        let mut work = Work::default();
         while !sessions.is_empty() {
             let plans = plan::plan(table, &mut sessions, request, PLANNED_SLOTS)?;
             for one in &mut *running {
-                for plan in &plans {
-                    one.take(plan);
-                }
+                one.take(&plans, &mut work);
             }
         }
     }
@@ -148,6 +148,25 @@ struct Part {
     volume: Added,
 }
 
+/// What one series after the other is worked out with.
+#[derive(Debug, Default)]
+struct Work {
+    aligner: Aligner,
+    /// For each target the first bar of the stretch, and the bars that are still to follow from finer ones.
+    begun: Vec<usize>,
+    waiting: Vec<Waiting>,
+}
+
+impl Work {
+    /// Make all bars that wait, finer ones first.
+    fn make_waiting(&mut self, done: &mut [Columns], completeness: Completeness) {
+        let may_be_partial = completeness != Completeness::Present;
+        for (target, waiting) in self.waiting.iter_mut().enumerate() {
+            waiting.make(&mut done[..=target], may_be_partial);
+        }
+    }
+}
+
 /// One series on its way. Rows are in order of `ts`.
 ///
 /// Rows off the grid and outside the hours that take part do not count; of rows with the same stamp the last one counts.
@@ -158,13 +177,9 @@ pub struct Running<'a> {
     /// The first one that is not taken in.
     row: usize,
     completeness: Completeness,
-    aligner: Aligner,
     /// One for each target: the bucket that is filling, and what is done.
     forming: Vec<Option<Forming>>,
     done: Vec<Columns>,
-    /// For each target the first bar of the stretch, and the bars that are still to follow from finer ones.
-    begun: Vec<usize>,
-    waiting: Vec<Waiting>,
 }
 
 impl<'a> Running<'a> {
@@ -191,15 +206,12 @@ impl<'a> Running<'a> {
             stamps,
             row: rows.start,
             completeness: request.completeness,
-            aligner: Aligner::default(),
             forming: vec![None; targets],
             done: request
                 .targets
                 .iter()
                 .map(|target| room_for(capacity(target)))
                 .collect(),
-            begun: vec![0; targets],
-            waiting: vec![Waiting::default(); targets],
         }
     }
 
@@ -211,35 +223,43 @@ impl<'a> Running<'a> {
         self.stamps.ts()[self.row..].last().copied()
     }
 
-    fn take(&mut self, plan: &StretchPlan) {
-        let mut aligner = std::mem::take(&mut self.aligner);
-        self.row = aligner.align(self.stamps, self.row, &plan.grid).end;
-        let found = aligner.found();
+    /// Take in the rows of some stretches. All bars that follow are made before another series is taken up: what they follow
+    /// from is near then.
+    fn take(&mut self, plans: &[StretchPlan], work: &mut Work) {
+        work.begun.resize(self.done.len(), 0);
+        work.waiting.resize_with(self.done.len(), Waiting::default);
+        for plan in plans {
+            self.take_stretch(plan, work);
+        }
+        work.make_waiting(&mut self.done, self.completeness);
+    }
+
+    fn take_stretch(&mut self, plan: &StretchPlan, work: &mut Work) {
+        self.row = work.aligner.align(self.stamps, self.row, &plan.grid).end;
         // What the first target from the base rows finds out about their volumes.
         let mut volumes: Option<Added> = None;
         for (target, buckets) in plan.targets.iter().enumerate() {
             let begun = self.done[target].len();
             let is_exact = volumes.is_some_and(Added::is_exact);
             let whole = buckets.finer.as_ref().filter(|finer| {
-                let bars = self.done[finer.target].len() - self.begun[finer.target];
+                let bars = self.done[finer.target].len() - work.begun[finer.target];
                 is_exact && bars == plan.targets[finer.target].pieces.len()
             });
             match whole {
-                Some(finer) => self.follow(target, buckets, finer),
+                Some(finer) => self.follow(target, buckets, finer, work),
                 None if buckets.pieces.is_empty() => {}
                 None => {
-                    if !self.waiting[target].is_empty() {
-                        self.make_waiting();
+                    if !work.waiting[target].is_empty() {
+                        work.make_waiting(&mut self.done, self.completeness);
                     }
-                    volumes = Some(self.fold_base(target, buckets, found));
+                    volumes = Some(self.fold_base(target, buckets, work.aligner.found()));
                 }
             }
-            self.begun[target] = begun;
+            work.begun[target] = begun;
         }
-        if self.waiting.iter().any(Waiting::is_full) {
-            self.make_waiting();
+        if work.waiting.iter().any(Waiting::is_full) {
+            work.make_waiting(&mut self.done, self.completeness);
         }
-        self.aligner = aligner;
     }
 
     /// Buckets of one target from the base rows. Gives back what all of their volumes add up to.
@@ -342,21 +362,13 @@ impl<'a> Running<'a> {
     }
 
     /// Let the buckets of a coarser target wait for those of a finer one, of which none is absent and all volumes are exact.
-    fn follow(&mut self, target: usize, buckets: &TargetPlan, finer: &Finer) {
-        let row = self.begun[finer.target];
-        if !self.waiting[target].goes_on(finer, row) {
-            self.make_waiting();
+    fn follow(&mut self, target: usize, buckets: &TargetPlan, finer: &Finer, work: &mut Work) {
+        let row = work.begun[finer.target];
+        if !work.waiting[target].goes_on(finer, row) {
+            work.make_waiting(&mut self.done, self.completeness);
         }
-        self.waiting[target].add(finer, row);
+        work.waiting[target].add(finer, row);
         self.done[target].ts.extend_from_slice(&buckets.starts);
-    }
-
-    /// Make all bars that wait, finer ones first.
-    fn make_waiting(&mut self) {
-        let may_be_partial = self.completeness != Completeness::Present;
-        for (target, waiting) in self.waiting.iter_mut().enumerate() {
-            waiting.make(&mut self.done[..=target], may_be_partial);
-        }
     }
 
     /// Prices, volumes and count of some rows.
@@ -411,7 +423,6 @@ impl<'a> Running<'a> {
 
     /// The bars of each target.
     pub fn finish(mut self) -> Vec<Columns> {
-        self.make_waiting();
         (0..self.done.len()).for_each(|target| self.end_bucket(target));
         self.done
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::aggregate::forming::{higher, lower};
 use crate::columns::Columns;
-use crate::metrics::{Sum, fraction, is_exact};
+use crate::metrics::{Sum, fraction, fractions, is_exact};
 
 /// What is known of volumes that were added up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,12 +52,34 @@ pub(super) fn fold_alike(
     done: &mut Columns,
 ) -> Added {
     let begun = done.volume.len();
+    let volumes = &columns.volume[rows.clone()];
+    let added = Added {
+        total: fold_exact(columns, rows, each, done),
+        // By itself many at once, and near still.
+        fractions: fractions(volumes),
+    };
+    if !added.is_exact() {
+        let volumes = volumes.chunks_exact(each);
+        for (place, values) in done.volume[begun..].iter_mut().zip(volumes) {
+            *place = compensated(values);
+        }
+    }
+    added
+}
+
+/// The same where volumes are known to add up without rounding. Gives back what all of them add up to.
+pub(super) fn fold_exact(
+    columns: &Columns,
+    rows: Range<usize>,
+    each: usize,
+    done: &mut Columns,
+) -> f64 {
     let all = Rows {
         open: &columns.open[rows.clone()],
         high: &columns.high[rows.clone()],
         low: &columns.low[rows.clone()],
         close: &columns.close[rows.clone()],
-        volume: &columns.volume[rows.clone()],
+        volume: &columns.volume[rows],
     };
     let mut bars = (
         take(&mut done.open),
@@ -67,7 +89,7 @@ pub(super) fn fold_alike(
         take(&mut done.volume),
     );
     // The usual numbers without a loop inside.
-    let added = match each {
+    let total = match each {
         2 => fold_known::<2>(all, &mut bars),
         3 => fold_known::<3>(all, &mut bars),
         4 => fold_known::<4>(all, &mut bars),
@@ -79,17 +101,11 @@ pub(super) fn fold_alike(
         _ => fold_any(all, each, &mut bars),
     };
     (done.open, done.high, done.low, done.close, done.volume) = bars;
-    if !added.is_exact() {
-        let volumes = columns.volume[rows].chunks_exact(each);
-        for (place, values) in done.volume[begun..].iter_mut().zip(volumes) {
-            *place = compensated(values);
-        }
-    }
-    added
+    total
 }
 
-fn fold_known<const N: usize>(rows: Rows<'_>, bars: &mut Bars) -> Added {
-    let (mut total, mut odd) = (0.0, [0; 2]);
+fn fold_known<const N: usize>(rows: Rows<'_>, bars: &mut Bars) -> f64 {
+    let mut total = 0.0;
     let opens = rows.open.as_chunks::<N>().0.iter();
     let closes = rows.close.as_chunks::<N>().0;
     let highs = rows.high.as_chunks::<N>().0;
@@ -99,24 +115,19 @@ fn fold_known<const N: usize>(rows: Rows<'_>, bars: &mut Bars) -> Added {
     bars.extend(all.map(|(((open, close), (high, low)), volume)| {
         // From left to right, so that even the sign of a zero is that of streaming.
         let (mut h, mut l, mut v) = (high[0], low[0], volume[0]);
-        odd[0] |= fraction(v);
         for k in 1..N {
             h = higher(h, high[k]);
             l = lower(l, low[k]);
             v += volume[k];
-            odd[k % 2] |= fraction(volume[k]);
         }
         total += v;
         (open[0], h, l, close[N - 1], v)
     }));
-    Added {
-        total,
-        fractions: odd[0] | odd[1],
-    }
+    total
 }
 
-fn fold_any(rows: Rows<'_>, each: usize, bars: &mut Bars) -> Added {
-    let mut added = Added::default();
+fn fold_any(rows: Rows<'_>, each: usize, bars: &mut Bars) -> f64 {
+    let mut total = 0.0;
     let opens = rows.open.chunks_exact(each);
     let closes = rows.close.chunks_exact(each);
     let highs = rows.high.chunks_exact(each);
@@ -125,7 +136,7 @@ fn fold_any(rows: Rows<'_>, each: usize, bars: &mut Bars) -> Added {
     let all = opens.zip(closes).zip(highs.zip(lows)).zip(volumes);
     bars.extend(all.map(|(((open, close), (high, low)), volume)| {
         let fold = fold_rows(high, low, volume);
-        added.add(fold.added);
+        total += fold.added.total;
         (
             open[0],
             fold.high,
@@ -134,7 +145,7 @@ fn fold_any(rows: Rows<'_>, each: usize, bars: &mut Bars) -> Added {
             fold.added.total,
         )
     }));
-    added
+    total
 }
 
 /// Highest, lowest and sum of some rows.

@@ -1,7 +1,7 @@
 //! Coarser bars that follow from finer ones, those of many sessions at once: a session gives so few of them that each by
 //! itself would cost more than its bars.
 
-use crate::aggregate::resample::fold::fold_alike;
+use crate::aggregate::resample::fold::fold_exact;
 use crate::aggregate::resample::plan::{Finer, Union};
 use crate::bar::PARTIAL;
 use crate::columns::Columns;
@@ -61,7 +61,7 @@ impl Waiting {
         for union in self.unions.drain(..) {
             let rows = row..row + union.pieces * union.each;
             row = rows.end;
-            fold_alike(finer, rows.clone(), union.each, done);
+            fold_exact(finer, rows.clone(), union.each, done);
             let begun = done.constituents.len();
             add_up(
                 &finer.constituents[rows],
