@@ -9,7 +9,7 @@ mod search;
 use std::ops::Range;
 
 use crate::schedule::Grid;
-use order::Step;
+use order::{Met, Step};
 pub use order::{Order, Stamps, first_fall};
 pub use search::{advance_to, search_near};
 
@@ -68,24 +68,23 @@ impl Aligner {
         }
         self.found.clear();
         self.strays.clear();
-        let mut row = match self.stamp(stamps, row) {
-            Some(at) if at < grid.open() => advance_to(stamps.ts(), row, grid.open()),
-            _ => row,
-        };
-        let first = row;
+        let mut next = self.meet(stamps, row);
+        if next.at.is_some_and(|at| at < grid.open()) {
+            next = self.meet(stamps, advance_to(stamps.ts(), row, grid.open()));
+        }
+        let first = next.row;
         for run in grid.runs() {
-            row = self.align_run(stamps, row, run);
+            next = self.align_run(stamps, next, run);
         }
-        while let Some(at) = self.stamp(stamps, row)
-            && at < grid.close()
-        {
-            self.strays.push(row);
-            row += 1;
+        while next.at.is_some_and(|at| at < grid.close()) {
+            self.strays.push(next.row);
+            next = self.meet(stamps, next.row + 1);
         }
-        first..row
+        first..next.row
     }
 
-    fn align_run(&mut self, stamps: Stamps<'_>, mut row: usize, run: (u32, i64, u32)) -> usize {
+    /// Lay rows from the next one on. Returns the one after them.
+    fn align_run(&mut self, stamps: Stamps<'_>, mut next: Met, run: (u32, i64, u32)) -> Met {
         let (first_slot, start, len) = run;
         let step = self.step.ns;
         let begun = self.found.len();
@@ -98,18 +97,27 @@ impl Aligner {
         };
         let mut slot = 0;
         while slot < len
-            && let Some(at) = self.stamp(stamps, row)
+            && let Met {
+                row, at: Some(at), ..
+            } = next
         {
             let expected = start + i64::from(slot) * step;
             if at == expected {
-                let matched = self.matching(stamps, row, expected, (len - slot) as usize);
+                let most = (len - slot) as usize;
+                let matched = match next.even_until {
+                    Some(end) => (end - row).min(most),
+                    None => {
+                        let rest = &stamps.ts()[row..];
+                        self.step.matching(&rest[..most.min(rest.len())], expected)
+                    }
+                };
                 self.found.push(Aligned {
                     slot: first_slot + slot,
                     row,
                     len: matched as u32,
                 });
                 slot += matched as u32;
-                row += matched;
+                next = self.meet(stamps, row + matched);
             } else if at > expected {
                 let ahead = (at - expected).div_euclid(step).max(1);
                 slot = (i64::from(slot) + ahead).min(i64::from(len)) as u32;
@@ -120,34 +128,25 @@ impl Aligner {
                 slot -= 1;
             } else {
                 self.strays.push(row);
-                row += 1;
+                next = self.meet(stamps, row + 1);
             }
         }
         // Repeats of the last slot.
-        while let Some(at) = self.stamp(stamps, row)
+        while let Met {
+            row, at: Some(at), ..
+        } = next
             && is_repeated(&self.found, row, at)
         {
             let slot = self.drop_newest();
             self.strays.push(row - 1);
             self.found.push(Aligned { slot, row, len: 1 });
-            row += 1;
+            next = self.meet(stamps, row + 1);
         }
-        row
+        next
     }
 
-    fn stamp(&mut self, stamps: Stamps<'_>, row: usize) -> Option<i64> {
-        stamps.at(row, &mut self.stretch)
-    }
-
-    /// Number of rows from `row` on, whose own stamp is the expected one, that rise by the step, at most `most`.
-    fn matching(&self, stamps: Stamps<'_>, row: usize, expected: i64, most: usize) -> usize {
-        match stamps.even_until(row, self.step.ns, self.stretch) {
-            Some(end) => (end - row).min(most),
-            None => {
-                let rest = &stamps.ts()[row..];
-                self.step.matching(&rest[..most.min(rest.len())], expected)
-            }
-        }
+    fn meet(&mut self, stamps: Stamps<'_>, row: usize) -> Met {
+        stamps.meet(row, self.step.ns, &mut self.stretch)
     }
 
     /// Take the newest row out again; returns its slot.

@@ -58,17 +58,9 @@ impl Step {
 pub struct Order {
     /// First row that starts before the row ahead of it.
     pub fall: Option<usize>,
-    /// In order; none where they are not kept.
-    stretches: Vec<Stretch>,
-}
-
-/// Stamps that rise by one step each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub(super) rows: Range<usize>,
-    /// The stamp of the first row.
-    start: i64,
-    pub(super) step: i64,
+    step: i64,
+    /// Stretches of stamps that rise by one step each, in order: the first row and its stamp. None where they are not kept.
+    stretches: Vec<(usize, i64)>,
 }
 
 impl Order {
@@ -81,6 +73,7 @@ impl Order {
     pub(super) fn in_stretches(ts: &[i64], step: Option<i64>, most: usize) -> Self {
         let unknown = |fall| Self {
             fall,
+            step: 0,
             stretches: Vec::new(),
         };
         let Some(step) = step.filter(|&step| step > 0).map(Step::new) else {
@@ -96,19 +89,25 @@ impl Order {
                 let rest = first_fall(&ts[row - 1..]);
                 return unknown(rest.map(|fall| row - 1 + fall));
             }
-            let end = row + step.matching(&ts[row..], start);
-            stretches.push(Stretch {
-                rows: row..end,
-                start,
-                step: step.ns,
-            });
-            row = end;
+            stretches.push((row, start));
+            row += step.matching(&ts[row..], start);
         }
         Self {
             fall: None,
+            step: step.ns,
             stretches,
         }
     }
+}
+
+/// A row as it is met.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Met {
+    pub(super) row: usize,
+    /// Its stamp, `None` after the last row.
+    pub(super) at: Option<i64>,
+    /// The row after the stretch it is in, where that is known.
+    pub(super) even_until: Option<usize>,
 }
 
 /// Ordered stamps of some rows, with what is known of their order.
@@ -155,39 +154,42 @@ impl<'a> Stamps<'a> {
         self.first..self.ts.len()
     }
 
-    /// The stretch that a row is in, where they are known, and its position. `near` is the one that was found the last time, of
-    /// these or of other stamps.
-    fn stretch(&self, row: usize, near: usize) -> Option<(usize, &'a Stretch)> {
-        let all = self.order?.stretches.as_slice();
-        let row = row.checked_sub(self.first)?;
-        let is_in = |at: usize| all.get(at).filter(|stretch| stretch.rows.contains(&row));
-        // As a rule the same one or the next.
-        let found = [near, near + 1].into_iter().find(|&at| is_in(at).is_some());
-        let at = found.unwrap_or_else(|| all.partition_point(|stretch| stretch.rows.end <= row));
-        Some((at, is_in(at)?))
-    }
-
-    /// The stamp of a row, `None` after the last one. It is not read where the stretches are known: their rows are far apart, and
-    /// to wait for the memory of each would take as long as to read all between them.
+    /// Meet a row. `near` is the stretch that was met the last time, of these or of other stamps.
+    ///
+    /// Its stamp is not read where the stretches are known: the rows that are met are far apart, and to wait for the memory of
+    /// each would take as long as to read all between them.
     #[inline]
-    pub(super) fn at(&self, row: usize, near: &mut usize) -> Option<i64> {
-        if row >= self.ts.len() {
-            return None;
+    pub(super) fn meet(&self, row: usize, step: i64, near: &mut usize) -> Met {
+        let known = self.order.filter(|order| order.step == step);
+        match known.zip(row.checked_sub(self.first)) {
+            Some((order, place)) if row < self.ts.len() => {
+                let all = order.stretches.as_slice();
+                let first = |at: usize| all.get(at).map(|&(first, _)| first);
+                let is_in = |at: usize| {
+                    let goes_on = first(at + 1).is_none_or(|next| place < next);
+                    first(at).is_some_and(|first| first <= place && goes_on)
+                };
+                // As a rule the next one.
+                if is_in(*near + 1) {
+                    *near += 1;
+                } else if !is_in(*near) {
+                    // The first one begins with the first row.
+                    *near = all.partition_point(|&(first, _)| first <= place) - 1;
+                }
+                let (first, start) = all[*near];
+                let end = all.get(*near + 1).map(|&(next, _)| self.first + next);
+                Met {
+                    row,
+                    at: Some(start + (place - first) as i64 * step),
+                    even_until: Some(end.map_or(self.ts.len(), |end| end.min(self.ts.len()))),
+                }
+            }
+            _ => Met {
+                row,
+                at: self.ts.get(row).copied(),
+                even_until: None,
+            },
         }
-        let Some((at, stretch)) = self.stretch(row, *near) else {
-            return Some(self.ts[row]);
-        };
-        *near = at;
-        let offset = (row - self.first - stretch.rows.start) as i64;
-        Some(stretch.start + offset * stretch.step)
-    }
-
-    /// The row after the stretch that a row is in, where they are known and rise by `step`.
-    #[inline]
-    pub(super) fn even_until(&self, row: usize, step: i64, near: usize) -> Option<usize> {
-        let (_, stretch) = self.stretch(row, near)?;
-        let end = self.first + stretch.rows.end;
-        (stretch.step == step).then_some(end.min(self.ts.len()))
     }
 }
 
@@ -239,18 +241,17 @@ mod tests {
     fn stretches_end_where_a_step_is_another() {
         let ts: Vec<i64> = (0..60).chain(61..100).chain([100, 100, 250]).collect();
         let order = Order::of(&ts, Some(1));
-        let ends: Vec<usize> = order.stretches.iter().map(|one| one.rows.end).collect();
-        assert_eq!((order.fall, ends), (None, vec![60, 100, 101, 102]));
+        assert_eq!(order.stretches, [(0, 0), (60, 61), (100, 100), (101, 250)]);
         let stamps = Stamps::new(&ts, 0..ts.len(), Some(&order));
         for near in [0, 1, 3, 4, 9] {
             for (row, end) in [(0, 60), (59, 60), (60, 100), (100, 101), (101, 102)] {
-                assert_eq!(stamps.even_until(row, 1, near), Some(end));
-                assert_eq!(stamps.at(row, &mut { near }), Some(ts[row]));
+                let met = stamps.meet(row, 1, &mut { near });
+                assert_eq!((met.at, met.even_until), (Some(ts[row]), Some(end)));
             }
-            assert_eq!(stamps.at(102, &mut { near }), None);
+            assert_eq!(stamps.meet(102, 1, &mut { near }).at, None);
         }
-        assert_eq!(stamps.even_until(5, 2, 0), None);
-        assert_eq!(stamps.until(50).even_until(5, 1, 0), Some(50));
+        assert_eq!(stamps.meet(5, 2, &mut 0).even_until, None);
+        assert_eq!(stamps.until(50).meet(5, 1, &mut 0).even_until, Some(50));
     }
 
     #[test]
@@ -258,11 +259,15 @@ mod tests {
         let ts = [7, 1, 2, 3, 9];
         let order = Order::in_stretches(&ts[1..], Some(1), 2);
         let stamps = Stamps::new(&ts, 1..5, Some(&order));
-        assert_eq!(stamps.even_until(1, 1, 0), Some(4));
-        assert_eq!(stamps.even_until(4, 1, 0), Some(5));
-        assert_eq!(stamps.at(3, &mut 0), Some(3));
-        assert_eq!(stamps.alone().even_until(0, 1, 0), Some(3));
-        assert_eq!(stamps.alone().at(3, &mut 0), Some(9));
+        let met = |stamps: Stamps<'_>, row| {
+            let met = stamps.meet(row, 1, &mut 0);
+            (met.at, met.even_until)
+        };
+        assert_eq!(met(stamps, 1), (Some(1), Some(4)));
+        assert_eq!(met(stamps, 3), (Some(3), Some(4)));
+        assert_eq!(met(stamps, 4), (Some(9), Some(5)));
+        assert_eq!(met(stamps.alone(), 0), (Some(1), Some(3)));
+        assert_eq!(met(stamps.alone(), 3), (Some(9), Some(4)));
     }
 
     #[test]
@@ -270,6 +275,7 @@ mod tests {
         let odd: Vec<i64> = (0..1_000).map(|n| n * n).collect();
         let unknown = |fall| Order {
             fall,
+            step: 0,
             stretches: Vec::new(),
         };
         assert_eq!(Order::of(&odd, Some(1)), unknown(None));
