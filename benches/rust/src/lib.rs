@@ -129,7 +129,7 @@ pub fn replay(store: &Arc<Store>, all: &[Arc<Columns>]) -> u64 {
     let sources = sources(all).into_iter().enumerate();
     let directory = store.directory();
     let sources = sources.map(|(at, source)| (directory.entries()[at].clone(), source));
-    let mut replay = Replay::new(store.clone(), sources.collect(), CLOSE)
+    let mut replay = Replay::new(store.clone(), sources.collect(), CLOSE, None)
         .unwrap()
         .unwrap();
     while !replay.run(&Wake::Never, u64::MAX, None).unwrap().ended {}

@@ -53,6 +53,17 @@ impl<T: Taken> MergeOf<T> {
     /// [`crate::Error::NoSession`] for bars of sessions or weeks without a `latest`, [`crate::Error::Unsorted`] naming source and row,
     /// [`crate::Error::Overflow`] for a bar that ends beyond 64 bits.
     pub fn new(sources: Vec<Source>) -> Result<Self> {
+        let mut merge = Self::begin(sources, None)?;
+        merge.go_on();
+        Ok(merge)
+    }
+
+    /// The same, where somebody may place each window while the one before is taken; the order is the same. The first one is
+    /// placed while whoever asked for it does something else: [`MergeOf::go_on`] must be called before anything is asked.
+    ///
+    /// # Errors
+    /// Those of [`MergeOf::new`].
+    pub(crate) fn begin(sources: Vec<Source>, helper: Option<Box<dyn Helper<T>>>) -> Result<Self> {
         let mut loaded = Vec::with_capacity(sources.len());
         for (position, source) in sources.into_iter().enumerate() {
             source.check(position)?;
@@ -60,30 +71,21 @@ impl<T: Taken> MergeOf<T> {
         }
         let mut merge = Self {
             placing: Some(Box::new(Placing::new(loaded))),
-            helper: None,
+            helper,
             items: Arc::default(),
             spare: Vec::new(),
             next: 0,
         };
-        merge.fill();
+        if merge.placing.as_ref().is_some_and(|p| !p.is_one_window()) {
+            merge.hand_out();
+        }
         Ok(merge)
-    }
-
-    /// Let somebody place each window while the one before is taken. The order is the same.
-    pub(crate) fn help(&mut self, helper: Box<dyn Helper<T>>) {
-        self.helper = Some(helper);
-        self.hand_out();
     }
 
     /// No more rows are asked for: whoever helps may go, and what is not placed is let go of.
     pub(crate) fn let_go(&mut self) {
         (self.helper, self.placing) = (None, None);
         self.spare.clear();
-    }
-
-    /// The sources, each with its position as given; none once somebody helps.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = (usize, &Source)> {
-        self.placing.iter().flat_map(|placing| placing.sources())
     }
 
     /// Have the rows of the next window in order.
@@ -134,13 +136,10 @@ impl<T: Taken> MergeOf<T> {
     /// be called before anything else is asked: in between they may be let go of, and their memory is used again.
     pub fn take_some(&mut self, instant: i64) -> Option<(Items<T>, Range<usize>)> {
         let rest = self.items.get(self.next..)?;
-        // Steps that double: the rows of an instant are few beside those of a window, and are read next.
-        let mut step = 64;
-        while step < rest.len() && rest[step - 1].known_at <= instant {
-            step *= 2;
-        }
-        let near = &rest[..step.min(rest.len())];
-        let known = near.partition_point(|item| item.known_at <= instant);
+        // One after the other: the rows of an instant are few beside those of a window, and are read next, in this order. A
+        // search would wait for each row it looks at.
+        let later = rest.iter().position(|item| item.known_at > instant);
+        let known = later.unwrap_or(rest.len());
         if known == 0 {
             return None;
         }

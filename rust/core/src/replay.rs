@@ -72,7 +72,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Prepare to play the sources of one session, which ends at `close`.
+    /// Prepare to play the sources of one session, which ends at `close`. A helper may bring the bars in order while those
+    /// before are played, and the first of them while the rest is prepared; what comes of it is the same.
     ///
     /// `None` where a symbol was removed since it was looked up.
     ///
@@ -82,6 +83,7 @@ impl Replay {
         store: Arc<Store>,
         sources: Vec<(Arc<Entry>, Source)>,
         close: i64,
+        helper: Option<Box<dyn Helper<Bar>>>,
     ) -> Result<Option<Self>> {
         store.check()?;
         let (entries, mut lanes): (Vec<Arc<Entry>>, Vec<Source>) = sources.into_iter().unzip();
@@ -98,7 +100,8 @@ impl Replay {
         let symbols = entries.iter().map(|entry| entry.id);
         let intervals = lanes.iter().map(|lane| lane.interval);
         let taken_from = Arc::new(Lanes::new(symbols.zip(intervals)));
-        let merge = BarMerge::new(lanes)?;
+        let sources = lanes.clone();
+        let merge = BarMerge::begin(lanes, helper)?;
         let number = {
             // From here on nobody removes a symbol.
             let mut writing = store.write();
@@ -106,10 +109,10 @@ impl Replay {
                 return Ok(None);
             }
             writing.take_clock();
-            let sources = merge.sources();
-            writing.begin_replay(sources.map(|(at, source)| (entries[at].id, source)))
+            let ids = entries.iter().map(|entry| entry.id);
+            writing.begin_replay(ids.zip(&sources))
         };
-        Ok(Some(Self {
+        let mut replay = Self {
             store,
             number,
             merge,
@@ -118,20 +121,15 @@ impl Replay {
             close,
             progress: Progress::default(),
             ended: false,
-        }))
+        };
+        replay.merge.go_on();
+        Ok(Some(replay))
     }
 
     /// Let values of this store follow each instant, and show with its epoch.
     #[must_use]
     pub fn with_indicators(mut self, indicators: Arc<RealtimeIndicators>) -> Self {
         self.indicators = Some(indicators);
-        self
-    }
-
-    /// Let somebody bring the bars in order while those before are played. What comes of it is the same.
-    #[must_use]
-    pub fn with_helper(mut self, helper: Box<dyn Helper<Bar>>) -> Self {
-        self.merge.help(helper);
         self
     }
 

@@ -256,7 +256,7 @@ proptest! {
         let source = Source { columns: columns(&regular), from: 0, to: regular.len(), interval: Interval::ONE_MINUTE, latest: i64::MAX, known_at: None };
         let close = table.session(day as usize).close;
         let entry = streamed.directory().entries()[id.0 as usize].clone();
-        let mut replay = Replay::new(streamed.clone(), vec![(entry, source)], close)
+        let mut replay = Replay::new(streamed.clone(), vec![(entry, source)], close, None)
             .unwrap()
             .unwrap();
         let mut delivered = 0;

@@ -43,13 +43,10 @@ impl PyReplay {
             let lanes = lanes(&store.store.directory(), &sources, close)?;
             let core = &store.store;
             // A symbol that was removed meanwhile is looked up again, and not found.
-            if let Some(replay) = py.detach(|| Replay::new(core.clone(), lanes, close))? {
+            let helper = Beside::where_it_helps().map(|beside| Box::new(beside) as _);
+            if let Some(replay) = py.detach(|| Replay::new(core.clone(), lanes, close, helper))? {
                 break replay;
             }
-        };
-        let replay = match Beside::where_it_helps() {
-            Some(beside) => replay.with_helper(Box::new(beside)),
-            None => replay,
         };
         let replay = match indicators {
             Some(indicators) => replay.with_indicators(indicators),

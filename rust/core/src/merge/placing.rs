@@ -1,6 +1,6 @@
 //! The rows of a window in order, and who puts them there: the thread that takes them, or one beside it, a window ahead.
 
-use super::source::{Loaded, Source};
+use super::source::Loaded;
 use super::window::{Lane, Windows, split};
 use crate::bar::{Bar, STREAMED};
 use crate::columns::Columns;
@@ -73,10 +73,9 @@ impl<T: Taken> Placing<T> {
         }
     }
 
-    /// The sources, each with its position as given.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (usize, &Source)> {
-        let loaded = self.loaded.iter();
-        loaded.map(|one| (one.position as usize, &one.source))
+    /// Whether the rows are so few that one window has them all.
+    pub(super) fn is_one_window(&self) -> bool {
+        self.windows.is_one()
     }
 
     /// Whether all rows are placed.
@@ -114,7 +113,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::merge::{BarMerge, MergeOf};
+    use crate::merge::{BarMerge, MergeOf, Source};
     use crate::time::Interval;
 
     /// Places what it was given when it is asked for, and no sooner; counts.
@@ -169,17 +168,16 @@ mod tests {
         let alone: Vec<Item<Bar>> = BarMerge::new(sources()).unwrap().collect();
         let late = Late::default();
         let placed = late.1.clone();
-        let mut helped: MergeOf<Bar> = BarMerge::new(sources()).unwrap();
-        helped.help(Box::new(late));
-        assert_eq!(helped.sources().count(), 0);
+        let mut helped: MergeOf<Bar> = BarMerge::begin(sources(), Some(Box::new(late))).unwrap();
+        helped.go_on();
         assert!(helped.eq(alone));
         assert!(placed.load(std::sync::atomic::Ordering::Relaxed) > 2);
     }
 
     #[test]
     fn what_a_merge_let_go_of_comes_no_more() {
-        let mut merge = BarMerge::new(sources()).unwrap();
-        merge.help(Box::new(Late::default()));
+        let mut merge = BarMerge::begin(sources(), Some(Box::new(Late::default()))).unwrap();
+        merge.go_on();
         let first = merge.next();
         merge.let_go();
         assert!(first.is_some());

@@ -170,6 +170,11 @@ impl Windows {
         }
     }
 
+    /// Whether the rows are so few that the first window takes them all.
+    pub fn is_one(&self) -> bool {
+        self.part.len <= WINDOW_ROWS
+    }
+
     /// Whether all rows are placed.
     pub fn is_done(&self) -> bool {
         let mut rest = self.next.iter().zip(&self.part.rows);
