@@ -133,6 +133,34 @@ impl Columns {
         }
     }
 
+    /// So many rows, each as `bar` says for its position; `None` as soon as it says so of one.
+    #[inline]
+    pub(crate) fn of_rows(rows: usize, bar: impl Fn(usize) -> Option<Bar>) -> Option<Self> {
+        let mut all = Self {
+            ts: vec![0; rows],
+            open: vec![0.0; rows],
+            high: vec![0.0; rows],
+            low: vec![0.0; rows],
+            close: vec![0.0; rows],
+            volume: vec![0.0; rows],
+            flags: vec![0; rows],
+            constituents: Vec::new(),
+        };
+        // All have the same length, which is said here, so that the place of a row needs no look at each.
+        let (ts, flags) = (&mut all.ts[..rows], &mut all.flags[..rows]);
+        let (open, high) = (&mut all.open[..rows], &mut all.high[..rows]);
+        let (low, close) = (&mut all.low[..rows], &mut all.close[..rows]);
+        let volume = &mut all.volume[..rows];
+        for row in 0..rows {
+            let bar = bar(row)?;
+            (ts[row], flags[row]) = (bar.ts, bar.flags);
+            (open[row], high[row]) = (bar.open, bar.high);
+            (low[row], close[row]) = (bar.low, bar.close);
+            volume[row] = bar.volume;
+        }
+        Some(all)
+    }
+
     /// Append one bar.
     #[inline]
     pub fn push(&mut self, bar: Bar) {

@@ -58,6 +58,15 @@ struct Shared {
     counts: SessionCounters,
 }
 
+impl Shared {
+    /// The newest base bar; the outer `None` where it is of a later epoch.
+    #[inline]
+    fn latest_by(&self, epoch: u64) -> Option<Option<Bar>> {
+        let latest = self.latest.load();
+        (latest.epoch <= epoch).then_some(latest.bar)
+    }
+}
+
 #[derive(Debug, Default)]
 struct SessionCounters {
     duplicates: AtomicU64,
@@ -284,35 +293,28 @@ impl Store {
     ///
     /// Three tries; the outer `None` where a bar came each time in between.
     pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Option<Vec<Option<Bar>>> {
-        let shared = || entries.iter().map(|entry| Some(&*entry.as_ref()?.shared));
-        let room = || Vec::with_capacity(entries.len());
-        (0..3).find_map(|_| self.try_latest(shared(), room(), Vec::push))
+        (0..3).find_map(|_| {
+            let epoch = self.epoch();
+            let mut found = Vec::with_capacity(entries.len());
+            for entry in entries {
+                found.push(match entry {
+                    Some(entry) => entry.shared.latest_by(epoch)?,
+                    None => None,
+                });
+            }
+            Some(found)
+        })
     }
 
     /// The same as columns, with a row of `missing` for each `None`.
     pub fn latest_columns(&self, symbols: &LatestBars, missing: Bar) -> Option<Columns> {
-        let room = || Columns::with_capacity(symbols.0.len(), false);
-        let put = |columns: &mut Columns, bar: Option<Bar>| columns.push(bar.unwrap_or(missing));
-        let shared = || symbols.0.iter().map(Option::as_deref);
-        (0..3).find_map(|_| self.try_latest(shared(), room(), put))
-    }
-
-    /// One try, into a container made for it.
-    fn try_latest<'a, C>(
-        &self,
-        symbols: impl Iterator<Item = Option<&'a Shared>>,
-        mut found: C,
-        put: impl Fn(&mut C, Option<Bar>),
-    ) -> Option<C> {
-        let epoch = self.epoch();
-        for shared in symbols {
-            let latest = shared.map(|shared| shared.latest.load());
-            put(&mut found, latest.and_then(|latest| latest.bar));
-            if latest.is_some_and(|latest| latest.epoch > epoch) {
-                return None;
-            }
-        }
-        Some(found)
+        (0..3).find_map(|_| {
+            let epoch = self.epoch();
+            Columns::of_rows(symbols.0.len(), |at| match &symbols.0[at] {
+                Some(shared) => Some(shared.latest_by(epoch)?.unwrap_or(missing)),
+                None => Some(missing),
+            })
+        })
     }
 
     /// Look at several series as of one epoch; the answers in order, `None` for each `None`.
