@@ -65,15 +65,16 @@ impl Bar {
         } else {
             0.0
         };
-        // NaN fails every comparison, and what lies between two finite prices is finite. Without a branch for each.
+        // NaN fails every comparison, and what lies between two finite prices is finite. Without a branch for each. A number
+        // is compared with the largest there is: from two comparisons with infinity the compiler makes a longer look at bits.
         (self.low <= self.open)
             & (self.open <= self.high)
             & (self.low <= self.close)
             & (self.close <= self.high)
             & (self.low > least)
-            & (self.high < f64::INFINITY)
+            & (self.high <= f64::MAX)
             & (self.volume >= 0.0)
-            & (self.volume < f64::INFINITY)
+            & (self.volume <= f64::MAX)
     }
 
     /// The first rule the values break, or `None`.

@@ -292,8 +292,8 @@ impl Columns {
                     & (l <= c)
                     & (c <= h)
                     & (l > least)
-                    & (h < f64::INFINITY)
-                    & (0.0..f64::INFINITY).contains(&v)
+                    & (h <= f64::MAX)
+                    & (0.0..=f64::MAX).contains(&v)
             })
     }
 
