@@ -17,16 +17,83 @@ pub use loaded::{LoadedCounts, missing_runs};
 #[derive(Debug)]
 pub struct Presence {
     grid: Arc<Grid>,
-    /// The bits of the first bars, beside all else that each bar asks for.
-    near: [AtomicU64; NEAR],
-    /// Those of all others.
-    far: Box<[AtomicU64]>,
+    bits: Arc<Bits>,
+    /// Which of the series that have their bits there.
+    column: u32,
     /// A reader at an earlier epoch must not use this one.
     since_epoch: u64,
 }
 
-/// Words for the minutes of a session of stocks, and some more.
-const NEAR: usize = if cfg!(loom) { 1 } else { 8 };
+/// The bits of several series over one grid. Those of the same bars lie one behind the other, series by series: an instant
+/// sets them all, and they are few lines of the cache rather than one for each series.
+#[derive(Debug)]
+pub(crate) struct Bits {
+    words: Box<[AtomicU64]>,
+    columns: u32,
+}
+
+impl Bits {
+    /// None is set.
+    fn new(grid: &Grid, columns: u32) -> Self {
+        let words = (grid.len() as usize).div_ceil(64) * columns as usize;
+        Self {
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            columns,
+        }
+    }
+
+    /// The word with the bit of a slot; `None` beyond the last.
+    #[inline]
+    fn word(&self, column: u32, slot: u32) -> Option<&AtomicU64> {
+        let words_before = (slot / 64) as usize * self.columns as usize;
+        self.words.get(words_before.wrapping_add(column as usize))
+    }
+
+    /// Note that the bar of a slot came. Setting it again changes nothing.
+    #[inline]
+    pub(crate) fn set(&self, column: u32, slot: u32) {
+        let Some(word) = self.word(column, slot) else {
+            return;
+        };
+        // Only the writer stores, so load and store need not be one operation.
+        word.store(word.load(Relaxed) | 1 << (slot % 64), Relaxed);
+    }
+}
+
+/// Makes the presences of several series over one grid.
+#[derive(Debug)]
+pub(crate) struct Presences {
+    grid: Arc<Grid>,
+    bits: Arc<Bits>,
+    /// How many have their bits there.
+    taken: u32,
+}
+
+impl Presences {
+    /// Over a grid; none is made yet.
+    pub(crate) fn new(grid: Arc<Grid>) -> Self {
+        Self {
+            bits: Arc::new(Bits::new(&grid, 0)),
+            grid,
+            taken: 0,
+        }
+    }
+
+    /// One more, for readers from an epoch on. Where there is no room beside the others, room for `together` is made.
+    pub(crate) fn one_more(&mut self, together: usize, since_epoch: u64) -> Presence {
+        if self.taken == self.bits.columns {
+            self.bits = Arc::new(Bits::new(&self.grid, together.max(1) as u32));
+            self.taken = 0;
+        }
+        self.taken += 1;
+        Presence {
+            grid: self.grid.clone(),
+            bits: self.bits.clone(),
+            column: self.taken - 1,
+            since_epoch,
+        }
+    }
+}
 
 /// A run of expected bars that did not come: slots `[first, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +109,7 @@ pub struct MissingRun {
 impl Presence {
     /// No bar is there yet.
     pub fn new(grid: Arc<Grid>) -> Self {
-        let words = (grid.len() as usize).div_ceil(64);
-        let far = NEAR..words.max(NEAR);
-        Self {
-            grid,
-            near: std::array::from_fn(|_| AtomicU64::new(0)),
-            far: far.map(|_| AtomicU64::new(0)).collect(),
-            since_epoch: 0,
-        }
-    }
-
-    /// The same for readers from an epoch on.
-    pub(crate) fn since(self, epoch: u64) -> Self {
-        Self {
-            since_epoch: epoch,
-            ..self
-        }
+        Presences::new(grid).one_more(1, 0)
     }
 
     /// The first epoch of the session it belongs to.
@@ -70,35 +122,24 @@ impl Presence {
         &self.grid
     }
 
-    /// The word with the bit of a slot.
+    /// Where its bits are, beside those of others: whose they are.
+    pub(crate) fn bits(&self) -> (&Arc<Bits>, u32) {
+        (&self.bits, self.column)
+    }
+
     #[inline]
     fn word(&self, slot: u32) -> Option<&AtomicU64> {
-        let at = slot as usize / 64;
-        match self.near.get(at) {
-            Some(word) => Some(word),
-            None => self.far.get(at - NEAR),
-        }
+        self.bits.word(self.column, slot)
     }
 
     fn words(&self) -> impl Iterator<Item = &AtomicU64> {
-        self.near.iter().chain(&self.far)
+        let own = self.bits.words.iter().skip(self.column as usize);
+        own.step_by(self.bits.columns as usize)
     }
 
     /// Note that the bar of a slot came. Setting it again changes nothing.
-    #[inline]
     pub fn set(&self, slot: u32) {
-        let Some(word) = self.word(slot) else {
-            return;
-        };
-        // Only the writer stores, so load and store need not be one operation.
-        word.store(word.load(Relaxed) | 1 << (slot % 64), Relaxed);
-    }
-
-    /// Whether the bar of a slot came; of one beyond the last none did.
-    #[inline]
-    pub fn has(&self, slot: u32) -> bool {
-        let word = self.word(slot);
-        word.is_some_and(|word| word.load(Relaxed) >> (slot % 64) & 1 == 1)
+        self.bits.set(self.column, slot);
     }
 
     /// `(present, due)` among the bars due at the clock.
@@ -201,6 +242,26 @@ mod tests {
         let runs = none.missing(i64::MAX);
         assert_eq!(runs.iter().map(|r| r.bars).collect::<Vec<_>>(), [150, 150]);
         assert_eq!(runs[0].end, 690 * MINUTE);
+    }
+
+    #[test]
+    fn series_over_one_grid_have_bits_of_their_own() {
+        let grid = table(&[&[(570, 960)]]).grid(0, Interval::ONE_MINUTE);
+        let mut all = Presences::new(Arc::new(grid.unwrap()));
+        // The third finds no room beside the others.
+        let series: Vec<Presence> = (0..3).map(|_| all.one_more(2, 0)).collect();
+        for (first, one) in series.iter().enumerate() {
+            (first as u32..400)
+                .step_by(3)
+                .for_each(|slot| one.set(slot));
+        }
+        for (first, one) in series.iter().enumerate() {
+            assert_eq!(one.counts(i64::MAX), (130, 390));
+            let missing: u32 = one.missing(i64::MAX).iter().map(|run| run.bars).sum();
+            let begins = 570 + i64::from(first == 0);
+            assert_eq!(missing, 260);
+            assert_eq!(one.missing(i64::MAX)[0].start, begins * MINUTE);
+        }
     }
 
     #[test]

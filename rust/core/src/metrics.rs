@@ -138,6 +138,12 @@ pub struct MetricsView {
 }
 
 impl Metrics {
+    /// Number of bars taken in.
+    #[inline]
+    pub(crate) fn bars(&self) -> u64 {
+        self.bars
+    }
+
     /// Take in one bar.
     #[inline]
     pub fn push(&mut self, bar: &Bar) {
@@ -175,6 +181,12 @@ impl MetricsCell {
             metrics.bars,
             metrics.last_update as u64,
         ]);
+    }
+
+    /// Look at where the next figures go.
+    #[inline]
+    pub(crate) fn place(&self) -> u64 {
+        self.0.place()
     }
 
     /// The figures of one publication, `None` while the session has no bar.

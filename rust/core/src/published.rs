@@ -37,6 +37,12 @@ impl<const N: usize> Published<N> {
             .store(turn + 2, order!(Release, "published.store_turn"));
     }
 
+    /// Look at where the next words go; what is seen says nothing.
+    #[inline]
+    pub(crate) fn place(&self) -> u64 {
+        self.turn.load(Relaxed)
+    }
+
     /// The words of one publication, zeros before the first.
     #[inline]
     pub(crate) fn load(&self) -> [u64; N] {

@@ -226,17 +226,18 @@ impl Grid {
         due
     }
 
-    /// Start of the slot after one that starts at `start`, `None` after the last.
-    #[inline]
-    pub fn next_start(&self, slot: u32, start: i64) -> Option<i64> {
+    /// Start of the slot after another one, `None` after the last.
+    pub fn next_start(&self, slot: u32) -> Option<i64> {
         let next = slot + 1;
-        if next >= self.len {
-            None
-        } else if self.runs.len() == 1 && slot > 0 {
-            // Only the first slot of a run may be shorter than a step.
-            Some(start + self.step)
-        } else {
-            Some(self.start_of(next))
+        (next < self.len).then(|| self.start_of(next))
+    }
+
+    /// From the second slot on until this one, each is followed by another one step later. The first may be shorter; 0 with
+    /// breaks.
+    pub fn even_until(&self) -> u32 {
+        match self.runs.len() {
+            1 => self.len.saturating_sub(1),
+            _ => 0,
         }
     }
 

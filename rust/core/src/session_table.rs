@@ -456,6 +456,22 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_next_expected_start_is_a_step_away_where_the_grid_says_so() {
+        let table = table(&[&[(570, 960)], &[(540, 690), (750, 900)]]);
+        for (day, text, even_until) in [(0, "1m", 389), (0, "1h", 6), (1, "1m", 0), (1, "1h", 5)] {
+            let grid = table.grid(day, interval(text)).unwrap();
+            assert_eq!(grid.even_until(), even_until);
+            let starts: Vec<i64> = grid.starts().collect();
+            for slot in 0..grid.len() {
+                let next = starts.get(slot as usize + 1).copied();
+                assert_eq!(grid.next_start(slot), next);
+                let is_even = slot > 0 && slot < even_until;
+                assert!(!is_even || next == Some(grid.start_of(slot) + grid.step()));
+            }
+        }
+    }
+
+    #[test]
     fn points_inside_a_break_are_not_expected() {
         let table = table(&[&[(540, 690), (750, 900)]]);
         let minutes = table.grid(0, Interval::ONE_MINUTE).unwrap();

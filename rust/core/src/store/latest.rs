@@ -34,6 +34,12 @@ impl LatestCell {
         self.0.store(words);
     }
 
+    /// Look at where the next bar goes.
+    #[inline]
+    pub(super) fn place(&self) -> u64 {
+        self.0.place()
+    }
+
     #[inline]
     pub(super) fn load(&self) -> Latest {
         let words = self.0.load();

@@ -12,7 +12,7 @@ use crate::aggregate::{Aggregator, Derived, Pushed, Rule};
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::error::Result;
-use crate::gap::Presence;
+use crate::gap::{Bits, Presence};
 use crate::metrics::Metrics;
 use crate::schedule::{Role, Stretch};
 use crate::series::SeriesWriter;
@@ -52,11 +52,17 @@ pub(super) struct SymbolWriter {
     pub(super) dirty: bool,
     /// Whether there is one bar at the end of the base series to publish, and no more.
     is_fresh: bool,
-    presence: Option<Arc<Presence>>,
+    /// Whether bars form those of other intervals.
+    is_derived_from: bool,
+    /// Whose bits of `bits` are this symbol's.
+    column: u32,
+    /// The bits of the presence.
+    bits: Option<Arc<Bits>>,
     shared: Arc<Shared>,
     /// Bars that came as they should.
     in_turn: u64,
     base_series: SeriesWriter,
+    presence: Option<Arc<Presence>>,
     /// Coarser ones, finest first.
     derived: Vec<SeriesWriter>,
     /// What became of all others.
@@ -73,11 +79,14 @@ pub(super) struct SymbolWriter {
     history_touched: Vec<i64>,
 }
 
-/// One expected bar of the session.
+/// One expected bar of the session, and how the next one is found: the grid itself lies elsewhere.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     start: i64,
     slot: u32,
+    /// See [`Grid::even_until`].
+    even_until: u32,
+    step: i64,
 }
 
 impl Slot {
@@ -85,6 +94,8 @@ impl Slot {
     const NONE: Self = Self {
         start: i64::MIN,
         slot: u32::MAX,
+        even_until: 0,
+        step: 0,
     };
 }
 
@@ -105,10 +116,13 @@ impl SymbolWriter {
             derived: Vec::new(),
             aggregators: Vec::new(),
             presence: None,
+            column: 0,
+            bits: None,
             metrics: Metrics::default(),
             expected: Slot::NONE,
             dirty: false,
             is_fresh: false,
+            is_derived_from: false,
             in_turn: 0,
             others: IngestCounts::default(),
             revisions: Vec::new(),
@@ -160,6 +174,7 @@ impl SymbolWriter {
             .derived
             .partition_point(|s| s.series().interval() < interval);
         self.derived.insert(at, SeriesWriter::new(interval, true));
+        self.is_derived_from = true;
         self.aggregators
             .insert(at, Aggregator::new(rule, policies.completeness));
         let history = self.base_series.history_rows();
@@ -285,13 +300,19 @@ impl SymbolWriter {
     pub(super) fn set_presence(&mut self, presence: Option<Arc<Presence>>) {
         self.shared.presence.store(presence.clone());
         let first = presence.as_ref().and_then(|presence| {
+            let grid = presence.grid();
             let first = Slot {
-                start: presence.grid().open(),
+                start: grid.open(),
                 slot: 0,
+                even_until: grid.even_until(),
+                step: grid.step(),
             };
-            (!presence.grid().is_empty()).then_some(first)
+            (!grid.is_empty()).then_some(first)
         });
         self.expected = first.unwrap_or(Slot::NONE);
+        let bits = presence.as_ref().map(|presence| presence.bits());
+        (self.bits, self.column) =
+            bits.map_or((None, 0), |(bits, column)| (Some(bits.clone()), column));
         self.presence = presence;
     }
 
@@ -312,7 +333,7 @@ impl SymbolWriter {
     /// Whether bars form those of other intervals.
     #[inline]
     pub(super) fn is_derived_from(&self) -> bool {
-        !self.derived.is_empty()
+        self.is_derived_from
     }
 
     /// How many bars were offered, and what became of them.

@@ -13,6 +13,7 @@ use crate::aggregate::resample::Planned;
 use crate::aggregate::{Day, Rule};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
+use crate::gap::Presences;
 use crate::schedule::{ExtendedGrids, Grid, Stretch};
 use crate::series::NO_REPLAY;
 use crate::session_table::SessionTable;
@@ -111,6 +112,7 @@ pub struct Writer {
     session_state: SessionState,
     session_changed: bool,
     grids: HashMap<Interval, Arc<Grid>>,
+    presences: HashMap<Interval, Presences>,
     /// Pre- and post-market of the current session, where they take part; few intervals.
     extended: Vec<(Interval, ExtendedGrids)>,
     /// The grid that was asked for last of an earlier session: as a rule the next bar belongs to it too.
@@ -156,6 +158,7 @@ impl Writer {
             session_state: SessionState::default(),
             session_changed: false,
             grids: HashMap::new(),
+            presences: HashMap::new(),
             extended: Vec::new(),
             history_grid: RefCell::new(None),
             history_days: HashMap::new(),
@@ -419,7 +422,7 @@ impl Writer {
     }
 
     /// The same for a bar that came as it should.
-    #[inline]
+    #[inline(always)]
     fn mark_next(&mut self, id: SymbolId, bar: &Bar) {
         if self.symbols[id.0 as usize].note_fresh() {
             self.fresh.push(id.0);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::gap::Presence;
+use crate::gap::{Presence, Presences};
 use crate::schedule::{Anchor, ExtendedGrids, ExtendedHours, Grid};
 use crate::session_table::SessionTable;
 use crate::store::writer::{Current, SessionStart, Writer};
@@ -13,9 +13,10 @@ use crate::time::Interval;
 impl Writer {
     /// Presence over the current session's grid; none without a schedule.
     pub(super) fn new_presence(&mut self, interval: Interval) -> Option<Arc<Presence>> {
-        let epoch = self.epoch;
-        self.grid(interval)
-            .map(|grid| Arc::new(Presence::new(grid).since(epoch)))
+        let grid = self.grid(interval)?;
+        let all = self.presences.entry(interval);
+        let all = all.or_insert_with(|| Presences::new(grid));
+        Some(Arc::new(all.one_more(self.symbols.len(), self.epoch)))
     }
 
     /// The current session's grid of an interval; none without a schedule, and for bars longer than a session, of which
@@ -96,6 +97,7 @@ impl Writer {
             span: start.span,
         });
         self.grids.clear();
+        self.presences.clear();
         self.extended.clear();
         let first_kept = |days: Option<usize>| {
             let (Some(table), Some(days)) = (&table, days) else {
