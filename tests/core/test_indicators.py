@@ -278,3 +278,26 @@ def test_columns_that_do_not_lie_row_by_row_are_refused() -> None:
             _core.rolling_extreme(
                 values, np.zeros(values.shape[1] + 1, np.int64), "max"
             )
+
+
+@pytest.mark.parametrize("positions", [False, True])
+def test_large_answers_that_somebody_holds_are_never_written_again(
+    positions: bool,
+) -> None:
+    """Large ones lie in memory that is used again."""
+    values = np.random.default_rng(5).normal(50, 1, (300, 252))
+    starts = np.maximum(np.arange(253) - 20, 0)
+
+    def extremes(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _core.rolling_extreme(values, starts, "max", positions=positions)[0]
+
+    kept = extremes(values)
+    row, before = kept[7], kept.copy()
+    for change in range(1, 4):
+        later = extremes(values + change)
+        np.testing.assert_allclose(later, before + change)
+        np.testing.assert_array_equal(kept, before)
+    del kept
+    extremes(values + 9)
+    np.testing.assert_array_equal(row, before[7])
+    np.testing.assert_array_equal(extremes(values), before)

@@ -93,7 +93,8 @@ def _steps(ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     if (steps > 0).all():
         return steps
     if (steps < 0).any():
-        steps = np.diff(np.sort(ts))
+        ordered = np.sort(ts)
+        steps = ordered[1:] - ordered[:-1]
     return steps[steps > 0]
 
 
