@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from benches.python.machine import on_threads, summary
+from benches.python.machine import on_threads, stolen_ticks, summary
 from benches.python.ratios import Comparison, Row, Targets, Way
 from benches.python.report import (
     BEGIN,
@@ -155,6 +155,11 @@ def test_the_machine_is_summed_up_in_one_sentence() -> None:
     taken = "A host took 13% of the processors' time for others."
     assert summary({**facts, "stolen": 0.13}).endswith(f"numpy 2.0.0. {taken}")
     assert [on_threads(count) for count in (1, 2)] == ["1 thread", "2 threads"]
+
+
+def test_the_time_a_host_took_is_that_of_all_processors() -> None:
+    stat = "cpu  40 1 30 20 5 1 2 9 7 1\ncpu0 1 1 1 1 1 1 1 1 1 1\nintr 5\n"
+    assert stolen_ticks(stat) == (9, 108)
 
 
 def test_a_wrong_answer_fails_before_anything_is_timed() -> None:

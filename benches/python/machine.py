@@ -56,16 +56,18 @@ def summary(facts: dict[str, Any]) -> str:
     return f"{said} A host took {stolen:.0%} of the processors' time for others."
 
 
-def stolen_ticks() -> tuple[int, int] | None:
+def stolen_ticks(stat: str | None = None) -> tuple[int, int] | None:
     """Return how long a host kept this machine's processors from running, and how long they are there: since its start.
 
-    ``None`` where the system does not say.
+    ``None`` where the system does not say. ``stat`` is what ``/proc/stat`` holds, which is read by default.
     """
-    stat = Path("/proc/stat")
-    if not stat.exists():
-        return None
+    if stat is None:
+        path = Path("/proc/stat")
+        if not path.exists():
+            return None
+        stat = path.read_text()
     # user nice system idle iowait irq softirq steal; guests are in user and nice already.
-    ticks = [int(each) for each in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    ticks = [int(each) for each in stat.split("\n", 1)[0].split()[1:9]]
     return ticks[7], sum(ticks)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import struct
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapeloom.live.alpaca_client import StreamConnection
 from tapeloom.live.alpaca_protocol import protocol_class
 from tapeloom.live.loading_client import loading_client
 
@@ -21,7 +24,7 @@ with loading_client():
     from websockets.protocol import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MOST = 100_000
 Message = str | bytes
@@ -72,6 +75,23 @@ def made(kind: Any) -> Any:
     return kind(ping_interval=None, max_size=MOST, max_queue=None, close_timeout=0.01)
 
 
+def taker(found: list[Message]) -> Callable[[Message], bool]:
+    """Takes messages, and always wants more."""
+
+    def take(message: Message) -> bool:
+        found.append(message)
+        return True
+
+    return take
+
+
+async def ended(protocol: Any) -> None:
+    """Let go of a protocol, and of its tasks."""
+    protocol.transfer_data_task.cancel()
+    protocol.connection_lost(None)
+    await asyncio.wait([protocol.transfer_data_task, protocol.close_connection_task])
+
+
 async def settle() -> None:
     """Let the library's task read all that it can: each piece of a frame takes it a turn of the loop at most."""
     for _ in range(60):
@@ -90,7 +110,7 @@ async def read(
     found: list[Message] = []
     await settle()
     if at_once:
-        protocol.take_at_once = found.append
+        protocol.take_at_once = taker(found)
     for piece, is_slow in pieces:
         if at_once:
             room = protocol.get_buffer(-1)
@@ -108,9 +128,7 @@ async def read(
     if protocol.state is not State.OPEN:
         code = protocol.close_sent.code if protocol.close_sent else 1006
     sent = bytes(wire.sent)
-    protocol.transfer_data_task.cancel()
-    protocol.connection_lost(None)
-    await asyncio.wait([protocol.transfer_data_task, protocol.close_connection_task])
+    await ended(protocol)
     return found, sent, code
 
 
@@ -223,19 +241,85 @@ def test_a_message_is_taken_before_the_loop_turns() -> None:
         opened(protocol, is_compressed=False)
         found: list[Message] = []
         await settle()
-        protocol.take_at_once = found.append
+        protocol.take_at_once = taker(found)
         content = b"".join(frames_of(b"%d" % n, 1, None)[0] for n in range(3))
         protocol.get_buffer(-1)[: len(content)] = content
         protocol.buffer_updated(len(content))
         before_the_turn = list(found)
-        protocol.transfer_data_task.cancel()
-        protocol.connection_lost(None)
-        await asyncio.wait(
-            [protocol.transfer_data_task, protocol.close_connection_task]
-        )
-        return before_the_turn  # fmt: skip
+        await ended(protocol)
+        return before_the_turn
 
     assert asyncio.run(taken()) == [b"0", b"1", b"2"]
+
+
+def test_a_burst_is_taken_at_once_wherever_it_is_cut() -> None:
+    """Also with pings in it, and where the library has read nothing meanwhile."""
+
+    async def taken(size: int, *, is_compressed: bool) -> list[Message]:
+        extension = [PerMessageDeflate(False, False, 15, 15)] if is_compressed else None
+        content = Frame(Opcode.PING, b"here").serialize(mask=False)
+        for number in range(200):
+            content += frames_of(b"%d" % number * 50, 1, extension)[0]
+            if number == 77:
+                content += Frame(Opcode.PONG, b"").serialize(mask=False)
+        protocol = made(protocol_class())
+        opened(protocol, is_compressed=is_compressed)
+        found: list[Message] = []
+        await settle()
+        protocol.take_at_once = taker(found)
+        for at in range(0, len(content), size):
+            piece = content[at : at + size]
+            protocol.get_buffer(-1)[: len(piece)] = piece
+            protocol.buffer_updated(len(piece))
+        before_the_turn = list(found)
+        await ended(protocol)
+        return before_the_turn
+
+    for size in (1, 2, 3, 100, 4_096):
+        for is_compressed in (False, True):
+            found = asyncio.run(taken(size, is_compressed=is_compressed))
+            assert found == [b"%d" % number * 50 for number in range(200)]
+
+
+def test_who_wants_no_more_leaves_the_rest_to_the_queue() -> None:
+    async def order() -> tuple[list[Message], list[Message]]:
+        protocol = made(protocol_class())
+        opened(protocol, is_compressed=False)
+        found: list[Message] = []
+        await settle()
+
+        def take(message: Message) -> bool:
+            found.append(message)
+            return len(found) < 2
+
+        protocol.take_at_once = take
+        content = b"".join(frames_of(b"%d" % n, 1, None)[0] for n in range(4))
+        # The last one is no text that can be read: nobody has to decode it any more.
+        protocol.data_received(content + b"\x81\x02\xff\xff")
+        await settle()
+        queued = list(protocol.messages)
+        await ended(protocol)
+        return found, queued
+
+    assert asyncio.run(order()) == ([b"0", b"1"], [b"2", b"3"])
+
+
+def test_nothing_is_taken_once_the_connection_is_given_up() -> None:
+    async def taken() -> list[Message]:
+        protocol = made(protocol_class())
+        opened(protocol, is_compressed=False)
+        found: list[Message] = []
+        await settle()
+        protocol.take_at_once = taker(found)
+        protocol.data_received(frames_of(b"before", 1, None)[0])
+        # As it does where pings are not answered.
+        protocol.fail_connection(1011, "keepalive ping timeout")
+        protocol.data_received(frames_of(b"after", 1, None)[0])
+        await settle()
+        await ended(protocol)
+        return found
+
+    assert asyncio.run(taken()) == [b"before"]
 
 
 def test_messages_that_wait_in_the_queue_stay_first() -> None:
@@ -246,18 +330,44 @@ def test_messages_that_wait_in_the_queue_stay_first() -> None:
         protocol.data_received(frames_of(b"first", 1, None)[0])
         await settle()
         found: list[Message] = []
-        protocol.take_at_once = found.append
+        protocol.take_at_once = taker(found)
         protocol.data_received(frames_of(b"second", 1, None)[0])
         assert found == []
         await settle()
         waiting = [await protocol.recv(), await protocol.recv()]
         protocol.data_received(frames_of(b"third", 1, None)[0])
         await settle()
-        protocol.transfer_data_task.cancel()
-        protocol.connection_lost(None)
-        await asyncio.wait(
-            [protocol.transfer_data_task, protocol.close_connection_task]
-        )
-        return waiting + found  # fmt: skip
+        await ended(protocol)
+        return waiting + found
 
     assert asyncio.run(order()) == [b"first", b"second", b"third"]
+
+
+class Odd(BaseException):
+    """What nobody expects."""
+
+
+class Queued:
+    """A websocket with one message in its queue."""
+
+    async def recv(self) -> bytes:
+        frame: bytes = msgpack.packb([])
+        return frame
+
+
+@pytest.mark.parametrize("error", [ValueError, Odd])
+def test_reading_ends_with_whatever_the_taker_of_a_queued_message_raises(
+    error: type[BaseException],
+) -> None:
+    connection = object.__new__(StreamConnection)
+    connection._early = []
+    connection._stream = SimpleNamespace(_ws=Queued())
+
+    def take(messages: list[Any]) -> None:
+        raise error("no room")
+
+    async def read_on() -> None:
+        await connection.read_into(take)
+
+    with pytest.raises(error, match="no room"):
+        asyncio.run(read_on())

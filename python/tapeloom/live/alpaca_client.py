@@ -232,30 +232,32 @@ class StreamConnection:
         """
         ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
-        def take_at_once(frame: str | bytes) -> None:
-            if ended.done():
-                return
-            try:
-                take(_checked(frame))
-            except Exception as error:
-                # Inside the client an error would only end the connection.
-                ended.set_result(error)
+        def take_at_once(frame: str | bytes) -> bool:
+            if not ended.done():
+                try:
+                    take(_checked(frame))
+                except Exception as error:
+                    # Inside the client an error would only end the connection.
+                    ended.set_result(error)
+            return not ended.done()
 
         async def take_queued() -> None:
             # Those that came before there was anybody to take them at once, and the end of the connection.
-            try:
-                while not ended.done():
-                    take_at_once(await self._frame())
-            except ConnectionError as error:
-                if not ended.done():
-                    ended.set_result(error)
+            while take_at_once(await self._frame()):
+                pass
 
         early, self._early = self._early, []
         if early:
             take(early)
         self._stream._ws.take_at_once = take_at_once
         queued = asyncio.ensure_future(take_queued())
+        # Where both end, the loop is not to say that nobody asked.
+        queued.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
+            await asyncio.wait((ended, queued), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                # It has ended, and does so only by raising.
+                await queued
             raise await ended
         finally:
             queued.cancel()

@@ -19,6 +19,9 @@ __all__ = ["protocol_class"]
 
 # First bytes of a data frame that is a whole message: text or binary, and compressed or not (RFC 6455, 5.2; RFC 7692, 6).
 _WHOLE = frozenset((0x81, 0x82, 0xC1, 0xC2))
+# Those of a ping and a pong, which may stand between any frames.
+_PING_OR_PONG = frozenset((0x89, 0x8A))
+_TAKEN = _WHOLE | _PING_OR_PONG
 _COMPRESSED = 0x40
 # Bytes read at once at most. Asked for bytes, the event loop makes room for four times as many, whatever comes: fresh memory
 # for each message takes longer than reading and decoding it.
@@ -32,8 +35,9 @@ def protocol_class() -> Any:
     """Return the client's protocol, with ``take_at_once``: whatever is set there is called with each message from then on.
 
     A message is taken where its bytes come in, if it is one frame and nothing before it waits. All else the library reads as
-    ever: the parts of a message, pings and the end, a frame whose rest is still to come, and what is no proper frame. Both
-    decode with the same extensions, in order. What ``take_at_once`` raises is not caught here.
+    ever: the parts of a message, pings and the end, a very large frame, and what is no proper frame. Both decode with the same
+    extensions, in order. ``take_at_once`` returns whether it wants more; if not, the library queues the rest. What it raises is
+    not caught here.
 
     Raises
     ------
@@ -45,9 +49,11 @@ def protocol_class() -> Any:
         from websockets.legacy.client import WebSocketClientProtocol
 
     class Protocol(WebSocketClientProtocol, BufferedProtocol):
-        take_at_once: Callable[[str | bytes], object] | None = None
-        # Whether the library has read all it was given, and waits for the begin of a message.
+        take_at_once: Callable[[str | bytes], bool] | None = None
+        # Whether the library has read all it was given but pings and pongs, and waits for the begin of a message.
         _is_between = False
+        # The begin of a frame whose rest is still to come.
+        _begun = b""
 
         def __init__(self, *args: Any, **more: Any) -> None:
             super().__init__(*args, **more)
@@ -60,7 +66,9 @@ def protocol_class() -> Any:
             self.data_received(bytes(self._room[:nbytes]))
 
         def data_received(self, data: bytes) -> None:
-            if self._is_between and self.take_at_once is not None and not self.messages:
+            if self._begun:
+                data, self._begun = self._begun + data, b""
+            if self._is_between:
                 data = self._after_whole_messages(data)
             if data:
                 self._is_between = False
@@ -71,26 +79,38 @@ def protocol_class() -> Any:
                 # The stream does not tell otherwise whether it is empty; of one that does not tell at all, it is not.
                 self._is_between = not getattr(self.reader, "_buffer", True)
                 message = await super().read_message()
-                take = self.take_at_once
                 # Never past those that wait in the queue.
-                if message is None or take is None or self.messages:
+                if message is None or self.take_at_once is None or self.messages:
                     return message
-                take(message)
+                self._take(message)
+
+        def _take(self, message: str | bytes) -> None:
+            if self.take_at_once is not None and not self.take_at_once(message):
+                self.take_at_once = None
 
         def _after_whole_messages(self, data: bytes) -> bytes:
-            """Hand over the messages that some bytes begin with; return the rest."""
+            """Hand over the messages that some bytes begin with; return what the library is to read."""
             at = 0
-            while (payload := _payload(data, at, self.max_size)) is not None:
-                try:
-                    message = self._message(data[at], data[payload])
-                except Exception as error:
-                    # It ends the connection in the same way as one that the library comes upon itself.
-                    self.reader.set_exception(error)
-                    self._is_between = False
+            # Asked each time: whoever takes a message may end the connection.
+            while self.take_at_once is not None and self.open and not self.messages:
+                start, stop = _frame(data, at, self.max_size)
+                if stop > len(data):
+                    self._begun = data[at:]
                     return b""
-                at = payload.stop
-                assert self.take_at_once is not None
-                self.take_at_once(message)
+                if stop == at:
+                    break
+                if data[at] in _PING_OR_PONG:
+                    super().data_received(data[at:stop])
+                else:
+                    try:
+                        message = self._message(data[at], data[start:stop])
+                    except Exception as error:
+                        # It ends the connection in the same way as one that the library comes upon itself.
+                        self.reader.set_exception(error)
+                        self._is_between = False
+                        return b""
+                    self._take(message)
+                at = stop
             return data[at:] if at else data
 
         def _message(self, head: int, payload: bytes) -> str | bytes:
@@ -106,21 +126,28 @@ def protocol_class() -> Any:
     return Protocol
 
 
-def _payload(data: bytes, at: int, max_size: int | None) -> slice | None:
-    """Return where the payload of the frame at a position lies; ``None`` unless it is a message, whole and of a size that may be."""
-    if len(data) < at + 2 or data[at] not in _WHOLE:
-        return None
+def _frame(data: bytes, at: int, max_size: int | None) -> tuple[int, int]:
+    """Return where the content of the frame at a position begins and ends, as far as it is one to be taken here.
+
+    An end beyond the bytes says that the rest is still to come, of a frame that is not very large; one at the position that
+    the library is to read the frame.
+    """
+    if at == len(data) or data[at] not in _TAKEN:
+        return at, at
+    start = at + 2
+    if start > len(data):
+        return start, start
     # The highest bit would say that it is masked, which a server must not do: no length is as large, and the library tells.
-    length, start = data[at + 1], at + 2
-    if length == _TWO_BYTES:
-        start += 2
+    length = data[at + 1]
+    if length in (_TWO_BYTES, _EIGHT_BYTES) and data[at] in _WHOLE:
+        start += 2 if length == _TWO_BYTES else 8
+        if start > len(data):
+            return start, start
         length = int.from_bytes(data[at + 2 : start])
-    elif length == _EIGHT_BYTES:
-        start += 8
-        length = int.from_bytes(data[at + 2 : start])
-    elif length > _EIGHT_BYTES:
-        return None
+    elif length >= _TWO_BYTES:
+        return at, at
     stop = start + length
-    if len(data) < stop or (max_size is not None and length > max_size):
-        return None
-    return slice(start, stop)
+    is_too_large = max_size is not None and length > max_size
+    if is_too_large or (stop > len(data) and stop - at > _READ_SIZE):
+        return at, at
+    return start, stop

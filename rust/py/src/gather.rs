@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
-use pyo3::intern;
 use pyo3::prelude::*;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::segment::{Field, Segment};
@@ -28,6 +27,7 @@ const PRICES: [Field; 5] = [
 ];
 
 /// The bars of some times: columns of shape times x series, each series in one piece of memory.
+#[derive(Debug)]
 pub(crate) struct Cells<'py> {
     /// Opening instants, rising.
     pub(crate) times: Vec<i64>,
@@ -75,22 +75,24 @@ fn same_times<'py>(
         return Ok(None);
     };
     let (m, k) = (times.len(), series.len());
-    // One piece of memory for all of them: it is used again as a whole.
-    let block = spare::array::<f64>(py, PRICES.len() * m * k)?;
-    let flags = PyArray1::<u8>::zeros(py, m * k, false);
+    let column = || spare::array::<f64>(py, m * k);
+    let prices = [column()?, column()?, column()?, column()?, column()?];
+    let flags = spare::array::<u8>(py, m * k)?;
     {
-        let (mut block, mut flags) = (block.readwrite(), flags.readwrite());
-        let mut cells = spare::whole(block.as_slice_mut())?;
-        let mut prices = PRICES.map(|_| next_of(&mut cells, m * k));
+        let mut writing = prices.each_ref().map(|column| column.readwrite());
+        let rooms = writing.each_mut().map(|column| column.as_slice_mut());
+        let [open, high, low, close, volume] = rooms.map(spare::whole);
+        let mut rooms = [open?, high?, low?, close?, volume?];
+        let mut flags = flags.readwrite();
         let mut flags = spare::whole(flags.as_slice_mut())?;
         let are_same = series.iter().all(|one| {
             look(epoch, one, &rows, |segment, live| {
                 if plain(&segment.ts_cells()[live.clone()]) != times {
                     return false;
                 }
-                for (column, field) in prices.iter_mut().zip(PRICES) {
+                for (room, field) in rooms.iter_mut().zip(PRICES) {
                     let from = plain(&segment.float_cells(field)[live.clone()]);
-                    next_of(column, m).copy_from_slice(from);
+                    next_of(room, m).copy_from_slice(from);
                 }
                 next_of(&mut flags, m).copy_from_slice(plain(&segment.flag_cells()[live]));
                 true
@@ -101,11 +103,10 @@ fn same_times<'py>(
             return Ok(None);
         }
     }
-    let columns = block.reshape([PRICES.len(), k, m])?;
-    let column = |at: usize| columns.get_item(at)?.getattr(intern!(py, "T"));
+    let [open, high, low, close, volume] = prices.map(|column| by_time(column, k, m));
     Ok(Some(Cells {
         times,
-        prices: [column(0)?, column(1)?, column(2)?, column(3)?, column(4)?],
+        prices: [open?, high?, low?, close?, volume?],
         flags: by_time(flags, k, m)?,
     }))
 }

@@ -194,9 +194,7 @@ fn merge(
             source: whole(source.as_slice_mut())?,
             ts: whole(ts.as_slice_mut())?,
             prices: {
-                let mut columns = prices
-                    .iter_mut()
-                    .map(|column| whole(column.as_slice_mut()));
+                let mut columns = prices.iter_mut().map(|column| whole(column.as_slice_mut()));
                 let mut next = || columns.next().unwrap_or(Ok(&mut []));
                 [next()?, next()?, next()?, next()?, next()?]
             },

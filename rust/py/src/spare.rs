@@ -12,53 +12,75 @@ use tapeloom_core::columns::Columns;
 use crate::error::{BindError, BindResult};
 use crate::export::is_unshared;
 
-/// Smaller arrays come from memory that is warm anyway: allocators ask the system for larger ones each time.
-const FEWEST_CELLS: usize = 16_384;
+/// Smaller arrays come from memory that is warm anyway.
+const FEWEST_CELLS: usize = 4_096;
+/// Up to here arrays are made with room to grow: the next answer of a session is a little longer than the one before.
+const MOST_GROWING: usize = 1 << 20;
 /// Of smaller answers the columns are not kept.
 const FEWEST_ROWS: usize = 65_536;
 /// What is kept at most, in use or not.
 const MOST_BYTES: usize = 256 << 20;
+const MOST_ARRAYS: usize = 64;
 
-/// Whole arrays, oldest first. One that only this list holds is free; views of it count as holders.
-static KEPT: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+/// A whole array. One that only the list of them holds is free; views of it count as holders.
+struct Kept {
+    array: Py<PyAny>,
+    bytes: usize,
+}
 
-/// An array of `rows` cells with any content, to be filled as a whole.
-pub(crate) fn array<T: Element>(py: Python<'_>, rows: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
-    if rows < FEWEST_CELLS {
-        return Ok(PyArray1::zeros(py, rows, false));
+/// Oldest first.
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+/// An array of so many cells with any content, to be filled as a whole.
+pub(crate) fn array<T: Element>(py: Python<'_>, cells: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
+    if cells < FEWEST_CELLS {
+        return Ok(PyArray1::zeros(py, cells, false));
     }
     // Who drops an array may run anything, and come back here: nothing is dropped and nobody is asked under the lock.
     let Some(mut kept) = KEPT.try_lock().map(|mut kept| std::mem::take(&mut *kept)) else {
-        return Ok(PyArray1::zeros(py, rows, false));
+        return Ok(PyArray1::zeros(py, cells, false));
     };
     let mut free = None;
     for (at, held) in kept.iter().enumerate() {
-        if fits::<T>(py, held, rows)? {
+        if fits::<T>(py, &held.array, cells)? {
             free = Some(at);
             break;
         }
     }
-    let whole = match free {
+    let used = match free {
         // To the end of the list: the oldest leave first.
-        Some(at) => kept.remove(at).into_bound(py),
-        // Made by NumPy, which asks the system for large pages.
-        None => PyArray1::<T>::zeros(py, rows, false).into_any(),
+        Some(at) => kept.remove(at),
+        None => new::<T>(py, cells),
     };
-    kept.push(whole.clone().unbind());
+    let whole = used.array.clone_ref(py).into_bound(py);
+    kept.push(used);
     let mut bytes = 0;
-    let most = kept.iter().rev().position(|held| {
-        let size = held.bind(py).getattr("nbytes").and_then(|n| n.extract());
-        bytes += size.unwrap_or(MOST_BYTES);
-        bytes > MOST_BYTES
+    let newest = kept.iter().rev().take(MOST_ARRAYS).take_while(|held| {
+        bytes += held.bytes;
+        bytes <= MOST_BYTES
     });
-    let rest = kept.split_off(most.map_or(0, |most| kept.len() - most));
+    let count = newest.count();
+    let rest = kept.split_off(kept.len() - count);
     drop(kept);
     let before = KEPT
         .try_lock()
         .map(|mut list| std::mem::replace(&mut *list, rest));
     drop(before);
-    let first = PySlice::new(py, 0, rows as isize, 1);
+    let first = PySlice::new(py, 0, cells as isize, 1);
     Ok(whole.get_item(first)?.cast_into::<PyArray1<T>>()?)
+}
+
+/// Made by NumPy, which asks the system for large pages. Pages that are never used take no memory.
+fn new<T: Element>(py: Python<'_>, cells: usize) -> Kept {
+    let room = if cells <= MOST_GROWING {
+        cells.next_power_of_two()
+    } else {
+        cells
+    };
+    Kept {
+        array: PyArray1::<T>::zeros(py, room, false).into_any().unbind(),
+        bytes: room * size_of::<T>(),
+    }
 }
 
 /// All cells of a new array.
@@ -67,11 +89,11 @@ pub(crate) fn whole<T>(cells: Result<&mut [T], AsSliceError>) -> BindResult<&mut
 }
 
 /// Whether nobody else can come by an array that has room enough, but not far too much.
-fn fits<T: Element>(py: Python<'_>, held: &Py<PyAny>, rows: usize) -> PyResult<bool> {
+fn fits<T: Element>(py: Python<'_>, held: &Py<PyAny>, cells: usize) -> PyResult<bool> {
     let array = held.bind(py);
     let has_room = array
         .cast::<PyArray1<T>>()
-        .is_ok_and(|array| (rows..=2 * rows).contains(&array.len()));
+        .is_ok_and(|array| (cells..=2 * cells).contains(&array.len()) && array.is_c_contiguous());
     if !has_room || !is_unshared(py, held) {
         return Ok(false);
     }
