@@ -15,7 +15,7 @@ use crate::export::is_unshared;
 /// Smaller arrays come from memory that is warm anyway.
 const FEWEST_CELLS: usize = 4_096;
 /// Up to here arrays are made with room to grow: the next answer of a session is a little longer than the one before.
-const MOST_GROWING: usize = 1 << 20;
+const MOST_GROWING: usize = 1 << 18;
 /// Of smaller answers the columns are not kept.
 const FEWEST_ROWS: usize = 65_536;
 /// What is kept at most, in use or not.
