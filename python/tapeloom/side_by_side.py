@@ -155,7 +155,11 @@ class _Work(Generic[_Item, _Answer]):
             _, first = min(
                 (isinstance(e, Exception), at) for at, e in self._errors.items()
             )
-            raise self._errors[first]
+            try:
+                raise self._errors[first]
+            finally:
+                # It would hold this by its traceback, and this would hold it.
+                self._errors.clear()
         return [self._answers[at] for at in range(len(self._items))]
 
     def _taken(self) -> int | None:

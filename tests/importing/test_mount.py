@@ -16,6 +16,7 @@ from tapeloom.errors import (
     CorruptFileError,
     InvalidBarError,
     MissingDataError,
+    StorageError,
     SymbolError,
     TapeloomError,
 )
@@ -409,3 +410,58 @@ def test_two_spellings_that_become_one_symbol_are_an_error(
         SymbolError, match=r"'aapl' and 'AAPL' of .* both become 'AAPL'"
     ):
         mount(tmp_path / "in").get_symbols()
+
+
+def written(path: Path, *, first: str = "open", **more: Any) -> Path:
+    """A file of one symbol, its prices in another order where wanted, put in the place of what is there."""
+    names = ("open", "high", "low", "close", "volume")
+    values = {
+        name: pa.array([float(getattr(row, name)) for row in ALL]) for name in names
+    }
+    ts = pa.array([row.ts for row in ALL], pa.timestamp("ns", "UTC"))
+    order = (first, *(name for name in names if name != first))
+    table = pa.table({"timestamp": ts} | {name: values[name] for name in order} | more)
+    new = path.with_suffix(".new")
+    pq.write_table(table, new, use_dictionary=False, compression="none")
+    new.replace(path)
+    return path
+
+
+def test_a_file_that_was_replaced_is_not_read_by_the_footer_of_another(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path / "AAPL_1m.parquet")
+    source = mount(path)
+    span = source.get_range("AAPL", "1m")
+    assert span is not None
+    written(path, first="close")
+    with pytest.raises(StorageError, match="changed since it was mounted"):
+        source.read("AAPL", "1m", *span)
+    again = mount(path)
+    assert again.read("AAPL", "1m", *span).open[0] == ALL[0].open
+
+
+def test_a_text_that_was_written_again_is_not_mixed_with_what_was_learnt(
+    write_text: WriteText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounted_files, "CACHE_BYTES", 1)
+    write_text("AAPL_1m.csv", aware(ALL))
+    root = write_text("MSFT_1m.csv", aware(ALL)).parent
+    source = mount(root)
+    span = source.get_range("AAPL", "1m")
+    assert span is not None
+    write_text("AAPL_1m.csv", aware(ALL[:-1]))
+    with pytest.raises(StorageError, match=r"AAPL_1m\.csv: changed since"):
+        source.read("AAPL", "1m", *span)
+
+
+def test_a_name_of_a_column_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    rows = pa.array([1.0] * len(ALL))
+    path = written(tmp_path / "AAPL_1m.parquet", wwwwwwww=rows, symbol=["AAPL"] * len(ALL))  # fmt: skip
+    content = bytearray(path.read_bytes())
+    # The last of them stands in the facts of the column, not in the schema.
+    at = content.rfind(b"wwwwwwww")
+    content[at : at + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(CorruptFileError, match="damaged"):
+        mount(path).get_symbols()

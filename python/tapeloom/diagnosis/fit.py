@@ -107,8 +107,8 @@ class Sessions:
         )
 
 
-# The symbols of a market are looked at one after the other, and lie in the same sessions.
-@lru_cache(maxsize=4)
+# The symbols of a market are looked at one after the other, and lie in the same sessions. Of many sessions an answer is large.
+@lru_cache(maxsize=1)
 def _sessions(table: SessionTable, step: int, first: int, last: int) -> Sessions:
     kept = slice(first, last)
     offsets = table.segment_offsets[first : last + 1]
@@ -183,8 +183,8 @@ class _Steps(NamedTuple):
     places: NDArray[np.int64]
 
 
-# The symbols of a market are looked at one after the other, and lie in the same sessions.
-@lru_cache(maxsize=4)
+# The symbols of a market are looked at one after the other, and lie in the same sessions. Of many sessions an answer is large.
+@lru_cache(maxsize=1)
 def _lookups(
     bounds_bytes: bytes, shifts_bytes: bytes
 ) -> list[tuple[NDArray[np.intp] | slice, _Steps | None]]:

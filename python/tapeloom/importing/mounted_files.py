@@ -15,7 +15,7 @@ import numpy as np
 
 from tapeloom._core import Interval
 from tapeloom.bars import normalise_symbol
-from tapeloom.errors import ImportMismatchError, SymbolError
+from tapeloom.errors import ImportMismatchError, StorageError, SymbolError
 from tapeloom.importing.examine import tell_order
 from tapeloom.importing.findings import Findings
 from tapeloom.importing.mismatch import mismatch_of
@@ -24,6 +24,7 @@ from tapeloom.importing.path_hints import path_hints
 from tapeloom.importing.prepare import ReadSeries, read_series
 from tapeloom.importing.row_groups import group_bounds, open_groups, read_groups
 from tapeloom.importing.source_files import PARQUET
+from tapeloom.importing.unpack import file_errors_named
 from tapeloom.side_by_side import side_by_side
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class MountedFiles:
         self._findings: dict[tuple[str, str], Finding] = {}
         # What holds for all of a file is told once: its interval, and whether its times read as they are.
         self._intervals: dict[Path, Interval] = {}
+        # How each file was when it was looked at first.
+        self._states: dict[Path, tuple[int, int, int]] = {}
         # How the files spell each symbol.
         self._spelt: dict[str, tuple[str, str]] = {}
 
@@ -134,6 +137,7 @@ class MountedFiles:
         return [s for s in found if _key(s) == key]
 
     def _pieces(self, path: Path) -> list[Piece]:
+        self._states[path] = _state(path)
         if not path.name.lower().endswith(PARQUET):
             return [self._learnt(Piece(path))]
         with open_groups(path) as file:
@@ -199,6 +203,10 @@ class MountedFiles:
         return found
 
     def _read(self, piece: Piece, file: pq.ParquetFile | None) -> list[ReadSeries]:
+        if file is None and _state(piece.path) != self._states[piece.path]:
+            # What was learnt of it, and its footer, are those of another file.
+            text = f"{piece.name}: changed since it was mounted; mount it again"
+            raise StorageError(text, path=piece.name)
         if file is None and piece.group is not None:
             with open_groups(piece.path, piece.footer) as opened:
                 return self._read(piece, opened)
@@ -265,6 +273,13 @@ class MountedFiles:
         if piece.group is None or file is None:
             return open_tables(piece.path, self._options, findings)
         return [read_groups(file, piece.path, [piece.group], self._options)]
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What differs once a file is written again, or another has its name."""
+    with file_errors_named(str(path)):
+        state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _key(series: ReadSeries) -> Key:

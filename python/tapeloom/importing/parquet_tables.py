@@ -66,6 +66,8 @@ def check_magic(buffer: pa.Buffer, name: str) -> None:
     size = buffer.size
     head = buffer.slice(0, min(4, size)).to_pybytes()
     tail = buffer.slice(max(0, size - 8)).to_pybytes()
+    # Who keeps the error keeps what this frame holds, and a file stays open as long as its bytes are held.
+    del buffer
     if size < 12 or head != MAGIC or tail[4:] != MAGIC:
         text = f"{name}: damaged, or no Parquet file"
         raise CorruptFileError(text, path=name)

@@ -97,12 +97,22 @@ def group_bounds(
     CorruptFileError
         If the footer is damaged.
     """
-    name, footer = str(path), file.metadata
-    with file_errors_named(name):
-        found = map_columns(file.schema_arrow.names, options, source=name).of
-        if "ts" not in found:
-            return None
-        _touch(file, group, [found[r] for r in ("ts", "symbol") if r in found])
+    with file_errors_named(str(path)):
+        return _bounds(file, path, group, options, hints)
+
+
+def _bounds(
+    file: pq.ParquetFile,
+    path: Path,
+    group: int,
+    options: ReadOptions,
+    hints: PathHints,
+) -> tuple[str, int, int] | None:
+    footer = file.metadata
+    found = map_columns(file.schema_arrow.names, options, source=str(path)).of
+    if "ts" not in found:
+        return None
+    _touch(file, group, [found[r] for r in ("ts", "symbol") if r in found])
     times = _statistics(footer, group, found["ts"])
     factor = None if times is None else _factor(times)
     if times is None or factor is None or not times.has_min_max:
