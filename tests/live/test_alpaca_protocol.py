@@ -98,6 +98,16 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def taking(*, is_compressed: bool) -> tuple[Any, list[Message]]:
+    """Return a protocol whose messages are taken at once, and where they are put."""
+    protocol = made(protocol_class())
+    opened(protocol, is_compressed=is_compressed)
+    await settle()
+    found: list[Message] = []
+    protocol.take_at_once = taker(found)
+    return protocol, found
+
+
 async def read(
     pieces: Iterable[tuple[bytes, bool]], *, is_compressed: bool, at_once: bool
 ) -> tuple[list[Message], bytes, int | None]:
@@ -237,11 +247,7 @@ def test_what_ends_a_connection_ends_it_as_in_the_library(
 
 def test_a_message_is_taken_before_the_loop_turns() -> None:
     async def taken() -> list[Message]:
-        protocol = made(protocol_class())
-        opened(protocol, is_compressed=False)
-        found: list[Message] = []
-        await settle()
-        protocol.take_at_once = taker(found)
+        protocol, found = await taking(is_compressed=False)
         content = b"".join(frames_of(b"%d" % n, 1, None)[0] for n in range(3))
         protocol.get_buffer(-1)[: len(content)] = content
         protocol.buffer_updated(len(content))
@@ -262,11 +268,7 @@ def test_a_burst_is_taken_at_once_wherever_it_is_cut() -> None:
             content += frames_of(b"%d" % number * 50, 1, extension)[0]
             if number == 77:
                 content += Frame(Opcode.PONG, b"").serialize(mask=False)
-        protocol = made(protocol_class())
-        opened(protocol, is_compressed=is_compressed)
-        found: list[Message] = []
-        await settle()
-        protocol.take_at_once = taker(found)
+        protocol, found = await taking(is_compressed=is_compressed)
         for at in range(0, len(content), size):
             piece = content[at : at + size]
             protocol.get_buffer(-1)[: len(piece)] = piece
@@ -306,11 +308,7 @@ def test_who_wants_no_more_leaves_the_rest_to_the_queue() -> None:
 
 def test_nothing_is_taken_once_the_connection_is_given_up() -> None:
     async def taken() -> list[Message]:
-        protocol = made(protocol_class())
-        opened(protocol, is_compressed=False)
-        found: list[Message] = []
-        await settle()
-        protocol.take_at_once = taker(found)
+        protocol, found = await taking(is_compressed=False)
         protocol.data_received(frames_of(b"before", 1, None)[0])
         # As it does where pings are not answered.
         protocol.fail_connection(1011, "keepalive ping timeout")

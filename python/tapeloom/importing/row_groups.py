@@ -97,37 +97,27 @@ def group_bounds(
     CorruptFileError
         If the footer is damaged.
     """
-    with file_errors_named(str(path)):
-        return _bounds(file, path, group, options, hints)
-
-
-def _bounds(
-    file: pq.ParquetFile,
-    path: Path,
-    group: int,
-    options: ReadOptions,
-    hints: PathHints,
-) -> tuple[str, int, int] | None:
     footer = file.metadata
-    found = map_columns(file.schema_arrow.names, options, source=str(path)).of
-    if "ts" not in found:
-        return None
-    _touch(file, group, [found[r] for r in ("ts", "symbol") if r in found])
-    times = _statistics(footer, group, found["ts"])
-    factor = None if times is None else _factor(times)
-    if times is None or factor is None or not times.has_min_max:
-        return None
-    symbol = options.symbol or hints.symbol
-    if "symbol" in found:
-        said = _statistics(footer, group, found["symbol"])
-        if said is None or not said.has_min_max or said.min != said.max:
+    with file_errors_named(str(path)):
+        found = map_columns(file.schema_arrow.names, options, source=str(path)).of
+        if "ts" not in found:
             return None
-        symbol = said.min if isinstance(said.min, str) else None
-        if options.symbol is not None and symbol is not None:
-            symbol = symbol if normalise_symbol(symbol) == options.symbol else None
-    if symbol is None:
-        return None
-    return symbol, times.min_raw * factor, times.max_raw * factor
+        _touch(file, group, [found[r] for r in ("ts", "symbol") if r in found])
+        times = _statistics(footer, group, found["ts"])
+        factor = None if times is None else _factor(times)
+        if times is None or factor is None or not times.has_min_max:
+            return None
+        symbol = options.symbol or hints.symbol
+        if "symbol" in found:
+            said = _statistics(footer, group, found["symbol"])
+            if said is None or not said.has_min_max or said.min != said.max:
+                return None
+            symbol = said.min if isinstance(said.min, str) else None
+            if options.symbol is not None and symbol is not None:
+                symbol = symbol if normalise_symbol(symbol) == options.symbol else None
+        if symbol is None:
+            return None
+        return symbol, times.min_raw * factor, times.max_raw * factor
 
 
 def column_names(path: Path) -> list[str]:
