@@ -3,6 +3,7 @@
 Instants are int64 nanoseconds since 1970-01-01 UTC. Columns are one-dimensional and read-only.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from os import PathLike
@@ -723,6 +724,19 @@ class Timings:
         list[tuple[str, int]],
         tuple[int, int],
     ]: ...
+
+if sys.platform != "win32":
+    @final
+    class BusyPoll:
+        """Waits for a file descriptor without going to sleep, detached from the interpreter.
+
+        Other threads that wait for the same processor go first.
+        """
+
+        def __new__(cls, fd: int) -> Self:
+            """Watch a descriptor, which must stay open for as long; ``OSError`` if it cannot be."""
+        def wait(self, ns: int) -> bool:
+            """Wait until it becomes readable, which it was not when it was asked last; ``False`` after so many ns."""
 
 @final
 class Journal:

@@ -263,11 +263,16 @@ def test_a_session_that_is_too_slow_loses_the_connection_and_no_bar_that_was_rea
     feed.connect(["AAPL", "MSFT"])
     server.advance_to(at(5))
     assert told.wait(60)
-    # The connection is given up by now; what was read comes, and then that it ended.
+    # The connection is given up by now; what was read comes, and then that it ended. How much was there to be read at once
+    # is up to the sockets.
     events = feed.events()
-    assert take(events, 5)[1:] == [AAPL[0], MSFT[0], AAPL[1], MSFT[1]]
-    (down,) = take(events, 1)
-    assert isinstance(down, ConnectionEvent)
+    read = take(events, 5)[1:]
+    while not isinstance(read[-1], ConnectionEvent):
+        read += take(events, 1)
+    *bars, down = read
+    sent = [bar for minute in zip(AAPL, MSFT, strict=True) for bar in minute]
+    assert bars == sent[: len(bars)]
+    assert len(bars) >= 4
     assert not down.is_up
     assert feed.health().overruns == 1
     assert feed.health().outages == 1

@@ -75,11 +75,12 @@ def made(kind: Any) -> Any:
     return kind(ping_interval=None, max_size=MOST, max_queue=None, close_timeout=0.01)
 
 
-def taker(found: list[Message]) -> Callable[[Message], bool]:
+def taker(found: list[Message]) -> Callable[[list[Message]], bool]:
     """Takes messages, and always wants more."""
 
-    def take(message: Message) -> bool:
-        found.append(message)
+    def take(messages: list[Message]) -> bool:
+        assert messages
+        found.extend(messages)
         return True
 
     return take
@@ -290,14 +291,17 @@ def test_who_wants_no_more_leaves_the_rest_to_the_queue() -> None:
         found: list[Message] = []
         await settle()
 
-        def take(message: Message) -> bool:
-            found.append(message)
-            return len(found) < 2
+        def take(messages: list[Message]) -> bool:
+            found.extend(messages)
+            return False
 
         protocol.take_at_once = take
-        content = b"".join(frames_of(b"%d" % n, 1, None)[0] for n in range(4))
+        parts = [frames_of(b"%d" % n, 1, None)[0] for n in range(4)]
+        # A ping is answered when all before it is handed over.
+        ping = Frame(Opcode.PING, b"here").serialize(mask=False)
         # The last one is no text that can be read: nobody has to decode it any more.
-        protocol.data_received(content + b"\x81\x02\xff\xff")
+        wrong = b"\x81\x02\xff\xff"
+        protocol.data_received(b"".join([*parts[:2], ping, *parts[2:], wrong]))
         await settle()
         queued = list(protocol.messages)
         await ended(protocol)

@@ -22,6 +22,7 @@ from tapeloom.live.alpaca_messages import (
 )
 from tapeloom.live.alpaca_subscription import Subscription, subscription
 from tapeloom.live.backoff import Backoff
+from tapeloom.live.busy_polling import new_event_loop
 from tapeloom.live.credentials import Credentials, hidden
 from tapeloom.live.event_queue import CAPACITY, EventQueue
 from tapeloom.live.feed import CHANNELS, MalformedMessage
@@ -243,7 +244,8 @@ class AlpacaFeed:
     def _run(self) -> None:
         error: Exception | None = None
         try:
-            asyncio.run(self._stay_connected())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._stay_connected())
         except asyncio.CancelledError:
             pass
         except Exception as failed:

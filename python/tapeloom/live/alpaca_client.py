@@ -217,9 +217,9 @@ class StreamConnection:
         raise ConnectionError(failure)
 
     async def read_into(self, take: Callable[[list[Any]], object]) -> None:
-        """Hand over the messages of each frame as it comes, until the connection ends or ``take`` raises, which is raised.
+        """Hand over the messages of frames as they come, until the connection ends or ``take`` raises, which is raised.
 
-        Frames are handed over where they come in, see ``alpaca_protocol.py``.
+        Frames are handed over where they come in, those that come together at once; see ``alpaca_protocol.py``.
 
         Raises
         ------
@@ -232,10 +232,10 @@ class StreamConnection:
         """
         ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
-        def take_at_once(frame: str | bytes) -> bool:
+        def take_at_once(frames: list[str | bytes]) -> bool:
             if not ended.done():
                 try:
-                    take(_checked(frame))
+                    _take_each(frames, take)
                 except Exception as error:
                     # Inside the client an error would only end the connection.
                     ended.set_result(error)
@@ -243,7 +243,7 @@ class StreamConnection:
 
         async def take_queued() -> None:
             # Those that came before there was anybody to take them at once, and the end of the connection.
-            while take_at_once(await self._frame()):
+            while take_at_once([await self._frame()]):
                 pass
 
         early, self._early = self._early, []
@@ -331,6 +331,18 @@ def _stream_classes() -> tuple[Any, Any]:
         from alpaca.data.enums import DataFeed
         from alpaca.data.live.stock import StockDataStream
     return StockDataStream, DataFeed
+
+
+def _take_each(
+    frames: list[str | bytes], take: Callable[[list[Any]], object]
+) -> None:
+    """Hand over the messages of some frames together; what comes before a frame that raises is not lost."""
+    messages: list[Any] = []
+    try:
+        for frame in frames:
+            messages += _checked(frame)
+    finally:
+        take(messages)
 
 
 def _checked(frame: str | bytes) -> list[Any]:

@@ -32,10 +32,10 @@ _TWO_BYTES, _EIGHT_BYTES = 126, 127
 
 @cache
 def protocol_class() -> Any:
-    """Return the client's protocol, with ``take_at_once``: whatever is set there is called with each message from then on.
+    """Return the client's protocol, with ``take_at_once``: whatever is set there is called with the messages from then on.
 
-    A message is taken where its bytes come in, if it is one frame and nothing before it waits. All else the library reads as
-    ever: the parts of a message, pings and the end, a very large frame, and what is no proper frame. Both decode with the same
+    Messages are taken where their bytes come in, those that come together at once, if each is one frame and nothing before it
+    waits. All else the library reads as ever: the parts of a message, pings and the end, a very large frame, and what is no proper frame. Both decode with the same
     extensions, in order. ``take_at_once`` returns whether it wants more; if not, the library queues the rest. What it raises is
     not caught here.
 
@@ -49,7 +49,7 @@ def protocol_class() -> Any:
         from websockets.legacy.client import WebSocketClientProtocol
 
     class Protocol(WebSocketClientProtocol, BufferedProtocol):
-        take_at_once: Callable[[str | bytes], bool] | None = None
+        take_at_once: Callable[[list[str | bytes]], bool] | None = None
         # Whether the library has read all it was given but pings and pongs, and waits for the begin of a message.
         _is_between = False
         # The begin of a frame whose rest is still to come.
@@ -82,34 +82,47 @@ def protocol_class() -> Any:
                 # Never past those that wait in the queue.
                 if message is None or self.take_at_once is None or self.messages:
                     return message
-                self._take(message)
+                self._take([message])
 
-        def _take(self, message: str | bytes) -> None:
-            if self.take_at_once is not None and not self.take_at_once(message):
+        @property
+        def _takes(self) -> bool:
+            # Never past those that wait in the queue.
+            return self.take_at_once is not None and self.open and not self.messages
+
+        def _take(self, messages: list[str | bytes]) -> None:
+            if messages and self.take_at_once and not self.take_at_once(messages):
                 self.take_at_once = None
 
         def _after_whole_messages(self, data: bytes) -> bytes:
             """Hand over the messages that some bytes begin with; return what the library is to read."""
-            at = 0
-            # Asked each time: whoever takes a message may end the connection.
-            while self.take_at_once is not None and self.open and not self.messages:
+            at = size = 0
+            found: list[str | bytes] = []
+            # Asked after each hand-over: whoever takes messages may end the connection.
+            while self._takes:
                 start, stop = _frame(data, at, self.max_size)
                 if stop > len(data):
-                    self._begun = data[at:]
-                    return b""
-                if stop == at:
+                    self._begun, data = data[at:], b""
+                if stop == at or not data:
+                    self._take(found)
                     break
                 if data[at] in _PING_OR_PONG:
+                    self._take(found)
+                    found, size = [], 0
                     super().data_received(data[at:stop])
                 else:
                     try:
                         message = self._message(data[at], data[start:stop])
                     except Exception as error:
+                        self._take(found)
                         # It ends the connection in the same way as one that the library comes upon itself.
                         self.reader.set_exception(error)
                         self._is_between = False
                         return b""
-                    self._take(message)
+                    found.append(message)
+                    size += len(message)
+                    if size >= _READ_SIZE:
+                        self._take(found)
+                        found, size = [], 0
                 at = stop
             return data[at:] if at else data
 

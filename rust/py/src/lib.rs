@@ -7,6 +7,8 @@ mod bar;
 mod bars;
 mod batch;
 mod beside;
+#[cfg(unix)]
+mod busy_poll;
 mod convert;
 mod cursor;
 mod cut;
@@ -61,6 +63,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<live::PyLive>()?;
     module.add_class::<subscription::PySubscription>()?;
     module.add_class::<timing::PyTimings>()?;
+    #[cfg(unix)]
+    module.add_class::<busy_poll::PyBusyPoll>()?;
     module.add_class::<journal::PyJournal>()?;
     module.add_class::<journal::PyJournalReader>()?;
     module.add_class::<journal::PyJournalRecords>()?;
