@@ -103,17 +103,28 @@ class Streamed:
 
     def _watch(self, journal: Any) -> None:
         """Note when the store has what a step brought: readers see it from then on."""
-        step = journal.step
+        begin_step = journal.begin_step
 
         def watched(live: Any, bars: Sequence[BarData], clock: int, **more: Any) -> Any:
-            found = step(live, bars, clock, **more)
-            now = time.monotonic_ns()
-            self.seen += [(bar.volume, now) for bar in bars]
-            if len(self.seen) == self._served.bars:
-                self._done.set()
-            return found
+            write = begin_step(live, bars, clock, **more)
+            if write.is_done:
+                self._note(bars)
+                return write
 
-        journal.step = watched
+            def finish() -> Any:
+                found = write.finish()
+                self._note(bars)
+                return found
+
+            return write._replace(finish=finish)
+
+        journal.begin_step = watched
+
+    def _note(self, bars: Sequence[BarData]) -> None:
+        now = time.monotonic_ns()
+        self.seen += [(bar.volume, now) for bar in bars]
+        if len(self.seen) == self._served.bars:
+            self._done.set()
 
     def play(self) -> None:
         """Let all bars come, and end the session."""

@@ -55,6 +55,8 @@ __all__ = [
     "rolling_average",
     "rolling_extreme",
 ]
+if sys.platform != "win32":
+    __all__ += ["BusyPoll"]
 
 __version__: str
 

@@ -174,24 +174,18 @@ class BrokenDisk(Noting):
     def _fails(self) -> bool:
         return any(start <= CLOCK.now < end for start, end in self._broken)
 
-    def step(
+    def begin_step(
         self, live: Any, bars: Sequence[BarData], clock: int, **options: Any
     ) -> Any:
         if bars:
             self._require_disk()
-        return super().step(live, bars, clock, **options)
+        return super().begin_step(live, bars, clock, **options)
 
     def _write(
-        self,
-        put: Callable[..., Any],
-        apply: Callable[[], Any],
-        *,
-        is_step: bool = False,
-        **options: Any,
+        self, put: Callable[..., Any], apply: Callable[[], Any], **options: Any
     ) -> Any:
-        if not is_step:
-            self._require_disk()
-        return super()._write(put, apply, is_step=is_step, **options)
+        self._require_disk()
+        return super()._write(put, apply, **options)
 
     def _require_disk(self) -> None:
         if self._is_degraded or self._fails():

@@ -29,6 +29,8 @@ from tests.live.recorded import ZONE, Gate, at, bars_of, take
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tapeloom.live import FeedEvent
+
 AAPL, MSFT = bars_of("AAPL", 10), bars_of("MSFT", 10, first=300.0)
 KEY, SECRET = "CANARYKEY7", "CANARYSECRET7"
 
@@ -266,13 +268,14 @@ def test_a_session_that_is_too_slow_loses_the_connection_and_no_bar_that_was_rea
     # The connection is given up by now; what was read comes, and then that it ended. How much was there to be read at once
     # is up to the sockets.
     events = feed.events()
-    read = take(events, 5)[1:]
+    read: list[FeedEvent] = take(events, 5)[1:]
     while not isinstance(read[-1], ConnectionEvent):
         read += take(events, 1)
-    *bars, down = read
+    bars, down = read[:-1], read[-1]
     sent = [bar for minute in zip(AAPL, MSFT, strict=True) for bar in minute]
     assert bars == sent[: len(bars)]
     assert len(bars) >= 4
+    assert isinstance(down, ConnectionEvent)
     assert not down.is_up
     assert feed.health().overruns == 1
     assert feed.health().outages == 1

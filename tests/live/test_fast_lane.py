@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from tapeloom import BarData
-from tapeloom.errors import AnalysisError
-from tapeloom.live import UpdatedBar, fast_lane
+from tapeloom.errors import AnalysisError, JournalError
+from tapeloom.live import UpdatedBar, fast_lane, live_session
 from tapeloom.statuses import ConnectionEvent
 from tests.live.live_run import LONGEST, SHORTLY, LiveRun, rows
 from tests.live.recorded import MINUTE, at, bars_of
@@ -129,6 +129,10 @@ class Held:
         self.run.clock.now = at(minutes)
         self.turn()
 
+    def disk_is_slow(self) -> None:
+        """From now on no record is on disk within the moment that a feed's thread has."""
+        self.run.journal._may_finish = lambda *_: False  # type: ignore[method-assign]
+
     @property
     def steps(self) -> int:
         """How many steps were taken on the feed's thread."""
@@ -153,15 +157,43 @@ def test_a_bar_is_in_the_session_when_its_push_returns(tmp_path: Path) -> None:
         assert held.run.journal.last_seq > 0
 
 
-def test_with_a_strict_journal_bars_wait_for_the_run_and_its_disk(
-    tmp_path: Path,
+def test_with_a_strict_journal_a_bar_is_on_disk_too_when_its_push_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(live_session, "MOST_FOR_THE_DISK", LONGEST)
     with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
         held.set_clock(1.1)
         assert held.feed.push(BARS[0])
-        assert (held.starts, held.queued) == ([], 1)
+        assert (held.starts, held.steps, held.queued) == ([at(0)], 1, 0)
+        assert held.run.journal.durable_seq == held.run.journal.last_seq > 0
+
+
+def test_where_the_disk_takes_its_time_the_run_ends_the_step_before_anything_else(
+    tmp_path: Path,
+) -> None:
+    with Held(folder=tmp_path, mode="strict") as held:
+        held.set_clock(1.1)
+        held.disk_is_slow()
+        assert held.feed.push(BARS[0])
+        assert (held.starts, held.steps, held.queued) == ([], 1, 0)
+        held.run.clock.now = at(2.1)
+        assert held.feed.push(BARS[1])
+        assert (held.starts, held.steps, held.queued) == ([], 1, 1)
         held.turn()
-        assert (held.starts, held.steps) == ([at(0)], 0)
+        assert held.starts == [at(0), at(1)]
+        assert held.run.told.minutes("AAPL") == [at(0), at(1)]
+        assert held.run.count("bars") == 2
+
+
+def test_a_stop_ends_the_step_that_waits_for_the_disk(tmp_path: Path) -> None:
+    with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
+        held.set_clock(1.1)
+        held.disk_is_slow()
+        assert held.feed.push(BARS[0])
+        assert held.starts == []
+        held.let_go()
+        assert held.run.coordinator.stop(LONGEST)
+        assert held.starts == [at(0)]
 
 
 def test_an_analysis_is_told_by_the_run_and_sees_the_session_as_of_its_bar() -> None:
@@ -274,10 +306,17 @@ def test_a_late_bar_is_looked_at_by_the_run() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_lane_and_queue_in_any_order_end_as_the_queue_alone_does(seed: int) -> None:
+@pytest.mark.parametrize("mode", ["off", "strict"])
+def test_lane_and_queue_in_any_order_end_as_the_queue_alone_does(
+    seed: int, mode: str, tmp_path: Path
+) -> None:
     def played(random: Random | None) -> tuple[str, list[Any], dict[str, Any], int]:
         chosen = Random(seed)
-        with Held() as held:
+        folder = tmp_path / ("queue" if random is None else "lane")
+        folder.mkdir()
+        with Held(folder=None if mode == "off" else folder, mode=mode) as held:
+            if random is not None:
+                held.run.journal._may_finish = lambda *_: random.random() < 0.5  # type: ignore[method-assign]
             for number in range(9):
                 held.set_clock(number + 1 + SHORTLY / MINUTE)
                 events: list[FeedEvent] = [BARS[number]]
@@ -326,7 +365,7 @@ def test_an_error_in_the_lane_ends_the_run_and_not_the_feed() -> None:
         def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError("in a step")
 
-        held.run.journal.step = fail  # type: ignore[method-assign, assignment]  # a step that fails
+        held.run.journal.begin_step = fail  # type: ignore[method-assign, assignment]  # a step that fails
         assert held.feed.push(BARS[0])
         assert held.run.coordinator.error is None
         held.let_go()
@@ -352,16 +391,16 @@ def test_an_analysis_that_fails_after_the_lane_ends_the_run_with_its_error() -> 
 
 def test_a_journal_that_fails_in_the_lane_loses_nothing(tmp_path: Path) -> None:
     with Held(analysis=Listens(), folder=tmp_path) as held:
-        journal, step = held.run.journal, held.run.journal.step
+        journal, step = held.run.journal, held.run.journal.begin_step
         held.set_clock(1.1)
 
         def fail(*given: Any, **more: Any) -> Any:
-            journal.step = step  # type: ignore[method-assign]  # it fails once
+            journal.begin_step = step  # type: ignore[method-assign]  # it fails once
             assert journal._journal is not None
             journal._journal.stop("no space left on device")
             return step(*given, **more)
 
-        journal.step = fail  # type: ignore[method-assign]  # a disk that fails
+        journal.begin_step = fail  # type: ignore[method-assign]  # a disk that fails
         assert held.feed.push(BARS[0])
         assert (held.starts, held.run.coordinator._session.owed) == ([], 1)
         # What comes meanwhile waits.
@@ -374,9 +413,32 @@ def test_a_journal_that_fails_in_the_lane_loses_nothing(tmp_path: Path) -> None:
         assert journal.path.name.endswith(".1")
 
 
+def test_a_disk_that_fails_while_a_step_waits_for_it_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
+        journal, wait = held.run.journal, held.run.journal._wait
+        held.set_clock(2.1)
+        held.disk_is_slow()
+
+        def fail(on: Any, seq: int) -> None:
+            journal._wait = wait  # type: ignore[method-assign]  # it fails once
+            on.stop("no space left on device")
+            raise JournalError("no space left on device")
+
+        journal._wait = fail  # type: ignore[method-assign, assignment]  # a disk that fails
+        assert held.feed.push(BARS[0])
+        assert held.feed.push(BARS[1])
+        assert (held.starts, held.queued) == ([], 1)
+        held.let_go()
+        held.run.until(lambda: held.run.has(1))
+        assert held.starts == [at(0), at(1)]
+        assert journal.path.name.endswith(".1")
+
+
 def test_a_stop_waits_for_the_step_that_is_being_taken(tmp_path: Path) -> None:
     with Held(analysis=Listens(), folder=tmp_path) as held:
-        step = held.run.journal.step
+        step = held.run.journal.begin_step
         reached, may_go_on = threading.Event(), threading.Event()
         held.set_clock(1.1)
 
@@ -386,7 +448,7 @@ def test_a_stop_waits_for_the_step_that_is_being_taken(tmp_path: Path) -> None:
                 assert may_go_on.wait(LONGEST)
             return step(*given, **more)
 
-        held.run.journal.step = slow  # type: ignore[method-assign]  # a step that a test holds
+        held.run.journal.begin_step = slow  # type: ignore[method-assign]  # a step that a test holds
         pushed: list[bool] = []
         feed = threading.Thread(target=lambda: pushed.append(held.feed.push(BARS[0])))
         feed.start()

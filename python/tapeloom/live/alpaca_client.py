@@ -333,9 +333,7 @@ def _stream_classes() -> tuple[Any, Any]:
     return StockDataStream, DataFeed
 
 
-def _take_each(
-    frames: list[str | bytes], take: Callable[[list[Any]], object]
-) -> None:
+def _take_each(frames: list[str | bytes], take: Callable[[list[Any]], object]) -> None:
     """Hand over the messages of some frames together; what comes before a frame that raises is not lost."""
     messages: list[Any] = []
     try:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.ingest import Outcome
     from tapeloom.intervals import IntervalLike
+    from tapeloom.live.write import Write
     from tapeloom.symbol_session_data import SymbolSessionData
 
 __all__ = ["SessionJournal", "SimulatedDisk"]
@@ -412,6 +413,18 @@ class SessionJournal(JournalWriting):
         JournalError
             If the disk failed, now or before.
         """
+        return self.begin_step(live, bars, clock, corrections=corrections).finish()
+
+    def begin_step(
+        self,
+        live: Live,
+        bars: Sequence[BarData],
+        clock: int,
+        *,
+        corrections: Collection[int] = (),
+        seconds: float = 0.0,
+    ) -> Write[tuple[Batch, list[tuple[int, str]]]]:
+        """As :meth:`step`, but wait no longer than so many seconds for the disk; the write has to be finished."""
 
         def put(journal: Journal) -> int:
             self._require_mine(live)
@@ -428,7 +441,7 @@ class SessionJournal(JournalWriting):
             self._ticked = None if bars else ticked
             return seq
 
-        return self._write(put, lambda: live.step(bars, clock), is_step=True)
+        return self._begin_write(put, lambda: live.step(bars, clock), seconds=seconds)
 
     def append_status(self, symbol: str | None, status: TradingStatus) -> None:
         """As ``SessionData.append_status``, on disk first."""

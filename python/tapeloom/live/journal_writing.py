@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -29,6 +30,7 @@ from tapeloom.live.journal_header import (
 )
 from tapeloom.live.journal_remains import is_anything_of, remove, withdraw
 from tapeloom.live.turns import Interrupts, Turns
+from tapeloom.live.write import Write
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
 
@@ -131,13 +133,14 @@ class JournalWriting:
 
     @property
     def takes_at_once(self) -> bool:
-        """Whether a step is written without waiting for the disk, or for room in the queue before it."""
-        if self._is_closed or self.mode == "strict":
+        """Whether a step is written without waiting for what was written before it, or for room in the queue."""
+        if self._is_closed:
             return False
         if self._journal is None:
             return True
         waiting, bound = self._journal.fill
-        return 2 * waiting < bound and self._journal.stopped is None
+        has_room = not waiting if self.mode == "strict" else 2 * waiting < bound
+        return has_room and self._journal.stopped is None
 
     @property
     def durable_seq(self) -> int:
@@ -329,12 +332,30 @@ class JournalWriting:
         put: Callable[[Journal], int],
         apply: Callable[[], T],
         *,
-        is_step: bool = False,
         check: Callable[[], None] | None = None,
     ) -> T:
         """Put records, then change the session: in the same order whatever the threads.
 
         What ``check`` raises is raised before anything is put, and with nothing between it and what is put.
+        """
+
+        def put_all(journal: Journal) -> int:
+            self._put_clock(journal)
+            return put(journal)
+
+        return self._begin_write(put_all, apply, check=check).finish()
+
+    def _begin_write(
+        self,
+        put: Callable[[Journal], int],
+        apply: Callable[[], T],
+        *,
+        seconds: float = 0.0,
+        check: Callable[[], None] | None = None,
+    ) -> Write[T]:
+        """As ``_write``, without the records of the clock, but wait no longer than so many seconds for the disk.
+
+        Whoever begins a write has to finish it, on whichever thread: those that are begun later wait for it.
         """
         journal: Journal | None = None
         ticket: int | None = None
@@ -345,16 +366,38 @@ class JournalWriting:
                 if check is not None:
                     check()
                 if journal is None:
-                    return apply()
+                    return _done(apply())
                 is_under_way = True
-                if not is_step:
-                    self._put_clock(journal)
                 seq = put(journal)
                 if self.mode == "relaxed":
                     is_under_way = False
-                    return apply()
+                    return _done(apply())
                 ticket = self._turns.take()
-            # Others may put theirs meanwhile: they become one commit.
+            finish = partial(self._finish_write, journal, seq, ticket, apply)
+            if not seconds or not self._may_finish(journal, seq, ticket, seconds):
+                return Write(False, finish)
+        except TapeloomError:
+            self._turns.leave(ticket)
+            raise
+        except BaseException:
+            self._turns.leave(ticket)
+            if is_under_way and journal is not None:
+                self._end_in_between(journal)
+            raise
+        return _done(finish())
+
+    def _may_finish(
+        self, journal: Journal, seq: int, ticket: int, seconds: float
+    ) -> bool:
+        """Whether the disk has a record within so many seconds, and nobody is before this ticket then."""
+        return journal.wait_durable(seq, seconds) and self._turns.is_turn_of(ticket)
+
+    def _finish_write(
+        self, journal: Journal, seq: int, ticket: int, apply: Callable[[], T]
+    ) -> T:
+        """Change the session, once what was put is on disk; others may put theirs meanwhile: they become one commit."""
+        is_under_way = True
+        try:
             interrupts = Interrupts()
             interrupts.hold(lambda: self._wait(journal, seq))
             interrupts.hold(lambda: self._turns.wait_for(ticket))
@@ -369,11 +412,14 @@ class JournalWriting:
             raise
         except BaseException:
             self._turns.leave(ticket)
-            if is_under_way and journal is not None:
-                # On its way to disk and not in the session: from here on the two would tell different days.
-                journal.stop("a write was interrupted between disk and session")
-                self._turns.end()
+            if is_under_way:
+                self._end_in_between(journal)
             raise
+
+    def _end_in_between(self, journal: Journal) -> None:
+        """On its way to disk and not in the session: from here on the two would tell different days."""
+        journal.stop("a write was interrupted between disk and session")
+        self._turns.end()
 
     def _require_open(self) -> Journal | None:
         if self._is_closed:
@@ -431,3 +477,7 @@ class JournalWriting:
             self._event(to, Kind.SYMBOL, symbol=number, text=name)
             self._symbols[name] = number
         return number
+
+
+def _done(found: T) -> Write[T]:
+    return Write(True, lambda: found)

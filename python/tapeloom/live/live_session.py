@@ -18,6 +18,7 @@ from tapeloom.gap.filling import FillStatus
 from tapeloom.live.arrivals import Sorter
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.live_health import SymbolHealth, SymbolState
+from tapeloom.live.write import Write
 from tapeloom.statuses import ConnectionEvent
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ _LONGEST_STEP = 60 * _SECOND
 _GATHER = _SECOND
 #: Who says that nobody listened.
 _SOURCE = "session"
+#: Seconds for which the thread of a feed waits for the disk, which takes a tenth of that as a rule.
+MOST_FOR_THE_DISK = 0.002
 #: The sentences on filled gaps that are kept.
 _MOST_SENTENCES = 100
 
@@ -49,6 +52,15 @@ class _Step(NamedTuple):
     """What was taken in at once: what it changed, at which instant, and the start of its earliest bar, ns UTC."""
 
     batch: Batch
+    now: int
+    earliest: int | None
+
+
+class _Arrived(NamedTuple):
+    """What a step is to take in: bars, positions of corrections among them, at which instant, and the earliest start."""
+
+    bars: list[BarData]
+    corrections: list[int]
     now: int
     earliest: int | None
 
@@ -264,7 +276,7 @@ class LiveSession:
         AnalysisError, GapError
             As of the processor and of the quality manager.
         """
-        step = self._step_with(events, now)
+        step = self._begin_step(events, now).finish()
         self._follow_step(step)
         return step.batch
 
@@ -278,9 +290,13 @@ class LiveSession:
     ) -> Callable[[], object] | None:
         """Take what a feed pushed, as :meth:`take`, but call nobody; return what is left to be done, if anything is.
 
-        Until that is done nothing else may be taken: who is told of a step sees the store as of it.
+        Until that is done nothing else may be taken: who is told of a step sees the store as of it. Where the disk is not
+        ready within a moment, it is the step itself that is left.
         """
-        step = self._step_with(events, now)
+        write = self._begin_step(events, now, seconds=MOST_FOR_THE_DISK)
+        if not write.is_done:
+            return lambda: self._follow_step(write.finish())
+        step = write.finish()
         is_looked_for = self._looks and now >= self._look_at
         if self._processor.calls or step.batch.has_updates or is_looked_for:
             return partial(self._follow_step, step)
@@ -288,8 +304,10 @@ class LiveSession:
         self._tell_of(step)
         return None
 
-    def _step_with(self, events: Iterable[FeedEvent], now: int) -> _Step:
-        """Take events into journal and store."""
+    def _begin_step(
+        self, events: Iterable[FeedEvent], now: int, *, seconds: float = 0.0
+    ) -> Write[_Step]:
+        """Take events into journal and store, waiting so long for the disk; the write has to be finished."""
         live = self._running
         found = self._sorter.sort(events)
         bars, corrections = found.bars, found.corrections
@@ -301,13 +319,26 @@ class LiveSession:
             bars = [*self._owed, *bars]
             self._owed = []
         self._owed_reports += found.reports
+        arrived = _Arrived(bars, corrections, now, found.earliest)
         try:
             while self._owed_reports:
                 self._report_or_refuse(self._owed_reports[0], now)
                 del self._owed_reports[0]
-            batch, refused = self._journal.step(
-                live, bars, now, corrections=corrections
+            write = self._journal.begin_step(
+                live, bars, now, corrections=corrections, seconds=seconds
             )
+        except JournalError:
+            self._owed, self._owed_corrections = bars, corrections
+            raise
+        step = partial(self._finish_step, write, arrived)
+        return Write(write.is_done, step)
+
+    def _finish_step(
+        self, write: Write[tuple[Batch, list[tuple[int, str]]]], arrived: _Arrived
+    ) -> _Step:
+        bars, corrections, now, earliest = arrived
+        try:
+            batch, refused = write.finish()
         except JournalError:
             self._owed, self._owed_corrections = bars, corrections
             raise
@@ -321,7 +352,7 @@ class LiveSession:
             if self._is_connected is None:
                 # A feed that says nothing of its connection has one as long as something comes.
                 self._is_connected = True
-        return _Step(batch, now, found.earliest)
+        return _Step(batch, now, earliest)
 
     def _follow_step(self, step: _Step) -> None:
         self._tell_of(step)

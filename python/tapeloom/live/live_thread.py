@@ -122,9 +122,7 @@ class LiveThread(ABC):
             flow("3", "Started - live, %s", names)
             # Loading history may take a while.
             self._tell_progress()
-            if self._journal.mode != "strict":
-                # With that a step waits for the disk, and takes in what comes meanwhile.
-                self._inbox.lane = self._lane.take
+            self._inbox.lane = self._lane.take
             while not self.control.is_stopping and not self._player.is_over:
                 self._turn()
             with self._lane:

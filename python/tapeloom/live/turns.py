@@ -31,9 +31,13 @@ class Turns:
             self._waiting.add(ticket)
         return ticket
 
+    def is_turn_of(self, ticket: int) -> bool:
+        """Whether all tickets before were served."""
+        return self._served == ticket
+
     def wait_for(self, ticket: int) -> None:
         """Wait until all tickets before were served; ``JournalError`` if one never will be."""
-        if self._served == ticket:
+        if self.is_turn_of(ticket):
             # As a rule nobody is before: the lock would take longer than the rest.
             return
         with self._changed:

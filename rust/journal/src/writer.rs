@@ -1,12 +1,13 @@
 //! A journal that is being written by a thread of its own: what queued up during one commit is the next. It stops for good at
 //! the first error.
 
-mod thread;
+mod work;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -15,7 +16,10 @@ use crate::error::{Error, Result};
 use crate::group::{Group, Hash};
 use crate::payload::{self, MOST_RECORDS};
 use crate::records::Records;
-use thread::Loop;
+use work::Loop;
+
+/// For how long somebody who waits for the disk stays awake: a sync of a quick one takes half of that.
+const AWAKE: Duration = Duration::from_micros(300);
 
 /// What a writer needs of a disk. Each call returns when its effect would survive a power cut.
 pub trait Journal: Send + fmt::Debug {
@@ -134,6 +138,8 @@ struct State {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// [`Start::last_seq`] of what is durable, for those who look at it again and again.
+    durable_seq: AtomicU64,
     /// Something to write, or an end.
     work: Condvar,
     /// Something became durable, or an end.
@@ -154,9 +160,23 @@ impl Shared {
                 is_closing: false,
                 is_done: false,
             }),
+            durable_seq: AtomicU64::new(start.last_seq),
             work: Condvar::new(),
             news: Condvar::new(),
         })
+    }
+
+    /// Look for a moment whether a record is durable: to be woken takes as long as half of a sync.
+    fn is_soon_durable(&self, seq: u64, moment: Duration) -> bool {
+        let began = Instant::now();
+        while self.durable_seq.load(Ordering::Acquire) < seq {
+            if began.elapsed() >= moment {
+                return false;
+            }
+            // The thread that writes may wait for this processor.
+            thread::yield_now();
+        }
+        true
     }
 }
 
@@ -177,7 +197,7 @@ impl Writer {
     pub fn new(journal: Box<dyn Journal>, start: Start, options: Options) -> Self {
         let shared = Shared::new(start);
         let (theirs, chosen) = (shared.clone(), options.clone());
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("tapeloom-journal".to_owned())
             .spawn(move || Loop::new(journal, start, chosen).run(&theirs));
         if let Err(error) = &thread {
@@ -319,6 +339,9 @@ impl Writer {
             self.write_inline();
         }
         let end = Instant::now().checked_add(wait);
+        if self.shared.is_soon_durable(seq, wait.min(AWAKE)) {
+            return Ok(true);
+        }
         let mut state = self.shared.state.lock();
         loop {
             if state.durable.last_seq >= seq {
@@ -347,7 +370,7 @@ impl Writer {
     /// Number of the last record on disk.
     #[must_use]
     pub fn durable_seq(&self) -> u64 {
-        self.shared.state.lock().durable.last_seq
+        self.shared.durable_seq.load(Ordering::Acquire)
     }
 
     /// Number of the last record handed over.

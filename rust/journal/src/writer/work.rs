@@ -1,6 +1,7 @@
 //! The thread of a journal: waits, commits what queued up, names it in the witness, folds the log.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use parking_lot::MutexGuard;
@@ -241,6 +242,9 @@ impl Loop {
         // What came meanwhile lies there since this began, at the most.
         state.waiting_since = began.filter(|_| !state.waiting.is_empty());
         state.durable = self.at;
+        shared
+            .durable_seq
+            .store(self.at.last_seq, Ordering::Release);
         drop(state);
         shared.news.notify_all();
         Ok(())
