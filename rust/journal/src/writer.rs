@@ -301,6 +301,7 @@ impl Writer {
 
     /// Returns the number of the last record.
     fn enqueue(&self, mut state: MutexGuard<'_, State>, records: &Arc<Records>) -> u64 {
+        let enough = self.options.group_records;
         let lies = state.waiting_records;
         let lingers = !self.options.linger.is_zero();
         if lies == 0 && lingers {
@@ -308,9 +309,12 @@ impl Writer {
         }
         state.waiting_records += records.len();
         state.last_seq += records.len() as u64;
-        state.waiting.push_back(records.clone());
+        match state.waiting.back_mut().and_then(Arc::get_mut) {
+            // Nobody writes it yet, and one long piece is written faster than many short ones.
+            Some(last) if last.len() + records.len() <= enough => last.extend(records),
+            _ => state.waiting.push_back(records.clone()),
+        }
         let (seq, waiting) = (state.last_seq, state.waiting_records);
-        let enough = self.options.group_records;
         drop(state);
         // Where records lie already, the thread knows when to come; unless a group is full before.
         if !lingers || lies == 0 || (lies < enough && waiting >= enough) {

@@ -298,7 +298,13 @@ fn what_lies_when_a_journal_is_closed_or_fails_is_written_or_kept() {
     writer.submit(&one(1), SOON).unwrap();
     writer.submit(&one(2), SOON).unwrap();
     assert!(writer.close().is_err());
-    assert_eq!(writer.waiting(), [one(1), one(2)]);
+    let mut kept = Records::default();
+    for piece in writer.waiting() {
+        kept.extend(&piece);
+    }
+    let mut both = Records::clone(&one(1));
+    both.extend(&one(2));
+    assert_eq!(kept, both);
 }
 
 #[test]
