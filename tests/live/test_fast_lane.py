@@ -12,6 +12,7 @@ import pytest
 from tapeloom import BarData
 from tapeloom.errors import AnalysisError, JournalError
 from tapeloom.live import UpdatedBar, fast_lane, live_session
+from tapeloom.live.recovery import recover
 from tapeloom.statuses import ConnectionEvent
 from tests.live.live_run import LONGEST, SHORTLY, LiveRun, rows
 from tests.live.recorded import MINUTE, at, bars_of
@@ -194,6 +195,33 @@ def test_a_stop_ends_the_step_that_waits_for_the_disk(tmp_path: Path) -> None:
         held.let_go()
         assert held.run.coordinator.stop(LONGEST)
         assert held.starts == [at(0)]
+
+
+def test_a_run_that_fails_ends_the_step_that_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_session, "MOST_FOR_THE_DISK", LONGEST)
+    with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
+        coordinator, journal = held.run.coordinator, held.run.journal
+
+        def fails(_: object) -> None:
+            # Between two turns, while the lane is open.
+            held.disk_is_slow()
+            assert held.feed.push(BARS[1])
+            raise BrokenPipeError("nobody reads this")
+
+        held.set_clock(2.1)
+        assert held.feed.push(BARS[0])
+        coordinator.progress = fails
+        coordinator._told_at = float("-inf")
+        held.let_go()
+        with pytest.raises(BrokenPipeError):
+            coordinator.wait(LONGEST)
+        assert (held.starts, held.steps) == ([at(0), at(1)], 2)
+        found = recover(
+            journal.path, time_manager=held.run.manager, allow_network_fs=True
+        )
+        assert found.state_hash() == held.run.store.state_hash()
 
 
 def test_an_analysis_is_told_by_the_run_and_sees_the_session_as_of_its_bar() -> None:

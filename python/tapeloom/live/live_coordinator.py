@@ -266,7 +266,7 @@ class LiveCoordinator(LiveThread):
     def start(self) -> None:
         """Connect, and run on the thread ``tapeloom-coordinator``; the analyses get one of their own.
 
-        Where no journal is waited for, bars are taken in on the thread that brings them, while the run waits.
+        While the run waits, bars are taken in on the thread that brings them; see ``FastLane``.
 
         Raises
         ------

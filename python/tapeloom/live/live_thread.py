@@ -125,8 +125,6 @@ class LiveThread(ABC):
             self._inbox.lane = self._lane.take
             while not self.control.is_stopping and not self._player.is_over:
                 self._turn()
-            with self._lane:
-                self._guarded(self._lane.finish)
         except BaseException as error:
             self._fail(error)
         finally:
@@ -266,6 +264,8 @@ class LiveThread(ABC):
     def _finish(self) -> None:
         """Let go of everything, whatever fails on the way."""
         with self._lane:
+            # Whatever ended the run: the records of a step that was begun are on their way to disk.
+            self._quietly(lambda: self._guarded(self._lane.finish))
             # Whoever still brings bars finds it closed from here on.
             self._inbox.lane = None
         with contextlib.ExitStack() as stack:
