@@ -65,6 +65,16 @@ class HandFeed:
     def close(self) -> None: ...
 
 
+class Passing:
+    """Something with other methods of some names."""
+
+    def __init__(self, real: object, **others: object) -> None:
+        self._real, self._others = real, others
+
+    def __getattr__(self, name: str) -> Any:
+        return self._others.get(name) or getattr(self._real, name)
+
+
 class Listens:
     """An analysis that has no ear for bars."""
 
@@ -195,6 +205,32 @@ def test_a_stop_ends_the_step_that_waits_for_the_disk(tmp_path: Path) -> None:
         held.let_go()
         assert held.run.coordinator.stop(LONGEST)
         assert held.starts == [at(0)]
+
+
+def test_an_interrupt_of_the_feed_while_the_disk_works_comes_when_the_bar_is_safe(
+    tmp_path: Path,
+) -> None:
+    with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
+        journal = held.run.journal
+        held.set_clock(1.1)
+        wait = journal._journal.wait_durable  # type: ignore[union-attr]
+        interrupted: list[float] = []
+
+        def wait_durable(seq: int, seconds: float) -> bool:
+            if not interrupted:
+                interrupted.append(seconds)
+                raise KeyboardInterrupt
+            return wait(seq, seconds)
+
+        journal._journal = Passing(journal._journal, wait_durable=wait_durable)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            held.feed.push(BARS[0])
+        assert interrupted == [live_session.MOST_FOR_THE_DISK]
+        assert (held.starts, journal.state) == ([at(0)], "running")
+        held.let_go()
+        # Half of what follows from the step may have been done.
+        with pytest.raises(KeyboardInterrupt):
+            held.run.coordinator.wait(LONGEST)
 
 
 def test_a_run_that_fails_ends_the_step_that_waits_for_the_disk(

@@ -373,8 +373,13 @@ class JournalWriting:
                     is_under_way = False
                     return _done(apply())
                 ticket = self._turns.take()
-            finish = partial(self._finish_write, journal, seq, ticket, apply)
-            if not seconds or not self._may_finish(journal, seq, ticket, seconds):
+            interrupts = Interrupts()
+            finish = partial(
+                self._finish_write, journal, seq, ticket, apply, interrupts
+            )
+            if not seconds or not self._may_finish(
+                journal, seq, ticket, seconds, interrupts
+            ):
                 return Write(False, finish)
         except TapeloomError:
             self._turns.leave(ticket)
@@ -387,18 +392,35 @@ class JournalWriting:
         return _done(finish())
 
     def _may_finish(
-        self, journal: Journal, seq: int, ticket: int, seconds: float
+        self,
+        journal: Journal,
+        seq: int,
+        ticket: int,
+        seconds: float,
+        interrupts: Interrupts,
     ) -> bool:
         """Whether the disk has a record within so many seconds, and nobody is before this ticket then."""
-        return journal.wait_durable(seq, seconds) and self._turns.is_turn_of(ticket)
+        is_durable = False
+
+        def wait() -> None:
+            nonlocal is_durable
+            is_durable = journal.wait_durable(seq, seconds)
+
+        interrupts.hold(wait)
+        # An interrupt is for this thread: it comes as soon as the write is finished, however long that takes.
+        return interrupts.are_held or (is_durable and self._turns.is_turn_of(ticket))
 
     def _finish_write(
-        self, journal: Journal, seq: int, ticket: int, apply: Callable[[], T]
+        self,
+        journal: Journal,
+        seq: int,
+        ticket: int,
+        apply: Callable[[], T],
+        interrupts: Interrupts,
     ) -> T:
         """Change the session, once what was put is on disk; others may put theirs meanwhile: they become one commit."""
         is_under_way = True
         try:
-            interrupts = Interrupts()
             interrupts.hold(lambda: self._wait(journal, seq))
             interrupts.hold(lambda: self._turns.wait_for(ticket))
             is_under_way = False

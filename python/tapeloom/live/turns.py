@@ -95,6 +95,11 @@ class Interrupts:
             except KeyboardInterrupt as error:
                 self._held = error
 
+    @property
+    def are_held(self) -> bool:
+        """Whether one was kept."""
+        return self._held is not None
+
     def let_go(self) -> None:
         """Raise what was kept."""
         if self._held is not None:
