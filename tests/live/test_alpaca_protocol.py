@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapeloom.errors import FeedError
 from tapeloom.live.alpaca_client import StreamConnection
+from tapeloom.live.alpaca_messages import UnreadableFrameError
 from tapeloom.live.alpaca_protocol import protocol_class
 from tapeloom.live.loading_client import loading_client
 
@@ -373,3 +375,42 @@ def test_reading_ends_with_whatever_the_taker_of_a_queued_message_raises(
 
     with pytest.raises(error, match="no room"):
         asyncio.run(read_on())
+
+
+class Pushing:
+    """A websocket whose frames come together."""
+
+    take_at_once: Callable[[list[Message]], bool]
+
+    def __init__(self, frames: list[Message]) -> None:
+        self.frames = frames
+        self.wants_more: bool | None = None
+
+    async def recv(self) -> bytes:
+        self.wants_more = self.take_at_once(self.frames)
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (b"\xc1", UnreadableFrameError),
+        (msgpack.packb([{"T": "error", "code": 409, "msg": "no"}]), FeedError),
+        (msgpack.packb([{"T": "error", "code": 500, "msg": "no"}]), ConnectionError),
+    ],
+)
+def test_of_frames_that_come_together_those_before_a_wrong_one_are_taken(
+    wrong: bytes, error: type[Exception]
+) -> None:
+    socket = Pushing(
+        [msgpack.packb([1, 2]), msgpack.packb([3]), wrong, msgpack.packb([4])]
+    )
+    connection = object.__new__(StreamConnection)
+    connection._early = []
+    connection._stream = SimpleNamespace(_ws=socket)
+    taken: list[list[Any]] = []
+    with pytest.raises(error):
+        asyncio.run(connection.read_into(taken.append))
+    assert taken == [[1, 2, 3]]
+    assert socket.wants_more is False

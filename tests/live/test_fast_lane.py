@@ -142,7 +142,15 @@ class Held:
 
     def disk_is_slow(self) -> None:
         """From now on no record is on disk within the moment that a feed's thread has."""
-        self.run.journal._may_finish = lambda *_: False  # type: ignore[method-assign]
+        journal = self.run.journal
+        disk = journal._journal
+        assert disk is not None
+        wait = disk.wait_durable
+
+        def wait_durable(seq: int, seconds: float) -> bool:
+            return seconds != live_session.MOST_FOR_THE_DISK and wait(seq, seconds)
+
+        journal._journal = Passing(disk, wait_durable=wait_durable)  # type: ignore[assignment]
 
     @property
     def steps(self) -> int:
@@ -207,13 +215,28 @@ def test_a_stop_ends_the_step_that_waits_for_the_disk(tmp_path: Path) -> None:
         assert held.starts == [at(0)]
 
 
+def test_a_write_of_somebody_else_that_came_before_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_session, "MOST_FOR_THE_DISK", LONGEST)
+    with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
+        held.set_clock(1.1)
+        before = held.run.journal._turns.take()
+        assert held.feed.push(BARS[0])
+        assert (held.starts, held.steps) == ([], 1)
+        held.run.journal._turns.serve(before)
+        held.turn()
+        assert held.starts == [at(0)]
+
+
 def test_an_interrupt_of_the_feed_while_the_disk_works_comes_when_the_bar_is_safe(
     tmp_path: Path,
 ) -> None:
     with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
         journal = held.run.journal
         held.set_clock(1.1)
-        wait = journal._journal.wait_durable  # type: ignore[union-attr]
+        assert journal._journal is not None
+        wait = journal._journal.wait_durable
         interrupted: list[float] = []
 
         def wait_durable(seq: int, seconds: float) -> bool:

@@ -371,7 +371,7 @@ class AlpacaFeed:
                     confirmation.set_result(None)
 
     def _take(self, messages: list[Any]) -> None:
-        """Hand over the events of a frame; without room the socket is not read, and after a while given up."""
+        """Hand over the events of frames; without room the socket is not read, and after a while given up."""
         events = [event for event in map(self._event_of, messages) if event is not None]
         if not events:
             return
