@@ -72,4 +72,9 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
     from tapeloom._core import BusyPoll
 
-    return asyncio.SelectorEventLoop(BusyPollingSelector(lambda fd: BusyPoll(fd).wait))
+    try:
+        selector = BusyPollingSelector(lambda fd: BusyPoll(fd).wait)
+    except OSError:
+        # There is no descriptor left for it, or it cannot be watched here.
+        return asyncio.new_event_loop()
+    return asyncio.SelectorEventLoop(selector)

@@ -6,7 +6,7 @@ mod work;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -140,6 +140,8 @@ struct Shared {
     state: Mutex<State>,
     /// [`Start::last_seq`] of what is durable, for those who look at it again and again.
     durable_seq: AtomicU64,
+    /// Whether somebody does so right now: many who look would keep the thread that writes from its processor.
+    is_watched: AtomicBool,
     /// Something to write, or an end.
     work: Condvar,
     /// Something became durable, or an end.
@@ -161,22 +163,25 @@ impl Shared {
                 is_done: false,
             }),
             durable_seq: AtomicU64::new(start.last_seq),
+            is_watched: AtomicBool::new(false),
             work: Condvar::new(),
             news: Condvar::new(),
         })
     }
 
-    /// Look for a moment whether a record is durable: to be woken takes as long as half of a sync.
+    /// Look for a moment whether a record is durable: to be woken takes as long as half of a sync. One does; others sleep.
     fn is_soon_durable(&self, seq: u64, moment: Duration) -> bool {
+        let is_durable = || self.durable_seq.load(Ordering::Acquire) >= seq;
+        if is_durable() || self.is_watched.swap(true, Ordering::Relaxed) {
+            return is_durable();
+        }
         let began = Instant::now();
-        while self.durable_seq.load(Ordering::Acquire) < seq {
-            if began.elapsed() >= moment {
-                return false;
-            }
+        while !is_durable() && began.elapsed() < moment {
             // The thread that writes may wait for this processor.
             thread::yield_now();
         }
-        true
+        self.is_watched.store(false, Ordering::Relaxed);
+        is_durable()
     }
 }
 
