@@ -54,7 +54,7 @@ lint: setup ## run rustfmt, clippy, rustdoc, ruff, mypy and stubtest
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml tapeloom._core
 
 bench: setup ## measure, with the peers in the same run
-	$(BIN)/python -m pytest benches/python --benchmark-enable --benchmark-only --benchmark-quiet $(BENCH_ARGS)
+	$(BIN)/python -m benches.run $(BENCH_ARGS)
 
 bench-rust: ## time the rooms of the core with Criterion
 	@$(need_rust)

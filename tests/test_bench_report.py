@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from benches.python.machine import on_threads, stolen_ticks, summary
+from benches.python.machine import (
+    on_threads,
+    stolen_between,
+    stolen_ticks,
+    summary,
+)
+from benches.python.measured import Measured, read, write
 from benches.python.ratios import Comparison, Row, Targets, Way
 from benches.python.report import (
     BEGIN,
@@ -16,6 +25,7 @@ from benches.python.report import (
     refreshed,
     verdict,
 )
+from benches.run import why_not_full
 
 TARGETS = Targets(2, 3, 4)
 
@@ -160,6 +170,55 @@ def test_the_machine_is_summed_up_in_one_sentence() -> None:
 def test_the_time_a_host_took_is_that_of_all_processors() -> None:
     stat = "cpu  40 1 30 20 5 1 2 9 7 1\ncpu0 1 1 1 1 1 1 1 1 1 1\nintr 5\n"
     assert stolen_ticks(stat) == (9, 108)
+    assert stolen_between((9, 108), (12, 208)) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("begun", [None, (9, 108)])
+def test_a_system_that_says_nothing_of_a_host_is_not_made_to(
+    begun: tuple[int, int] | None,
+) -> None:
+    assert stolen_between(begun, begun) is None
+
+
+def test_what_one_process_measured_another_reads(tmp_path: Path) -> None:
+    pending = Row("case", "", None, "peer", None, None, "B")
+    rows = [row(1.0, 2.0), row(1.0, 3.0, Targets(1)), pending]
+    measured = Measured(rows, passed=True, lacks=["2 skipped"])
+    write(tmp_path / "rows.json", measured)
+    assert read(tmp_path / "rows.json") == measured
+    assert isinstance(read(tmp_path / "rows.json").rows[0].targets, Targets)
+
+
+def test_a_process_that_left_nothing_has_not_passed(tmp_path: Path) -> None:
+    assert read(tmp_path / "rows.json") == Measured([], passed=False, lacks=[])
+
+
+def test_only_a_whole_run_in_which_all_passed_is_kept() -> None:
+    whole = Measured([], passed=True, lacks=[])
+    short = whole._replace(lacks=["1 skipped"])
+    wrong = whole._replace(passed=False)
+    assert why_not_full([], [whole, whole]) is None
+    assert why_not_full(["-k", "gaps"], [whole]) == "only a part was run"
+    assert why_not_full([], [whole, short]) == "1 skipped"
+    assert why_not_full([], [short, wrong]) == "not all passed"
+
+
+def test_a_part_of_the_cases_prints_its_table_and_keeps_nothing() -> None:
+    root = Path(__file__).parents[1]
+    kept = [root / "benches" / name for name in ("README.md", "results.json")]
+    before = [path.read_bytes() for path in kept]
+    done = subprocess.run(
+        [sys.executable, "-m", "benches.run", "-k", "gaps_of_one_symbol"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, line, reason = done.stdout.splitlines()
+    assert line.startswith("| gaps of 1 symbol x 1 session, per minute due")
+    assert reason == "only a part was run: the kept results stay as they are"
+    assert [path.read_bytes() for path in kept] == before
 
 
 def test_a_wrong_answer_fails_before_anything_is_timed() -> None:

@@ -9,7 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["THREADS", "about", "on_threads", "stolen_ticks", "summary"]
+__all__ = [
+    "THREADS",
+    "about",
+    "on_threads",
+    "stolen_between",
+    "stolen_ticks",
+    "summary",
+]
 
 # What our own batch calls are given where the peer uses all cores.
 THREADS = os.cpu_count() or 1
@@ -69,6 +76,15 @@ def stolen_ticks(stat: str | None = None) -> tuple[int, int] | None:
     # user nice system idle iowait irq softirq steal; guests are in user and nice already.
     ticks = [int(each) for each in stat.split("\n", 1)[0].split()[1:9]]
     return ticks[7], sum(ticks)
+
+
+def stolen_between(
+    begun: tuple[int, int] | None, ended: tuple[int, int] | None
+) -> float | None:
+    """Return which part of the processors' time between two answers of ``stolen_ticks`` a host gave to others."""
+    if begun is None or ended is None or begun[1] == ended[1]:
+        return None
+    return (ended[0] - begun[0]) / (ended[1] - begun[1])
 
 
 def on_threads(count: int) -> str:
