@@ -140,6 +140,16 @@ def test_many_rows_are_the_same_on_any_number_of_threads(threads: int) -> None:
     assert (prices["open"] == opens[order]).all()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("interval", ["30m", "1h"])
+def test_series_with_the_same_starts_take_turns(interval: str, threads: int) -> None:
+    """The last hour of a session is cut short, the last half hour is not."""
+    grid = np.concatenate([US.grid(row, interval) for row in range(8_000, 8_100)])
+    starts = [grid] * 11 + [grid[:300], grid[150:], np.delete(grid, [200, 500])]
+    series = [bars_at(f"S{n}", interval, ts) for n, ts in enumerate(starts)]
+    assert order_of(series, threads) == expected_order(series)
+
+
 def test_five_thousand_sources_of_one_row_and_of_none() -> None:
     stamps = expected_starts(FULL, MINUTE)
     series = [

@@ -8,6 +8,7 @@ mod loser_tree;
 pub mod pieces;
 mod placing;
 mod source;
+pub mod whole;
 pub mod window;
 
 use std::ops::Range;

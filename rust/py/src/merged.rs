@@ -3,15 +3,18 @@
 mod block;
 mod columns;
 mod instants;
+mod target;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use numpy::{PyArray1, PyArrayMethods};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tapeloom_core::Error;
 use tapeloom_core::columns::Columns;
-use tapeloom_core::merge::window::{Lane, Part, Placed, merge_part, split};
+use tapeloom_core::merge::window::{Lane, split};
 use tapeloom_core::session_table::SessionTable;
 use tapeloom_core::time::Interval;
 
@@ -22,6 +25,7 @@ use crate::sources::{check_threads, shared_out};
 use crate::spare::whole;
 use block::{Block, PRICES};
 pub(crate) use columns::{PyMergedColumns, PyMerging};
+use target::Target;
 
 /// One series, and when its bars are known.
 #[derive(Debug)]
@@ -82,83 +86,6 @@ impl Series {
     fn prices(&self) -> [&[f64]; 5] {
         let c = &*self.columns;
         [&c.open, &c.high, &c.low, &c.close, &c.volume].map(|column| &column[self.from..self.to])
-    }
-}
-
-/// The merged columns, or the stretch of them that one part fills.
-struct Target<'a> {
-    source: &'a mut [i32],
-    ts: &'a mut [i64],
-    prices: [&'a mut [f64]; 5],
-    flags: &'a mut [u8],
-}
-
-impl<'a> Target<'a> {
-    /// The first rows, and the rest.
-    fn cut(self, rows: usize) -> (Self, Self) {
-        let (source, more_source) = self.source.split_at_mut(rows);
-        let (ts, more_ts) = self.ts.split_at_mut(rows);
-        let (flags, more_flags) = self.flags.split_at_mut(rows);
-        let mut first = Vec::with_capacity(5);
-        let more_prices = self.prices.map(|column| {
-            let (here, rest) = column.split_at_mut(rows);
-            first.push(here);
-            rest
-        });
-        let mut first = first.into_iter();
-        let prices = std::array::from_fn(|_| first.next().unwrap_or_default());
-        let here = Self {
-            source,
-            ts,
-            prices,
-            flags,
-        };
-        let rest = Self {
-            source: more_source,
-            ts: more_ts,
-            prices: more_prices,
-            flags: more_flags,
-        };
-        (here, rest)
-    }
-
-    fn fill(&mut self, series: &[Series], lanes: &[Lane<'_>], part: &Part, flags: Option<u8>) {
-        if let Some(flags) = flags {
-            self.flags.fill(flags);
-        }
-        merge_part(lanes, part, |placed: &Placed<'_>| {
-            placed.scatter_lanes(|lane| series[lane].position, self.source);
-            self.fill_window(series, placed);
-            if flags.is_none() {
-                placed.scatter(|lane| series[lane].flags(), self.flags);
-            }
-        });
-    }
-
-    /// Starts and prices of a window, all at once: the memory of all of them is then waited for together.
-    fn fill_window(&mut self, series: &[Series], placed: &Placed<'_>) {
-        let window = placed.first..placed.first + placed.places.len();
-        let ts = &mut self.ts[window.clone()];
-        let mut targets = self
-            .prices
-            .each_mut()
-            .map(|target| &mut target[window.clone()]);
-        let mut places = placed.places;
-        for (at, &(lane, row, len)) in placed.runs.iter().enumerate() {
-            let (here, rest) = places.split_at(len);
-            places = rest;
-            let stamps = &series[lane].ts()[row..row + len];
-            let columns = series[lane].prices().map(|column| &column[row..row + len]);
-            if let Some(&(next, row, _)) = placed.runs.get(at + 1) {
-                series[next].ask_for(row);
-            }
-            for (offset, &place) in here.iter().enumerate() {
-                ts[place as usize] = stamps[offset];
-                for (target, column) in targets.iter_mut().zip(&columns) {
-                    target[place as usize] = column[offset];
-                }
-            }
-        }
     }
 }
 
@@ -268,24 +195,48 @@ fn one_flag(series: &[Series]) -> Option<u8> {
     same.then_some(first)
 }
 
-/// Cut the time range over threads; each fills its own rows.
-fn fill_all(series: &[Series], mut rest: Target<'_>, threads: usize) {
+/// Cut the time range into parts, which threads take one after the other; each part has rows of its own.
+fn fill_all(series: &[Series], target: Target<'_>, threads: usize) {
     let lanes: Vec<Lane<'_>> = series.iter().map(Series::lane).collect();
     let flags = one_flag(series);
     // A thread is worth its start for some ten thousand rows.
-    let rows = rest.ts.len();
-    let parts = split(&lanes, threads.min(rows / 50_000 + 1));
-    std::thread::scope(|scope| {
-        let last = parts.len() - 1;
-        for (number, part) in parts.iter().enumerate() {
-            let (mut here, more) = rest.cut(part.len);
-            rest = more;
-            let lanes = &lanes;
-            if number == last {
-                here.fill(series, lanes, part, flags);
-                break;
-            }
-            scope.spawn(move || here.fill(series, lanes, part, flags));
+    let threads = threads.min(target.rows() / 50_000 + 1);
+    let parts = split(&lanes, parts_for(&lanes, threads));
+    let mut rest = Some(target);
+    let cut = parts.iter().map_while(|part| {
+        let (here, more) = rest.take()?.cut(part.len);
+        rest = Some(more);
+        Some((part, here))
+    });
+    let waiting = Mutex::new(cut.collect::<VecDeque<_>>());
+    let work = || {
+        let mut room = Vec::new();
+        loop {
+            let Some((part, mut here)) = waiting.lock().pop_front() else {
+                return;
+            };
+            here.fill(series, &lanes, part, flags, &mut room);
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(parts.len()) {
+            scope.spawn(work);
+        }
+        work();
     });
 }
+
+/// Parts that threads take of their own accord: a thread that comes late, or loses its core for a while, leaves its share to
+/// the others. Too short a part has too few rows of each series.
+fn parts_for(lanes: &[Lane<'_>], threads: usize) -> usize {
+    let longest = lanes.iter().map(|lane| lane.ts.len()).max().unwrap_or(0);
+    if threads == 1 {
+        return 1;
+    }
+    (longest / FEWEST_ROWS).clamp(threads, threads * PARTS)
+}
+
+/// Rows that the longest series has in a part, if there may be more parts than threads.
+const FEWEST_ROWS: usize = 256;
+/// Parts for each thread.
+const PARTS: usize = 4;

@@ -3,6 +3,7 @@
 //! A counting sort by time bucket, linear in the rows and stable by construction. Rows that share a bucket without sharing
 //! an instant are put in order afterwards; on a minute grid there are none.
 
+use super::whole::{Finder, Whole};
 use crate::alignment::advance_to;
 
 /// One loaded source, sorted by `ts`.
@@ -57,6 +58,8 @@ pub struct Placed<'a> {
     pub runs: &'a [(usize, usize, usize)],
     /// Place of each row within the window.
     pub places: &'a [u32],
+    /// Whether stamps lie on no grid: neighbouring rows of neighbouring lanes then stand far apart.
+    pub is_jittered: bool,
 }
 
 impl Placed<'_> {
@@ -91,8 +94,11 @@ impl Placed<'_> {
 /// Rows a window holds, more or less, where few lanes have more than their share of them.
 const WINDOW_ROWS: usize = 8_192;
 /// Rows that a window takes of each lane at least. Neighbouring lanes write into the same cache lines, one for each
-/// instant and column: so many stay in the first-level cache, while fewer would not make the walk over the lanes worth it.
-const LANE_ROWS: usize = 64;
+/// instant and column: so many stay in the nearer caches, while fewer would not make the walk over the lanes worth it. Each
+/// lane's rows lie elsewhere in memory, and the first of them are waited for.
+const LANE_ROWS: usize = 128;
+/// The same without a grid: the rows of an instant are strewn over more cache lines.
+const JITTERED_LANE_ROWS: usize = 32;
 
 /// Cut the lanes at instants into about `parts` stretches of equal size.
 pub fn split(lanes: &[Lane<'_>], parts: usize) -> Vec<Part> {
@@ -155,6 +161,7 @@ struct Window {
 pub struct Windows {
     part: Part,
     next: Vec<usize>,
+    finder: Finder,
     window: Window,
     done: usize,
 }
@@ -165,6 +172,7 @@ impl Windows {
         Self {
             next: part.rows.iter().map(|&(from, _)| from).collect(),
             part,
+            finder: Finder::default(),
             window: Window::default(),
             done: 0,
         }
@@ -179,6 +187,21 @@ impl Windows {
     pub fn is_done(&self) -> bool {
         let mut rest = self.next.iter().zip(&self.part.rows);
         rest.all(|(&next, &(_, to))| next == to)
+    }
+
+    /// Go over a whole stretch, if the lanes stand before one.
+    fn whole(&mut self, lanes: &[Lane<'_>]) -> Option<Whole<'_>> {
+        let instants = self.finder.find(lanes, &self.part, &self.next)?;
+        for &(lane, _) in &self.finder.runs {
+            self.next[lane] += instants;
+        }
+        let found = Whole {
+            first: self.done,
+            runs: &self.finder.runs,
+            instants,
+        };
+        self.done += found.rows();
+        Some(found)
     }
 
     /// Go to the next window; `None` when all rows are placed.
@@ -199,15 +222,47 @@ impl Windows {
             first,
             runs: &self.window.runs,
             places: &self.window.places,
+            is_jittered: self.window.is_jittered,
         })
     }
 }
 
-/// Merge one part: `take` gets its windows in order, each row with its place. Lanes are given in tie order.
-pub fn merge_part(lanes: &[Lane<'_>], part: &Part, mut take: impl FnMut(&Placed<'_>)) {
+/// The next rows of a merge.
+#[derive(Debug)]
+pub enum Rows<'a> {
+    /// Of a whole stretch.
+    Whole(Whole<'a>),
+    /// Of a window, each with its place.
+    Placed(Placed<'a>),
+}
+
+impl Rows<'_> {
+    /// Bring one column in order: `source(lane)` is where its rows come from, `target` the merged column of the part.
+    pub fn scatter<'s, T: Copy + 's>(&self, source: impl Fn(usize) -> &'s [T], target: &mut [T]) {
+        match self {
+            Self::Whole(whole) => whole.scatter(source, target),
+            Self::Placed(placed) => placed.scatter(source, target),
+        }
+    }
+
+    /// Write for each row which lane it comes from, as `name(lane)`.
+    pub fn scatter_lanes<T: Copy>(&self, name: impl Fn(usize) -> T, target: &mut [T]) {
+        match self {
+            Self::Whole(whole) => whole.scatter_lanes(name, target),
+            Self::Placed(placed) => placed.scatter_lanes(name, target),
+        }
+    }
+}
+
+/// Merge one part: `take` gets its rows in order. Lanes are given in tie order.
+pub fn merge_part(lanes: &[Lane<'_>], part: &Part, mut take: impl FnMut(&Rows<'_>)) {
     let mut windows = Windows::new(part.clone());
-    while let Some(placed) = windows.advance(lanes) {
-        take(&placed);
+    while !windows.is_done() {
+        if let Some(whole) = windows.whole(lanes) {
+            take(&Rows::Whole(whole));
+        } else if let Some(placed) = windows.advance(lanes) {
+            take(&Rows::Placed(placed));
+        }
     }
 }
 
@@ -247,10 +302,10 @@ fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64, fewes
 }
 
 impl Window {
-    /// Rows to take of each lane at least. Without a grid the rows of an instant are strewn over more cache lines.
+    /// Rows to take of each lane at least.
     fn lane_rows(&self) -> usize {
         if self.is_jittered {
-            LANE_ROWS / 2
+            JITTERED_LANE_ROWS
         } else {
             LANE_ROWS
         }
@@ -281,29 +336,20 @@ impl Window {
             .iter()
             .map(|&(lane, row, len)| lanes[lane].known_at(row + len - 1));
         let span = last.max().unwrap_or(start).abs_diff(start);
-        let few = shift_for(span, rows / 2 + 256);
-        let mut mixed = true;
         if !self.is_jittered {
             let shift = self.grid_shift(lanes).max(shift_for(span, 4 * rows + 1024));
-            mixed = self.count(lanes, start, span, shift);
             // No grid: few rows to a bucket from now on, and few enough buckets for the cache.
-            self.is_jittered = mixed;
+            self.is_jittered = self.count(lanes, start, span, shift);
         }
-        if mixed {
-            mixed = self.count(lanes, start, span, few);
+        if self.is_jittered {
+            self.place_jittered(lanes, start, span, rows);
+            return;
         }
-        let mut before = 0;
-        for count in &mut self.counts {
-            before += std::mem::replace(count, before);
-        }
+        self.add_up();
         for place in &mut self.places {
             let free = &mut self.counts[*place as usize];
             *place = *free;
             *free += 1;
-        }
-        if mixed {
-            // Each count now stands at the end of its bucket.
-            self.sort_within_buckets(lanes, start, span);
         }
     }
 
@@ -311,11 +357,7 @@ impl Window {
     fn count(&mut self, lanes: &[Lane<'_>], start: i64, span: u64, shift: u32) -> bool {
         let buckets = (span >> shift) as usize + 1;
         self.counts.clear();
-        self.counts.resize(buckets + 1, 0);
-        if self.is_jittered {
-            self.count_only(lanes, start, shift);
-            return true;
-        }
+        self.counts.resize(buckets, 0);
         self.instants.clear();
         self.instants.resize(buckets, i64::MIN);
         self.places.clear();
@@ -336,17 +378,11 @@ impl Window {
         mixed
     }
 
-    /// Put the rows into buckets that are known to hold several instants.
-    fn count_only(&mut self, lanes: &[Lane<'_>], start: i64, shift: u32) {
-        self.places.clear();
-        for &(lane, row, len) in &self.runs {
-            let length = lanes[lane].length;
-            let ts = lanes[lane].ts[row..row + len].iter();
-            self.places.extend(ts.map(|&ts| {
-                let bucket = ((ts + length).wrapping_sub(start) as u64 >> shift) as u32;
-                self.counts[bucket as usize] += 1;
-                bucket
-            }));
+    /// From how many rows a bucket has to where its first one goes.
+    fn add_up(&mut self) {
+        let mut before = 0;
+        for count in &mut self.counts {
+            before += std::mem::replace(count, before);
         }
     }
 
@@ -359,34 +395,52 @@ impl Window {
         63 - nearest.leading_zeros()
     }
 
-    /// Put rows of one bucket in order of time; the sort is stable, so lanes keep their order.
-    fn sort_within_buckets(&mut self, lanes: &[Lane<'_>], start: i64, span: u64) {
-        let row_bits = usize::BITS - self.places.len().leading_zeros();
+    /// Give every row its place where a bucket may hold several instants: each is sorted for itself. The sort is stable, as
+    /// rows are numbered in the order of the lanes.
+    fn place_jittered(&mut self, lanes: &[Lane<'_>], start: i64, span: u64, rows: usize) {
+        let row_bits = usize::BITS - rows.leading_zeros();
         if span >> (u64::BITS - row_bits) > 0 {
             self.sort_far_apart(lanes);
             return;
         }
-        self.order.clear();
-        self.order.resize(self.places.len(), 0);
-        let mut at = 0;
+        // Most buckets hold one row or none.
+        let shift = shift_for(span, 2 * rows + 1024);
+        self.counts.clear();
+        self.counts.resize((span >> shift) as usize + 1, 0);
         for &(lane, row, len) in &self.runs {
-            let length = lanes[lane].length;
-            let places = &self.places[at..at + len];
-            for (&ts, &place) in lanes[lane].ts[row..row + len].iter().zip(places) {
-                let since = ts.wrapping_add(length).wrapping_sub(start) as u64;
-                self.order[place as usize] = since << row_bits | at as u64;
-                at += 1;
+            let from = start.wrapping_sub(lanes[lane].length);
+            for ts in &lanes[lane].ts[row..row + len] {
+                let since = ts.wrapping_sub(from) as u64;
+                self.counts[(since >> shift) as usize] += 1;
             }
         }
+        self.add_up();
+        self.order.resize(rows, 0);
+        let mut number = 0;
+        for &(lane, row, len) in &self.runs {
+            let from = start.wrapping_sub(lanes[lane].length);
+            for ts in &lanes[lane].ts[row..row + len] {
+                let since = ts.wrapping_sub(from) as u64;
+                let free = &mut self.counts[(since >> shift) as usize];
+                self.order[*free as usize] = since << row_bits | number;
+                *free += 1;
+                number += 1;
+            }
+        }
+        self.places.resize(rows, 0);
+        let row_mask = (1_u64 << row_bits) - 1;
+        // Each count now stands at the end of its bucket.
         let mut from = 0;
         for &end in &self.counts {
-            let end = end.max(from);
-            insertion_sort(&mut self.order[from as usize..end as usize]);
+            if end - from > CROWD {
+                self.order[from as usize..end as usize].sort_unstable();
+            }
             from = end;
         }
-        let row_mask = (1_u64 << row_bits) - 1;
-        for (place, &entry) in self.order.iter().enumerate() {
-            self.places[(entry & row_mask) as usize] = place as u32;
+        // All at once: where hardly a row is out of place, that is seldom noticed.
+        insertion_sort(&mut self.order);
+        for (place, entry) in (0..).zip(&self.order) {
+            self.places[(*entry & row_mask) as usize] = place;
         }
     }
 
@@ -400,6 +454,7 @@ impl Window {
             order.extend(ts.zip(first..).map(|(&ts, at)| (ts + length, at as u32)));
         }
         order.sort_unstable();
+        self.places.resize(order.len(), 0);
         for (place, &(_, row)) in order.iter().enumerate() {
             self.places[row as usize] = place as u32;
         }
@@ -413,20 +468,19 @@ fn shift_for(span: u64, buckets: usize) -> u32 {
         .unwrap_or(63)
 }
 
-/// Sort a few entries, all different.
-fn insertion_sort(bucket: &mut [u64]) {
-    if bucket.len() > 32 {
-        bucket.sort_unstable();
-        return;
-    }
-    for at in 1..bucket.len() {
-        let entry = bucket[at];
+/// Rows of a bucket that are too many for a sort by insertion.
+const CROWD: u32 = 32;
+
+/// Sort entries that are near their places, all different.
+fn insertion_sort(entries: &mut [u64]) {
+    for at in 1..entries.len() {
+        let entry = entries[at];
         let mut free = at;
-        while free > 0 && bucket[free - 1] > entry {
-            bucket[free] = bucket[free - 1];
+        while free > 0 && entries[free - 1] > entry {
+            entries[free] = entries[free - 1];
             free -= 1;
         }
-        bucket[free] = entry;
+        entries[free] = entry;
     }
 }
 
@@ -435,18 +489,17 @@ mod tests {
     use super::*;
 
     fn merged(lanes: &[Lane<'_>], parts: usize) -> Vec<(i64, usize, usize)> {
+        let numbers: Vec<usize> =
+            (0..lanes.iter().map(|lane| lane.ts.len()).max().unwrap_or(0)).collect();
         let mut all = Vec::new();
         for part in split(lanes, parts) {
             let mut keys = vec![0_i64; part.len];
             let mut sources = vec![0_usize; part.len];
             let mut rows = vec![0_usize; part.len];
-            merge_part(lanes, &part, |placed| {
-                placed.scatter(|lane| lanes[lane].ts, &mut keys);
-                placed.scatter_lanes(|lane| lane, &mut sources);
-                let here = placed.runs.iter().flat_map(|&(_, row, len)| row..row + len);
-                for (row, &place) in here.zip(placed.places) {
-                    rows[placed.first + place as usize] = row;
-                }
+            merge_part(lanes, &part, |found| {
+                found.scatter(|lane| lanes[lane].ts, &mut keys);
+                found.scatter_lanes(|lane| lane, &mut sources);
+                found.scatter(|lane| &numbers[..lanes[lane].ts.len()], &mut rows);
             });
             assert_eq!(part.first, all.len());
             all.extend(
@@ -484,6 +537,13 @@ mod tests {
         jitter.sort_unstable();
         let same = vec![7 * minute; 40_000];
         let far = vec![i64::MIN / 2, 0, i64::MAX / 2];
+        // Rows of one instant where stretches of a whole grid end otherwise.
+        let mut twice = grid[..2_000].to_vec();
+        for row in [64, 127, 128, 129, 511, 512, 1_100, 1_500] {
+            twice.insert(row, twice[row]);
+        }
+        let mut crowd = vec![&grid[..2_000]; 19];
+        (crowd[3], crowd[7]) = (&grid[700..2_000], &grid[..1_100]);
         let shapes: Vec<Vec<&[i64]>> = vec![
             vec![],
             vec![&[]],
@@ -492,6 +552,9 @@ mod tests {
             vec![&jitter, &grid, &jitter],
             vec![&same, &grid, &same],
             vec![&far, &grid, &far],
+            vec![&twice, &twice],
+            vec![&grid, &twice, &grid],
+            crowd,
         ];
         for shape in shapes {
             for length in [0, minute] {
