@@ -195,6 +195,11 @@ fn one_flag(series: &[Series]) -> Option<u8> {
     same.then_some(first)
 }
 
+/// Rows that the longest series has in a part, if there may be more parts than threads.
+const FEWEST_ROWS: usize = 256;
+/// Parts for each thread.
+const PARTS: usize = 4;
+
 /// Cut the time range into parts, which threads take one after the other; each part has rows of its own.
 fn fill_all(series: &[Series], target: Target<'_>, threads: usize) {
     let lanes: Vec<Lane<'_>> = series.iter().map(Series::lane).collect();
@@ -229,14 +234,9 @@ fn fill_all(series: &[Series], target: Target<'_>, threads: usize) {
 /// Parts that threads take of their own accord: a thread that comes late, or loses its core for a while, leaves its share to
 /// the others. Too short a part has too few rows of each series.
 fn parts_for(lanes: &[Lane<'_>], threads: usize) -> usize {
-    let longest = lanes.iter().map(|lane| lane.ts.len()).max().unwrap_or(0);
     if threads == 1 {
         return 1;
     }
+    let longest = lanes.iter().map(|lane| lane.ts.len()).max().unwrap_or(0);
     (longest / FEWEST_ROWS).clamp(threads, threads * PARTS)
 }
-
-/// Rows that the longest series has in a part, if there may be more parts than threads.
-const FEWEST_ROWS: usize = 256;
-/// Parts for each thread.
-const PARTS: usize = 4;

@@ -537,6 +537,9 @@ mod tests {
         jitter.sort_unstable();
         let same = vec![7 * minute; 40_000];
         let far = vec![i64::MIN / 2, 0, i64::MAX / 2];
+        let bursts: Vec<i64> = (0..9_000)
+            .map(|k| k / 300 * 50 * minute + k % 300)
+            .collect();
         // Rows of one instant where stretches of a whole grid end otherwise.
         let mut twice = grid[..2_000].to_vec();
         for row in [64, 127, 128, 129, 511, 512, 1_100, 1_500] {
@@ -552,6 +555,7 @@ mod tests {
             vec![&jitter, &grid, &jitter],
             vec![&same, &grid, &same],
             vec![&far, &grid, &far],
+            vec![&bursts, &jitter, &bursts],
             vec![&twice, &twice],
             vec![&grid, &twice, &grid],
             crowd,
