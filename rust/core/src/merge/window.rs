@@ -150,8 +150,8 @@ struct Window {
     counts: Vec<u32>,
     /// An instant in each bucket.
     instants: Vec<i64>,
-    /// Whether stamps were met that lie on no grid.
-    is_jittered: bool,
+    /// Whether stamps were met that lie on no grid; not known before the first window.
+    is_jittered: Option<bool>,
     /// Instant and row of each place, in one word.
     order: Vec<u64>,
 }
@@ -222,7 +222,7 @@ impl Windows {
             first,
             runs: &self.window.runs,
             places: &self.window.places,
-            is_jittered: self.window.is_jittered,
+            is_jittered: self.window.is_jittered == Some(true),
         })
     }
 }
@@ -304,10 +304,10 @@ fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64, fewes
 impl Window {
     /// Rows to take of each lane at least.
     fn lane_rows(&self) -> usize {
-        if self.is_jittered {
-            JITTERED_LANE_ROWS
-        } else {
-            LANE_ROWS
+        match self.is_jittered {
+            Some(false) => LANE_ROWS,
+            // A first window that is large would be so in vain where there is no grid.
+            Some(true) | None => JITTERED_LANE_ROWS,
         }
     }
 
@@ -336,12 +336,12 @@ impl Window {
             .iter()
             .map(|&(lane, row, len)| lanes[lane].known_at(row + len - 1));
         let span = last.max().unwrap_or(start).abs_diff(start);
-        if !self.is_jittered {
+        let is_jittered = self.is_jittered == Some(true) || {
             let shift = self.grid_shift(lanes).max(shift_for(span, 4 * rows + 1024));
-            // No grid: few rows to a bucket from now on, and few enough buckets for the cache.
-            self.is_jittered = self.count(lanes, start, span, shift);
-        }
-        if self.is_jittered {
+            self.count(lanes, start, span, shift)
+        };
+        self.is_jittered = Some(is_jittered);
+        if is_jittered {
             self.place_jittered(lanes, start, span, rows);
             return;
         }
@@ -414,6 +414,7 @@ impl Window {
                 self.counts[(since >> shift) as usize] += 1;
             }
         }
+        let most = self.counts.iter().fold(0, |most, &count| most.max(count));
         self.add_up();
         self.order.resize(rows, 0);
         let mut number = 0;
@@ -427,20 +428,24 @@ impl Window {
                 number += 1;
             }
         }
+        if most > CROWD {
+            self.sort_buckets();
+        }
+        // Over all buckets at once: where hardly a row is out of place, that is seldom noticed.
+        insertion_sort(&mut self.order);
         self.places.resize(rows, 0);
         let row_mask = (1_u64 << row_bits) - 1;
-        // Each count now stands at the end of its bucket.
-        let mut from = 0;
-        for &end in &self.counts {
-            if end - from > CROWD {
-                self.order[from as usize..end as usize].sort_unstable();
-            }
-            from = end;
-        }
-        // All at once: where hardly a row is out of place, that is seldom noticed.
-        insertion_sort(&mut self.order);
         for (place, entry) in (0..).zip(&self.order) {
             self.places[(*entry & row_mask) as usize] = place;
+        }
+    }
+
+    /// Sort each bucket, whose count now stands at its end.
+    fn sort_buckets(&mut self) {
+        let mut from = 0;
+        for &end in &self.counts {
+            self.order[from as usize..end as usize].sort_unstable();
+            from = end;
         }
     }
 
