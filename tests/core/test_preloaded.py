@@ -225,6 +225,36 @@ def test_a_replay_of_many_rows_has_a_helper_until_it_ends() -> None:
         assert replay.run().ended
 
 
+def test_bars_of_others_stay_while_rows_are_put_in_their_places() -> None:
+    names, sources = many(60)
+    # Two sources of one symbol: none of their rows has a place.
+    halves = [
+        (name, part) for name, bars in sources for part in (bars[:200], bars[200:])
+    ]
+
+    def ends(given: list[tuple[str, Bars]]) -> list[Any]:
+        session = session_of(names)
+        replay = Replay(session, given, close=CLOSE)
+        found: list[Any] = []
+        for number, minute in enumerate((2, 50, 130, 200, 300)):
+            replay.run(until=int(GRID[minute]))
+            # The next bar before it comes, and the last one again with other values.
+            for name, ts in (
+                (names[2 * number], GRID[minute]),
+                (names[2 * number + 1], GRID[minute - 1]),
+            ):
+                session.add_bar(name, BarData(name, int(ts), 9.0, 10.0, 8.0, 9.5, 7.0))
+            bars = [session.get_bars(name) for name in names]
+            found += [(each, each.ts.tolist(), each.close.tolist()) for each in bars]
+        replay.run()
+        for bars, stamps, closes in found:
+            assert (bars.ts.tolist(), bars.close.tolist()) == (stamps, closes)
+        seen = [each[1:] for each in found]
+        return [seen, [session.get_bars(name).to_list() for name in names]]
+
+    assert ends(sources) == ends(halves)
+
+
 def test_a_symbol_stays_while_any_replay_plays() -> None:
     rows: list[Row] = [(minute, 100.0, False) for minute in range(20)]
     session = session_of(["AAA", "BBB", "CCC"])

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::bar::Bar;
 use crate::error::Result;
+use crate::segment::Places;
 pub use placing::{Helper, Item, Placing, Taken};
 use source::Loaded;
 pub use source::Source;
@@ -54,39 +55,59 @@ impl<T: Taken> MergeOf<T> {
     /// [`crate::Error::NoSession`] for bars of sessions or weeks without a `latest`, [`crate::Error::Unsorted`] naming source and row,
     /// [`crate::Error::Overflow`] for a bar that ends beyond 64 bits.
     pub fn new(sources: Vec<Source>) -> Result<Self> {
-        let mut merge = Self::begin(sources, None)?;
+        let mut merge = Self::idle(sources)?;
         merge.go_on();
         Ok(merge)
     }
 
-    /// The same, where somebody may place each window while the one before is taken; the order is the same. The first one is
-    /// placed while whoever asked for it does something else: [`MergeOf::go_on`] must be called before anything is asked.
+    /// A merge that has begun nothing yet.
     ///
     /// # Errors
     /// Those of [`MergeOf::new`].
-    pub(crate) fn begin(sources: Vec<Source>, helper: Option<Box<dyn Helper<T>>>) -> Result<Self> {
+    pub(crate) fn idle(sources: Vec<Source>) -> Result<Self> {
         let mut loaded = Vec::with_capacity(sources.len());
         for (position, source) in sources.into_iter().enumerate() {
             source.check(position)?;
             loaded.push(Loaded::new(source, position as u32));
         }
-        let mut merge = Self {
+        Ok(Self {
             placing: Some(Box::new(Placing::new(loaded))),
-            helper,
+            helper: None,
             items: Arc::default(),
             spare: Vec::new(),
             next: 0,
-        };
-        if merge.placing.as_ref().is_some_and(|p| !p.is_one_window()) {
-            merge.hand_out();
-        }
-        Ok(merge)
+        })
     }
 
-    /// No more rows are asked for: whoever helps may go, and what is not placed is let go of.
-    pub(crate) fn let_go(&mut self) {
+    /// Begin an idle merge, where somebody may place each window while the one before is taken; the order is the same.
+    /// `places` has for each source where its rows are put besides, each before its bar leaves the merge; `spare` is memory to
+    /// be used. The first window is placed while whoever asked for it does something else: [`MergeOf::go_on`] must be called
+    /// before anything is asked.
+    pub(crate) fn begin(
+        &mut self,
+        helper: Option<Box<dyn Helper<T>>>,
+        places: Vec<Option<Places>>,
+        spare: Vec<Items<T>>,
+    ) {
+        (self.helper, self.spare) = (helper, spare);
+        let Some(placing) = &mut self.placing else {
+            return;
+        };
+        placing.put_into(places);
+        if self.helper.is_some() && !placing.is_one_window() {
+            placing.begin_small();
+            self.hand_out();
+        }
+    }
+
+    /// No more rows are asked for: whoever helps may go, and what is not placed is let go of. Returns memory for others.
+    pub(crate) fn let_go(&mut self) -> Vec<Items<T>> {
         (self.helper, self.placing) = (None, None);
-        self.spare.clear();
+        if self.next == self.items.len() {
+            self.next = 0;
+            self.spare.push(std::mem::take(&mut self.items));
+        }
+        std::mem::take(&mut self.spare)
     }
 
     /// Have the rows of the next window in order.

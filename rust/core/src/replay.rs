@@ -73,7 +73,7 @@ pub struct Replay {
 
 impl Replay {
     /// Prepare to play the sources of one session, which ends at `close`. A helper may bring the bars in order while those
-    /// before are played, and the first of them while the rest is prepared; what comes of it is the same.
+    /// before are played, and the first of them before anybody asks for them; what comes of it is the same.
     ///
     /// `None` where a symbol was removed since it was looked up.
     ///
@@ -99,20 +99,22 @@ impl Replay {
         }
         let symbols = entries.iter().map(|entry| entry.id);
         let intervals = lanes.iter().map(|lane| lane.interval);
-        let taken_from = Arc::new(Lanes::new(symbols.zip(intervals)));
-        let sources = lanes.clone();
-        let merge = BarMerge::begin(lanes, helper)?;
+        let taken_from = Arc::new(Lanes::new(symbols.clone().zip(intervals.clone())));
+        let rows = lanes.iter().map(|lane| lane.to - lane.from);
+        let sources = symbols.zip(intervals).zip(rows);
+        let sources: Vec<_> = sources.map(|((id, of), rows)| (id, of, rows)).collect();
+        let mut merge = BarMerge::idle(lanes)?;
         let number = {
             // From here on nobody removes a symbol.
             let mut writing = store.write();
             if !entries.iter().all(|entry| writing.keeps(entry)) {
                 return Ok(None);
             }
-            writing.take_clock();
-            let ids = entries.iter().map(|entry| entry.id);
-            writing.begin_replay(ids.zip(&sources))
+            let (number, places) = writing.begin_replay(&sources);
+            merge.begin(helper, places, writing.take_windows());
+            number
         };
-        let mut replay = Self {
+        Ok(Some(Self {
             store,
             number,
             merge,
@@ -121,9 +123,7 @@ impl Replay {
             close,
             progress: Progress::default(),
             ended: false,
-        };
-        replay.merge.go_on();
-        Ok(Some(replay))
+        }))
     }
 
     /// Let values of this store follow each instant, and show with its epoch.
@@ -139,7 +139,8 @@ impl Replay {
     }
 
     /// The next instant, ns: when a bar becomes known or a bucket ends; the close when there is none.
-    pub fn next_ts(&self) -> i64 {
+    pub fn next_ts(&mut self) -> i64 {
+        self.merge.go_on();
         let next_end = self.store.write().next_end();
         self.next_instant(next_end).unwrap_or(self.close)
     }
@@ -153,6 +154,7 @@ impl Replay {
             return Ok(self.stop(Changes::default(), false));
         }
         self.store.check()?;
+        self.merge.go_on();
         let enough = self.progress.bars.saturating_add(most_bars);
         let result = self.run_until(wake, enough, until.unwrap_or(i64::MAX));
         if result.is_err() {
@@ -282,8 +284,8 @@ impl Replay {
         // In a forked child the lock may be held by nobody who is there.
         if !self.ended && self.store.check_process().is_ok() {
             self.ended = true;
-            self.store.write().return_clock();
-            self.merge.let_go();
+            let windows = self.merge.let_go();
+            self.store.write().end_replay(self.number, windows);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! What changes an old row builds a new segment instead, or empties one that nobody holds any more (see `series`).
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bar::Bar;
@@ -109,8 +110,8 @@ impl Segment {
     }
 
     /// Store several rows of loaded columns, with `added` among their flags: column by column, so that memory is gone
-    /// through in order. Only the writer may call this, with `row >= len()`; the epochs come when the rows do.
-    pub(crate) fn preload(&self, row: usize, columns: &Columns, rows: Range<usize>, added: u8) {
+    /// through in order. Only who has the [`Places`] of these rows may call this; the epochs come when the rows do.
+    fn preload(&self, row: usize, columns: &Columns, rows: Range<usize>, added: u8) {
         let cells = row..row + rows.len();
         let stamps = self.ts[cells.clone()].iter().zip(&columns.ts[rows.clone()]);
         stamps.for_each(|(cell, &ts)| cell.store(ts, Relaxed));
@@ -274,9 +275,62 @@ impl Segment {
     }
 }
 
+/// Rows of a segment that are not published and wait for those of loaded columns. Whoever has them stores the rows, on any
+/// thread, and hands each of them over before the writer takes it for written.
+#[derive(Debug)]
+pub(crate) struct Places {
+    segment: Arc<Segment>,
+    /// The row of the segment that the first row goes to.
+    first: usize,
+    rows: usize,
+    /// What the rows get among their flags.
+    added: u8,
+}
+
+impl Places {
+    /// Places for `rows` rows from a row of the segment on, which has room for them.
+    pub(crate) fn new(segment: Arc<Segment>, first: usize, rows: usize, added: u8) -> Self {
+        Self {
+            segment,
+            first,
+            rows,
+            added,
+        }
+    }
+
+    /// Store rows of columns from place number `place` on, as far as there are places.
+    pub(crate) fn put(&self, place: usize, columns: &Columns, rows: Range<usize>) {
+        let many = rows.len().min(self.rows.saturating_sub(place));
+        if many > 0 {
+            let rows = rows.start..rows.start + many;
+            let row = self.first + place;
+            self.segment.preload(row, columns, rows, self.added);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_beyond_the_places_are_put_nowhere() {
+        let segment = Arc::new(Segment::with_capacity(3, false));
+        let places = Places::new(segment.clone(), 1, 2, 4);
+        let mut columns = Columns::default();
+        for minute in 0..5 {
+            columns.push(Bar {
+                ts: minute,
+                ..Bar::default()
+            });
+        }
+        places.put(1, &columns, 1..3);
+        places.put(3, &columns, 3..5);
+        places.put(0, &columns, 0..1);
+        assert_eq!([1, 2].map(|row| segment.bar(row).ts), [0, 1]);
+        assert_eq!(segment.bar(2).flags, 4);
+        assert!(segment.is_empty());
+    }
 
     #[test]
     fn a_row_is_invisible_until_it_is_published() {

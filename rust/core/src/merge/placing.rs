@@ -4,6 +4,7 @@ use super::source::Loaded;
 use super::window::{Lane, Windows, split};
 use crate::bar::{Bar, STREAMED};
 use crate::columns::Columns;
+use crate::segment::Places;
 
 /// What is taken of a row as it gets its place in the stream.
 pub trait Taken: Copy + Default {
@@ -73,6 +74,18 @@ impl<T: Taken> Placing<T> {
         }
     }
 
+    /// Put the rows of each source into places of its own too, given in the order of the sources.
+    pub(super) fn put_into(&mut self, mut places: Vec<Option<Places>>) {
+        for one in &mut self.loaded {
+            one.places = places.get_mut(one.position as usize).and_then(Option::take);
+        }
+    }
+
+    /// Let windows be small, and the first ones smaller, so that whoever waits for one need not wait long.
+    pub(super) fn begin_small(&mut self) {
+        self.windows.begin_small();
+    }
+
     /// Whether the rows are so few that one window has them all.
     pub(super) fn is_one_window(&self) -> bool {
         self.windows.is_one()
@@ -95,11 +108,15 @@ impl<T: Taken> Placing<T> {
         for &(lane, first, len) in placed.runs {
             let (here, rest) = places.split_at(len);
             let (one, lane) = (&self.loaded[lane], &lanes[lane]);
+            let (columns, from) = (&one.source.columns, one.source.from);
+            if let Some(places) = &one.places {
+                places.put(first, columns, from + first..from + first + len);
+            }
             for (row, &place) in (first..first + len).zip(here) {
                 self.items[place as usize] = Item {
                     known_at: lane.known_at(row),
                     source: one.position,
-                    row: T::of(&one.source.columns, one.source.from + row),
+                    row: T::of(columns, from + row),
                 };
             }
             places = rest;
@@ -168,7 +185,8 @@ mod tests {
         let alone: Vec<Item<Bar>> = BarMerge::new(sources()).unwrap().collect();
         let late = Late::default();
         let placed = late.1.clone();
-        let mut helped: MergeOf<Bar> = BarMerge::begin(sources(), Some(Box::new(late))).unwrap();
+        let mut helped: MergeOf<Bar> = BarMerge::idle(sources()).unwrap();
+        helped.begin(Some(Box::new(late)), Vec::new(), Vec::new());
         helped.go_on();
         assert!(helped.eq(alone));
         assert!(placed.load(std::sync::atomic::Ordering::Relaxed) > 2);
@@ -176,7 +194,8 @@ mod tests {
 
     #[test]
     fn what_a_merge_let_go_of_comes_no_more() {
-        let mut merge = BarMerge::begin(sources(), Some(Box::new(Late::default()))).unwrap();
+        let mut merge = BarMerge::idle(sources()).unwrap();
+        merge.begin(Some(Box::new(Late::default())), Vec::new(), Vec::new());
         merge.go_on();
         let first = merge.next();
         merge.let_go();

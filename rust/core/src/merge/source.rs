@@ -6,6 +6,7 @@ use super::window::Lane;
 use crate::alignment::first_fall;
 use crate::columns::Columns;
 use crate::error::{Error, Result};
+use crate::segment::Places;
 use crate::time::Interval;
 
 /// One sorted source of bars.
@@ -74,6 +75,8 @@ impl Source {
 pub(super) struct Loaded {
     pub(super) source: Source,
     pub(super) position: u32,
+    /// Where its rows are put besides, each before its bar leaves the merge.
+    pub(super) places: Option<Places>,
     length: i64,
     /// Where bars are known earlier than one interval after their start.
     known_at: Option<Vec<i64>>,
@@ -90,6 +93,7 @@ impl Loaded {
                 known_at: Some(known_at),
                 source,
                 position,
+                places: None,
             };
         }
         let clipped = length.is_none_or(|ns| ts.last().is_some_and(|last| last + ns > latest));
@@ -105,6 +109,7 @@ impl Loaded {
             },
             source,
             position,
+            places: None,
             known_at,
         }
     }

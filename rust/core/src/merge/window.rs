@@ -100,6 +100,11 @@ const LANE_ROWS: usize = 128;
 /// The same without a grid: the rows of an instant are strewn over more cache lines.
 const JITTERED_LANE_ROWS: usize = 32;
 
+/// The same for windows that another thread takes: those of the first one, a line of the cache of each column, and the most.
+/// Two such windows stay in the caches between the two threads.
+const FIRST_LANE_ROWS: usize = 8;
+const MOST_LANE_ROWS: usize = 32;
+
 /// Cut the lanes at instants into about `parts` stretches of equal size.
 pub fn split(lanes: &[Lane<'_>], parts: usize) -> Vec<Part> {
     let longest = lanes.iter().max_by_key(|lane| lane.ts.len());
@@ -164,6 +169,9 @@ pub struct Windows {
     finder: Finder,
     window: Window,
     done: usize,
+    /// Rows to take of each lane at least, now and at most.
+    fewest: usize,
+    most: usize,
 }
 
 impl Windows {
@@ -175,7 +183,14 @@ impl Windows {
             finder: Finder::default(),
             window: Window::default(),
             done: 0,
+            fewest: LANE_ROWS,
+            most: LANE_ROWS,
         }
+    }
+
+    /// Let windows be small, and the first ones smaller: another thread takes each of them, and the first rows are there soon.
+    pub(crate) fn begin_small(&mut self) {
+        (self.fewest, self.most) = (FIRST_LANE_ROWS, MOST_LANE_ROWS);
     }
 
     /// Whether the rows are so few that the first window takes them all.
@@ -207,13 +222,9 @@ impl Windows {
     /// Go to the next window; `None` when all rows are placed.
     pub fn advance(&mut self, lanes: &[Lane<'_>]) -> Option<Placed<'_>> {
         let start = earliest(lanes, &self.part, &self.next)?;
-        let end = window_end(
-            lanes,
-            &self.part,
-            &self.next,
-            start,
-            self.window.lane_rows(),
-        );
+        let fewest = self.fewest.min(self.window.lane_rows());
+        self.fewest = self.most.min(2 * self.fewest);
+        let end = window_end(lanes, &self.part, &self.next, start, fewest);
         self.window.choose(lanes, &self.part, &mut self.next, end);
         self.window.place(lanes, start);
         let first = self.done;

@@ -6,7 +6,7 @@ use super::{bar, explore, rows};
 use crate::bar::Bar;
 use crate::columns::Columns;
 use crate::segment::Segment;
-use crate::series::{Scope, SeriesWriter};
+use crate::series::{NO_REPLAY, Scope, SeriesWriter};
 use crate::time::Interval;
 
 #[test]
@@ -105,11 +105,37 @@ fn rows_that_wait_for_their_time_are_seen_with_their_epoch_and_not_before() {
         for minute in 1..3 {
             waiting.push(bar(minute, price(minute)));
         }
-        writer.preload(&waiting, 0..2, 0, 1);
+        writer.places(2, 0, 1).put(0, &waiting, 0..2);
         for minute in 1..3 {
             writer.append_next(&bar(minute, price(minute)), 1 + minute as u64, 1);
             writer.publish();
         }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn rows_that_are_put_in_their_places_after_another_came_are_seen_by_nobody() {
+    explore("places while somebody else brings a bar", || {
+        let mut writer = SeriesWriter::new(Interval::ONE_MINUTE, false);
+        writer.append(&bar(0, 1.0), 0, 1);
+        writer.publish();
+        let series = writer.series().clone();
+        let places = writer.places(1, 0, 1);
+        let helper = loom::thread::spawn(move || {
+            let mut waiting = Columns::default();
+            waiting.push(bar(5, 6.0));
+            places.put(0, &waiting, 0..1);
+        });
+        let reader = loom::thread::spawn(move || {
+            let seen = rows(&series.snapshot(2).unwrap(), Scope::All);
+            let known = [(0, 1.0), (1, 2.0)];
+            assert_eq!(seen, known[..seen.len()]);
+            assert!(!seen.is_empty());
+        });
+        writer.append_anew(&bar(1, 2.0), 2, NO_REPLAY);
+        writer.publish();
+        helper.join().unwrap();
         reader.join().unwrap();
     });
 }

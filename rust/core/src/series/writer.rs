@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bar::Bar;
 use crate::columns::Columns;
-use crate::segment::Segment;
+use crate::segment::{Places, Segment};
 use crate::series::cursor::Tape;
 use crate::series::{Rows, Series, Slice, Snapshot, State, View};
 use crate::time::Interval;
@@ -47,7 +47,7 @@ pub(crate) struct SeriesWriter {
 /// Whoever brings bars one by one and has preloaded none.
 pub(crate) const NO_REPLAY: u64 = 0;
 
-/// Rows behind the written ones that lie in the live segment already: those that a replay is about to bring, in order.
+/// Rows behind the written ones that lie in the live segment before their bars come: those that a replay brings, in order.
 /// Nobody sees them before they are published, as nobody sees a row that is written and not published.
 #[derive(Debug, Clone, Copy, Default)]
 struct Preloaded {
@@ -220,23 +220,25 @@ impl SeriesWriter {
         self.dirty = true;
     }
 
-    /// Put the rows that a replay is about to bring, and nobody else, behind those of the session, as far as there is room.
-    /// Nobody sees them until they come, and [`SeriesWriter::append_next`] finds them there: with many symbols the cells of
-    /// a single row are strewn over memory, while all rows of a column lie one behind the other.
-    pub(crate) fn preload(
-        &mut self,
-        columns: &Columns,
-        rows: Range<usize>,
-        added: u8,
-        replay: u64,
-    ) {
-        let many = rows.len().min(self.room());
-        let rows = rows.start..rows.start + many;
-        self.live.preload(self.written, columns, rows, added);
+    /// Places behind the rows of the session, as far as there is room, for the rows that a replay brings, and nobody else.
+    /// Each must be put there before its bar comes. Nobody sees it until then, and [`SeriesWriter::append_next`] finds it
+    /// there: with many symbols the cells of a single row are strewn over memory, while many rows of a column lie one behind
+    /// the other.
+    pub(crate) fn places(&mut self, rows: usize, added: u8, replay: u64) -> Places {
+        self.forget_preloaded();
+        let many = rows.min(self.room());
         self.preloaded = Preloaded {
             replay,
             until: self.written + many,
         };
+        Places::new(self.live.clone(), self.written, many, added)
+    }
+
+    /// A replay is over: it puts no more rows in their places.
+    pub(crate) fn end_replay(&mut self, replay: u64) {
+        if self.preloaded.replay == replay {
+            self.preloaded = Preloaded::default();
+        }
     }
 
     /// Add the next bar that a replay brings, newer than all of the session and as it was preloaded, if it was.
@@ -263,9 +265,13 @@ impl SeriesWriter {
         self.append(bar, 0, epoch);
     }
 
-    /// What was preloaded is not what comes next: somebody else brought a bar, or one of the replay was not added.
+    /// What is preloaded is not what comes next: somebody else brought a bar, or one of the replay was not added. Whoever has
+    /// the places may put rows there still, so the segment is left to him.
     pub(crate) fn forget_preloaded(&mut self) {
-        self.preloaded = Preloaded::default();
+        let preloaded = std::mem::take(&mut self.preloaded);
+        if self.written < preloaded.until {
+            self.go_on_in(self.written, self.live.capacity());
+        }
     }
 
     /// Write the newest row again. Only a row that is not published yet may change; says whether it could.
@@ -543,12 +549,18 @@ impl SeriesWriter {
 
     /// A larger live segment, or, beyond the window, the next one with the newest rows in front.
     fn make_room(&mut self) {
-        let old = &self.live;
-        let unpublished = self.written - old.len();
+        let unpublished = self.written - self.live.len();
         // What is not published yet stays out of the pieces, which readers see as a whole. The newest published row stays
         // too: it tells a reader of an earlier epoch that the pieces may be newer.
         let keep = self.written.min(WINDOW.max(unpublished + 1));
-        let live = Segment::with_capacity((2 * keep).max(4 * SLACK), self.series.derived);
+        self.go_on_in(keep, (2 * keep).max(4 * SLACK));
+    }
+
+    /// Go on in another live segment, with the newest `keep` rows in front; those before become a piece.
+    fn go_on_in(&mut self, keep: usize, capacity: usize) {
+        let old = &self.live;
+        let unpublished = self.written - old.len();
+        let live = Segment::with_capacity(capacity, self.series.derived);
         let from = self.written - keep;
         for row in 0..keep {
             let constituents = old.constituents(from + row).unwrap_or(0);
@@ -584,7 +596,7 @@ impl SeriesWriter {
     }
 
     fn swap(&mut self, state: State) {
-        self.forget_preloaded();
+        self.preloaded = Preloaded::default();
         self.state = Arc::new(state);
         self.live = self.state.live.clone();
         self.series.state.store(self.state.clone());

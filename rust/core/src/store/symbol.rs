@@ -3,18 +3,17 @@
 mod place;
 mod settle;
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::aggregate::resample::Planned;
 use crate::aggregate::{Aggregator, Derived, Pushed, Rule};
 use crate::bar::Bar;
-use crate::columns::Columns;
 use crate::error::Result;
 use crate::gap::{Bits, Presence};
 use crate::metrics::Metrics;
 use crate::schedule::{Role, Stretch};
+use crate::segment::Places;
 use crate::series::SeriesWriter;
 use crate::session_table::SessionTable;
 use crate::store::{Entry, IngestCounts, Outcome, Policies, Revision, Shared, SymbolId};
@@ -279,15 +278,14 @@ impl SymbolWriter {
         }
     }
 
-    /// Put what a replay is about to bring behind the bars of the base series, where it waits for its time.
-    pub(super) fn preload(
-        &mut self,
-        columns: &Columns,
-        rows: Range<usize>,
-        added: u8,
-        replay: u64,
-    ) {
-        self.base_series.preload(columns, rows, added, replay);
+    /// Places behind the bars of the base series, where the rows that a replay brings wait for their time.
+    pub(super) fn places(&mut self, rows: usize, added: u8, replay: u64) -> Places {
+        self.base_series.places(rows, added, replay)
+    }
+
+    /// A replay is over.
+    pub(super) fn end_replay(&mut self, replay: u64) {
+        self.base_series.end_replay(replay);
     }
 
     /// The symbol goes.

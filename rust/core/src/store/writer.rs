@@ -14,6 +14,7 @@ use crate::aggregate::{Day, Rule};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
 use crate::gap::Presences;
+use crate::merge::Items;
 use crate::schedule::{ExtendedGrids, Grid, Stretch};
 use crate::series::NO_REPLAY;
 use crate::session_table::SessionTable;
@@ -125,6 +126,8 @@ pub struct Writer {
     coordinators: usize,
     /// How many replays began.
     replays: u64,
+    /// Memory of the windows of the last one, for the next: the system would have to clear other memory.
+    windows: Vec<Items<Bar>>,
     /// Earliest end of a forming bucket.
     next_end: i64,
     /// Number of the epoch being written.
@@ -166,6 +169,7 @@ impl Writer {
             clock: i64::MIN,
             coordinators: 0,
             replays: NO_REPLAY,
+            windows: Vec::new(),
             next_end: i64::MAX,
             epoch: 1,
             unpublished: false,

@@ -1,16 +1,16 @@
 //! One bar after the other: its place, its outcome, what follows from it. Batches are in `batch`.
 
-use std::collections::BTreeMap;
-
 use crate::aggregate::Derived;
 use crate::bar::{Bar, EXTENDED, Fault, STREAMED};
 use crate::error::{Error, Result};
-use crate::merge::Source;
+use crate::merge::Items;
 use crate::schedule::{ExtendedHours, Role};
+use crate::segment::Places;
 use crate::series::NO_REPLAY;
 use crate::store::symbol::Home;
 use crate::store::writer::{Change, ChangeKind, Collect, HistoryGrid, Writer};
 use crate::store::{Outcome, Quarantined, SymbolId};
+use crate::time::Interval;
 
 impl Writer {
     pub(super) fn home(&self, symbol: usize, ts: i64) -> Home {
@@ -120,28 +120,40 @@ impl Writer {
         }
     }
 
-    /// A replay of these sources, each with its symbol, begins: its number. Rows are preloaded where one source alone has
-    /// the base bars of a symbol.
-    pub(crate) fn begin_replay<'s>(
+    /// A replay begins, which moves the clock: its number, and where the rows of each source wait for their time, given the
+    /// symbol, interval and number of rows. They do where one source alone has the base bars of a symbol.
+    pub(crate) fn begin_replay(
         &mut self,
-        sources: impl Iterator<Item = (SymbolId, &'s Source)>,
-    ) -> u64 {
+        sources: &[(SymbolId, Interval, usize)],
+    ) -> (u64, Vec<Option<Places>>) {
+        self.take_clock();
         self.replays += 1;
-        let mut alone: BTreeMap<u32, Option<&Source>> = BTreeMap::new();
-        for (id, source) in sources {
-            let known = alone.entry(id.0).and_modify(|other| *other = None);
-            known.or_insert(Some(source));
+        let mut many = vec![0_u32; self.symbols.len()];
+        for (id, _, _) in sources {
+            many[id.0 as usize] += 1;
         }
-        for (id, source) in alone {
-            let Some((symbol, source)) = self.symbols.get_mut(id as usize).zip(source) else {
-                continue;
-            };
-            if symbol.base() == source.interval {
-                let rows = source.from..source.to;
-                symbol.preload(&source.columns, rows, STREAMED, self.replays);
-            }
+        let places = sources.iter().map(|&(id, interval, rows)| {
+            let at = id.0 as usize;
+            let symbol = &mut self.symbols[at];
+            let is_alone = many[at] == 1 && symbol.base() == interval;
+            is_alone.then(|| symbol.places(rows, STREAMED, self.replays))
+        });
+        let places = places.collect();
+        (self.replays, places)
+    }
+
+    /// A replay is over, nobody puts rows in their places any more, and `windows` is memory for the next one.
+    pub(crate) fn end_replay(&mut self, number: u64, windows: Vec<Items<Bar>>) {
+        self.return_clock();
+        for symbol in &mut self.symbols {
+            symbol.end_replay(number);
         }
-        self.replays
+        self.windows = windows;
+    }
+
+    /// Memory for the windows of a replay, warm from the one before.
+    pub(crate) fn take_windows(&mut self) -> Vec<Items<Bar>> {
+        std::mem::take(&mut self.windows)
     }
 
     /// Offer one bar of an instant that [`Writer::finish_instant`] completes: of a replay, or [`NO_REPLAY`]. Says whether it
