@@ -66,6 +66,8 @@ pub struct Replay {
     indicators: Option<Arc<RealtimeIndicators>>,
     /// Whose bars each source has.
     lanes: Arc<Lanes>,
+    /// Whether each source alone has the bars of its symbol.
+    alone: bool,
     close: i64,
     progress: Progress,
     ended: bool,
@@ -104,15 +106,16 @@ impl Replay {
         let sources = symbols.zip(intervals).zip(rows);
         let sources: Vec<_> = sources.map(|((id, of), rows)| (id, of, rows)).collect();
         let mut merge = BarMerge::idle(lanes)?;
-        let number = {
+        let (number, alone) = {
             // From here on nobody removes a symbol.
             let mut writing = store.write();
             if !entries.iter().all(|entry| writing.keeps(entry)) {
                 return Ok(None);
             }
             let (number, places) = writing.begin_replay(&sources);
+            let alone = places.iter().all(Option::is_some);
             merge.begin(helper, places, writing.take_windows());
-            number
+            (number, alone)
         };
         Ok(Some(Self {
             store,
@@ -120,6 +123,7 @@ impl Replay {
             merge,
             indicators: None,
             lanes: taken_from,
+            alone,
             close,
             progress: Progress::default(),
             ended: false,
@@ -250,12 +254,19 @@ impl Replay {
                         .iter()
                         .map(|item| self.lanes.symbol(item)),
                 );
-                for at in few {
+                for at in few.clone() {
                     let item = &items[at];
                     if !writing.deliver(self.lanes.symbol(item), &item.row, self.number)? {
                         odd.push(at);
                     }
                     self.progress.bars += 1;
+                }
+                // A bar may come twice in its source; nobody else brings one of these symbols.
+                let is_split = items
+                    .get(few.end)
+                    .is_some_and(|next| next.source == items[few.end - 1].source);
+                if self.alone && !is_split {
+                    writing.show_fresh();
                 }
             }
             match tells {

@@ -58,13 +58,18 @@ struct Shared {
     counts: SessionCounters,
 }
 
-impl Shared {
-    /// The newest base bar; the outer `None` where it is of a later epoch.
-    #[inline]
-    fn latest_by(&self, epoch: u64) -> Option<Option<Bar>> {
-        let latest = self.latest.load();
-        (latest.epoch <= epoch).then_some(latest.bar)
+/// The newest base bar of a session as of an epoch; the outer `None` where the series was replaced after it.
+#[inline]
+fn latest_by(shared: &Shared, base: &Series, epoch: u64) -> Option<Option<Bar>> {
+    let latest = shared.latest.load();
+    if latest.epoch <= epoch {
+        return Some(latest.bar);
     }
+    // It is of an instant that is being written: what counts until then is in the series.
+    base.look(epoch, |view| {
+        let (first, last) = view.scope(Scope::Session);
+        (last > first).then(|| view.bar(last - 1))
+    })
 }
 
 #[derive(Debug, Default)]
@@ -77,13 +82,13 @@ struct SessionCounters {
 
 /// Where the newest bars of several symbols are: found once, read often.
 #[derive(Debug, Default)]
-pub struct LatestBars(Vec<Option<Arc<Shared>>>);
+pub struct LatestBars(Vec<Option<(Arc<Shared>, Arc<Series>)>>);
 
 impl LatestBars {
     /// Of these symbols, as long as nobody comes or goes.
     pub fn of(entries: &[Option<Arc<Entry>>]) -> Self {
-        let shared = |entry: &Option<Arc<Entry>>| Some(entry.as_ref()?.shared.clone());
-        Self(entries.iter().map(shared).collect())
+        let place = |entry: &Arc<Entry>| (entry.shared.clone(), entry.base().clone());
+        Self(entries.iter().map(|one| one.as_ref().map(place)).collect())
     }
 }
 
@@ -278,27 +283,19 @@ impl Store {
     /// The newest base bar of a symbol's session as of the newest epoch; the outer `None` as for [`Store::look`].
     #[inline]
     pub fn latest(&self, entry: &Entry) -> Option<Option<Bar>> {
-        let latest = entry.shared.latest.load();
-        if latest.epoch <= self.epoch() {
-            return Some(latest.bar);
-        }
-        // It is being published: what counts until then is in the series.
-        self.look(entry.base(), |view| {
-            let (first, last) = view.scope(Scope::Session);
-            (last > first).then(|| view.bar(last - 1))
-        })
+        (0..3).find_map(|_| latest_by(&entry.shared, entry.base(), self.epoch()))
     }
 
     /// The newest base bars of several symbols' sessions, all as of one epoch; `None` for each `None`.
     ///
-    /// Three tries; the outer `None` where a bar came each time in between.
+    /// Three tries; the outer `None` where a series was replaced each time in between.
     pub fn latest_of_all(&self, entries: &[Option<Arc<Entry>>]) -> Option<Vec<Option<Bar>>> {
         (0..3).find_map(|_| {
             let epoch = self.epoch();
             let mut found = Vec::with_capacity(entries.len());
             for entry in entries {
                 found.push(match entry {
-                    Some(entry) => entry.shared.latest_by(epoch)?,
+                    Some(entry) => latest_by(&entry.shared, entry.base(), epoch)?,
                     None => None,
                 });
             }
@@ -311,7 +308,7 @@ impl Store {
         (0..3).find_map(|_| {
             let epoch = self.epoch();
             Columns::of_rows(symbols.0.len(), |at| match &symbols.0[at] {
-                Some(shared) => Some(shared.latest_by(epoch)?.unwrap_or(missing)),
+                Some((shared, base)) => Some(latest_by(shared, base, epoch)?.unwrap_or(missing)),
                 None => Some(missing),
             })
         })

@@ -135,8 +135,10 @@ pub struct Writer {
     unpublished: bool,
     /// Symbols with nothing to publish but one bar that came as it should.
     fresh: Vec<u32>,
-    /// These bars: one behind the other, not strewn over all that is known of the symbols.
+    /// The bars of those that are not shown yet: one behind the other, not strewn over all that is known of the symbols.
     fresh_bars: Vec<Bar>,
+    /// How many of `fresh` are shown.
+    shown: usize,
     /// Symbols with something else to publish.
     dirty: Vec<u32>,
     unsettled: Vec<u32>,
@@ -175,6 +177,7 @@ impl Writer {
             unpublished: false,
             fresh: Vec::new(),
             fresh_bars: Vec::new(),
+            shown: 0,
             dirty: Vec::new(),
             unsettled: Vec::new(),
             quarantine: Vec::new(),
@@ -449,13 +452,22 @@ impl Writer {
         std::mem::take(&mut self.session_changed).then_some(self.session_state)
     }
 
-    pub(super) fn publish_series(&mut self) -> u64 {
-        for (id, bar) in self.fresh.drain(..).zip(&self.fresh_bars) {
+    /// Put the bars that came as they should where readers of the epoch that is being written will look, while what is written
+    /// of their symbols is still in the nearest cache. No bar of these symbols may come before that epoch is out.
+    pub(crate) fn show_fresh(&mut self) {
+        for (&id, bar) in self.fresh[self.shown..].iter().zip(&self.fresh_bars) {
             if let Some(symbol) = self.symbols.get_mut(id as usize) {
                 symbol.publish_fresh(bar, self.epoch);
             }
         }
+        self.shown = self.fresh.len();
         self.fresh_bars.clear();
+    }
+
+    pub(super) fn publish_series(&mut self) -> u64 {
+        self.show_fresh();
+        self.fresh.clear();
+        self.shown = 0;
         for id in self.dirty.drain(..) {
             if let Some(symbol) = self.symbols.get_mut(id as usize) {
                 symbol.publish(self.epoch);

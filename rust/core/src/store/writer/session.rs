@@ -278,6 +278,7 @@ impl Writer {
         // What was marked by number has other numbers now.
         self.fresh.clear();
         self.fresh_bars.clear();
+        self.shown = 0;
         self.dirty.clear();
         self.unsettled.clear();
         for at in 0..self.symbols.len() {
