@@ -53,6 +53,10 @@ class Universe:
         spans = self.spans.get(symbol)
         return spans is None or any(span.holds(day) for span in spans)
 
+    def unlisted(self, day: date) -> set[str]:
+        """Return the symbols that do not belong to it on a date."""
+        return {symbol for symbol in self.spans if not self.is_listed(symbol, day)}
+
 
 class _Row(NamedTuple):
     """One row of a table as it was found, and how to name it in a fault."""

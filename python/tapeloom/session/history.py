@@ -160,6 +160,9 @@ class SessionHistory:
         store = self._session_data
         if self._prepared is not None:
             self._presence.note_session(self._prepared)
+        if not self._series:
+            # No history is kept to compare it with.
+            return
         closes, opens = self._group._openings()
         has_both = ~(np.isnan(closes) | np.isnan(opens))
         for at in np.flatnonzero(has_both & ~are_ordinary(closes, opens)).tolist():
@@ -187,10 +190,16 @@ class SessionHistory:
 
     def _catch_up(self, index: int) -> None:
         """Load the sessions that passed while a symbol did not belong to the universe, when it enters."""
-        listed = self._session_data._is_listed
-        if index - 1 < self._loaded:
+        listed, members = (
+            self._session_data._is_listed,
+            self._session_data._memberships,
+        )
+        if index - 1 < self._loaded or not members:
             return
         for symbol, of_symbol in self._by_symbol.items():
+            # Who has no dates of membership is always listed.
+            if symbol not in members:
+                continue
             if listed(symbol, index - 1) or not listed(symbol, index):
                 continue
             first = index - 1

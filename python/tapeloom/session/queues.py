@@ -122,15 +122,11 @@ class SessionQueues:
         cut, ahead, outside = cut_session(
             block.bars, before=before, span=span, hours=hours
         )
+        symbols = list(self._bases)
         self.between_sessions = {
-            symbol: bars
-            for symbol, bars in zip(self._bases, ahead.tolist(), strict=True)
-            if bars
+            symbols[at]: int(ahead[at]) for at in ahead.nonzero()[0].tolist()
         }
-        queues = [
-            SessionQueue(*each)
-            for each in zip(self._bases, cut, outside.tolist(), strict=True)
-        ]
+        queues = list(map(SessionQueue, symbols, cut, outside.tolist()))
         self.load_seconds = time.perf_counter() - started
         return queues
 

@@ -149,21 +149,26 @@ class Roster:
     def load(self, at: int, *, only: str | None = None) -> list[SessionQueue]:
         """Return the queues of the window's session number ``at``, one per symbol."""
         day = from_day(int(self._table.dates[self._sessions[at]]))
-        found = []
+        unlisted = self._universe.unlisted(day)
+        found: list[SessionQueue] = []
         for group in self._groups:
             if only is not None and only not in group.names:
                 continue
-            for queue in group.queues.load(at - group.first):
-                if queue.symbol not in group.names:
-                    continue
-                if not self._universe.is_listed(queue.symbol, day):
-                    found.append(SessionQueue(queue.symbol, queue.bars[:0], 0))
-                    continue
-                if not len(queue.bars):
-                    text = "no bar in a session of the window; it ran with quality 0"
-                    self._tally.warn("no data", text, symbols=[queue.symbol])
-                found.append(queue)
+            queues = group.queues.load(at - group.first)
+            queues = [queue for queue in queues if queue.symbol in group.names]
+            if unlisted:
+                queues = [
+                    SessionQueue(queue.symbol, queue.bars[:0], 0)
+                    if queue.symbol in unlisted
+                    else queue
+                    for queue in queues
+                ]
+            empty = [queue.symbol for queue in queues if not len(queue.bars)]
+            if missing := [symbol for symbol in empty if symbol not in unlisted]:
+                text = "no bar in a session of the window; it ran with quality 0"
+                self._tally.warn("no data", text, count=len(missing), symbols=missing)
             self._say_between_sessions(group)
+            found += queues
         return found
 
     def quotes(self, at: int, *, only: str | None = None) -> dict[str, Events[Quote]]:

@@ -469,11 +469,13 @@ impl SeriesWriter {
             // A segment has room to spare: history keeps an exact copy, of what it keeps.
             let kept = self.view().lower_bound(first, last, history_start);
             let kept = kept.clamp(first, last);
-            let mut ended = Columns::with_capacity(last - kept, self.series.derived);
-            self.slices(kept, last)
-                .iter()
-                .for_each(|slice| slice.copy_into(&mut ended));
-            pieces.push(sealed(ended));
+            if kept < last {
+                let mut ended = Columns::with_capacity(last - kept, self.series.derived);
+                self.slices(kept, last)
+                    .iter()
+                    .for_each(|slice| slice.copy_into(&mut ended));
+                pieces.push(sealed(ended));
+            }
             pieces = pieces
                 .into_iter()
                 .map(|piece| piece.sub(piece.lower_bound(history_start), piece.len()))

@@ -6,7 +6,7 @@ mod followed;
 mod session;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::aggregate::resample::Planned;
@@ -112,14 +112,14 @@ pub struct Writer {
     session: Option<Current>,
     session_state: SessionState,
     session_changed: bool,
-    grids: HashMap<Interval, Arc<Grid>>,
-    presences: HashMap<Interval, Presences>,
+    grids: BTreeMap<Interval, Arc<Grid>>,
+    presences: BTreeMap<Interval, Presences>,
     /// Pre- and post-market of the current session, where they take part; few intervals.
     extended: Vec<(Interval, ExtendedGrids)>,
     /// The grid that was asked for last of an earlier session: as a rule the next bar belongs to it too.
     history_grid: RefCell<Option<HistoryGrid>>,
     /// Sessions of history to keep per interval when a session rolls; all where nothing is said.
-    history_days: HashMap<Interval, usize>,
+    history_days: BTreeMap<Interval, usize>,
     default_history_days: Option<usize>,
     clock: i64,
     /// How many move the clock: replays, live sessions.
@@ -162,11 +162,11 @@ impl Writer {
             session: None,
             session_state: SessionState::default(),
             session_changed: false,
-            grids: HashMap::new(),
-            presences: HashMap::new(),
+            grids: BTreeMap::new(),
+            presences: BTreeMap::new(),
             extended: Vec::new(),
             history_grid: RefCell::new(None),
-            history_days: HashMap::new(),
+            history_days: BTreeMap::new(),
             default_history_days: None,
             clock: i64::MIN,
             coordinators: 0,
