@@ -1,9 +1,10 @@
 //! A thread beside the one that plays a session: it places the next window of the merge.
 
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 
+use parking_lot::Mutex;
 use tapeloom_core::bar::Bar;
 use tapeloom_core::merge::{Helper, Placing};
 
@@ -13,13 +14,16 @@ type Window = Box<Placing<Bar>>;
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     running: Option<Running>,
-    /// One that was placed on the thread that plays, for want of another.
+    /// One that the thread that plays has to place, for want of another.
     here: Option<Window>,
 }
 
 #[derive(Debug)]
 struct Running {
-    give: SyncSender<Window>,
+    /// The window that nobody has begun.
+    waiting: Arc<Mutex<Option<Window>>>,
+    /// Says that there is one.
+    wake: SyncSender<()>,
     take: Receiver<Window>,
     thread: JoinHandle<()>,
     process: u32,
@@ -40,7 +44,7 @@ impl Beside {
             self.running = Running::start();
         }
         match &self.running {
-            Some(running) => running.give.send(window).map_err(|unsent| unsent.0),
+            Some(running) => running.give(window),
             None => Err(window),
         }
     }
@@ -49,10 +53,16 @@ impl Beside {
 impl Running {
     /// `None` where the system has no thread to spare.
     fn start() -> Option<Self> {
-        let (give, given) = sync_channel::<Window>(1);
+        let (wake, woken) = sync_channel(1);
         let (done, take) = sync_channel(1);
+        let waiting = Arc::new(Mutex::new(None::<Window>));
+        let given = waiting.clone();
         let work = move || {
-            for mut window in given {
+            for () in woken {
+                let Some(mut window) = given.lock().take() else {
+                    // It was taken back.
+                    continue;
+                };
                 window.place();
                 if done.send(window).is_err() {
                     return;
@@ -61,33 +71,50 @@ impl Running {
         };
         let thread = Builder::new().name("tapeloom-merge".into()).spawn(work);
         Some(Self {
-            give,
+            waiting,
+            wake,
             take,
             thread: thread.ok()?,
             process: std::process::id(),
         })
     }
 
+    /// Hand a window to the thread; the window again where it has ended.
+    fn give(&self, window: Window) -> Result<(), Window> {
+        *self.waiting.lock() = Some(window);
+        // Who was woken before and has not looked yet finds this one.
+        match self.wake.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(())) => Ok(()),
+            Err(TrySendError::Disconnected(())) => self.take_back().map_or(Ok(()), Err),
+        }
+    }
+
+    /// The window that was handed over, unless the thread has begun it.
+    fn take_back(&self) -> Option<Window> {
+        self.waiting.lock().take()
+    }
+
     /// Let the thread end, and wait until it has.
     fn stop(self) -> std::thread::Result<()> {
-        drop(self.give);
+        drop(self.take_back());
+        drop(self.wake);
         self.thread.join()
     }
 }
 
 impl Helper<Bar> for Beside {
     fn begin(&mut self, window: Window) {
-        if let Err(mut window) = self.give(window) {
-            window.place();
-            self.here = Some(window);
-        }
+        self.here = self.give(window).err();
     }
 
     fn end(&mut self) -> Window {
-        if let Some(window) = self.here.take() {
+        let running = self.running.as_ref();
+        // On a busy machine the thread may not have begun yet: who is here is sooner done than it.
+        let unbegun = self.here.take();
+        if let Some(mut window) = unbegun.or_else(|| running?.take_back()) {
+            window.place();
             return window;
         }
-        let running = self.running.as_ref();
         match running.and_then(|running| running.take.recv().ok()) {
             Some(window) => window,
             None => self.fail(),
