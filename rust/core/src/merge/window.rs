@@ -291,24 +291,20 @@ fn earliest(lanes: &[Lane<'_>], part: &Part, next: &[usize]) -> Option<i64> {
 /// First instant after a window that begins at `start`: as many rows of each lane as fit, but `fewest` at least, of the
 /// lane that has most. A window ends before a night, so that its buckets are filled evenly.
 fn window_end(lanes: &[Lane<'_>], part: &Part, next: &[usize], start: i64, fewest: usize) -> i64 {
-    let mut each = (WINDOW_ROWS / lanes.len().max(1)).max(fewest);
-    loop {
-        // The lane that comes to its share first is the densest here.
-        let end = lanes
-            .iter()
-            .zip(next)
-            .zip(&part.rows)
-            .filter(|((_, next), (_, to))| *next + each < *to)
-            .map(|((lane, &next), _)| (lane.known_at(next + each), lane, next))
-            .min_by_key(|&(end, _, _)| end);
-        match end {
-            None => return i64::MAX,
-            Some((end, lane, next)) if end > start => {
-                return lane.night(next, each, start).unwrap_or(end);
-            }
-            // More rows of one instant than a share: whole instants only.
-            Some(_) => each *= 2,
-        }
+    let each = (WINDOW_ROWS / lanes.len().max(1)).max(fewest);
+    // The lane that comes to its share first is the densest here.
+    let end = lanes
+        .iter()
+        .zip(next)
+        .zip(&part.rows)
+        .filter(|((_, next), (_, to))| *next + each < *to)
+        .map(|((lane, &next), _)| (lane.known_at(next + each), lane, next))
+        .min_by_key(|&(end, _, _)| end);
+    match end {
+        None => i64::MAX,
+        Some((end, lane, next)) if end > start => lane.night(next, each, start).unwrap_or(end),
+        // More rows of one instant than a share: that instant alone, as the other lanes may have many rows after it.
+        Some(_) => start.saturating_add(1),
     }
 }
 
@@ -536,6 +532,19 @@ mod tests {
             .collect();
         all.sort_by_key(|&(ts, lane, _)| ts + lanes[lane].length);
         all
+    }
+
+    #[test]
+    fn many_rows_of_one_instant_make_no_window_of_other_instants_larger() {
+        let (burst, grid) = (vec![5; 40_000], Vec::from_iter(0..100_000));
+        let lanes = [&burst, &grid].map(|ts| Lane { ts, length: 0 });
+        let mut windows = Windows::new(split(&lanes, 1).remove(0));
+        let mut rows = Vec::new();
+        while let Some(placed) = windows.advance(&lanes) {
+            rows.push(placed.places.len());
+        }
+        assert_eq!(rows.iter().sum::<usize>(), 140_000);
+        assert_eq!(rows.iter().max(), Some(&40_001));
     }
 
     #[test]
