@@ -112,6 +112,10 @@ impl<T: Taken> MergeOf<T> {
 
     /// Have the rows of the next window in order.
     fn fill(&mut self) {
+        if self.placing.is_none() && self.helper.is_none() {
+            // Let go of.
+            return;
+        }
         self.next = 0;
         self.spare.push(std::mem::take(&mut self.items));
         let placed = match (self.placing.take(), &mut self.helper) {
