@@ -25,9 +25,14 @@ _MEASURE = ("--benchmark-enable", "--benchmark-only", "--benchmark-quiet")
 
 
 class _Chosen:
-    """Plugin of pytest: which files hold the cases that its arguments choose."""
+    """Plugin of pytest: which files hold the cases that its arguments choose, and how many cases they leave out."""
 
     files: list[Path]
+    left_out = 0
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        # By the environment too: PYTEST_ADDOPTS.
+        self.left_out += len(items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.files = list(dict.fromkeys(item.path for item in session.items))
@@ -45,7 +50,8 @@ def main(arguments: list[str]) -> int:
     rows = [row for each in measured for row in each.rows]
     lines = as_table(rows)
     print(*lines, sep="\n")
-    reason = why_not_full(arguments, measured)
+    is_part = bool(arguments or chosen.left_out)
+    reason = why_not_full(measured, is_part=is_part)
     if reason is None:
         facts = about(stolen_between(begun, stolen_ticks()))
         record = json.dumps(as_record(rows, facts), indent=2)
@@ -58,14 +64,14 @@ def main(arguments: list[str]) -> int:
     return int(not all(each.passed for each in measured))
 
 
-def why_not_full(arguments: list[str], measured: list[Measured]) -> str | None:
+def why_not_full(measured: list[Measured], *, is_part: bool) -> str | None:
     """Return why a run must not stand for all cases."""
     if not all(each.passed for each in measured):
         return "not all passed"
     lacks = [lack for each in measured for lack in each.lacks]
     if lacks:
         return lacks[0]
-    return "only a part was run" if arguments else None
+    return "only a part was run" if is_part else None
 
 
 def _measure(path: Path, arguments: list[str]) -> Measured:

@@ -198,20 +198,27 @@ def test_only_a_whole_run_in_which_all_passed_is_kept() -> None:
     whole = Measured([], passed=True, lacks=[])
     short = whole._replace(lacks=["1 skipped"])
     wrong = whole._replace(passed=False)
-    assert why_not_full([], [whole, whole]) is None
-    assert why_not_full(["-k", "gaps"], [whole]) == "only a part was run"
-    assert why_not_full([], [whole, short]) == "1 skipped"
-    assert why_not_full([], [short, wrong]) == "not all passed"
+    assert why_not_full([whole, whole], is_part=False) is None
+    assert why_not_full([whole], is_part=True) == "only a part was run"
+    assert why_not_full([whole, short], is_part=False) == "1 skipped"
+    assert why_not_full([short, wrong], is_part=False) == "not all passed"
 
 
-def test_a_part_of_the_cases_prints_its_table_and_keeps_nothing() -> None:
+@pytest.mark.parametrize("chosen_by", ["arguments", "environment"])
+def test_a_part_of_the_cases_prints_its_table_and_keeps_nothing(
+    chosen_by: str,
+) -> None:
     root = Path(__file__).parents[1]
     kept = [root / "benches" / name for name in ("README.md", "results.json")]
     before = [path.read_bytes() for path in kept]
     # A worker of this run tells its children that they are workers, who do not measure.
     own = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    part = ["-k", "gaps_of_one_symbol"]
+    if chosen_by == "environment":
+        own["PYTEST_ADDOPTS"] = " ".join(part)
+        part = []
     done = subprocess.run(
-        [sys.executable, "-m", "benches.run", "-k", "gaps_of_one_symbol"],
+        [sys.executable, "-m", "benches.run", *part],
         cwd=root,
         env=own,
         capture_output=True,
