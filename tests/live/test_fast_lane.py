@@ -150,7 +150,7 @@ class Held:
         def wait_durable(seq: int, seconds: float) -> bool:
             return seconds != live_session.MOST_FOR_THE_DISK and wait(seq, seconds)
 
-        journal._journal = Passing(disk, wait_durable=wait_durable)  # type: ignore[assignment]
+        journal._journal = Passing(disk, wait_durable=wait_durable)  # type: ignore[assignment]  # a slow disk
 
     @property
     def steps(self) -> int:
@@ -245,7 +245,7 @@ def test_an_interrupt_of_the_feed_while_the_disk_works_comes_when_the_bar_is_saf
                 raise KeyboardInterrupt
             return wait(seq, seconds)
 
-        journal._journal = Passing(journal._journal, wait_durable=wait_durable)  # type: ignore[assignment]
+        journal._journal = Passing(journal._journal, wait_durable=wait_durable)  # type: ignore[assignment]  # interrupted once
         with pytest.raises(KeyboardInterrupt):
             held.feed.push(BARS[0])
         assert interrupted == [live_session.MOST_FOR_THE_DISK]
@@ -403,7 +403,7 @@ def test_lane_and_queue_in_any_order_end_as_the_queue_alone_does(
         folder.mkdir()
         with Held(folder=None if mode == "off" else folder, mode=mode) as held:
             if random is not None:
-                held.run.journal._may_finish = lambda *_: random.random() < 0.5  # type: ignore[method-assign]
+                held.run.journal._may_finish = lambda *_: random.random() < 0.5  # type: ignore[method-assign]  # a disk of either kind
             for number in range(9):
                 held.set_clock(number + 1 + SHORTLY / MINUTE)
                 events: list[FeedEvent] = [BARS[number]]

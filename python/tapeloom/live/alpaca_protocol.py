@@ -35,9 +35,9 @@ def protocol_class() -> Any:
     """Return the client's protocol, with ``take_at_once``: whatever is set there is called with the messages from then on.
 
     Messages are taken where their bytes come in, those that come together at once, if each is one frame and nothing before it
-    waits. All else the library reads as ever: the parts of a message, pings and the end, a very large frame, and what is no proper frame. Both decode with the same
-    extensions, in order. ``take_at_once`` returns whether it wants more; if not, the library queues the rest. What it raises is
-    not caught here.
+    waits. All else the library reads as ever: the parts of a message, pings and the end, a very large frame, and what is no
+    proper frame. Both decode with the same extensions, in order. ``take_at_once`` returns whether it wants more; if not, the
+    library queues the rest. What it raises is not caught here.
 
     Raises
     ------

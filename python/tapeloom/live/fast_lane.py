@@ -39,8 +39,8 @@ class FastLane:
     is due, and a thread with bars takes the step itself: they are in the session without waiting for another thread to wake
     up. That thread never waits for its turn, and for a disk only a moment: the rest of a step whose records are not on disk
     by then is left to the run. So are the analyses and whatever else follows from a step, since that thread calls nobody; and
-    until all of that is done the lane is closed. So is it as long as earlier events are
-    queued: the order of the events stays that in which they were brought.
+    until all of that is done the lane is closed. So is it as long as earlier events are queued: the order of the events stays
+    that in which they were brought.
 
     Parameters
     ----------
