@@ -45,8 +45,10 @@ __all__ = [
     "Subscription",
     "Timings",
     "__version__",
+    "bars_of_frame",
     "cut_session",
     "daily_values",
+    "earliest_start",
     "merge_bars",
     "merge_order",
     "minute_average",
@@ -822,6 +824,18 @@ class Journal:
         Raises as ``Live.step`` for bars that it would not take, ``UnknownSymbolError`` for one without a number,
         ``ArgumentError`` for a position that is none; nothing is written then.
         """
+    def put_and_step(
+        self,
+        live: Live,
+        bars: Sequence[BarData],
+        clock: int,
+        *,
+        corrections: Sequence[int],
+        ticked: int | None,
+        numbers: dict[str, int],
+        timeout: float,
+    ) -> tuple[Batch, list[tuple[int, str]]]:
+        """As ``put_step``, then as ``Live.step``, without waiting for the disk; no interrupt comes between the two."""
     def wait_durable(self, seq: int, timeout: float) -> bool:
         """Wait until a record is on disk; ``False`` when the time is up, ``JournalError`` if it never will be."""
     @property
@@ -1242,6 +1256,24 @@ class Batch:
     def changes(self) -> list[tuple[BarData, Literal["new", "late", "corrected"]]]:
         """Return the bars with what happened to each."""
     def __len__(self) -> int: ...
+
+def bars_of_frame(frame: bytes) -> list[BarData] | None:
+    """Return the bars of a frame of the vendor's stream in MessagePack, as one-minute bars of a user.
+
+    ``None`` if anything in it is not a bar with kind, symbol, instant, prices and volume (``T`` = "b", ``S``, ``t``, ``o``,
+    ``h``, ``l``, ``c``, ``v``) and else only numbers and nulls; then it is to be read message by message.
+    """
+
+def earliest_start(
+    events: list[Any],
+    bases: dict[str, str],
+    hours: Sequence[tuple[int, int]],
+) -> int | None:
+    """Return where the earliest of some bars starts, ns UTC; ``None`` without any, or if one needs a closer look.
+
+    That is whatever is not exactly a ``BarData`` with an instant in ``hours``, stretches ``[start, end)`` in ns UTC, of a
+    symbol in ``bases`` and of its base interval there.
+    """
 
 def merge_order(
     ts: Sequence[_Int64], intervals: Sequence[IntervalLike]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 import msgpack
@@ -10,16 +11,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapeloom._core import bars_of_frame
 from tapeloom.bars import BarData
 from tapeloom.live import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.live.alpaca_messages import event_of, messages_of
-from tapeloom.live.server.wire import bar_message, decode, encode, time_text
+from tapeloom.live.server.wire import (
+    bar_message,
+    decode,
+    encode,
+    status_message,
+    time_text,
+)
 from tapeloom.quotes import Quote, TickData
 from tapeloom.statuses import TradingStatus
 from tests.live.recorded import OPEN, bars_of
 
 BAR = bars_of("AAPL", 1)[0]
 STAMP = msgpack.Timestamp.from_unix_nano(OPEN + 123_456_789)
+
+
+def packed_frame(messages: list[Any]) -> bytes:
+    frame = encode(messages, packed=True)
+    assert isinstance(frame, bytes)
+    return frame
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -29,6 +43,15 @@ def test_a_bar_comes_back_from_the_wire_as_it_was(
 ) -> None:
     frame = encode([bar_message(BAR, kind=kind)], packed=packed)
     assert [event_of(m) for m in messages_of(frame)] == [event]
+
+
+def test_a_frame_of_bars_is_read_at_once_and_one_with_anything_else_is_not() -> None:
+    bar = bar_message(BAR)
+    status = status_message("AAPL", OPEN, is_halted=True)
+    assert bars_of_frame(packed_frame([bar, bar])) == [BAR, BAR]
+    assert bars_of_frame(packed_frame([bar, status])) is None
+    assert bars_of_frame(packed_frame([bar_message(BAR, kind="u")])) is None
+    assert bars_of_frame(packed_frame([])) == []
 
 
 def test_trades_and_quotes_keep_their_nanoseconds() -> None:
@@ -135,6 +158,78 @@ def test_a_frame_is_an_array_of_messages_or_a_value_error(frame: bytes | str) ->
     except ValueError:
         return
     assert isinstance(found, list)
+
+
+numbers = (
+    st.floats(allow_nan=False)
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(width=32, allow_nan=False)
+)
+instants = st.builds(
+    msgpack.Timestamp,
+    st.integers(-(2**34), 2**36) | st.integers(-(2**63), 2**63 - 1),
+    st.just(0) | st.integers(0, 999_999_999),
+)
+whole_bars = st.fixed_dictionaries(
+    {"T": st.just("b"), "S": st.sampled_from(["AAPL", "BRK.B", "brk b", "Ä", " "])}
+    | {"t": instants}
+    | dict.fromkeys("ohlcv", numbers),
+    optional=dict.fromkeys(("n", "vw", "later"), numbers | st.none() | values),
+)
+almost_bars = st.builds(
+    lambda bar, change, without: {
+        key: value for key, value in (bar | change).items() if key != without
+    },
+    whole_bars,
+    shapes | st.just({}),
+    st.sampled_from([*"TStohlcv", "none of them"]),
+)
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(whole_bars | almost_bars, max_size=3),
+    st.booleans(),
+    st.binary(max_size=2),
+    st.integers(0, 40),
+)
+def test_a_frame_read_at_once_gives_the_events_of_its_messages(
+    messages: list[object], single: bool, added: bytes, cut: int
+) -> None:
+    try:
+        frame = msgpack.packb(messages, use_single_float=single) + added
+    except OverflowError:
+        frame = msgpack.packb(messages) + added
+    for given_frame in (frame, frame[: len(frame) - cut]):
+        found = bars_of_frame(given_frame)
+        if found is None:
+            continue
+        expected = [event_of(message) for message in msgpack.unpackb(given_frame)]
+        assert all(type(event) is BarData for event in expected)
+        assert list(map(fields_of, found)) == list(map(fields_of, expected))
+
+
+@settings(max_examples=300)
+@given(st.lists(whole_bars, min_size=1, max_size=3), st.data())
+def test_a_frame_with_changed_bytes_is_read_as_its_messages_or_not_at_once(
+    messages: list[object], data: st.DataObject
+) -> None:
+    frame = bytearray(msgpack.packb(messages))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(frame) - 1))
+        frame[at] = data.draw(st.integers(0, 255))
+    found = bars_of_frame(bytes(frame))
+    if found is not None:
+        expected = [event_of(message) for message in msgpack.unpackb(frame)]
+        assert list(map(fields_of, found)) == list(map(fields_of, expected))
+
+
+def fields_of(bar: object) -> tuple[object, ...]:
+    """All that is said of a bar, with numbers as they are in memory: nan is nan."""
+    assert isinstance(bar, BarData)
+    values = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+    packed = struct.pack("<5d", *values)
+    return bar.symbol, bar.ts, bar.interval, bar.flags, bar.constituents, packed
 
 
 def test_a_length_that_the_frame_does_not_have_is_an_error_before_memory_is_taken() -> (

@@ -10,6 +10,7 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
+from tapeloom._core import BarData
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import ArgumentError, FeedError, StateError, did_you_mean
 from tapeloom.live.alpaca_client import ENVIRONMENT, StreamConnection, check_address
@@ -380,6 +381,10 @@ class AlpacaFeed:
             raise _OverrunError(events[number:])
 
     def _event_of(self, message: object) -> FeedEvent | None:
+        if type(message) is BarData:
+            self._record.received["b"] += 1
+            self._backoff.reset()
+            return message
         word = message.get("T") if isinstance(message, dict) else None
         # Of words that nobody knows there may be any number.
         kind = word if isinstance(word, str) and word in KINDS else "other"

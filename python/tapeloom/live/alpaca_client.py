@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from tapeloom.errors import (
@@ -347,13 +347,12 @@ def _checked(frame: str | bytes) -> list[Any]:
     """Return the messages of a frame; one that speaks of an error raises."""
     messages = messages_of(frame)
     for message in messages:
-        _check_error(message)
+        if isinstance(message, dict) and message.get("T") == "error":
+            _raise_error(message)
     return messages
 
 
-def _check_error(message: object) -> None:
-    if not isinstance(message, dict) or message.get("T") != "error":
-        return
+def _raise_error(message: dict[str, Any]) -> NoReturn:
     code, said = message.get("code"), str(message.get("msg", ""))
     if code in _FINAL_CODES:
         raise _refused(int(code), said)

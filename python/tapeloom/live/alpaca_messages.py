@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tapeloom.bars import BarData
+from tapeloom._core import BarData, bars_of_frame
 from tapeloom.errors import TapeloomError
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.quotes import Quote, TickData
@@ -59,11 +59,18 @@ class UnreadableFrameError(ValueError):
 def messages_of(frame: str | bytes) -> list[Any]:
     """Return the messages of a frame: JSON if it is text, else MessagePack.
 
+    Where all of them are whole bars in MessagePack, as they are in most frames, each is a ``BarData`` already: the one that
+    ``event_of`` would make of it.
+
     Raises
     ------
     UnreadableFrameError
         If the frame cannot be decoded or holds no array.
     """
+    if isinstance(frame, bytes):
+        bars = bars_of_frame(frame)
+        if bars is not None:
+            return bars
     try:
         found = _decoded(frame)
     except RecursionError:
@@ -89,8 +96,11 @@ def _decoded(frame: str | bytes) -> object:
 def event_of(message: object) -> FeedEvent | None:
     """Return a message as an event; ``None`` for one that speaks of something a session has no place for.
 
-    What cannot be read is a ``MalformedMessage``. Whether the values of a bar make sense is for the session to judge.
+    What cannot be read is a ``MalformedMessage``. Whether the values of a bar make sense is for the session to judge. One that
+    was read with its frame is an event already.
     """
+    if type(message) is BarData:
+        return message
     if not isinstance(message, dict):
         return _malformed(message, f"it is {type(message).__name__}, not a map")
     kind = message.get("T")

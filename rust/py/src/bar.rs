@@ -168,6 +168,27 @@ impl PyBarData {
         Bound::new(py, Self(Exclusive::new(content)))
     }
 
+    /// A base bar of a user, with its instant.
+    pub(crate) fn given<'py>(
+        py: Python<'py>,
+        symbol: &str,
+        bar: Bar,
+        interval: Interval,
+    ) -> PyResult<Bound<'py, Self>> {
+        let given = Given {
+            symbol: symbol.into(),
+            interval,
+            timestamp: bar.ts.into_pyobject(py)?.into_any().unbind(),
+            is_naive: false,
+        };
+        let content = Content {
+            bar,
+            constituents: -1,
+            origin: Origin::User(Box::new(given)),
+        };
+        Bound::new(py, Self(Exclusive::new(content)))
+    }
+
     pub(crate) fn bar(&self) -> Bar {
         self.0.get().bar
     }

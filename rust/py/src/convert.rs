@@ -171,15 +171,16 @@ pub(crate) fn extended_hours(name: &str) -> BindResult<ExtendedHours> {
     }
 }
 
+/// Whether a number is an instant, ns UTC, and not one in another unit.
+pub(crate) fn is_instant(ns: i64) -> bool {
+    ns != i64::MIN && likely_unit(ns).is_none()
+}
+
 /// An instant. Integers are nanoseconds; every other form is read by `tapeloom.timestamps.to_ns`.
 pub(crate) fn timestamp(value: &Bound<'_, PyAny>, zone: &Py<PyAny>, name: &str) -> BindResult<i64> {
     if value.is_exact_instance_of::<PyInt>() {
         // What does not fit, or looks like another unit, is refused there.
-        if let Some(ns) = value
-            .extract()
-            .ok()
-            .filter(|&ns| ns != i64::MIN && likely_unit(ns).is_none())
-        {
+        if let Some(ns) = value.extract().ok().filter(|&ns| is_instant(ns)) {
             return Ok(ns);
         }
     } else if let Some(ns) = aware_datetime(value)? {

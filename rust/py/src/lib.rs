@@ -3,7 +3,9 @@
 //! This file only lists what is registered; see `_core.pyi` for the documentation of each name.
 #![deny(unsafe_code)]
 
+mod arrivals;
 mod bar;
+mod bar_frame;
 mod bars;
 mod batch;
 mod beside;
@@ -70,6 +72,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<journal::PyJournalRecords>()?;
     module.add_class::<journal::PyJournalReplay>()?;
     module.add_class::<journal::PySimulatedDisk>()?;
+    module.add_function(wrap_pyfunction!(arrivals::earliest_start, module)?)?;
+    module.add_function(wrap_pyfunction!(bar_frame::bars_of_frame, module)?)?;
     module.add_function(wrap_pyfunction!(merge::merge_order, module)?)?;
     module.add_function(wrap_pyfunction!(merged::merge_bars, module)?)?;
     module.add_function(wrap_pyfunction!(missing::missing_runs, module)?)?;
