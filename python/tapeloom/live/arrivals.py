@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tapeloom._core import BarData
+from tapeloom._core import BarData, earliest_start
 from tapeloom.errors import ArgumentError, TimestampError
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.quotes import Quote, TickData
@@ -40,6 +40,12 @@ class Arrivals:
     """Statuses and connections."""
     earliest: int | None = None
     """Start of the earliest bar, ns UTC."""
+
+    def put_first(self, bars: list[BarData], corrections: list[int]) -> None:
+        """Put bars before all others, with the positions of corrections among them."""
+        later = (at + len(bars) for at in self.corrections)
+        self.corrections = [*corrections, *later]
+        self.bars = [*bars, *self.bars]
 
 
 class Sorter:
@@ -78,10 +84,16 @@ class Sorter:
 
     def sort(self, events: Iterable[FeedEvent]) -> Arrivals:
         """Return what is to be done with some events."""
-        found = Arrivals()
+        given = list(events)
         counts, bases = self.counts, self._bases
-        for event in events:
-            counts["events"] += 1
+        counts["events"] += len(given)
+        earliest = earliest_start(given, bases, self._hours)
+        if earliest is not None:
+            # As a rule all are bars that are taken as they are.
+            counts["bars"] += len(given)
+            return Arrivals(cast("list[BarData]", given), earliest=earliest)
+        found = Arrivals()
+        for event in given:
             if type(event) is BarData:
                 bar, is_correction = event, False
             elif type(event) is UpdatedBar:

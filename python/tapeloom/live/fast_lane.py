@@ -91,7 +91,10 @@ class FastLane:
         self._right.release()
 
     def open(self, until: int | None) -> None:
-        """Let bars be taken until an instant, ns UTC, or the next turn; whoever calls has the right, and has done all."""
+        """Let bars be taken until an instant, ns UTC, or the next turn.
+
+        Whoever calls has the right, has done all, and knows that the player takes bars at once.
+        """
         self._until = 0 if until is None else until
 
     def is_open(self, now: int) -> bool:
@@ -139,7 +142,6 @@ class FastLane:
             and not len(self._inbox)
             and not self._control.is_stopping
             and perf_counter_ns() - self._took_at > _PAUSE
-            and self._player.takes_at_once
             and self._journal.takes_at_once
             and _TAKEN.issuperset(map(type, events))
         )

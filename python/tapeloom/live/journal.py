@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tapeloom._core import BarData, Interval, Journal, SimulatedDisk
 from tapeloom.bars import normalise_symbol
@@ -28,13 +28,14 @@ from tapeloom.live.journal_header import (
     Patience,
 )
 from tapeloom.live.journal_writing import LINGER_SECONDS, JournalWriting
+from tapeloom.live.write import Write, done
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
 from tapeloom.statuses import ConnectionEvent, TradingStatus
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import date
 
     from tapeloom._core import Batch, Live
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.ingest import Outcome
     from tapeloom.intervals import IntervalLike
-    from tapeloom.live.write import Write
     from tapeloom.symbol_session_data import SymbolSessionData
 
 __all__ = ["SessionJournal", "SimulatedDisk"]
+
+T = TypeVar("T")
 
 
 class SessionJournal(JournalWriting):
@@ -425,23 +427,44 @@ class SessionJournal(JournalWriting):
         seconds: float = 0.0,
     ) -> Write[tuple[Batch, list[tuple[int, str]]]]:
         """As :meth:`step`, but wait no longer than so many seconds for the disk; the write has to be finished."""
+        if self.mode == "strict":
 
-        def put(journal: Journal) -> int:
-            self._require_mine(live)
-            seq = journal.put_step(
-                live,
-                bars,
-                clock,
-                corrections=list(corrections),
-                ticked=self._ticked,
-                numbers=self._symbols,
-                timeout=self._stall,
+            def put(journal: Journal) -> int:
+                return self._put_step(journal.put_step, live, bars, clock, corrections)
+
+            return self._begin_write(
+                put, lambda: live.step(bars, clock), seconds=seconds
             )
-            ticked = clock if self._ticked is None else max(clock, self._ticked)
-            self._ticked = None if bars else ticked
-            return seq
+        # Nobody waits for the disk: in one call, in which nothing comes between the records and the change.
+        with self._order:
+            journal = self._require_open()
+            if journal is None:
+                return done(live.step(bars, clock))
+            return done(
+                self._put_step(journal.put_and_step, live, bars, clock, corrections)
+            )
 
-        return self._begin_write(put, lambda: live.step(bars, clock), seconds=seconds)
+    def _put_step(
+        self,
+        put: Callable[..., T],
+        live: Live,
+        bars: Sequence[BarData],
+        clock: int,
+        corrections: Collection[int],
+    ) -> T:
+        self._require_mine(live)
+        found = put(
+            live,
+            bars,
+            clock,
+            corrections=list(corrections),
+            ticked=self._ticked,
+            numbers=self._symbols,
+            timeout=self._stall,
+        )
+        ticked = clock if self._ticked is None else max(clock, self._ticked)
+        self._ticked = None if bars else ticked
+        return found
 
     def append_status(self, symbol: str | None, status: TradingStatus) -> None:
         """As ``SessionData.append_status``, on disk first."""

@@ -30,7 +30,7 @@ from tapeloom.live.journal_header import (
 )
 from tapeloom.live.journal_remains import is_anything_of, remove, withdraw
 from tapeloom.live.turns import Interrupts, Turns
-from tapeloom.live.write import Write
+from tapeloom.live.write import Write, done
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
 
@@ -366,12 +366,12 @@ class JournalWriting:
                 if check is not None:
                     check()
                 if journal is None:
-                    return _done(apply())
+                    return done(apply())
                 is_under_way = True
                 seq = put(journal)
                 if self.mode == "relaxed":
                     is_under_way = False
-                    return _done(apply())
+                    return done(apply())
                 ticket = self._turns.take()
             interrupts = Interrupts()
             finish = partial(
@@ -389,7 +389,7 @@ class JournalWriting:
             if is_under_way and journal is not None:
                 self._end_in_between(journal)
             raise
-        return _done(finish())
+        return done(finish())
 
     def _may_finish(
         self,
@@ -499,7 +499,3 @@ class JournalWriting:
             self._event(to, Kind.SYMBOL, symbol=number, text=name)
             self._symbols[name] = number
         return number
-
-
-def _done(found: T) -> Write[T]:
-    return Write(True, lambda: found)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tapeloom._core import BarData, Batch
     from tapeloom.gap.filling import Filling
+    from tapeloom.live.arrivals import Arrivals
     from tapeloom.live.feed import FeedEvent
     from tapeloom.live.journal import SessionJournal
     from tapeloom.live.journal_header import Patience
@@ -52,15 +53,6 @@ class _Step(NamedTuple):
     """What was taken in at once: what it changed, at which instant, and the start of its earliest bar, ns UTC."""
 
     batch: Batch
-    now: int
-    earliest: int | None
-
-
-class _Arrived(NamedTuple):
-    """What a step is to take in: bars, positions of corrections among them, at which instant, and the earliest start."""
-
-    bars: list[BarData]
-    corrections: list[int]
     now: int
     earliest: int | None
 
@@ -310,33 +302,29 @@ class LiveSession:
         """Take events into journal and store, waiting so long for the disk; the write has to be finished."""
         live = self._running
         found = self._sorter.sort(events)
-        bars, corrections = found.bars, found.corrections
         if self._owed:
-            corrections = [
-                *self._owed_corrections,
-                *(at + len(self._owed) for at in corrections),
-            ]
-            bars = [*self._owed, *bars]
+            found.put_first(self._owed, self._owed_corrections)
             self._owed = []
         self._owed_reports += found.reports
-        arrived = _Arrived(bars, corrections, now, found.earliest)
         try:
             while self._owed_reports:
                 self._report_or_refuse(self._owed_reports[0], now)
                 del self._owed_reports[0]
             write = self._journal.begin_step(
-                live, bars, now, corrections=corrections, seconds=seconds
+                live, found.bars, now, corrections=found.corrections, seconds=seconds
             )
         except JournalError:
-            self._owed, self._owed_corrections = bars, corrections
+            self._owed, self._owed_corrections = found.bars, found.corrections
             raise
-        step = partial(self._finish_step, write, arrived)
-        return Write(write.is_done, step)
+        return Write(write.is_done, partial(self._finish_step, write, found, now))
 
     def _finish_step(
-        self, write: Write[tuple[Batch, list[tuple[int, str]]]], arrived: _Arrived
+        self,
+        write: Write[tuple[Batch, list[tuple[int, str]]]],
+        arrived: Arrivals,
+        now: int,
     ) -> _Step:
-        bars, corrections, now, earliest = arrived
+        bars, corrections = arrived.bars, arrived.corrections
         try:
             batch, refused = write.finish()
         except JournalError:
@@ -352,7 +340,7 @@ class LiveSession:
             if self._is_connected is None:
                 # A feed that says nothing of its connection has one as long as something comes.
                 self._is_connected = True
-        return _Step(batch, now, earliest)
+        return _Step(batch, now, arrived.earliest)
 
     def _follow_step(self, step: _Step) -> None:
         self._tell_of(step)

@@ -157,7 +157,7 @@ class LiveThread(ABC):
             # It became due since the last look, while bars came by the lane: nothing more comes by it until that is done.
             return 0.0
         self._due = self._player.next_due(now)
-        if not self._is_degraded:
+        if self._player.takes_at_once and not self._is_degraded:
             self._lane.open(self._due)
         return self._seconds_until(self._due, now)
 

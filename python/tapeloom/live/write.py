@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Write"]
+__all__ = ["Write", "done"]
 
 T = TypeVar("T")
 
@@ -19,3 +19,8 @@ class Write(NamedTuple, Generic[T]):
     """Whether they are on disk as far as that is waited for, and the session was changed."""
     finish: Callable[[], T]
     """Returns what the change returned; where it is not done yet it waits for the disk first, and is called once."""
+
+
+def done(found: T) -> Write[T]:
+    """Return a write of which nothing is left to be done."""
+    return Write(True, lambda: found)

@@ -19,7 +19,7 @@ use tapeloom_journal::{
 use crate::bar::PyBarData;
 use crate::bars::PyBars;
 use crate::error::{BindError, BindResult};
-use crate::live::PyLive;
+use crate::live::{PyLive, Stepped};
 use crate::store::{Pair, Plain};
 use error::{check_process, of_journal};
 pub(crate) use reading::PyJournalReader;
@@ -143,7 +143,6 @@ impl PyJournal {
     #[expect(clippy::too_many_arguments, reason = "one per fact, most by keyword")]
     fn put_step(
         &self,
-        py: Python<'_>,
         live: &Bound<'_, PyLive>,
         bars: Vec<Bound<'_, PyBarData>>,
         clock: i64,
@@ -152,13 +151,24 @@ impl PyJournal {
         numbers: &Bound<'_, PyDict>,
         timeout: f64,
     ) -> BindResult<u64> {
-        self.check_process()?;
-        live.get().check(&bars)?;
-        let records = of_step(&bars, &corrections, clock, ticked, numbers)?;
-        if bars.is_empty() {
-            return self.writer.running().map_err(of_journal);
-        }
-        self.put(py, records, timeout)
+        self.put_step_of(live, &bars, clock, &corrections, ticked, numbers, timeout)
+    }
+
+    #[pyo3(signature = (live, bars, clock, *, corrections, ticked, numbers, timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one per fact, most by keyword")]
+    fn put_and_step(
+        &self,
+        py: Python<'_>,
+        live: &Bound<'_, PyLive>,
+        bars: Vec<Bound<'_, PyBarData>>,
+        clock: i64,
+        corrections: Vec<i64>,
+        ticked: Option<i64>,
+        numbers: &Bound<'_, PyDict>,
+        timeout: f64,
+    ) -> BindResult<Stepped> {
+        self.put_step_of(live, &bars, clock, &corrections, ticked, numbers, timeout)?;
+        live.get().step(py, bars, clock)
     }
 
     /// Whether each pair is a symbol and a bar of it with an instant.
@@ -251,6 +261,26 @@ impl PyJournal {
             writer,
             process: std::process::id(),
         }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one per fact")]
+    fn put_step_of(
+        &self,
+        live: &Bound<'_, PyLive>,
+        bars: &[Bound<'_, PyBarData>],
+        clock: i64,
+        corrections: &[i64],
+        ticked: Option<i64>,
+        numbers: &Bound<'_, PyDict>,
+        timeout: f64,
+    ) -> BindResult<u64> {
+        self.check_process()?;
+        live.get().check(bars)?;
+        let records = of_step(bars, corrections, clock, ticked, numbers)?;
+        if bars.is_empty() {
+            return self.writer.running().map_err(of_journal);
+        }
+        self.put(live.py(), records, timeout)
     }
 
     fn put(&self, py: Python<'_>, records: Records, timeout: f64) -> BindResult<u64> {

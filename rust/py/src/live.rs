@@ -14,6 +14,9 @@ use crate::error::{BindError, BindResult};
 use crate::realtime::PyRealtimeIndicators;
 use crate::store::PyStore;
 
+/// What a step changed, and position and reason of each bar that was refused.
+pub(crate) type Stepped = (PyBatch, Vec<(usize, String)>);
+
 /// A step with so many bars takes some microseconds; one without any may end the buckets of all symbols.
 const FEW: usize = 20;
 
@@ -69,12 +72,12 @@ impl PyLive {
         self.teller.session_object(py)
     }
 
-    fn step(
+    pub(crate) fn step(
         &self,
         py: Python<'_>,
         bars: Vec<Bound<'_, PyBarData>>,
         clock: i64,
-    ) -> BindResult<(PyBatch, Vec<(usize, String)>)> {
+    ) -> BindResult<Stepped> {
         let store = self.teller.session().store.clone();
         let mut live = self.idle()?;
         let running: &mut Live = &mut live;
