@@ -1,5 +1,8 @@
 //! `BarData`: one bar of one symbol.
 
+mod handed;
+mod origin;
+
 use std::sync::Arc;
 
 use pyo3::basic::CompareOp;
@@ -9,35 +12,14 @@ use pyo3::types::{PyBool, PyDateTime, PyString, PyTzInfo, PyTzInfoAccess};
 use tapeloom_core::bar::Bar;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::schedule::{Anchor, ExtendedHours};
-use tapeloom_core::series::Slice;
 use tapeloom_core::time::Interval;
 
 use crate::bars::PyBars;
 use crate::convert;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
-use crate::export::{Exclusive, InTurn, is_unshared, unshared};
-use crate::label::PyLabel;
-
-/// Where a bar comes from.
-#[derive(Debug)]
-enum Origin {
-    /// A series of an exchange.
-    Series(Py<PyLabel>),
-    /// A user.
-    User(Box<Given>),
-}
-
-/// What a user said of a bar.
-#[derive(Debug)]
-struct Given {
-    symbol: Arc<str>,
-    interval: Interval,
-    /// The time as it was given.
-    timestamp: Py<PyAny>,
-    /// Whether it is wall time without a zone.
-    is_naive: bool,
-}
+use crate::export::Exclusive;
+use origin::{Given, Origin, unresolved};
 
 /// See `_core.pyi`.
 #[pyclass(frozen, name = "BarData", module = "tapeloom._core")]
@@ -53,185 +35,9 @@ struct Content {
     origin: Origin,
 }
 
-/// Bars that were handed out, to be used again once nobody holds them: making an object costs more than filling it.
-#[derive(Debug, Default)]
-struct Handed {
-    bars: Vec<Py<PyBarData>>,
-    next: usize,
-}
-
-/// Enough for what is read at once and dropped.
-const HANDED: usize = 1_024;
-
-/// Those of this process.
-static OUT: InTurn<Handed> = InTurn::new(Handed {
-    bars: Vec::new(),
-    next: 0,
-});
-
-impl Handed {
-    /// Begin with the first again if it is free: what was used last is near.
-    #[inline]
-    fn start_over(&mut self, py: Python<'_>) {
-        let first = self.bars.first();
-        if first.is_some_and(|first| is_unshared(py, first.as_any())) {
-            self.next = 0;
-        }
-    }
-
-    /// A bar that comes out of a series, in an object that was used before if the next one is free.
-    #[inline(always)]
-    fn fill<'py>(
-        &mut self,
-        py: Python<'py>,
-        label: &Py<PyLabel>,
-        bar: Bar,
-        constituents: i32,
-    ) -> PyResult<Bound<'py, PyBarData>> {
-        let at = self.next;
-        self.next = (at + 1) % HANDED;
-        if let Some(object) = self.bars.get_mut(at)
-            && let Some(content) = unshared(py, object, |data| &data.0)
-            && let Origin::Series(known) = &mut content.origin
-        {
-            content.bar = bar;
-            content.constituents = constituents;
-            if !known.is(label) {
-                // As who is attached drops it, which need not be found out.
-                drop(std::mem::replace(known, label.clone_ref(py)).into_bound(py));
-            }
-            return Ok(object.bind(py).clone());
-        }
-        let new = PyBarData::new_known(py, label, bar, constituents)?;
-        self.keep(at, new.clone().unbind());
-        Ok(new)
-    }
-
-    /// Keep a new bar, to be used again in its turn.
-    #[cold]
-    fn keep(&mut self, at: usize, new: Py<PyBarData>) {
-        match self.bars.get_mut(at) {
-            Some(held) => *held = new,
-            None => self.bars.push(new),
-        }
-    }
-}
-
 impl PyBarData {
-    /// A bar that comes out of a series.
-    #[inline(always)]
-    pub(crate) fn known<'py>(
-        py: Python<'py>,
-        label: &Py<PyLabel>,
-        bar: Bar,
-        constituents: Option<i32>,
-    ) -> PyResult<Bound<'py, Self>> {
-        let constituents = constituents.unwrap_or(-1);
-        let Some(mut handed) = OUT.try_use(py) else {
-            return Self::new_known(py, label, bar, constituents);
-        };
-        handed.start_over(py);
-        handed.fill(py, label, bar, constituents)
-    }
-
-    /// All bars of some rows of a series.
-    pub(crate) fn all_known<'py>(
-        py: Python<'py>,
-        label: &Py<PyLabel>,
-        rows: &Slice,
-    ) -> PyResult<Vec<Bound<'py, Self>>> {
-        let mut spare = Handed::default();
-        let mut out = OUT.try_use(py);
-        let handed = out.as_deref_mut().unwrap_or(&mut spare);
-        handed.start_over(py);
-        let mut all = Vec::with_capacity(rows.len());
-        rows.try_each(|bar, constituents| -> PyResult<()> {
-            all.push(handed.fill(py, label, bar, constituents.unwrap_or(-1))?);
-            Ok(())
-        })?;
-        Ok(all)
-    }
-
-    /// A bar that comes out of a series, in a new object.
-    #[cold]
-    fn new_known<'py>(
-        py: Python<'py>,
-        label: &Py<PyLabel>,
-        bar: Bar,
-        constituents: i32,
-    ) -> PyResult<Bound<'py, Self>> {
-        let content = Content {
-            bar,
-            constituents,
-            origin: Origin::Series(label.clone_ref(py)),
-        };
-        Bound::new(py, Self(Exclusive::new(content)))
-    }
-
-    /// A base bar of a user, with its instant.
-    pub(crate) fn given<'py>(
-        py: Python<'py>,
-        symbol: &str,
-        bar: Bar,
-        interval: Interval,
-    ) -> PyResult<Bound<'py, Self>> {
-        let given = Given {
-            symbol: symbol.into(),
-            interval,
-            timestamp: bar.ts.into_pyobject(py)?.into_any().unbind(),
-            is_naive: false,
-        };
-        let content = Content {
-            bar,
-            constituents: -1,
-            origin: Origin::User(Box::new(given)),
-        };
-        Bound::new(py, Self(Exclusive::new(content)))
-    }
-
     pub(crate) fn bar(&self) -> Bar {
         self.0.get().bar
-    }
-
-    fn origin(&self) -> &Origin {
-        &self.0.get().origin
-    }
-
-    pub(crate) fn symbol(&self) -> &Arc<str> {
-        match self.origin() {
-            Origin::Series(label) => &label.get().symbol,
-            Origin::User(given) => &given.symbol,
-        }
-    }
-
-    pub(crate) fn interval(&self) -> Interval {
-        match self.origin() {
-            Origin::Series(label) => label.get().interval,
-            Origin::User(given) => given.interval,
-        }
-    }
-
-    /// Start of the bar, `None` while it is wall time without a zone.
-    pub(crate) fn start(&self) -> Option<i64> {
-        match self.origin() {
-            Origin::User(given) if given.is_naive => None,
-            Origin::User(_) | Origin::Series(_) => Some(self.bar().ts),
-        }
-    }
-
-    fn end_ns(&self) -> BindResult<i64> {
-        let ts = self.start().ok_or_else(unresolved)?;
-        match (self.origin(), self.interval().ns()) {
-            (Origin::Series(label), _) => Ok(label.get().end_of(ts).unwrap_or(ts)),
-            (Origin::User(_), Some(ns)) => Ok(ts.saturating_add(ns)),
-            (Origin::User(given), None) => Err(BindError::Named(
-                "TimestampError",
-                format!(
-                    "the end of a {} bar is known once it belongs to a session",
-                    given.interval
-                ),
-            )),
-        }
     }
 
     fn same(&self, other: &Self, py: Python<'_>) -> PyResult<bool> {
@@ -247,22 +53,6 @@ impl PyBarData {
             && self.bar().flags == other.bar().flags
             && self.constituents() == other.constituents())
     }
-
-    /// The wall time without a zone that it was given.
-    fn naive(&self) -> Option<&Py<PyAny>> {
-        match self.origin() {
-            Origin::User(given) if given.is_naive => Some(&given.timestamp),
-            Origin::User(_) | Origin::Series(_) => None,
-        }
-    }
-}
-
-fn unresolved() -> BindError {
-    BindError::Named(
-        "TimestampError",
-        "timestamp is wall time without a zone; it is resolved by the session the bar is added to"
-            .into(),
-    )
 }
 
 #[pymethods]

@@ -1,46 +1,44 @@
-//! `Store`: base class of `SessionData`. Hot reads resolve symbol and interval by exact match and leave misses to Python.
+//! `Store`: base class of `SessionData`, and what Python calls of it. Hot reads resolve symbol and interval by exact match and
+//! leave misses to Python.
 
+mod account;
 mod answers;
+mod columns;
 mod find;
 mod known;
+mod newest;
 mod offering;
 pub(crate) mod process;
+mod rows;
+mod symbols;
 mod waker;
 
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use rustc_hash::FxHashSet;
-use tapeloom_core::Error;
-use tapeloom_core::aggregate::{Completeness, Derived};
-use tapeloom_core::bar::STREAMED;
-use tapeloom_core::gap::MissingRun;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use tapeloom_core::aggregate::Completeness;
 use tapeloom_core::schedule::{Anchor, ExtendedHours, Stretch};
 use tapeloom_core::series::Scope;
 use tapeloom_core::store::{OnDuplicate, Policies, SessionStart, Store};
-use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
-use crate::bars::{Parts, PyBars};
+use crate::bars::PyBars;
 use crate::convert::{self, AskedScope};
 use crate::cursor::PyCursor;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::export::Attached;
-use crate::group::{PyGroup, newest_of_all};
-use crate::label::PyLabel;
+use crate::group::PyGroup;
 use crate::session_table::PySessionTable;
+use account::Corrected;
 pub(crate) use answers::{COUNTS, count_cells, policy};
-use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, report, runs};
+use answers::{Counts, Figures, ON_INVALID, Report, Runs, counts, outcome_of, runs};
 pub(crate) use find::{label_all, series_of, unknown};
-use known::{Known, Meant};
-use offering::NOT_STREAMED;
+use known::Known;
 pub(crate) use offering::{Pair, Plain};
+use symbols::Wanted;
 use waker::Waker;
-
-/// A symbol to keep, its base interval where it is named, its derived intervals.
-type Wanted<'py> = (String, Option<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>);
 
 /// See `_core.pyi`.
 #[pyclass(frozen, subclass, name = "Store", module = "tapeloom._core")]
@@ -53,9 +51,6 @@ pub(crate) struct PyStore {
     max_symbols: usize,
     waker: Waker,
 }
-
-/// Old bar, new bar, clock at which it came.
-type Corrected<'py> = (Bound<'py, PyBarData>, Bound<'py, PyBarData>, i64);
 
 #[pymethods]
 impl PyStore {
@@ -144,26 +139,7 @@ impl PyStore {
 
     /// One publication for all of them. The first that is refused is told, the others are kept.
     fn _register(&self, py: Python<'_>, symbols: Vec<Wanted<'_>>) -> BindResult<()> {
-        let mut wanted = Vec::with_capacity(symbols.len());
-        for (symbol, base, derived) in &symbols {
-            let base = base.as_ref().map(convert::interval).transpose()?;
-            let derived: Vec<Interval> = derived
-                .iter()
-                .map(convert::interval)
-                .collect::<BindResult<_>>()?;
-            wanted.push((symbol, base, derived));
-        }
-        let refused = self.write(py, |writing| {
-            let mut refused = None;
-            for (symbol, base, derived) in &wanted {
-                if let Err(error) = writing.register(symbol, *base, derived) {
-                    refused.get_or_insert(error);
-                }
-            }
-            refused
-        })?;
-        refused.map_or(Ok(()), Err)?;
-        Ok(())
+        self.register(py, &symbols)
     }
 
     fn _start_session(
@@ -219,11 +195,7 @@ impl PyStore {
     }
 
     fn _remove(&self, py: Python<'_>, symbol: &str) -> BindResult<()> {
-        let removed = self.write_symbol(py, symbol, |writing, id| writing.remove(id));
-        // Also where what stops the program came as others were told.
-        self.forget(py, self.exchange(py));
-        removed??;
-        Ok(())
+        self.remove(py, symbol)
     }
 
     #[pyo3(signature = (waker))]
@@ -256,23 +228,7 @@ impl PyStore {
         interval: &Bound<'_, PyAny>,
         epoch: u64,
     ) -> BindResult<PyBars> {
-        let entry = self.entry(symbol)?;
-        let series = series_of(&entry, convert::interval(interval)?)?;
-        let label = PyLabel::new(
-            py,
-            entry.symbol.clone(),
-            series.interval(),
-            series.is_derived(),
-            self.exchange(py),
-        )?;
-        loop {
-            self.store.check()?;
-            let rows = self.store.look(series, |view| view.changed_since(epoch));
-            if let Some(rows) = rows {
-                return Ok(PyBars::new(label, Parts::joined(rows)));
-            }
-            self.let_writer_finish(py)?;
-        }
+        self.rows_since(py, symbol, interval, epoch)
     }
 
     fn _clear(&self, py: Python<'_>, what: &str) -> BindResult<()> {
@@ -320,40 +276,7 @@ impl PyStore {
         bars: &Bound<'_, PyBars>,
         on_invalid: Option<&str>,
     ) -> BindResult<Report> {
-        let on_invalid = on_invalid
-            .map(|word| policy("on_invalid", word, &ON_INVALID))
-            .transpose()?;
-        let entry = self.entry(symbol)?;
-        let base = entry.base().interval();
-        if bars.get().interval() != base {
-            let asked = bars.get().interval();
-            return Err(Error::SeriesConflict {
-                symbol: symbol.to_owned(),
-                asked,
-                base,
-            }
-            .into());
-        }
-        let (columns, from, to) = bars.get().columns();
-        let streamed = self.store.session().date.is_some();
-        let symbol = symbol.to_owned();
-        let store = self.store.clone();
-        let done = self.told(py, || {
-            py.detach(move || {
-                let mut rows = columns.part(from..to);
-                if streamed {
-                    rows.flags
-                        .iter_mut()
-                        .filter(|flags| **flags & NOT_STREAMED == 0)
-                        .for_each(|flags| *flags |= STREAMED);
-                }
-                store.check()?;
-                let mut writing = store.write();
-                let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
-                Ok::<_, BindError>(writing.offer_batch(id, &rows, on_invalid)?)
-            })
-        })??;
-        Ok(report(done))
+        self.offer_columns(py, symbol, bars, on_invalid)
     }
 
     fn _load_history(
@@ -363,20 +286,7 @@ impl PyStore {
         sessions: Vec<usize>,
         bars: &Bound<'_, PyBars>,
     ) -> BindResult<Report> {
-        let interval = bars.get().interval();
-        let (columns, from, to) = bars.get().columns();
-        let symbol = symbol.to_owned();
-        let store = self.store.clone();
-        let done = self.told(py, || {
-            py.detach(move || {
-                store.check()?;
-                let mut writing = store.write();
-                let id = writing.id_of(&symbol).ok_or_else(|| unknown(&symbol))?;
-                let rows = (&columns, from..to);
-                Ok::<_, BindError>(writing.load_history(id, interval, &sessions, rows)?)
-            })
-        })??;
-        Ok(report(done))
+        self.load_columns(py, symbol, sessions, bars)
     }
 
     fn _check_process(&self) -> BindResult<()> {
@@ -427,24 +337,7 @@ impl PyStore {
 
     /// Refuse the first name that is one too many, if all of these were kept.
     fn _require_room(&self, names: Vec<String>) -> BindResult<()> {
-        self.store.check_process()?;
-        let directory = self.store.directory();
-        let mut kept = directory.entries().len();
-        let mut new = FxHashSet::default();
-        for name in &names {
-            if directory.get(name).is_some() || !new.insert(name) {
-                continue;
-            }
-            if kept >= self.max_symbols {
-                return Err(Error::Capacity {
-                    symbol: name.clone(),
-                    limit: self.max_symbols,
-                }
-                .into());
-            }
-            kept += 1;
-        }
-        Ok(())
+        self.require_room(&names)
     }
 
     #[pyo3(signature = (symbol))]
@@ -525,20 +418,7 @@ impl PyStore {
         scope: AskedScope,
     ) -> BindResult<Bound<'py, PyBars>> {
         let AskedScope(scope) = scope;
-        let exchange = slf.get().exchange(slf.py());
-        let zone = &exchange.zone;
-        let (start, end) = (
-            convert::bound(start, zone, "start")?,
-            convert::bound(end, zone, "end")?,
-        );
-        if let (Some(from), Some(to)) = (start, end)
-            && from > to
-        {
-            return Err(BindError::argument(format!(
-                "start {from} is after end {to}; ranges are [start, end)"
-            )));
-        }
-        Self::range(slf, symbol, interval, start, end, scope)
+        Self::between(slf, symbol, interval, start, end, scope)
     }
 
     #[pyo3(signature = (symbol, interval=None, *, start=None, end=None))]
@@ -575,19 +455,7 @@ impl PyStore {
         symbol: &Bound<'py, PyAny>,
         interval: &Bound<'py, PyAny>,
     ) -> BindResult<Option<Bound<'py, PyBarData>>> {
-        let py = slf.py();
-        let meant = Self::meant(slf, symbol, Some(interval))?;
-        let Some(kept) = meant.as_ref().and_then(Meant::kept) else {
-            return Ok(None);
-        };
-        let (symbol, wanted) = (&kept.entry.symbol, kept.series.interval());
-        // The only row that changes is kept by the writer, so this read waits for one.
-        let forming = slf.get().write(py, |writing| {
-            let id = writing.id_of(symbol)?;
-            writing.forming_bar(id, wanted)
-        })?;
-        let bar = |d: Derived| PyBarData::known(py, kept.label, d.bar, Some(d.constituents as i32));
-        Ok(forming.map(bar).transpose()?)
+        Self::forming(slf, symbol, interval)
     }
 
     #[pyo3(signature = (symbols, interval=None))]
@@ -596,40 +464,7 @@ impl PyStore {
         symbols: &Bound<'py, PyAny>,
         interval: Option<&Bound<'py, PyAny>>,
     ) -> BindResult<Bound<'py, PyDict>> {
-        let py = slf.py();
-        let mut labels = Vec::new();
-        let mut entries = Vec::new();
-        let latest = PyDict::new(py);
-        let all = symbols.try_iter().ok();
-        let Some(all) = all.filter(|_| !symbols.is_instance_of::<PyString>()) else {
-            return Err(BindError::argument_type(format!(
-                "symbols is {}; give a list such as ['AAPL']",
-                symbols.repr()?
-            )));
-        };
-        for symbol in all {
-            let symbol = symbol?;
-            let meant = Self::meant(slf, &symbol, interval)?;
-            match meant.as_ref().and_then(Meant::kept) {
-                Some(kept) => {
-                    entries.push(Some(kept.entry.clone()));
-                    labels.push(kept.label.clone_ref(py));
-                }
-                None => {
-                    let name = symbol.str()?.to_str()?.trim().to_uppercase();
-                    latest.set_item(name, py.None())?;
-                }
-            }
-        }
-        let interval = interval.map(convert::interval).transpose()?;
-        let bars = newest_of_all(py, &slf.get().store, &entries, interval)?;
-        for (label, bar) in labels.iter().zip(bars) {
-            let bar = bar
-                .map(|(bar, constituents)| PyBarData::known(py, label, bar, constituents))
-                .transpose()?;
-            latest.set_item(label.get().symbol_text.bind(py), bar)?;
-        }
-        Ok(latest)
+        Self::newest_by_name(slf, symbols, interval)
     }
 
     #[pyo3(signature = (symbols, interval=None))]
@@ -652,13 +487,7 @@ impl PyStore {
     /// Start of the newest base bar of a scope, whosever it is.
     fn _newest_start(&self, py: Python<'_>, scope: AskedScope) -> BindResult<Option<i64>> {
         let AskedScope(scope) = scope;
-        loop {
-            self.store.check()?;
-            if let Some(newest) = self.store.newest_start(scope) {
-                return Ok(newest);
-            }
-            self.let_writer_finish(py)?;
-        }
+        self.newest_start(py, scope)
     }
 
     fn _metrics(&self, symbol: &str) -> BindResult<Option<Figures>> {
@@ -677,26 +506,11 @@ impl PyStore {
     }
 
     fn _history(&self, py: Python<'_>, symbol: &str) -> BindResult<(u32, u32, Runs)> {
-        let entry = self.entry(symbol)?;
-        let Some(table) = self.exchange(py).table.clone() else {
-            return Ok((0, 0, Vec::new()));
-        };
-        let sessions = self._history_sessions(py, symbol)?;
-        let store = &self.store;
-        let all = py.detach(|| store.history_presence(&entry, &table, &sessions))?;
-        let counts = all.iter().map(|presence| presence.counts(i64::MAX));
-        let (present, due) = counts.fold((0, 0), |(present, due), (p, d)| (present + p, due + d));
-        let missing: Vec<MissingRun> = all
-            .iter()
-            .flat_map(|presence| presence.missing(i64::MAX))
-            .collect();
-        Ok((present, due, runs(&missing)))
+        self.history_account(py, symbol)
     }
 
     fn _history_sessions(&self, py: Python<'_>, symbol: &str) -> BindResult<Vec<usize>> {
-        self.write_symbol(py, symbol, |writing, id| {
-            writing.history_sessions(id).to_vec()
-        })
+        self.history_sessions(py, symbol)
     }
 
     fn _session_counts(&self, symbol: &str) -> BindResult<(u64, u64, u64, u64)> {
@@ -714,31 +528,14 @@ impl PyStore {
     }
 
     fn _revisions<'py>(&self, py: Python<'py>, symbol: &str) -> BindResult<Vec<Corrected<'py>>> {
-        let entry = self.entry(symbol)?;
-        let revisions = self.write_symbol(py, symbol, |w, id| w.revisions(id).to_vec())?;
-        let exchange = self.exchange(py);
-        let data = |bar, interval| {
-            let label = PyLabel::new(py, entry.symbol.clone(), interval, false, exchange.clone())?;
-            PyBarData::known(py, &label, bar, None)
-        };
-        let pairs = revisions
-            .iter()
-            .map(|r| Ok((data(r.old, r.interval)?, data(r.new, r.interval)?, r.clock)));
-        Ok(pairs.collect::<PyResult<_>>()?)
+        self.revisions(py, symbol)
     }
 
     fn _quarantine<'py>(
         &self,
         py: Python<'py>,
     ) -> BindResult<Vec<(Bound<'py, PyBarData>, &'static str)>> {
-        let kept = self.write(py, |writing| writing.quarantine().to_vec())?;
-        let exchange = self.exchange(py);
-        let data = kept.into_iter().map(|q| {
-            let symbol = q.symbol.as_str().into();
-            let label = PyLabel::new(py, symbol, q.interval, false, exchange.clone())?;
-            Ok((PyBarData::known(py, &label, q.bar, None)?, q.reason))
-        });
-        Ok(data.collect::<PyResult<_>>()?)
+        self.quarantined(py)
     }
 
     fn _version(&self, symbol: &str, interval: &Bound<'_, PyAny>) -> BindResult<(u64, u64)> {

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tapeloom_core::series::{Scope, Series, View};
+use tapeloom_core::series::{Series, View};
 use tapeloom_core::store::{Entry, SymbolId, Writing};
 use tapeloom_core::time::Interval;
 
-use crate::bar::PyBarData;
-use crate::bars::{Handed, Parts, PyBars};
-use crate::convert;
+use crate::bars::Handed;
 use crate::error::{BindError, BindResult};
 use crate::exchange::Exchange;
 use crate::label::PyLabel;
@@ -230,105 +228,5 @@ impl PyStore {
             }
             slf.get().let_writer_finish(slf.py())?;
         }
-    }
-
-    /// The newest bar of the session, of the base series: what is asked most.
-    #[inline]
-    pub(super) fn latest<'py>(
-        slf: &Bound<'py, Self>,
-        symbol: &Bound<'py, PyAny>,
-    ) -> BindResult<Option<Bound<'py, PyBarData>>> {
-        let py = slf.py();
-        loop {
-            let meant = Self::meant(slf, symbol, None)?;
-            let Some(kept) = meant.as_ref().and_then(Meant::kept) else {
-                return Ok(None);
-            };
-            match slf.get().store.latest(kept.entry) {
-                Some(Some(bar)) => {
-                    return Ok(Some(PyBarData::known(py, kept.label, bar, None)?));
-                }
-                Some(None) => return Ok(None),
-                None => slf.get().let_writer_finish(py)?,
-            }
-        }
-    }
-
-    /// The newest bar of a scope.
-    #[inline(never)]
-    pub(super) fn newest<'py>(
-        slf: &Bound<'py, Self>,
-        symbol: &Bound<'py, PyAny>,
-        interval: Option<&Bound<'py, PyAny>>,
-        scope: Scope,
-    ) -> BindResult<Option<Bound<'py, PyBarData>>> {
-        let py = slf.py();
-        let found = Self::look(slf, symbol, interval, |view, label, _| {
-            let (first, last) = view.scope(scope);
-            let row = (last > first).then(|| last - 1)?;
-            let constituents = view.constituents(row);
-            Some(PyBarData::known(py, label, view.bar(row), constituents))
-        })?;
-        Ok(found.flatten().transpose()?)
-    }
-
-    /// Empty bars for a series nobody keeps, under the names that were asked for.
-    pub(super) fn nothing(
-        &self,
-        symbol: &Bound<'_, PyAny>,
-        interval: Option<&Bound<'_, PyAny>>,
-    ) -> BindResult<PyBars> {
-        let name: String = symbol.str()?.to_str()?.trim().to_uppercase();
-        let interval = interval.map_or(Ok(Interval::ONE_MINUTE), convert::interval)?;
-        let label = PyLabel::new(
-            symbol.py(),
-            name.as_str().into(),
-            interval,
-            false,
-            self.exchange(symbol.py()),
-        )?;
-        Ok(PyBars::new(label, Parts::Several(Vec::new())))
-    }
-
-    /// Rows of a series that a caller means, as `choose` picks them.
-    pub(super) fn rows<'py>(
-        slf: &Bound<'py, Self>,
-        symbol: &Bound<'py, PyAny>,
-        interval: Option<&Bound<'py, PyAny>>,
-        choose: impl Fn(View<'_>) -> (usize, usize),
-    ) -> BindResult<Bound<'py, PyBars>> {
-        let py = slf.py();
-        let found = Self::look(slf, symbol, interval, |view, label, out| {
-            let (first, last) = choose(view);
-            match view.live_rows(first, last) {
-                Some(rows) => PyBars::handed_out(py, label, out, rows),
-                None => {
-                    let parts = Parts::joined(view.slices(first, last));
-                    Bound::new(py, PyBars::new(label.clone_ref(py), parts))
-                }
-            }
-        })?;
-        Ok(match found {
-            Some(bars) => bars?,
-            None => Bound::new(py, slf.get().nothing(symbol, interval)?)?,
-        })
-    }
-
-    pub(super) fn range<'py>(
-        slf: &Bound<'py, Self>,
-        symbol: &Bound<'py, PyAny>,
-        interval: Option<&Bound<'py, PyAny>>,
-        start: Option<i64>,
-        end: Option<i64>,
-        scope: Scope,
-    ) -> BindResult<Bound<'py, PyBars>> {
-        Self::rows(slf, symbol, interval, |view| {
-            let (first, last) = view.scope(scope);
-            let from = start.map_or(first, |start| view.lower_bound(first, last, start));
-            let to = end
-                .map_or(last, |end| view.lower_bound(first, last, end))
-                .max(from);
-            (from, to)
-        })
     }
 }
