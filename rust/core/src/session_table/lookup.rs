@@ -1,10 +1,8 @@
 //! What the market does at an instant, and when it opens or closes next. All O(1): the day leads to the session.
 
 use super::SessionTable;
-use crate::alignment::advance_to;
-use crate::error::{Error, Result};
 use crate::schedule::Stretch;
-use crate::time::{DAY, Interval};
+use crate::time::DAY;
 
 /// What the market does at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,53 +149,6 @@ impl SessionTable {
         self.previous(&self.columns.closes, ts)
     }
 
-    /// When the bars of an ordered column are known, `None` where all of them are known `ns` after their start.
-    ///
-    /// # Errors
-    /// Those of [`SessionTable::bar_end`].
-    pub fn known_at(&self, ts: &[i64], interval: Interval) -> Result<Option<Vec<i64>>> {
-        let (Some(&first), Some(&last)) = (ts.first(), ts.last()) else {
-            return Ok(None);
-        };
-        let Some(ns) = interval.ns() else {
-            return ts
-                .iter()
-                .map(|&at| self.bar_end(at, interval))
-                .collect::<Result<_>>()
-                .map(Some);
-        };
-        last.checked_add(ns).ok_or(Error::Overflow { ts: last })?;
-        let mut clipped: Option<Vec<i64>> = None;
-        let mut from = 0;
-        let begin = self.begun(first).unwrap_or(0);
-        for index in begin..self.len() {
-            let session = self.session(index);
-            if session.span.start > last {
-                break;
-            }
-            // The close is the end of the last stretch.
-            let ends = session.segments.iter().map(|stretch| stretch.end);
-            for end in [session.open]
-                .into_iter()
-                .chain(ends)
-                .chain([session.post_close])
-            {
-                // Only bars that start before the bound and would end after it.
-                from = advance_to(ts, from, (end + 1).saturating_sub(ns));
-                let cut = ts[from..].iter().take_while(|&&at| at < end);
-                for (row, &at) in (from..).zip(cut) {
-                    let known = self.bar_end(at, interval)?;
-                    if known != at + ns {
-                        // No sum overflows, as the last does not.
-                        let whole = || ts.iter().map(|&at| at.wrapping_add(ns)).collect();
-                        clipped.get_or_insert_with(whole)[row] = known;
-                    }
-                }
-            }
-        }
-        Ok(clipped)
-    }
-
     fn next(&self, bounds: &[i64], ts: i64) -> Option<i64> {
         let from = self.begun(ts).unwrap_or(0);
         // Of the session that has begun, or of the one after it.
@@ -220,7 +171,7 @@ impl SessionTable {
     }
 
     /// The last session whose time has begun.
-    fn begun(&self, ts: i64) -> Option<usize> {
+    pub(super) fn begun(&self, ts: i64) -> Option<usize> {
         let day = ts.div_euclid(DAY).saturating_add(self.lead);
         let after = i32::try_from(day + 1).unwrap_or(i32::MAX);
         // Sessions of later dates have not begun, so a step or two back is enough.

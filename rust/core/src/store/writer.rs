@@ -2,8 +2,12 @@
 
 mod arrival;
 mod batch;
+mod clock;
 mod followed;
+mod home;
+mod replay;
 mod session;
+mod settle;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
