@@ -21,7 +21,7 @@ from tapeloom._core import (
     rolling_extreme,
 )
 from tapeloom.calendars.days import from_day, require_date, to_day
-from tapeloom.calendars.time_manager import time_manager_for, unless_default
+from tapeloom.calendars.given_exchange import time_manager_for, unless_default
 from tapeloom.errors import ArgumentError, ArgumentTypeError, did_you_mean
 from tapeloom.periods import Period
 

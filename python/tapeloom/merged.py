@@ -16,7 +16,7 @@ from tapeloom._core import (
     PiecewiseMerge,
 )
 from tapeloom.bars import normalise_symbol
-from tapeloom.calendars.time_manager import time_manager_for
+from tapeloom.calendars.given_exchange import time_manager_for
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 from tapeloom._core import Interval, Store
 from tapeloom.bars import normalise_symbol
 from tapeloom.calendars.days import from_day, require_date, to_day
+from tapeloom.calendars.given_exchange import group_for, unless_default
 from tapeloom.calendars.session_table import get_market_calendar
-from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import (
     ArgumentError,
     ArgumentTypeError,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapeloom import _core
 from tapeloom._core import Interval
-from tapeloom.calendars.time_manager import time_manager_for
+from tapeloom.calendars.given_exchange import time_manager_for
 from tapeloom.checking import Window, check_source, gaps_in_source, now_of
 from tapeloom.errors import IntervalError
 from tapeloom.standalone.given import actions_of, given

@@ -9,7 +9,7 @@ import numpy as np
 from tapeloom._core import Bars, Interval
 from tapeloom.bars import no_bars, normalise_symbol
 from tapeloom.calendars.days import from_day
-from tapeloom.calendars.time_manager import unless_default
+from tapeloom.calendars.given_exchange import unless_default
 from tapeloom.errors import ArgumentError, ArgumentTypeError
 from tapeloom.panel import Panel, check_field, grid_times, place, times_met
 from tapeloom.storage.bar_writing import BarWriting

@@ -13,8 +13,8 @@ import numpy as np
 from tapeloom._core import Bars, Interval
 from tapeloom.actions import FILES as ACTION_FILES
 from tapeloom.bars import no_bars, normalise_symbol
+from tapeloom.calendars.given_exchange import group_for, unless_default
 from tapeloom.calendars.session_table import get_session_table
-from tapeloom.calendars.time_manager import group_for, unless_default
 from tapeloom.errors import ArgumentError, ArgumentTypeError, SymbolError
 from tapeloom.importing.mount import is_foreign, mount
 from tapeloom.importing.source_files import files_of

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from tapeloom.calendars.days import from_day
-from tapeloom.calendars.time_manager import TimeManager, time_manager_for
+from tapeloom.calendars.given_exchange import time_manager_for
+from tapeloom.calendars.time_manager import TimeManager
 from tapeloom.config.data_apis import REPLAY
 from tapeloom.config.feed_offer import FeedOffer
 from tapeloom.config.stream_plan import StreamPlan

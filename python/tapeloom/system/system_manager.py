@@ -6,17 +6,16 @@ import threading
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tapeloom.default_session import install_session_data
 from tapeloom.errors import ArgumentError, StateError
 from tapeloom.session.analysis_engine import AnalysisEngine
 from tapeloom.session.asked_indicator import AskedIndicator
 from tapeloom.session.flow import flow, flow_error
-from tapeloom.session.own_process import OwnProcess
-from tapeloom.storage.data_manager import DataManager
 from tapeloom.system.at_exit import stop_at_exit
 from tapeloom.system.live_wiring import LiveRun
+from tapeloom.system.present_run import PresentRun
 from tapeloom.system.run_builder import RunBuilder
 from tapeloom.system.system_info import info_of
 from tapeloom.system.wiring import Run, config_of
@@ -24,22 +23,14 @@ from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
-    from datetime import date, tzinfo
     from types import TracebackType
 
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.config.session_config import SessionConfig
-    from tapeloom.config.stream_plan import StreamPlan
     from tapeloom.history_source import HistorySource
     from tapeloom.intervals import IntervalLike
     from tapeloom.live.data_api import DataApi
-    from tapeloom.live.live_coordinator import LiveCoordinator
-    from tapeloom.live.live_health import LiveHealth
     from tapeloom.live.live_player import Timing
-    from tapeloom.session.coordinator import SessionCoordinator
-    from tapeloom.session.metrics import PerformanceMetrics
-    from tapeloom.session.result import RunResult
-    from tapeloom.session_data import SessionData
     from tapeloom.storage.bar_source import BarSource
 
 __all__ = ["SystemManager", "SystemState", "get_system_manager"]
@@ -58,7 +49,7 @@ class SystemState(StrEnum):
     FAILED = "FAILED"
 
 
-class SystemManager:
+class SystemManager(PresentRun):
     """Runs one configuration at a time; a context manager that stops on leaving.
 
     Parameters
@@ -97,6 +88,7 @@ class SystemManager:
         out: str | Path | None = None,
         resume: bool = False,
     ) -> None:
+        super().__init__()
         self._builder = RunBuilder(
             data,
             time_manager=time_manager,
@@ -112,9 +104,7 @@ class SystemManager:
         self._starter: int | None = None
         self._is_start_given_up = False
         self._error: BaseException | None = None
-        self._run: Run | LiveRun | None = None
         self._indicators: dict[str, AskedIndicator] = {}
-        self._process = OwnProcess()
         self._engine = AnalysisEngine(self)
         #: Who is told how far a run is, about ten times a second.
         self.progress: Callable[..., object] | None = None
@@ -195,33 +185,6 @@ class SystemManager:
         if self._error is None and run is not None:
             return run.coordinator.error
         return self._error
-
-    @property
-    def mode(self) -> Literal["backtest", "live"] | None:
-        """``"backtest"`` or ``"live"``; ``None`` before the first start."""
-        return None if self._run is None else self._run.config.mode
-
-    @property
-    def timezone(self) -> tzinfo | None:
-        """Zone of the exchange; ``None`` before the first start."""
-        return None if self._run is None else self._run.session_data.timezone
-
-    @property
-    def exchange_group(self) -> str | None:
-        """Exchange group of the configuration; ``None`` before the first start."""
-        return None if self._run is None else self._run.config.exchange_group
-
-    @property
-    def backtest_start_date(self) -> date | None:
-        """First date of the window; ``None`` before the first start."""
-        window = None if self._run is None else self._run.config.backtest_config
-        return None if window is None else window.start_date
-
-    @property
-    def backtest_end_date(self) -> date | None:
-        """Last date of the window; ``None`` before the first start."""
-        window = None if self._run is None else self._run.config.backtest_config
-        return None if window is None else window.end_date
 
     # Life
 
@@ -453,77 +416,6 @@ class SystemManager:
             timeout,
         )
 
-    # Parts
-
-    @property
-    def session_data(self) -> SessionData:
-        """The store of the present or last run."""
-        return self._present.session_data
-
-    @property
-    def plan(self) -> StreamPlan:
-        """What the present or last run streams."""
-        return self._present.plan
-
-    @property
-    def metrics(self) -> PerformanceMetrics:
-        """Times of the present or last run."""
-        return self._present.coordinator.metrics
-
-    def get_time_manager(self) -> TimeManager:
-        """Return clock and calendar of the present or last run."""
-        return self._present.time_manager
-
-    def get_data_manager(self) -> DataManager:
-        """Return the storage of the present or last run."""
-        source = self._present.source
-        if not isinstance(source, DataManager):
-            text = "the run reads bars from memory; it has no data manager"
-            raise StateError(text)
-        return source
-
-    def get_session_coordinator(self) -> SessionCoordinator:
-        """Return the coordinator of the present or last run.
-
-        Raises
-        ------
-        StateError
-            If the run is live, or there is none.
-        """
-        run = self._present
-        if isinstance(run, LiveRun):
-            text = "the run is live; get_live_coordinator() returns its coordinator"
-            raise StateError(text)
-        return run.coordinator
-
-    def get_live_coordinator(self) -> LiveCoordinator:
-        """Return the coordinator of the present or last live run.
-
-        Raises
-        ------
-        StateError
-            If the run is a backtest, or there is none.
-        """
-        run = self._present
-        if not isinstance(run, LiveRun):
-            text = "the run is a backtest; get_session_coordinator() returns its coordinator"
-            raise StateError(text)
-        return run.coordinator
-
-    def health(self) -> LiveHealth:
-        """Return how the present or last live run is doing, symbol by symbol; from any thread.
-
-        Raises
-        ------
-        StateError
-            If the run is a backtest, or there is none.
-        """
-        return self.get_live_coordinator().health()
-
-    def result(self) -> RunResult:
-        """Return what the present or last run leaves behind so far."""
-        return self._present.result()
-
     def system_info(
         self, complete: bool = False, *, since_epoch: int | None = None
     ) -> dict[str, Any]:
@@ -542,14 +434,6 @@ class SystemManager:
         return found
 
     # Inside
-
-    @property
-    def _present(self) -> Run | LiveRun:
-        self._process.require("manager")
-        if self._run is None:
-            text = "there is no run yet; start() makes one"
-            raise StateError(text)
-        return self._run
 
     def _require(self, method: str, *states: SystemState) -> None:
         state = self.state

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tapeloom.calendars.time_manager import time_manager_for
+from tapeloom.calendars.given_exchange import time_manager_for
 from tapeloom.config.session_config import SessionConfig
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.config.window import window_sessions
