@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tapeloom.live.busy_polling import AWAKE_NS, BusyPollingSelector, new_event_loop
+from tapeloom.live.busy_polling import (
+    AWAKE_NS,
+    MOST_AWAKE_NS,
+    BusyPollingSelector,
+    new_event_loop,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,13 +103,51 @@ def test_a_pause_puts_it_to_sleep_again(script: Script) -> None:
     assert script.comes_after(AWAKE_NS)
     assert script.comes_after(SOON)
     assert not script.found(0.001)
-    script.meanwhile = script.put
-    script.now += 2 * AWAKE_NS
-    assert script.found()
-    script.meanwhile = lambda: None
-    waits = len(script.waits)
+    assert script.waits == [AWAKE_NS]
+    # Nothing came while it was awake, so it has slept since; and this came late.
+    assert script.comes_after(2 * AWAKE_NS)
     assert not script.found(0.001)
-    assert len(script.waits) == waits
+    assert script.waits == [AWAKE_NS]
+
+
+def test_where_a_stream_came_for_a_while_a_pause_is_waited_through_awake(
+    script: Script,
+) -> None:
+    assert script.comes_after(AWAKE_NS)
+    for _ in range(8):
+        assert script.comes_after(SOON)
+    assert not script.found(0.5)
+    # As long as it had come.
+    assert script.waits == [8 * SOON]
+    pause = 5 * SOON
+    assert script.comes_after(pause)
+    # The pause was paid with the time before it.
+    assert not script.found(0.5)
+    assert script.waits == [8 * SOON, 3 * SOON]
+    assert script.comes_after(3 * SOON)
+    assert not script.found(0.001)
+    assert len(script.waits) == 2
+
+
+def test_a_stream_that_came_for_long_is_waited_for_no_longer_than_the_most(
+    script: Script,
+) -> None:
+    for _ in range(3 * MOST_AWAKE_NS // SOON):
+        assert script.comes_after(SOON)
+    assert not script.found(0.5)
+    assert script.waits == [MOST_AWAKE_NS]
+
+
+def test_it_is_awake_for_no_longer_than_what_came_lasted_and_a_moment_each_time(
+    script: Script,
+) -> None:
+    lasted = 0
+    for number in range(40):
+        pause = SOON if number % 5 else 7 * AWAKE_NS
+        lasted += pause if pause == SOON else 0
+        assert script.comes_after(pause)
+        script.found(0.01)
+    assert sum(script.waits) <= lasted + len(script.waits) * AWAKE_NS
 
 
 def test_it_stays_awake_no_longer_than_whoever_asks_would_wait(script: Script) -> None:

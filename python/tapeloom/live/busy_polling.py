@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AWAKE_NS", "BusyPollingSelector", "new_event_loop"]
+__all__ = ["AWAKE_NS", "MOST_AWAKE_NS", "BusyPollingSelector", "new_event_loop"]
 
 AWAKE_NS = 300_000
 """How long a loop stays awake for the next message, ns, and how soon after the one before a message must come for that."""
+MOST_AWAKE_NS = 5_000_000
+"""How long it does at most where messages came that soon after each other for as long, ns."""
 
 
 class BusyPollingSelector(selectors.DefaultSelector):
     """Waits awake for a moment, where what it found last came soon after what it found before; else asleep, as ever.
 
-    So a loop that seldom has something to do sleeps, and one that has it all the time keeps a processor to itself.
+    So a loop that seldom has something to do sleeps, and one that has it all the time keeps a processor to itself. Where a
+    stream has come for a while it is waited for longer: who sends it may be held up, and then sends all at once. A pause is
+    paid with the time in which messages came soon after each other, so that a loop is never awake for much longer than that.
 
     Parameters
     ----------
@@ -43,9 +47,9 @@ class BusyPollingSelector(selectors.DefaultSelector):
         super().__init__()
         self._wait = wait(self.fileno())
         self._clock = clock
-        # When something was there last; and whether that was soon after the time before.
-        self._found_at = 0
-        self._is_busy = False
+        # When something was there last; how long things have come soon after each other, less the pauses since; and for
+        # how long the next one is waited for awake.
+        self._found_at = self._earned = self._awake = 0
 
     def select(
         self, timeout: float | None = None
@@ -53,17 +57,30 @@ class BusyPollingSelector(selectors.DefaultSelector):
         """As of every selector."""
         may_wait = timeout is None or timeout > 0
         # What it waits for must not be there already.
-        found = super().select(0) if self._is_busy or not may_wait else []
+        found = super().select(0) if self._awake or not may_wait else []
         if not found and may_wait:
-            if self._is_busy:
-                left = AWAKE_NS if timeout is None else int(timeout * 1e9)
-                self._wait(min(AWAKE_NS, left))
+            if self._awake:
+                self._stay_awake(timeout)
             found = super().select(timeout)
         if found:
-            now = self._clock()
-            self._is_busy = now - self._found_at < AWAKE_NS
-            self._found_at = now
+            self._note(self._clock())
         return found
+
+    def _stay_awake(self, timeout: float | None) -> None:
+        ns = self._awake if timeout is None else min(self._awake, int(timeout * 1e9))
+        if not self._wait(ns):
+            self._awake -= ns
+
+    def _note(self, now: int) -> None:
+        """Decide for how long the next is waited for awake, where something was found now."""
+        pause = now - self._found_at
+        self._found_at = now
+        if pause < AWAKE_NS:
+            self._earned = min(MOST_AWAKE_NS, self._earned + pause)
+            self._awake = max(AWAKE_NS, self._earned)
+        else:
+            self._earned = max(0, self._earned - pause)
+            self._awake = self._earned
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
