@@ -92,7 +92,7 @@ def test_each_session_gets_the_bars_of_its_hours_whatever_a_block_holds(
     )
 
     for at, day in enumerate(JULY):
-        (queue,) = queues.load(at)
+        queued = queues.load(at)
         # Pre-market from 04:00, post-market to 20:00, on the half day to 17:00.
         opened = day.open - (11 * HOUR // 2 if extended else 0)
         closed = day.close + (4 * HOUR if extended else 0)
@@ -101,8 +101,8 @@ def test_each_session_gets_the_bars_of_its_hours_whatever_a_block_holds(
         between = [
             ts for ts in starts if at and JULY[at - 1].span[1] <= ts < day.span[0]
         ]
-        assert queue.bars.ts.tolist() == kept
-        assert queue.out_of_session == len(own) - len(kept)
+        assert queued.bars["AAPL"].ts.tolist() == kept
+        assert queued.out_of_session["AAPL"] == len(own) - len(kept)
         assert queues.between_sessions.get("AAPL", 0) == len(between)
     queues.close()
 
@@ -118,9 +118,9 @@ def test_hours_of_an_exchange_with_a_break_leave_the_break_out() -> None:
         queues = SessionQueues(
             source, table, {"700": "1m"}, sessions=[index], extended=extended
         )
-        (queue,) = queues.load(0)
-        assert queue.bars.ts.tolist() == [morning, noon - MINUTE, afternoon]
-        assert queue.out_of_session == 3
+        queued = queues.load(0)
+        assert queued.bars["700"].ts.tolist() == [morning, noon - MINUTE, afternoon]
+        assert queued.out_of_session["700"] == 3
 
 
 def test_only_a_source_that_allows_it_is_read_by_another_thread() -> None:
@@ -132,7 +132,7 @@ def test_only_a_source_that_allows_it_is_read_by_another_thread() -> None:
             source, TABLE, {"AAPL": "1m"}, sessions=SESSIONS, prefetch_sessions=2
         )
         for at in range(len(JULY)):
-            assert [len(q.bars) for q in queues.load(at)] == [1]
+            assert [len(bars) for bars in queues.load(at).bars.values()] == [1]
         queues.close()
 
     assert threaded.threads == {"MainThread", "tapeloom-prefetch"}
@@ -143,8 +143,8 @@ def test_sessions_are_loaded_in_order_and_not_after_the_end() -> None:
     source = MemorySource({("AAPL", "1m"): [bar(day.open) for day in JULY]})
     queues = SessionQueues(source, TABLE, {"AAPL": "1m"}, sessions=SESSIONS)
 
-    assert queues.load(3)[0].bars.ts.tolist() == [JULY[3].open]
-    assert queues.load(3)[0].bars.ts.tolist() == [JULY[3].open]
+    assert queues.load(3).bars["AAPL"].ts.tolist() == [JULY[3].open]
+    assert queues.load(3).bars["AAPL"].ts.tolist() == [JULY[3].open]
     with pytest.raises(StateError, match="session 2 of the window was loaded before"):
         queues.load(2)
     queues.close()

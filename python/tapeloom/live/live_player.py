@@ -10,13 +10,11 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from tapeloom.bars import no_bars
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import CalendarError
 from tapeloom.session.alert_calls import call_alerts
 from tapeloom.session.flow import flow, flow_warning
 from tapeloom.session.loaded_bars import hours_of
-from tapeloom.session.queues import SessionQueue
 from tapeloom.session.story import tell_end, tell_history
 from tapeloom.words import counted
 
@@ -291,10 +289,8 @@ class LivePlayer:
     def follow_symbols(self, now: int) -> None:
         """Take bars of the symbols that the store keeps now, and have fetched what those that are new lack."""
         store = self._session_data
-        self._tally.start_symbols(
-            store,
-            [self._no_queue(n) for n in store._symbols if not self._tally.follows(n)],
-        )
+        new = [name for name in store._symbols if not self._tally.follows(name)]
+        self._tally.start_symbols(store, dict.fromkeys(new, 0))
         self._session.follow_symbols(now)
 
     # Phases
@@ -331,8 +327,9 @@ class LivePlayer:
         self._processor.start_session()
         tell_history(store, self._past.kept)
         self._metrics.record_phase("PHASE_2", started)
-        queues = [self._no_queue(name) for name in store._symbols]
-        self._tally.start_session(store, queues, before=recovered)
+        # What lies outside the hours shows only as it comes.
+        outside = dict.fromkeys(store._symbols, 0)
+        self._tally.start_session(store, outside, before=recovered)
         hours = hours_of(self._table, index, extended=self._extended)
         self._session.sorter.follow_hours(hours)
         self._analysed = self._engine.seconds
@@ -340,10 +337,6 @@ class LivePlayer:
         self._end_by = None
         self.stage = Stage.WARMING
         self._session.begin(now)
-
-    def _no_queue(self, name: str) -> SessionQueue:
-        base = self._session_data._intervals(name)[0]
-        return SessionQueue(name, no_bars(name, base, self._table.zone), 0)
 
     def _is_warm(self, now: int) -> bool:
         filler = self._quality.filler

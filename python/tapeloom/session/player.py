@@ -217,9 +217,9 @@ class SessionPlayer:
             if is_over():
                 return
         started = self._metrics.start_timer()
-        queues = self._roster.load(self.done)
-        tell_queues(queues, self._roster.load_seconds)
-        self._tally.start_session(self._session_data, queues)
+        queued = self._roster.load(self.done)
+        tell_queues(queued, self._roster.load_seconds)
+        self._tally.start_session(self._session_data, queued.out_of_session)
         self._metrics.record_phase("PHASE_3", started)
         self._quotes = QuoteTape(self._session_data, self._roster.quotes(self.done))
         if is_over():
@@ -229,7 +229,7 @@ class SessionPlayer:
         self._activate(index)
         self._stream = SessionStream(
             self._session_data,
-            queues,
+            queued.bars,
             self._table,
             close=self._session_end,
             indicators=self._indicators,
@@ -312,14 +312,14 @@ class SessionPlayer:
         if self._stream is None:
             return
         self._roster.join(symbol, self._sessions[self.done])
-        queues = self._roster.load(self.done, only=symbol)
-        self._tally.start_symbols(self._session_data, queues)
+        queued = self._roster.load(self.done, only=symbol)
+        self._tally.start_symbols(self._session_data, queued.out_of_session)
         clock = self._time_manager.clock.now_ns()
-        for queue in queues:
-            coming = self._stream.after(queue.bars, clock)
-            known = queue.bars[: len(queue.bars) - len(coming)]
-            self._session_data.add_bars_batch(queue.symbol, known)
-            self._stream.add(queue.symbol, coming, clock=clock)
+        for name, bars in queued.bars.items():
+            coming = self._stream.after(bars, clock)
+            known = bars[: len(bars) - len(coming)]
+            self._session_data.add_bars_batch(name, known)
+            self._stream.add(name, coming, clock=clock)
         self._quotes.add(self._roster.quotes(self.done, only=symbol))
         self._processor.add(symbol)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,18 +27,21 @@ if TYPE_CHECKING:
     from tapeloom.storage.bar_source import BarSource
     from tapeloom.storage.event_files import Events
 
-__all__ = ["SessionQueue", "SessionQueues"]
+__all__ = ["QueuedBars", "SessionQueues"]
 
 #: Bytes of one bar in memory: six columns of eight and the flags.
 _BAR_BYTES = 49
 
 
-class SessionQueue(NamedTuple):
-    """One symbol's base bars of one session: those of its hours, and how many bars lay outside them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class QueuedBars:
+    """The base bars of one session by symbol, in configured order, and how many bars of each symbol lay out of its hours.
 
-    symbol: str
-    bars: Bars
-    out_of_session: int
+    Not an object for each symbol: Python looks through all that it made, again and again, for what is garbage.
+    """
+
+    bars: dict[str, Bars]
+    out_of_session: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +105,8 @@ class SessionQueues:
         #: Bars before the loaded session that belong to no session date, by symbol: weekends, holidays.
         self.between_sessions: dict[str, int] = {}
 
-    def load(self, at: int) -> list[SessionQueue]:
-        """Return the queues of the window's session number ``at``, one per symbol, in configured order.
+    def load(self, at: int) -> QueuedBars:
+        """Return the queues of the window's session number ``at``, one per symbol, in configured order; the caller's own.
 
         Sessions are loaded in rising order; one may be loaded again until a later one is.
 
@@ -126,9 +129,12 @@ class SessionQueues:
         self.between_sessions = {
             symbols[at]: int(ahead[at]) for at in ahead.nonzero()[0].tolist()
         }
-        queues = list(map(SessionQueue, symbols, cut, outside.tolist()))
+        queued = QueuedBars(
+            dict(zip(symbols, cut, strict=True)),
+            dict(zip(symbols, outside.tolist(), strict=True)),
+        )
         self.load_seconds = time.perf_counter() - started
-        return queues
+        return queued
 
     def quotes(self, at: int) -> dict[str, Events[Quote]]:
         """Return the stored quotes of the window's session number ``at``: those that happen in its hours.

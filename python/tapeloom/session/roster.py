@@ -15,7 +15,7 @@ from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.config.universe import Universe
 from tapeloom.session.history import SessionHistory
 from tapeloom.session.indicators import SessionIndicators
-from tapeloom.session.queues import SessionQueue, SessionQueues
+from tapeloom.session.queues import QueuedBars, SessionQueues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,29 +146,27 @@ class Roster:
         if self._history is not None:
             self._history.finish()
 
-    def load(self, at: int, *, only: str | None = None) -> list[SessionQueue]:
+    def load(self, at: int, *, only: str | None = None) -> QueuedBars:
         """Return the queues of the window's session number ``at``, one per symbol."""
         day = from_day(int(self._table.dates[self._sessions[at]]))
         unlisted = self._universe.unlisted(day)
-        found: list[SessionQueue] = []
+        found = QueuedBars({}, {})
         for group in self._groups:
             if only is not None and only not in group.names:
                 continue
-            queues = group.queues.load(at - group.first)
-            queues = [queue for queue in queues if queue.symbol in group.names]
-            if unlisted:
-                queues = [
-                    SessionQueue(queue.symbol, queue.bars[:0], 0)
-                    if queue.symbol in unlisted
-                    else queue
-                    for queue in queues
-                ]
-            empty = [queue.symbol for queue in queues if not len(queue.bars)]
+            queued = group.queues.load(at - group.first)
+            for symbol in queued.bars.keys() - group.names:
+                del queued.bars[symbol], queued.out_of_session[symbol]
+            for symbol in queued.bars.keys() & unlisted:
+                queued.bars[symbol] = queued.bars[symbol][:0]
+                queued.out_of_session[symbol] = 0
+            empty = [symbol for symbol, bars in queued.bars.items() if not len(bars)]
             if missing := [symbol for symbol in empty if symbol not in unlisted]:
                 text = "no bar in a session of the window; it ran with quality 0"
                 self._tally.warn("no data", text, count=len(missing), symbols=missing)
             self._say_between_sessions(group)
-            found += queues
+            found.bars.update(queued.bars)
+            found.out_of_session.update(queued.out_of_session)
         return found
 
     def quotes(self, at: int, *, only: str | None = None) -> dict[str, Events[Quote]]:

@@ -11,7 +11,7 @@ from tapeloom.words import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tapeloom.session.queues import SessionQueue
+    from tapeloom.session.queues import QueuedBars
     from tapeloom.session.result import SessionReport
     from tapeloom.session_data import SessionData
 
@@ -53,11 +53,12 @@ def tell_history(session_data: SessionData, kept: Sequence[tuple[str, str]]) -> 
     flow("PHASE_2.3", f"{text} symbol/interval pairs", len(kept))
 
 
-def tell_queues(queues: Sequence[SessionQueue], seconds: float) -> None:
+def tell_queues(queued: QueuedBars, seconds: float) -> None:
     """Tell what will stream, and who has nothing to stream."""
-    bars = sum(len(queue.bars) for queue in queues)
+    queues = queued.bars
+    bars = sum(map(len, queues.values()))
     flow("PHASE_3.1", "Loaded %d bars for %d symbols", bars, len(queues), bars=bars)
-    empty = [queue.symbol for queue in queues if not len(queue.bars)]
+    empty = [symbol for symbol, queue in queues.items() if not len(queue)]
     if empty:
         more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
         flow_warning("PHASE_3", "No bars for %s%s", ", ".join(empty[:3]), more)

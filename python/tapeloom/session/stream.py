@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from tapeloom._core import Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tapeloom._core import Bars, Batch, SessionTable
-    from tapeloom.session.queues import SessionQueue
     from tapeloom.session.realtime_indicators import RealtimeIndicators
     from tapeloom.session_data import SessionData
 
@@ -24,7 +23,7 @@ class SessionStream:
     ----------
     session_data
         The store to play into; its session has begun.
-    queues
+    bars
         The bars of each symbol, in configured order.
     table
         The session table.
@@ -37,7 +36,7 @@ class SessionStream:
     def __init__(
         self,
         session_data: SessionData,
-        queues: Iterable[SessionQueue],
+        bars: Mapping[str, Bars],
         table: SessionTable,
         *,
         close: int,
@@ -47,7 +46,7 @@ class SessionStream:
         self._session_data = session_data
         self._table = table
         self._close = close
-        self._sources: dict[str, Bars] = {q.symbol: q.bars for q in queues}
+        self._sources: dict[str, Bars] = dict(bars)
         self._instants = self._base_bars = self._derived_bars = 0
         self._last: Batch | None = None
         self._replay = self._begin()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tapeloom._core import Group, SessionTable
-    from tapeloom.session.queues import SessionQueue
     from tapeloom.session.result import SymbolReport
     from tapeloom.session_data import SessionData
 
@@ -118,26 +117,25 @@ class Tally:
     def start_session(
         self,
         session_data: SessionData,
-        queues: Iterable[SessionQueue],
+        outside: Mapping[str, int],
         *,
         before: Mapping[str, IngestCounts] | None = None,
     ) -> None:
         """Remember the counters, so that the session's report shows its own.
 
-        Bars out of hours are counted here and not in the store: it does not know of bars that are still to come. What the
-        session has counted ``before``, in a process that was stopped, is its own too.
+        The bars of each symbol that lie ``outside`` the hours are counted here and not in the store: it does not know of
+        bars that are still to come. What the session has counted ``before``, in a process that was stopped, is its own too.
         """
         self._outside, self._rows, self._before = {}, {}, _NO_COUNTS
         self._is_resuming = False
-        self.start_symbols(session_data, queues)
+        self.start_symbols(session_data, outside)
         for symbol, counts in ({} if before is None else before).items():
             self._before[self._rows[symbol]] -= np.array(astuple(counts))
 
     def start_symbols(
-        self, session_data: SessionData, queues: Iterable[SessionQueue]
+        self, session_data: SessionData, outside: Mapping[str, int]
     ) -> None:
         """Do so for some symbols, as for one that joins the session."""
-        outside = {queue.symbol: queue.out_of_session for queue in queues}
         if not outside:
             return
         self._outside.update(outside)
