@@ -180,6 +180,51 @@ def test_empty_bars_have_empty_columns_of_the_same_types() -> None:
         assert (column.shape, column.dtype) == ((0,), getattr(full, field).dtype)
 
 
+def test_whether_rows_are_in_order_is_said_of_each_part_by_itself() -> None:
+    minutes = grid(DAY)[:8]
+    bars = minute_bars("AAA", minutes[[0, 1, 2, 5, 3, 4, 6, 7]])
+    for asked_before in (False, True):
+        if asked_before:
+            assert not bars.is_sorted()
+        assert bars[:4].is_sorted()
+        assert bars[4:].is_sorted()
+        assert not bars[3:5].is_sorted()
+        assert not bars[1:7][1:].is_sorted()
+    in_order = bars.sorted()
+    assert in_order.is_sorted()
+    part = in_order[2:][1:4]
+    assert part.is_sorted()
+    assert part.ts.tolist() == minutes[3:6].tolist()
+    # Put together again they may be out of order.
+    assert not Bars.concat([in_order[4:], in_order[:4]]).is_sorted()
+    assert Bars.concat([in_order[:4], in_order[4:]]).is_sorted()
+
+
+def test_a_replay_refuses_a_part_that_is_out_of_order() -> None:
+    minutes = grid(DAY)[:8]
+    bars = minute_bars("AAA", minutes[[0, 1, 2, 5, 3, 4, 6, 7]])
+    assert not bars.is_sorted()
+    session = session_with("AAA", 0)
+    close = int(grid(DAY)[-1]) + MINUTE
+    with pytest.raises(ArgumentError, match="not sorted"):
+        Replay(session, [("AAA", bars[1:6])], close=close)
+    Replay(session, [("AAA", bars[:4])], close=close).close()
+
+
+def test_rows_that_break_a_rule_are_found_as_often_as_they_are_looked_for() -> None:
+    bars = minute_bars("AAA", grid(DAY)[:6])
+    columns = {field: getattr(bars, field).copy() for field in FIELDS[:6]}
+    for field in ("open", "high", "low", "close"):
+        columns[field][4] = -1.0
+    below = Bars.from_columns("AAA", "1m", **columns, zone=TABLE.zone)
+    for _ in range(2):
+        assert bars.find_invalid() == []
+        assert below.find_invalid(allow_negative_prices=True) == []
+        assert [row for row, *_ in below.find_invalid()] == [4]
+        assert [row for row, *_ in below[3:].find_invalid()] == [1]
+        assert below[:4].find_invalid() == []
+
+
 def test_equality_compares_symbol_interval_and_columns() -> None:
     bars = session_with("AAA", 10).get_bars("AAA")
     assert bars == session_with("AAA", 10).get_bars("AAA")

@@ -98,6 +98,7 @@ pub fn sources(all: &[Arc<Columns>]) -> Vec<Source> {
         interval: Interval::ONE_MINUTE,
         latest: i64::MAX,
         known_at: None,
+        is_sorted: false,
     };
     all.iter().map(source).collect()
 }

@@ -263,12 +263,9 @@ class _Group:
 
     def keep(self, plan: StreamPlan) -> None:
         self.plan = plan
-        # Asked for each symbol in turn.
+        # Asked for each symbol in turn, and before each session.
         self.names = {symbol.symbol for symbol in plan.symbols}
-
-    @property
-    def streams_quotes(self) -> bool:
-        return bool(_quoted(self.plan, "STREAMED"))
+        self.streams_quotes = bool(_quoted(plan, "STREAMED"))
 
 
 def _quoted(plan: StreamPlan, action: str) -> list[str]:

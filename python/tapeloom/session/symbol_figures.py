@@ -81,7 +81,7 @@ class SymbolTotals:
 
     def add(self, session: SymbolFigures) -> None:
         """Add the figures of a session, whose symbols are all known."""
-        columns = [self._columns[symbol] for symbol in session.symbols]
+        columns = np.array([self._columns[name] for name in session.symbols], np.intp)
         before = self._cells[:, columns]
         after = before + session.cells
         after[_LONGEST] = np.maximum(before[_LONGEST], session.cells[_LONGEST])

@@ -27,6 +27,7 @@ __all__ = ["Tally"]
 #: Columns of counted bars.
 _COUNTED = tuple(field.name for field in fields(IngestCounts))
 _NO_COUNTS = np.zeros((0, len(_COUNTED)), np.int64)
+_NONE_OUTSIDE = np.zeros(0, np.int64)
 #: Kind and text of the warning of those that are told.
 _TOLD = {
     "duplicates": ("duplicates", "bars came twice; dropped"),
@@ -69,10 +70,10 @@ class Tally:
         # A symbol that left the run keeps its totals.
         self._gone: set[str] = set()
         self._warnings: dict[tuple[str, str], _Warning] = {}
-        # What was counted of each symbol before the session, as IngestCounts has it, and in which row.
-        self._before = _NO_COUNTS
+        # A row for each symbol of the session: what was counted before it, as IngestCounts has it, and the bars outside.
         self._rows: dict[str, int] = {}
-        self._outside: dict[str, int] = {}
+        self._before = _NO_COUNTS
+        self._outside = _NONE_OUTSIDE
         self._is_resuming = False
         self.sessions: list[SessionReport] = []
         self._last: SymbolFigures | None = None
@@ -126,7 +127,7 @@ class Tally:
         The bars of each symbol that lie ``outside`` the hours are counted here and not in the store: it does not know of
         bars that are still to come. What the session has counted ``before``, in a process that was stopped, is its own too.
         """
-        self._outside, self._rows, self._before = {}, {}, _NO_COUNTS
+        self._rows, self._before, self._outside = {}, _NO_COUNTS, _NONE_OUTSIDE
         self._is_resuming = False
         self.start_symbols(session_data, outside)
         for symbol, counts in ({} if before is None else before).items():
@@ -138,11 +139,12 @@ class Tally:
         """Do so for some symbols, as for one that joins the session."""
         if not outside:
             return
-        self._outside.update(outside)
         counts = self._group_of(session_data, list(outside))._counts()
         first = len(self._before)
         self._rows.update(zip(outside, range(first, first + len(outside)), strict=True))
         self._before = np.concatenate([self._before, counts])
+        new = np.fromiter(outside.values(), np.int64, len(outside))
+        self._outside = np.concatenate([self._outside, new])
 
     def _group_of(self, session_data: SessionData, symbols: list[str]) -> Group:
         """Return the group of some symbols: that of the session before, as long as nobody comes or goes."""
@@ -153,7 +155,8 @@ class Tally:
     def count_outside(self, outside: Mapping[str, int]) -> None:
         """Count bars by symbol that lay outside the hours of the session, where that shows only while they come."""
         for symbol, count in outside.items():
-            self._outside[symbol] = self._outside.get(symbol, 0) + count
+            if symbol in self._rows:
+                self._outside[self._rows[symbol]] += count
 
     def end_session(
         self,
@@ -171,13 +174,13 @@ class Tally:
         symbols = [name for name in self._totals.symbols if name not in self._gone]
         group = self._group_of(session_data, symbols)
         found = session_data._wholeness_of(group)
-        outside = np.array([self._outside[name] for name in symbols], np.int64)
+        rows = np.array([self._rows[name] for name in symbols], np.intp)
         columns = [found[name] for name in ("due", "present", "gaps", "longest")]
-        figures = SymbolFigures(symbols, np.stack([*columns, outside]))
+        figures = SymbolFigures(symbols, np.stack([*columns, self._outside[rows]]))
         self._last = figures
         self._totals.add(figures)
         expected, present, gaps, _, out_of_session = figures.cells.sum(axis=1).tolist()
-        bars = group._counts() - self._before[[self._rows[name] for name in symbols]]
+        bars = group._counts() - self._before[rows]
         self._warn_of(symbols, bars)
         counts = IngestCounts(*bars.sum(axis=0).tolist())
         longest, longest_symbol, longest_run = 0, None, (0, 0)

@@ -121,7 +121,8 @@ class FrameSource:
         bars = self._find(symbol, interval)
         if bars is None or not len(bars):
             return None
-        return int(bars.ts[0]), int(bars.ts[-1])
+        ts = bars.ts
+        return int(ts[0]), int(ts[-1])
 
     def get_ranges(self, symbol: str, interval: IntervalLike) -> list[tuple[int, int]]:
         """Return the one range of a series in memory, or nothing."""

@@ -229,6 +229,7 @@ mod tests {
             interval: interval.parse().unwrap(),
             latest: i64::MAX,
             known_at: None,
+            is_sorted: false,
         }
     }
 

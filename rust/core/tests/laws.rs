@@ -177,7 +177,7 @@ proptest! {
                 to: ts.len(),
                 columns: Arc::new(Columns { ts, ..Columns::default() }),
                 interval: Interval::minutes(*minutes).unwrap(),
-                latest: i64::MAX, known_at: None,
+                latest: i64::MAX, known_at: None, is_sorted: false,
             });
         }
         expected.sort_unstable();
@@ -253,7 +253,7 @@ proptest! {
         batch.write().end_session().unwrap();
 
         let (streamed, id) = store(day, completeness);
-        let source = Source { columns: columns(&regular), from: 0, to: regular.len(), interval: Interval::ONE_MINUTE, latest: i64::MAX, known_at: None };
+        let source = Source { columns: columns(&regular), from: 0, to: regular.len(), interval: Interval::ONE_MINUTE, latest: i64::MAX, known_at: None, is_sorted: true };
         let close = table.session(day as usize).close;
         let entry = streamed.directory().entries()[id.0 as usize].clone();
         let mut replay = Replay::new(streamed.clone(), vec![(entry, source)], close, None)

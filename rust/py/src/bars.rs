@@ -26,7 +26,7 @@ use crate::resample;
 use crate::session_table::PySessionTable;
 pub(crate) use handed::Handed;
 pub(crate) use parts::Parts;
-use whole::Asked;
+use whole::{Asked, Invalid};
 
 /// See `_core.pyi`.
 #[pyclass(frozen, sequence, name = "Bars", module = "tapeloom._core")]
@@ -39,17 +39,24 @@ pub(crate) struct Content {
     label: Py<PyLabel>,
     parts: Parts,
     rows: usize,
+    /// Whether they were cut out of rows that were known to be in order.
+    is_of_sorted: bool,
     /// What few ever ask, kept apart so that a snapshot stays small.
     asked: OnceLock<Box<Asked>>,
 }
 
 impl PyBars {
     pub(crate) fn new(label: Py<PyLabel>, parts: Parts) -> Self {
+        Self::cut(label, parts, false)
+    }
+
+    fn cut(label: Py<PyLabel>, parts: Parts, is_of_sorted: bool) -> Self {
         let rows = parts.all().iter().map(Slice::len).sum();
         Self(Exclusive::new(Content {
             label,
             parts,
             rows,
+            is_of_sorted,
             asked: OnceLock::new(),
         }))
     }
@@ -89,9 +96,9 @@ impl PyBars {
         self.of_parts(py, Parts::One(part))
     }
 
-    /// Other rows of the same series.
+    /// Some of these rows, in the order in which they are.
     pub(crate) fn of_parts(&self, py: Python<'_>, parts: Parts) -> Self {
-        Self::new(self.label_of(py), parts)
+        Self::cut(self.label_of(py), parts, self.is_known_sorted())
     }
 
     fn bar<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyBarData>> {
@@ -371,16 +378,8 @@ impl PyBars {
     }
 
     #[pyo3(signature = (*, allow_negative_prices=false))]
-    fn find_invalid(
-        &self,
-        allow_negative_prices: bool,
-    ) -> Vec<(usize, &'static str, f64, &'static str)> {
-        let (columns, from, to) = self.columns_but_flags();
-        let faults = columns.find_invalid_in(from..to, allow_negative_prices);
-        faults
-            .into_iter()
-            .map(|(row, fault)| (row, fault.field, fault.value, fault.rule))
-            .collect()
+    fn find_invalid(&self, allow_negative_prices: bool) -> Vec<Invalid> {
+        self.invalid(allow_negative_prices)
     }
 
     fn drop_rows(&self, py: Python<'_>, rows: Vec<usize>) -> Self {

@@ -273,7 +273,8 @@ impl PyGroup {
     /// A row of counts for each symbol, in the order of `IngestCounts`.
     fn _counts<'py>(&self, py: Python<'py>) -> BindResult<Bound<'py, PyAny>> {
         self.store.check()?;
-        let all = py.detach(|| self.store.counts_of(&self.names));
+        let found = self.found();
+        let all = py.detach(|| self.store.counts_of(&found.entries));
         let cells: Vec<u64> = all.iter().flat_map(count_cells).collect();
         let cells = PyArray1::from_iter(py, cells.into_iter().map(|count| count as i64));
         Ok(cells.reshape([self.names.len(), COUNTS])?.into_any())

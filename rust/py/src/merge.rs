@@ -41,6 +41,7 @@ pub(crate) fn merge_order<'py>(
             interval: convert::interval(interval)?,
             latest: i64::MAX,
             known_at: None,
+            is_sorted: false,
         });
     }
     let (lanes, rows): (Vec<i32>, Vec<i64>) =

@@ -131,6 +131,7 @@ fn lanes(
             interval,
             latest: close,
             known_at: None,
+            is_sorted: bars.get().is_known_sorted(),
         };
         lanes.push((entry.clone(), source));
     }

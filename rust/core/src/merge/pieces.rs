@@ -210,6 +210,7 @@ mod tests {
                 interval: *interval,
                 latest: 40 * MINUTE,
                 known_at: None,
+                is_sorted: false,
             });
             let expected: Vec<(u32, i64)> = Merge::new(whole.collect())
                 .unwrap()

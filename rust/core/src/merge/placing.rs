@@ -176,6 +176,7 @@ mod tests {
             interval: Interval::ONE_MINUTE,
             latest: i64::MAX,
             known_at: None,
+            is_sorted: false,
         };
         [7, 7, 3, 11].map(source).into()
     }

@@ -24,13 +24,21 @@ pub struct Source {
     pub latest: i64,
     /// When each bar from `from` to `to` is known, where that is not one interval after its start.
     pub known_at: Option<Vec<i64>>,
+    /// Whether the bars are known to be in order. Where they are not, their stamps are looked through.
+    pub is_sorted: bool,
 }
 
 impl Source {
     /// Check order and range of the stamps.
     pub(super) fn check(&self, source: usize) -> Result<()> {
         let ts = &self.columns.ts[self.from..self.to];
-        if let Some(fall) = first_fall(ts) {
+        debug_assert!(
+            !self.is_sorted || first_fall(ts).is_none(),
+            "what is known of a source is so"
+        );
+        if !self.is_sorted
+            && let Some(fall) = first_fall(ts)
+        {
             return Err(Error::Unsorted {
                 what: "source",
                 source,

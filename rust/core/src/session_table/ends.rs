@@ -90,7 +90,7 @@ impl SessionTable {
                 .collect::<Result<_>>()
                 .map(Some);
         };
-        last.checked_add(ns).ok_or(Error::Overflow { ts: last })?;
+        let reached = last.checked_add(ns).ok_or(Error::Overflow { ts: last })?;
         let mut clipped: Option<Vec<i64>> = None;
         let mut from = 0;
         let begin = self.begun(first).unwrap_or(0);
@@ -106,6 +106,10 @@ impl SessionTable {
                 .chain(ends)
                 .chain([session.post_close])
             {
+                // As a rule nothing goes beyond a bound. To look for where would wait for the memory of each row looked at.
+                if reached <= end {
+                    continue;
+                }
                 // Only bars that start before the bound and would end after it.
                 from = advance_to(ts, from, (end + 1).saturating_sub(ns));
                 let cut = ts[from..].iter().take_while(|&&at| at < end);

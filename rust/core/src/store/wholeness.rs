@@ -105,12 +105,19 @@ impl Store {
     }
 
     /// How many bars of several symbols were offered, and what became of them; nothing for those that nobody keeps.
-    pub fn counts_of(&self, names: &[String]) -> Vec<IngestCounts> {
+    pub fn counts_of(&self, entries: &[Option<Arc<Entry>>]) -> Vec<IngestCounts> {
         let writing = self.write();
-        let counts = |name: &String| Some(writing.counts(writing.id_of(name)?));
-        names
+        let counts = |entry: &Arc<Entry>| {
+            let id = match writing.keeps(entry) {
+                true => entry.id,
+                // Another symbol went since it was looked up.
+                false => writing.id_of(&entry.symbol)?,
+            };
+            Some(writing.counts(id))
+        };
+        entries
             .iter()
-            .map(|name| counts(name).unwrap_or_default())
+            .map(|entry| entry.as_ref().and_then(counts).unwrap_or_default())
             .collect()
     }
 }

@@ -33,7 +33,8 @@ impl Parts {
 
     /// The rows of a slice that start in some stretches of time, one after the other.
     pub(crate) fn within(whole: &Slice, stretches: &[(i64, i64)]) -> Self {
-        let (mut row, mut length) = (0, 0);
+        // One stretch has all rows, as a rule, and several are about as long as one another.
+        let (mut row, mut length) = (0, whole.len());
         Self::joined(stretches.iter().map(|&(start, end)| {
             let from = whole.lower_bound_from(row, start);
             row = whole.lower_bound_near(from, from + length, end);

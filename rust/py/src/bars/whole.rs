@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use tapeloom_core::alignment::Order;
+use tapeloom_core::bar::Fault;
 use tapeloom_core::columns::Columns;
 use tapeloom_core::series::{Rows, Slice};
 
@@ -18,7 +19,12 @@ pub(super) struct Asked {
     joined: OnceLock<Slice>,
     /// How the rows follow each other.
     order: OnceLock<Arc<Order>>,
+    /// Set once every row was found to keep the rules, positive prices among them.
+    are_valid: OnceLock<()>,
 }
+
+/// A row that breaks a rule: its number, the field, its value, the rule.
+pub(super) type Invalid = (usize, &'static str, f64, &'static str);
 
 impl PyBars {
     fn asked(&self) -> &Asked {
@@ -86,9 +92,35 @@ impl PyBars {
         })
     }
 
+    /// Rows that break a rule: row, field, value, rule. Where there are none, nobody looks again.
+    pub(super) fn invalid(&self, allow_negative_prices: bool) -> Vec<Invalid> {
+        let are_valid = &self.asked().are_valid;
+        if are_valid.get().is_some() {
+            return Vec::new();
+        }
+        let (columns, from, to) = self.columns_but_flags();
+        let faults = columns.find_invalid_in(from..to, allow_negative_prices);
+        if faults.is_empty() && !allow_negative_prices {
+            are_valid.get_or_init(|| ());
+        }
+        let invalid = |(row, fault): (usize, Fault)| (row, fault.field, fault.value, fault.rule);
+        faults.into_iter().map(invalid).collect()
+    }
+
+    /// Whether the rows are known to be in order, without a look at them.
+    pub(crate) fn is_known_sorted(&self) -> bool {
+        let content = self.0.get();
+        let asked = content.asked.get();
+        let order = asked.and_then(|asked| asked.order.get());
+        content.is_of_sorted || order.is_some_and(|order| order.fall.is_none())
+    }
+
     /// First row that starts before the row ahead of it.
     pub(crate) fn first_fall(&self) -> Option<usize> {
-        self.order().fall
+        match self.is_known_sorted() {
+            true => None,
+            false => self.order().fall,
+        }
     }
 
     /// The bar in a row, counted from either end, or the rows of a range.

@@ -21,7 +21,11 @@ impl SeriesWriter {
         let mut pieces = self.slices(0, first);
         if roll {
             // A segment has room to spare: history keeps an exact copy, of what it keeps.
-            let kept = self.view().lower_bound(first, last, history_start);
+            let kept = match self.newest() {
+                // The rows lie far apart in memory; where nothing is kept, none of them is looked at.
+                Some(newest) if newest < history_start => last,
+                _ => self.view().lower_bound(first, last, history_start),
+            };
             let kept = kept.clamp(first, last);
             if kept < last {
                 let mut ended = Columns::with_capacity(last - kept, self.series.derived);
