@@ -105,9 +105,17 @@ impl<T: Taken> MergeOf<T> {
         (self.helper, self.placing) = (None, None);
         if self.next == self.items.len() {
             self.next = 0;
-            self.spare.push(std::mem::take(&mut self.items));
+            self.keep_memory();
         }
         std::mem::take(&mut self.spare)
+    }
+
+    /// Keep the memory of a window that is done. Before the first one there is none, which would stand in the place of some.
+    fn keep_memory(&mut self) {
+        let done = std::mem::take(&mut self.items);
+        if done.capacity() > 0 {
+            self.spare.push(done);
+        }
     }
 
     /// Have the rows of the next window in order.
@@ -117,7 +125,7 @@ impl<T: Taken> MergeOf<T> {
             return;
         }
         self.next = 0;
-        self.spare.push(std::mem::take(&mut self.items));
+        self.keep_memory();
         let placed = match (self.placing.take(), &mut self.helper) {
             (Some(mut placing), _) => {
                 placing.items = self.room();
@@ -256,6 +264,24 @@ mod tests {
         assert!(order(vec![]).is_empty());
         assert!(order(vec![source(&[], "1m"), source(&[], "1m")]).is_empty());
         assert_eq!(order(vec![source(&[], "1m"), source(&[1], "1m")]), [(1, 0)]);
+    }
+
+    #[test]
+    fn the_memory_of_windows_goes_from_merge_to_merge() {
+        let stamps: Vec<i64> = (0..40_000).collect();
+        let mut spare: Vec<Items<usize>> = Vec::new();
+        let mut known: Vec<*const Item<usize>> = Vec::new();
+        for round in 0..4 {
+            let mut merge = Merge::idle(vec![source(&stamps, "1m")]).unwrap();
+            merge.begin(None, Vec::new(), spare);
+            merge.go_on();
+            assert_eq!(merge.by_ref().count(), stamps.len());
+            spare = merge.let_go();
+            let kept: Vec<_> = spare.iter().map(|room| room.as_ptr()).collect();
+            assert!(round == 0 || kept.iter().all(|room| known.contains(room)));
+            assert!(!kept.is_empty() && kept.len() >= known.len());
+            known = kept;
+        }
     }
 
     #[test]
