@@ -32,8 +32,9 @@ NO_BARS = ("quotes", "ticks")
 # What a user could store instead, coarsest first.
 USUAL = tuple(map(Interval, ("1d", "1h", "30m", "15m", "5m", "1m", "1s")))
 ONE_DAY = Interval("1d")
-#: What plans depend on: base, stored intervals, whether quotes are stored, which entries of history name the symbol.
-_Key = tuple[Interval, tuple[Interval, ...], bool, tuple[bool, ...]]
+#: What plans depend on: intervals that are stored and those that can be used, whether quotes are stored, which entries of
+#: history name the symbol.
+_Key = tuple[tuple[Interval, ...], tuple[Interval, ...], bool, tuple[bool, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,11 @@ class StreamRequest:
         has_quotes: bool,
     ) -> SymbolPlan:
         """Return the plan of a symbol that lacks nothing."""
-        base = self.base or max(i for i in usable if self.fits(i))
         historical = self.config.session_data_config.historical
         asked = tuple(
             e.apply_to == "all" or symbol in e.apply_to for e in historical.data
         )
-        key = base, tuple(stored), has_quotes, asked
+        key = tuple(stored), tuple(usable), has_quotes, asked
         like = self._known.get(key)
         if like is not None:
             return SymbolPlan(
@@ -178,6 +178,7 @@ class StreamRequest:
                 like.indicators,
                 like.warm_ups,
             )
+        base = self.base or max(i for i in usable if self.fits(i))
         derived = [i for i in self.intervals if i != base]
         reads = reads_of(historical.indicators, base, stored)
         noted = len(notes)
