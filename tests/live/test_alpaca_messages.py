@@ -49,6 +49,8 @@ def test_a_frame_of_bars_is_read_at_once_and_one_with_anything_else_is_not() -> 
     bar = bar_message(BAR)
     status = status_message("AAPL", OPEN, is_halted=True)
     assert bars_of_frame(packed_frame([bar, bar])) == [BAR, BAR]
+    assert messages_of(packed_frame([bar, bar])) == [BAR, BAR]
+    assert messages_of(packed_frame([bar, status])) != [BAR, status]
     assert bars_of_frame(packed_frame([bar, status])) is None
     assert bars_of_frame(packed_frame([bar_message(BAR, kind="u")])) is None
     assert bars_of_frame(packed_frame([])) == []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeloom import SessionData
-from tapeloom._core import BarData
+from tapeloom._core import BarData, earliest_start
 from tapeloom.live import FeedEvent, UpdatedBar
 from tapeloom.live.arrivals import Sorter
 from tests.live.recorded import MINUTE, OPEN
@@ -83,6 +83,21 @@ def test_bars_are_taken_in_the_hours_of_the_session_in_their_base_interval(
         k: n for k, n in counts.items() if n
     }
     assert one.outside.total() == counts["outside_hours"]
+
+
+def test_only_plain_bars_are_seen_at_once() -> None:
+    good = bar("AAPL", 3, "1m", is_naive=False)
+    first = bar("AAPL", 0, "1m", is_naive=False)
+    assert earliest_start([good, first, good], BASES, HOURS) == first.ts
+    assert earliest_start([], BASES, HOURS) is None
+    for other in (
+        UpdatedBar(good),
+        bar("AAPL", 3, "1m", is_naive=True),
+        bar("AAPL", 3, "5m", is_naive=False),
+        bar("MSFT", 3, "1m", is_naive=False),
+        bar("AAPL", 6, "1m", is_naive=False),
+    ):
+        assert earliest_start([good, other], BASES, HOURS) is None
 
 
 def test_bars_that_wait_come_first_with_their_corrections() -> None:

@@ -150,6 +150,44 @@ def test_it_is_awake_for_no_longer_than_what_came_lasted_and_a_moment_each_time(
     assert sum(script.waits) <= lasted + len(script.waits) * AWAKE_NS
 
 
+def test_where_nothing_comes_it_is_awake_once_and_sleeps_from_then_on(
+    script: Script,
+) -> None:
+    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(SOON)
+    for _ in range(5):
+        assert not script.found(0.001)
+    assert script.waits == [AWAKE_NS]
+    assert not script.found(0.001)
+    assert script.comes_after(SOON)
+    assert not script.found(0.0002)
+    assert not script.found(0.0002)
+    assert not script.found(0.0002)
+    # In parts, where whoever asks has other things to do meanwhile.
+    assert script.waits == [AWAKE_NS, 200_000, 100_000]
+
+
+def test_the_time_it_was_awake_is_part_of_the_time_it_waits(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float | None] = []
+    plain = selectors.DefaultSelector.select
+
+    def select(
+        self: selectors.DefaultSelector, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        slept.append(timeout)
+        return plain(self, 0)
+
+    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(SOON)
+    monkeypatch.setattr(selectors.DefaultSelector, "select", select)
+    assert script.selector.select(0.01) == []
+    assert slept == [0, pytest.approx(0.01 - AWAKE_NS / 1e9)]
+    assert script.selector.select(0.01) == []
+    assert slept[2:] == [0.01]
+
+
 def test_it_stays_awake_no_longer_than_whoever_asks_would_wait(script: Script) -> None:
     assert script.comes_after(AWAKE_NS)
     assert script.comes_after(SOON)

@@ -60,16 +60,18 @@ class BusyPollingSelector(selectors.DefaultSelector):
         found = super().select(0) if self._awake or not may_wait else []
         if not found and may_wait:
             if self._awake:
-                self._stay_awake(timeout)
+                timeout = self._stay_awake(timeout)
             found = super().select(timeout)
         if found:
             self._note(self._clock())
         return found
 
-    def _stay_awake(self, timeout: float | None) -> None:
+    def _stay_awake(self, timeout: float | None) -> float | None:
+        """Wait awake; return how long may still be slept."""
         ns = self._awake if timeout is None else min(self._awake, int(timeout * 1e9))
         if not self._wait(ns):
             self._awake -= ns
+        return None if timeout is None else timeout - ns / 1e9
 
     def _note(self, now: int) -> None:
         """Decide for how long the next is waited for awake, where something was found now."""

@@ -424,9 +424,9 @@ class SessionJournal(JournalWriting):
         clock: int,
         *,
         corrections: Collection[int] = (),
-        seconds: float = 0.0,
+        seconds: float | None = None,
     ) -> Write[tuple[Batch, list[tuple[int, str]]]]:
-        """As :meth:`step`, but wait no longer than so many seconds for the disk; the write has to be finished."""
+        """As :meth:`step`, but wait no longer than so many seconds for the disk, if given; the write has to be finished."""
         if self.mode == "strict":
 
             def put(journal: Journal) -> int:
@@ -439,10 +439,11 @@ class SessionJournal(JournalWriting):
         with self._order:
             journal = self._require_open()
             if journal is None:
-                return done(live.step(bars, clock))
-            return done(
-                self._put_step(journal.put_and_step, live, bars, clock, corrections)
-            )
+                found = live.step(bars, clock)
+            else:
+                put_and_step = journal.put_and_step
+                found = self._put_step(put_and_step, live, bars, clock, corrections)
+        return done(found)
 
     def _put_step(
         self,

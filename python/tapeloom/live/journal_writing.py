@@ -29,7 +29,7 @@ from tapeloom.live.journal_header import (
     Patience,
 )
 from tapeloom.live.journal_remains import is_anything_of, remove, withdraw
-from tapeloom.live.turns import Interrupts, Turns
+from tapeloom.live.turns import Interrupts, Ticket, Turns
 from tapeloom.live.write import Write, done
 from tapeloom.session_data import SessionData
 from tapeloom.session_data.life_cycle import require_flag
@@ -350,15 +350,15 @@ class JournalWriting:
         put: Callable[[Journal], int],
         apply: Callable[[], T],
         *,
-        seconds: float = 0.0,
+        seconds: float | None = None,
         check: Callable[[], None] | None = None,
     ) -> Write[T]:
-        """As ``_write``, without the records of the clock, but wait no longer than so many seconds for the disk.
+        """As ``_write``, without the records of the clock, but wait no longer than so many seconds for the disk, if given.
 
         Whoever begins a write has to finish it, on whichever thread: those that are begun later wait for it.
         """
         journal: Journal | None = None
-        ticket: int | None = None
+        ticket: Ticket | None = None
         is_under_way = False
         try:
             with self._order:
@@ -370,32 +370,35 @@ class JournalWriting:
                 is_under_way = True
                 seq = put(journal)
                 if self.mode == "relaxed":
+                    found = apply()
                     is_under_way = False
-                    return done(apply())
-                ticket = self._turns.take()
+                    return done(found)
+                ticket = self._turns.take(partial(self._end_in_between, journal))
             interrupts = Interrupts()
             finish = partial(
                 self._finish_write, journal, seq, ticket, apply, interrupts
             )
-            if not seconds or not self._may_finish(
+            if seconds is None or self._may_finish(
                 journal, seq, ticket, seconds, interrupts
             ):
-                return Write(False, finish)
+                return done(finish())
+            return Write(False, finish)
         except TapeloomError:
-            self._turns.leave(ticket)
+            if ticket is not None:
+                ticket.leave()
             raise
         except BaseException:
-            self._turns.leave(ticket)
-            if is_under_way and journal is not None:
+            if ticket is not None:
+                ticket.lose()
+            elif is_under_way and journal is not None:
                 self._end_in_between(journal)
             raise
-        return done(finish())
 
     def _may_finish(
         self,
         journal: Journal,
         seq: int,
-        ticket: int,
+        ticket: Ticket,
         seconds: float,
         interrupts: Interrupts,
     ) -> bool:
@@ -414,28 +417,29 @@ class JournalWriting:
         self,
         journal: Journal,
         seq: int,
-        ticket: int,
+        ticket: Ticket,
         apply: Callable[[], T],
         interrupts: Interrupts,
     ) -> T:
         """Change the session, once what was put is on disk; others may put theirs meanwhile: they become one commit."""
-        is_under_way = True
         try:
             interrupts.hold(lambda: self._wait(journal, seq))
             interrupts.hold(lambda: self._turns.wait_for(ticket))
-            is_under_way = False
             try:
-                return apply()
-            finally:
-                self._turns.serve(ticket)
+                found = apply()
+            except TapeloomError:
+                # Refused by the session, as it will be where this is read again.
+                ticket.serve()
                 interrupts.let_go()
+                raise
+            ticket.serve()
+            interrupts.let_go()
+            return found
         except TapeloomError:
-            self._turns.leave(ticket)
+            ticket.leave()
             raise
         except BaseException:
-            self._turns.leave(ticket)
-            if is_under_way:
-                self._end_in_between(journal)
+            ticket.lose()
             raise
 
     def _end_in_between(self, journal: Journal) -> None:

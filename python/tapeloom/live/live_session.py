@@ -297,9 +297,9 @@ class LiveSession:
         return None
 
     def _begin_step(
-        self, events: Iterable[FeedEvent], now: int, *, seconds: float = 0.0
+        self, events: Iterable[FeedEvent], now: int, *, seconds: float | None = None
     ) -> Write[_Step]:
-        """Take events into journal and store, waiting so long for the disk; the write has to be finished."""
+        """Take events into journal and store, waiting so long for the disk, if given; the write has to be finished."""
         live = self._running
         found = self._sorter.sort(events)
         if self._owed:

@@ -10,7 +10,53 @@ from tapeloom.errors import JournalError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Interrupts", "Turns"]
+__all__ = ["Interrupts", "Ticket", "Turns"]
+
+
+class Ticket:
+    """The right to one turn. Whoever took it serves it or leaves it; one that is lost ends the turns of all.
+
+    Parameters
+    ----------
+    turns
+        Where it was taken.
+    on_loss
+        Called where it is lost.
+    """
+
+    # Of one that was not given yet, not even made to its end.
+    number = -1
+    _is_open = False
+
+    def __init__(self, turns: Turns, on_loss: Callable[[], None]) -> None:
+        self._turns = turns
+        self._on_loss = on_loss
+
+    def give(self, number: int) -> None:
+        """Make it that of a turn; it is open until it is known what becomes of it."""
+        self.number, self._is_open = number, True
+
+    def serve(self) -> None:
+        """Let the next one have its turn."""
+        self._turns.serve(self)
+        self._is_open = False
+
+    def leave(self) -> None:
+        """Give up a turn that was not served: it never will be."""
+        if self._is_open:
+            self._turns.forget(self)
+            self._is_open = False
+
+    def lose(self) -> None:
+        """Say that nobody knows what became of a turn that was neither served nor left."""
+        if self._is_open:
+            self._is_open = False
+            self._turns.forget(self)
+            self._on_loss()
+
+    def __del__(self) -> None:
+        # An interrupt came where nobody could hold on to it.
+        self.lose()
 
 
 class Turns:
@@ -23,44 +69,44 @@ class Turns:
         self._waiting: set[int] = set()
         self._is_broken = False
 
-    def take(self) -> int:
+    def take(self, on_loss: Callable[[], None]) -> Ticket:
         """Return the next ticket."""
+        ticket = Ticket(self, on_loss)
         with self._changed:
-            ticket = self._given
+            ticket.give(self._given)
+            self._waiting.add(self._given)
             self._given += 1
-            self._waiting.add(ticket)
         return ticket
 
-    def is_turn_of(self, ticket: int) -> bool:
+    def is_turn_of(self, ticket: Ticket) -> bool:
         """Whether all tickets before were served."""
-        return self._served == ticket
+        return self._served == ticket.number
 
-    def wait_for(self, ticket: int) -> None:
+    def wait_for(self, ticket: Ticket) -> None:
         """Wait until all tickets before were served; ``JournalError`` if one never will be."""
         if self.is_turn_of(ticket):
             # As a rule nobody is before: the lock would take longer than the rest.
             return
         with self._changed:
-            self._changed.wait_for(lambda: self._served == ticket or self._is_broken)
-            if self._served != ticket:
+            self._changed.wait_for(lambda: self.is_turn_of(ticket) or self._is_broken)
+            if not self.is_turn_of(ticket):
                 text = (
                     "a write before this one was interrupted between disk and session"
                 )
                 raise JournalError(text)
 
-    def serve(self, ticket: int) -> None:
+    def serve(self, ticket: Ticket) -> None:
         """Let the next one have its turn."""
         with self._changed:
-            self._served = ticket + 1
-            self._waiting.discard(ticket)
+            self._served = ticket.number + 1
+            self._waiting.discard(ticket.number)
             self._changed.notify_all()
 
-    def leave(self, ticket: int | None) -> None:
-        """Give up a turn: what was not served by now never will be."""
-        if ticket is not None:
-            with self._changed:
-                self._waiting.discard(ticket)
-                self._changed.notify_all()
+    def forget(self, ticket: Ticket) -> None:
+        """Wait for a ticket no more."""
+        with self._changed:
+            self._waiting.discard(ticket.number)
+            self._changed.notify_all()
 
     def end(self) -> None:
         """Tell all that wait that their turn will not come."""
