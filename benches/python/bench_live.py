@@ -14,6 +14,7 @@ from benches.python.served import (
     OPEN,
     PATIENCE,
     BareSyncs,
+    Seen,
     ServedBars,
     ways_to_the_client,
 )
@@ -86,8 +87,8 @@ class Streamed:
         frame: int,
     ) -> None:
         self._symbols = symbols
-        #: Number and instant, ns of the monotonic clock, of each bar that the store has.
-        self.seen: list[tuple[float, int]] = []
+        #: What the store has, and since when.
+        self.seen = Seen()
         #: Seconds on their way, of each bar.
         self.ways = np.empty(0)
         self._done = threading.Event()
@@ -122,7 +123,8 @@ class Streamed:
 
     def _note(self, bars: Sequence[BarData]) -> None:
         now = time.monotonic_ns()
-        self.seen += [(bar.volume, now) for bar in bars]
+        for bar in bars:
+            self.seen.note(bar.volume, now)
         if len(self.seen) == self._served.bars:
             self._done.set()
 
@@ -244,7 +246,7 @@ def test_a_bar_from_the_wire_beside_the_disk(
 
     def both() -> None:
         streamed.play()
-        steps = len({instant for _, instant in streamed.seen})
+        steps = len(set(streamed.seen.instants))
         seconds = symbols / 5_000
         with BareSyncs(tmp_path / "bare", LOG_PAGE, seconds / steps) as syncs:
             ways_to_the_client(symbols, 5_000, frame)

@@ -13,16 +13,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-__all__ = ["OPEN", "PATIENCE", "BareSyncs", "ServedBars", "ways_to_the_client"]
+__all__ = [
+    "OPEN",
+    "PATIENCE",
+    "BareSyncs",
+    "Seen",
+    "ServedBars",
+    "ways_to_the_client",
+]
 
 # 2025-07-02, 09:30 in New York.
 OPEN = 1_751_463_000_000_000_000
 PATIENCE = 120.0
 _SERVER = Path(__file__).with_name("bar_server.py")
+
+
+class Seen:
+    """Number and instant, ns of the monotonic clock, of each bar that was seen.
+
+    Not as pairs: the collector of garbage would count them, and look through all that the program has for their sake.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[float] = []
+        self.instants: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.instants)
+
+    def note(self, number: float, instant: int) -> None:
+        self.numbers.append(number)
+        self.instants.append(instant)
 
 
 class ServedBars:
@@ -50,10 +73,11 @@ class ServedBars:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def ways(self, seen: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
-        """Return how long bars were on their way, seconds, given number and arrival (ns, monotonic) of each."""
+    def ways(self, seen: Seen) -> NDArray[np.float64]:
+        """Return how long bars were on their way, seconds."""
         sent = np.array(self._line().split(), dtype=np.int64)
-        numbers, arrived = np.array(seen, dtype=np.int64).T
+        numbers = np.array(seen.numbers, dtype=np.int64)
+        arrived = np.array(seen.instants, dtype=np.int64)
         found: NDArray[np.float64] = (arrived - sent[numbers // self._frame]) / 1e9
         return found
 
@@ -119,11 +143,11 @@ def ways_to_the_client(symbols: int, rate: float, frame: int) -> NDArray[np.floa
     from alpaca.data.live.stock import StockDataStream
 
     served = ServedBars(symbols, 1, rate, frame)
-    seen: list[tuple[float, int]] = []
+    seen = Seen()
     done = threading.Event()
 
     async def note(bar: Any) -> None:
-        seen.append((bar.volume, time.monotonic_ns()))
+        seen.note(bar.volume, time.monotonic_ns())
         if len(seen) == served.bars:
             done.set()
 
