@@ -60,7 +60,7 @@ def filling(played: Played, source: object, **options: Any) -> DataQualityManage
     manager = DataQualityManager(
         played.session,
         on_gap="fill",
-        history_source=source,  # type: ignore[arg-type]
+        history_source=source,  # type: ignore[arg-type]  # whatever a test asks for bars
         **options,
     )
     manager.start_session()
@@ -100,7 +100,7 @@ class Live:
         self.woken = 0
         self.filler = GapFiller(
             played.session,
-            source,  # type: ignore[arg-type]
+            source,  # type: ignore[arg-type]  # whatever a test asks for bars
             grids=SessionGrids(played.session),
             retries=Retries(**retries),
             instant=lambda: played.session._clock or 0,
