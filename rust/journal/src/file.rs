@@ -265,15 +265,18 @@ impl SqliteJournal {
         })
     }
 
-    /// Write zeros behind the log, which end it like any other bytes that are none of its frames.
-    fn lengthen(&self, bytes: u64) -> std::io::Result<()> {
+    /// Write zeros behind the log, which end it like any other bytes that are none of its frames. Returns whether it is as long.
+    fn lengthen(&self, bytes: u64) -> std::io::Result<bool> {
         // SQLite locks nothing in this file, so that it may be opened and closed beside it.
         let mut log = OpenOptions::new().write(true).open(&self.log)?;
         let length = log.seek(SeekFrom::End(0))?;
         let mut left = bytes.saturating_sub(length);
         // Room in the log must not be what the file lacks when the log is folded into it.
-        if left == 0 || !may_fill(left, self.opened.free_bytes) {
-            return Ok(());
+        if left == 0 {
+            return Ok(true);
+        }
+        if !may_fill(bytes, self.opened.free_bytes) {
+            return Ok(false);
         }
         let zeros = [0; ZEROS];
         while left > 0 {
@@ -282,14 +285,15 @@ impl SqliteJournal {
                 log.set_len(length)?;
                 return match error.kind() {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                        Ok(())
+                        Ok(false)
                     }
                     _ => Err(error),
                 };
             }
             left -= part as u64;
         }
-        log.sync_all()
+        log.sync_all()?;
+        Ok(true)
     }
 
     fn fold(&self, checkpoint: &str) -> Result<()> {
@@ -305,7 +309,7 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
-    fn reserve(&mut self, bytes: usize) -> Result<()> {
+    fn reserve(&mut self, bytes: usize) -> Result<bool> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.lengthen(bytes)
             .map_err(|error| Error::disk(&self.path, "making room for the log", error))

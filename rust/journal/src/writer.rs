@@ -1,6 +1,7 @@
 //! A journal that is being written by a thread of its own: what queued up during one commit is the next. It stops for good at
 //! the first error.
 
+mod log;
 mod work;
 
 use std::collections::VecDeque;
@@ -24,13 +25,13 @@ const AWAKE: Duration = Duration::from_micros(300);
 /// What a writer needs of a disk. Each call returns when its effect would survive a power cut.
 pub trait Journal: Send + fmt::Debug {
     /// Make room for a log of so many bytes beforehand, where the disk has plenty: a file that does not grow is synced in half
-    /// the time.
+    /// the time. Returns whether there is that room.
     ///
     /// # Errors
     ///
     /// As of [`Journal::commit`]; that there is no room is none.
-    fn reserve(&mut self, _bytes: usize) -> Result<()> {
-        Ok(())
+    fn reserve(&mut self, _bytes: usize) -> Result<bool> {
+        Ok(false)
     }
 
     /// Write one group.
@@ -75,7 +76,8 @@ pub struct Options {
     pub witness_every: Duration,
     /// How long the log grows before it is folded in the next pause; twice as long at most.
     pub checkpoint_every: Duration,
-    /// How large the log grows before it is folded in the next pause, in bytes; four times as large at most.
+    /// How large the log grows before it is folded in the next pause, in bytes. Four times as large at most; sixteen times where
+    /// much is written and there is room for it.
     pub checkpoint_bytes: usize,
     /// For how long nothing is to be written in a pause: folding takes longer than a commit, and what comes meanwhile waits.
     pub pause: Duration,
@@ -92,19 +94,6 @@ impl Default for Options {
             checkpoint_bytes: 4 << 20,
             pause: Duration::from_millis(5),
         }
-    }
-}
-
-impl Options {
-    /// How large the log may become where there is no pause.
-    fn most_bytes(&self) -> usize {
-        self.checkpoint_bytes.saturating_mul(4)
-    }
-
-    /// As above, with the pages that are written when others are full.
-    fn log_bytes(&self) -> usize {
-        let most = self.most_bytes();
-        most.saturating_add(most / 8)
     }
 }
 

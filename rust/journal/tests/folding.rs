@@ -1,9 +1,9 @@
 //! When the log is folded: in a pause, where there is one.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tapeloom_journal::{
@@ -19,15 +19,23 @@ const BEGIN: Start = Start {
 /// What a small group takes in the log.
 const PAGE: usize = 4_096;
 
-/// A disk that counts: commits, and how many there were before the first fold.
+/// A disk that counts: commits, how many there were before the first fold, and the room for the log of what it has.
 #[derive(Debug, Clone, Default)]
 struct Counted {
     commits: Arc<AtomicUsize>,
     before_first: Arc<AtomicUsize>,
     folds: Arc<AtomicUsize>,
+    has: usize,
+    reserved: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Journal for Counted {
+    fn reserve(&mut self, bytes: usize) -> Result<bool> {
+        assert!(self.commits.load(SeqCst) > 0);
+        self.reserved.lock().unwrap().push(bytes);
+        Ok(bytes <= self.has)
+    }
+
     fn commit(&mut self, _: &Group) -> Result<()> {
         self.commits.fetch_add(1, SeqCst);
         Ok(())
@@ -105,4 +113,53 @@ fn without_a_pause_the_log_grows_to_four_times_as_much() {
     writer.close().unwrap();
     // Once for want of a pause, and once at the end.
     assert_eq!(disk.folds.load(SeqCst), 2);
+}
+
+#[test]
+fn room_for_a_long_log_is_made_piece_by_piece_in_pauses() {
+    let disk = Counted {
+        has: usize::MAX,
+        ..Counted::default()
+    };
+    let writer = Writer::new(Box::new(disk.clone()), BEGIN, options(Duration::ZERO));
+    write(&writer, 3);
+    // And an eighth of each for pages that were not thought of.
+    let pieces: Vec<usize> = (8..=32).map(|halves| halves * 5 * PAGE * 9 / 8).collect();
+    while disk.reserved.lock().unwrap().len() < pieces.len() {
+        std::thread::yield_now();
+    }
+    write(&writer, 3);
+    writer.close().unwrap();
+    assert_eq!(*disk.reserved.lock().unwrap(), pieces);
+}
+
+#[test]
+fn a_disk_without_room_is_asked_once_more_at_the_most() {
+    let first = 40 * PAGE * 9 / 8;
+    for (has, asked) in [(0, vec![first]), (first, vec![first, 45 * PAGE * 9 / 8])] {
+        let disk = Counted {
+            has,
+            ..Counted::default()
+        };
+        let writer = Writer::new(Box::new(disk.clone()), BEGIN, options(Duration::ZERO));
+        write(&writer, 3);
+        while disk.reserved.lock().unwrap().len() < asked.len() {
+            std::thread::yield_now();
+        }
+        write(&writer, 30);
+        writer.close().unwrap();
+        assert_eq!(*disk.reserved.lock().unwrap(), asked);
+    }
+}
+
+#[test]
+fn little_that_is_written_gets_no_more_room() {
+    let disk = Counted {
+        has: usize::MAX,
+        ..Counted::default()
+    };
+    let writer = Writer::new(Box::new(disk.clone()), BEGIN, options(Duration::ZERO));
+    write(&writer, 1);
+    writer.close().unwrap();
+    assert_eq!(*disk.reserved.lock().unwrap(), [40 * PAGE * 9 / 8]);
 }

@@ -6,13 +6,11 @@ use std::time::Instant;
 
 use parking_lot::MutexGuard;
 
+use super::log::Log;
 use super::{Journal, Options, Shared, Start, State};
 use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::records::Records;
-
-/// The log has whole pages: the one that a group begins in is there once more.
-const PAGE: usize = 4_096;
 
 /// Tells those who wait when the thread ends, also where it fails.
 struct TellEnd<'a>(&'a Shared);
@@ -34,7 +32,7 @@ impl Drop for TellEnd<'_> {
 struct Turn {
     /// The pieces of the next commit; none when there is something else to do.
     pieces: Vec<Arc<Records>>,
-    /// Whether nothing waits, and nothing came for so long that the log may be folded.
+    /// Whether nothing waits, and nothing came for so long that the log may be folded, or made room for.
     is_pause: bool,
     /// Whether nothing waits, and nothing more will come.
     is_last: bool,
@@ -48,9 +46,7 @@ pub(super) struct Loop {
     committed: Instant,
     witnessed_seq: u64,
     witnessed: Instant,
-    checkpointed: Instant,
-    log_bytes: usize,
-    is_reserved: bool,
+    log: Log,
     options: Options,
 }
 
@@ -62,9 +58,7 @@ impl Loop {
             committed: Instant::now(),
             witnessed_seq: start.last_seq,
             witnessed: Instant::now(),
-            checkpointed: Instant::now(),
-            log_bytes: 0,
-            is_reserved: false,
+            log: Log::new(&options),
             options,
         }
     }
@@ -96,16 +90,16 @@ impl Loop {
             } = self.next(shared)?;
             if !pieces.is_empty() {
                 self.commit(shared, &pieces)?;
-                self.reserve()?;
             }
             if is_last || self.is_witness_due() {
                 self.witness()?;
             }
-            if is_last || self.is_checkpoint_due(is_pause) {
+            if is_last || self.log.is_fold_due(is_pause) {
                 self.witness()?;
                 self.journal.checkpoint()?;
-                self.log_bytes = 0;
-                self.checkpointed = Instant::now();
+                self.log.was_folded();
+            } else {
+                self.make_room(is_pause)?;
             }
             if is_last {
                 return Ok(());
@@ -173,9 +167,9 @@ impl Loop {
         if self.witnessed_seq < self.at.last_seq {
             due = self.witnessed.checked_add(self.options.witness_every);
         }
-        if self.log_bytes > 0 && state.waiting.is_empty() {
-            let fold = self.fold_at();
-            due = due.into_iter().chain(fold).min();
+        if state.waiting.is_empty() {
+            let pause = self.committed.checked_add(self.options.pause);
+            due = due.into_iter().chain(self.log.due(pause)).min();
         }
         if let Some(since) = state.waiting_since {
             let group = since.checked_add(self.options.linger);
@@ -229,7 +223,7 @@ impl Loop {
             hash: group.hash,
         };
         self.committed = Instant::now();
-        self.log_bytes += group.payload.len() + PAGE;
+        self.log.grew(group.payload.len());
         let mut state = shared.state.lock();
         if let Some(error) = &state.stopped {
             // Somebody gave up waiting: what they were told stands.
@@ -250,11 +244,10 @@ impl Loop {
         Ok(())
     }
 
-    /// Once, and not before the first commit: the log of a file that was never begun is short.
-    fn reserve(&mut self) -> Result<()> {
-        if !self.is_reserved {
-            self.journal.reserve(self.options.log_bytes())?;
-            self.is_reserved = true;
+    fn make_room(&mut self, is_pause: bool) -> Result<()> {
+        if let Some(bytes) = self.log.room_to_make(is_pause) {
+            let is_made = self.journal.reserve(bytes)?;
+            self.log.asked_for_room(is_made);
         }
         Ok(())
     }
@@ -262,32 +255,6 @@ impl Loop {
     fn is_witness_due(&self) -> bool {
         self.witnessed_seq < self.at.last_seq
             && self.witnessed.elapsed() >= self.options.witness_every
-    }
-
-    /// When the log is folded if nothing comes until then.
-    fn fold_at(&self) -> Option<Instant> {
-        let pause = self.committed.checked_add(self.options.pause);
-        if self.log_bytes >= self.options.checkpoint_bytes {
-            return pause;
-        }
-        let due = self
-            .checkpointed
-            .checked_add(self.options.checkpoint_every)?;
-        Some(due.max(pause?))
-    }
-
-    fn is_checkpoint_due(&self, is_pause: bool) -> bool {
-        let Options {
-            checkpoint_every: every,
-            checkpoint_bytes: bytes,
-            ..
-        } = self.options;
-        let since = self.checkpointed.elapsed();
-        if is_pause && (self.log_bytes >= bytes || since >= every) {
-            return self.log_bytes > 0;
-        }
-        self.log_bytes >= self.options.most_bytes()
-            || (self.log_bytes > 0 && since >= every.saturating_mul(2))
     }
 
     /// Only what was committed is ever named.
