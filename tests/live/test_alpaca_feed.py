@@ -231,6 +231,24 @@ def test_a_close_ends_the_waiting_for_the_next_attempt() -> None:
     assert list(feed.events()) == []
 
 
+def test_the_loop_of_a_feed_is_told_how_many_events_came(
+    server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earned: list[int] = []
+
+    def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Callable[[int], None]]:
+        return asyncio.new_event_loop(), earned.append
+
+    monkeypatch.setattr("tapeloom.live.alpaca.new_event_loop", new_event_loop)
+    feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
+    feed.connect(["AAPL", "MSFT"])
+    server.advance_to(at(5))
+    take(feed.events(), 11)
+    feed.close()
+    # Up, down and what the vendor answers earn nothing.
+    assert sum(earned) == 10
+
+
 def test_an_event_waits_in_another_thread_until_the_feed_closes(
     server: FeedServer,
 ) -> None:

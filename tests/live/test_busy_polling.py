@@ -8,12 +8,13 @@ import selectors
 import socket
 import sys
 import threading
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tapeloom.live.busy_polling import (
-    AWAKE_NS,
+    EARNED_NS,
     MOST_AWAKE_NS,
     BusyPollingSelector,
     new_event_loop,
@@ -25,26 +26,29 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="loops there do not select"
 )
-SOON = AWAKE_NS // 2
+SOON = EARNED_NS // 2
 
 
 class Script:
     """A selector over a pipe; a clock that is set by hand, and a note of each wait."""
 
     def __init__(self) -> None:
-        self.now = 0
+        self.now = 10**12
         #: For how long it would have stayed awake, ns.
         self.waits: list[int] = []
         self.reader, self.writer = os.pipe()
         #: What happens while it is awake.
-        self.meanwhile: Callable[[], object] = lambda: None
+        self.meanwhile: Callable[[], object] | None = None
         self.selector = BusyPollingSelector(lambda _: self._wait, lambda: self.now)
         self.selector.register(self.reader, selectors.EVENT_READ)
 
     def _wait(self, ns: int) -> bool:
         self.waits.append(ns)
+        if self.meanwhile is None:
+            self.now += ns
+            return False
         self.meanwhile()
-        return False
+        return True
 
     def put(self) -> None:
         os.write(self.writer, b"x")
@@ -56,11 +60,13 @@ class Script:
         os.read(self.reader, 1)
         return True
 
-    def comes_after(self, ns: int) -> bool:
-        """Let something come so long after what came last."""
+    def comes_after(self, ns: int, events: int = 1) -> bool:
+        """Let a message of so many events come so long after what is now."""
         self.now += ns
         self.put()
-        return self.found()
+        found = self.found()
+        self.selector.earn(events)
+        return found
 
     def close(self) -> None:
         self.selector.close()
@@ -76,57 +82,84 @@ def script() -> Iterator[Script]:
 
 
 def test_what_comes_seldom_is_waited_for_asleep(script: Script) -> None:
-    for _ in range(3):
-        assert script.comes_after(AWAKE_NS)
+    for _ in range(5):
+        assert script.comes_after(EARNED_NS + 1)
+        assert not script.found(0.0)
+    assert not script.found(0.001)
     assert script.waits == []
 
 
-def test_after_two_that_came_soon_after_each_other_the_next_is_waited_for_awake(
+@pytest.mark.parametrize("events", [1, 4, 16])
+def test_after_two_messages_within_what_one_earned_the_next_is_waited_for_awake(
+    script: Script, events: int
+) -> None:
+    earned = events * EARNED_NS
+    pause = earned // 2
+    assert script.comes_after(earned * 10, events)
+    assert script.comes_after(pause, events)
+    script.meanwhile = script.put
+    assert script.found()
+    assert script.waits == [min(MOST_AWAKE_NS, earned + earned - pause)]
+
+
+def test_what_earns_nothing_is_waited_for_asleep(script: Script) -> None:
+    assert script.comes_after(10 * EARNED_NS)
+    for _ in range(5):
+        assert script.comes_after(SOON, events=0)
+    assert not script.found(0.001)
+    assert script.waits == []
+
+
+def test_what_else_wakes_it_leaves_it_awake_for_as_long_and_no_longer(
     script: Script,
 ) -> None:
-    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(10 * EARNED_NS)
     assert script.comes_after(SOON)
+    left = 2 * EARNED_NS - SOON
     script.meanwhile = script.put
-    script.now += SOON
-    assert script.found()
-    assert script.waits == [AWAKE_NS]
+    for _ in range(3):
+        # Such as a call from another thread.
+        assert script.found()
+        script.now += 1_000
+    assert script.waits == [left, left - 1_000, left - 2_000]
+    script.meanwhile = None
+    script.now += left
+    assert not script.found(0.001)
+    assert len(script.waits) == 3
 
 
 def test_what_is_there_already_is_found_without_a_wait(script: Script) -> None:
-    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(EARNED_NS)
     for _ in range(3):
         assert script.comes_after(SOON)
     assert script.waits == []
 
 
 def test_a_pause_puts_it_to_sleep_again(script: Script) -> None:
-    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(10 * EARNED_NS)
     assert script.comes_after(SOON)
     assert not script.found(0.001)
-    assert script.waits == [AWAKE_NS]
+    assert len(script.waits) == 1
     # Nothing came while it was awake, so it has slept since; and this came late.
-    assert script.comes_after(2 * AWAKE_NS)
+    assert script.comes_after(2 * EARNED_NS)
     assert not script.found(0.001)
-    assert script.waits == [AWAKE_NS]
+    assert len(script.waits) == 1
 
 
 def test_where_a_stream_came_for_a_while_a_pause_is_waited_through_awake(
     script: Script,
 ) -> None:
-    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(10 * EARNED_NS)
     for _ in range(8):
         assert script.comes_after(SOON)
+    script.meanwhile = script.put
+    assert script.found()
+    assert script.waits == [EARNED_NS + 8 * SOON]
+    script.meanwhile = None
+    # It uses up what was earned before.
+    assert script.comes_after(5 * SOON)
     assert not script.found(0.5)
-    # As long as it had come.
-    assert script.waits == [8 * SOON]
-    pause = 5 * SOON
-    assert script.comes_after(pause)
-    # The pause was paid with the time before it.
-    assert not script.found(0.5)
-    assert script.waits == [8 * SOON, 3 * SOON]
-    assert script.comes_after(3 * SOON)
-    assert not script.found(0.001)
-    assert len(script.waits) == 2
+    assert script.waits[1:] == [EARNED_NS + 8 * SOON - 5 * SOON + EARNED_NS]
 
 
 def test_a_stream_that_came_for_long_is_waited_for_no_longer_than_the_most(
@@ -138,33 +171,32 @@ def test_a_stream_that_came_for_long_is_waited_for_no_longer_than_the_most(
     assert script.waits == [MOST_AWAKE_NS]
 
 
-def test_it_is_awake_for_no_longer_than_what_came_lasted_and_a_moment_each_time(
-    script: Script,
-) -> None:
-    lasted = 0
-    for number in range(40):
-        pause = SOON if number % 5 else 7 * AWAKE_NS
-        lasted += pause if pause == SOON else 0
-        assert script.comes_after(pause)
-        script.found(0.01)
-    assert sum(script.waits) <= lasted + len(script.waits) * AWAKE_NS
+def test_it_is_awake_for_no_longer_than_what_came_has_earned(script: Script) -> None:
+    numbers = Random(7)
+    events = 0
+    for _ in range(2_000):
+        if numbers.random() < 0.2:
+            script.found(numbers.random() * 0.01)
+        brought = numbers.choice((0, 1, 1, 1, 20))
+        events += brought
+        assert script.comes_after(int(numbers.expovariate(1 / SOON)), brought)
+    assert len(script.waits) > 100
+    assert sum(script.waits) <= events * EARNED_NS
 
 
 def test_where_nothing_comes_it_is_awake_once_and_sleeps_from_then_on(
     script: Script,
 ) -> None:
-    assert script.comes_after(AWAKE_NS)
-    assert script.comes_after(SOON)
+    assert script.comes_after(10 * EARNED_NS)
+    assert script.comes_after(0)
     for _ in range(5):
         assert not script.found(0.001)
-    assert script.waits == [AWAKE_NS]
-    assert not script.found(0.001)
-    assert script.comes_after(SOON)
-    assert not script.found(0.0002)
-    assert not script.found(0.0002)
-    assert not script.found(0.0002)
+    assert script.waits == [2 * EARNED_NS]
+    assert script.comes_after(SOON, events=3)
+    for _ in range(3):
+        assert not script.found(0.0004)
     # In parts, where whoever asks has other things to do meanwhile.
-    assert script.waits == [AWAKE_NS, 200_000, 100_000]
+    assert script.waits[1:] == [400_000, 400_000, 100_000]
 
 
 def test_the_time_it_was_awake_is_part_of_the_time_it_waits(
@@ -179,32 +211,23 @@ def test_the_time_it_was_awake_is_part_of_the_time_it_waits(
         slept.append(timeout)
         return plain(self, 0)
 
-    assert script.comes_after(AWAKE_NS)
-    assert script.comes_after(SOON)
+    assert script.comes_after(10 * EARNED_NS)
+    assert script.comes_after(0)
     monkeypatch.setattr(selectors.DefaultSelector, "select", select)
     assert script.selector.select(0.01) == []
-    assert slept == [0, pytest.approx(0.01 - AWAKE_NS / 1e9)]
+    assert slept == [0, pytest.approx(0.01 - 2 * EARNED_NS / 1e9)]
     assert script.selector.select(0.01) == []
     assert slept[2:] == [0.01]
 
 
 def test_it_stays_awake_no_longer_than_whoever_asks_would_wait(script: Script) -> None:
-    assert script.comes_after(AWAKE_NS)
+    assert script.comes_after(10 * EARNED_NS)
     assert script.comes_after(SOON)
     assert not script.found(0.0)
     assert not script.found(-1.0)
     assert script.waits == []
     assert not script.found(0.0001)
     assert script.waits == [100_000]
-
-
-def test_a_look_that_finds_nothing_is_no_pause(script: Script) -> None:
-    assert script.comes_after(AWAKE_NS)
-    assert script.comes_after(SOON)
-    assert not script.found(0.0)
-    script.meanwhile = script.put
-    assert script.found()
-    assert len(script.waits) == 1
 
 
 def test_the_wait_of_the_core_ends_with_the_first_byte() -> None:
@@ -252,6 +275,7 @@ def test_a_loop_that_stays_awake_hears_sockets_threads_and_timers() -> None:
         loop.call_later(0.001, rung.append, 1.0)
         heard = 0
         for number in range(rounds):
+            earn(1)
             if number % 2:
                 told: asyncio.Future[None] = loop.create_future()
                 threading.Thread(
@@ -268,6 +292,7 @@ def test_a_loop_that_stays_awake_hears_sockets_threads_and_timers() -> None:
 
     thread = threading.Thread(target=echo)
     thread.start()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner, ours:
+    made, earn = new_event_loop()
+    with asyncio.Runner(loop_factory=lambda: made) as runner, ours:
         assert runner.run(talk()) == (rounds, [1.0])
     thread.join()

@@ -131,6 +131,8 @@ class AlpacaFeed:
         self._refusal: Exception | None = None
         self._told_down = False
         self._connection: StreamConnection | None = None
+        # Told how many events came.
+        self._earn: Callable[[int], object] = int
         # Changes of the subscription that are on their way; the loop itself would forget them.
         self._changes: set[asyncio.Future[None]] = set()
         # One future per change of the subscription that is not confirmed yet.
@@ -245,7 +247,8 @@ class AlpacaFeed:
     def _run(self) -> None:
         error: Exception | None = None
         try:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            loop, self._earn = new_event_loop()
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._stay_connected())
         except asyncio.CancelledError:
             pass
@@ -376,6 +379,7 @@ class AlpacaFeed:
         events = [event for event in map(self._event_of, messages) if event is not None]
         if not events:
             return
+        self._earn(len(events))
         number = self._queue.put_all(events, _PUSH_BACK)
         if number < len(events) and not self._is_closing:
             raise _OverrunError(events[number:])

@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AWAKE_NS", "MOST_AWAKE_NS", "BusyPollingSelector", "new_event_loop"]
+__all__ = ["EARNED_NS", "MOST_AWAKE_NS", "BusyPollingSelector", "new_event_loop"]
 
-AWAKE_NS = 300_000
-"""How long a loop stays awake for the next message, ns, and how soon after the one before a message must come for that."""
+EARNED_NS = 300_000
+"""How long a loop may stay awake for each event that came, ns: some 3,000 a second keep it awake."""
 MOST_AWAKE_NS = 5_000_000
-"""How long it does at most where messages came that soon after each other for as long, ns."""
+"""How long it does at most for the next ones, ns."""
 
 
 class BusyPollingSelector(selectors.DefaultSelector):
-    """Waits awake for a moment, where what it found last came soon after what it found before; else asleep, as ever.
+    """Waits awake for a moment, where so much came that it is worth it; else asleep, as ever.
 
-    So a loop that seldom has something to do sleeps, and one that has it all the time keeps a processor to itself. Where a
-    stream has come for a while it is waited for longer: who sends it may be held up, and then sends all at once. A pause is
-    paid with the time in which messages came soon after each other, so that a loop is never awake for much longer than that.
+    So a loop that seldom has something to do sleeps, and one that has it all the time keeps a processor to itself. Each event
+    earns a moment awake, each pause between two messages uses up as much as it lasts. It waits awake where it has earned the
+    time that the next message will take as well, if it takes as long as the one before. So a stream may pause for longer once it
+    came for a while: who sends it may be held up, and then sends all at once.
 
     Parameters
     ----------
@@ -47,53 +48,59 @@ class BusyPollingSelector(selectors.DefaultSelector):
         super().__init__()
         self._wait = wait(self.fileno())
         self._clock = clock
-        # When something was there last; how long things have come soon after each other, less the pauses since; and for
-        # how long the next one is waited for awake.
-        self._found_at = self._earned = self._awake = 0
+        # When something was found last, and what events came with last.
+        self._found_at = self._came_at = 0
+        # What is left of what events have earned, and until when the next message is waited for awake.
+        self._earned = self._awake_until = 0
+
+    def earn(self, events: int) -> None:
+        """Take note of how many events came with what was found last."""
+        pause = self._found_at - self._came_at
+        self._came_at = self._found_at
+        earned = max(0, self._earned - pause) + events * EARNED_NS
+        self._earned = min(MOST_AWAKE_NS, earned)
+        if self._earned >= pause:
+            self._awake_until = self._found_at + self._earned
 
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
         """As of every selector."""
         may_wait = timeout is None or timeout > 0
+        awake = self._awake_until - self._clock()
         # What it waits for must not be there already.
-        found = super().select(0) if self._awake or not may_wait else []
+        found = super().select(0) if awake > 0 or not may_wait else []
         if not found and may_wait:
-            if self._awake:
-                timeout = self._stay_awake(timeout)
+            if awake > 0:
+                timeout = self._stay_awake(awake, timeout)
             found = super().select(timeout)
         if found:
-            self._note(self._clock())
+            self._found_at = self._clock()
         return found
 
-    def _stay_awake(self, timeout: float | None) -> float | None:
-        """Wait awake; return how long may still be slept."""
-        ns = self._awake if timeout is None else min(self._awake, int(timeout * 1e9))
-        if not self._wait(ns):
-            self._awake -= ns
-        return None if timeout is None else timeout - ns / 1e9
-
-    def _note(self, now: int) -> None:
-        """Decide for how long the next is waited for awake, where something was found now."""
-        pause = now - self._found_at
-        self._found_at = now
-        if pause < AWAKE_NS:
-            self._earned = min(MOST_AWAKE_NS, self._earned + pause)
-            self._awake = max(AWAKE_NS, self._earned)
-        else:
-            self._earned = max(0, self._earned - pause)
-            self._awake = self._earned
+    def _stay_awake(self, awake: int, timeout: float | None) -> float | None:
+        """Wait awake, so many ns at most; return how long may still be slept."""
+        if timeout is None:
+            self._wait(awake)
+            return None
+        ns = min(awake, int(timeout * 1e9))
+        self._wait(ns)
+        return timeout - ns / 1e9
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop that stays awake where the system lets it; else an ordinary one."""
+def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Callable[[int], object]]:
+    """Return a loop that stays awake where the system lets it, else an ordinary one; and whom to tell how many events came."""
     if sys.platform == "win32":
-        return asyncio.new_event_loop()
+        return _ordinary()
     from tapeloom._core import BusyPoll
 
     try:
         selector = BusyPollingSelector(lambda fd: BusyPoll(fd).wait)
     except OSError:
         # There is no descriptor left for it, or it cannot be watched here.
-        return asyncio.new_event_loop()
-    return asyncio.SelectorEventLoop(selector)
+        return _ordinary()
+    return asyncio.SelectorEventLoop(selector), selector.earn
+
+
+def _ordinary() -> tuple[asyncio.AbstractEventLoop, Callable[[int], object]]:
+    return asyncio.new_event_loop(), int
