@@ -1,178 +1,29 @@
 //! A journal that is being written by a thread of its own: what queued up during one commit is the next. It stops for good at
 //! the first error.
 
+mod journal;
 mod log;
+mod options;
+mod state;
 mod work;
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
-use crate::group::{Group, Hash};
 use crate::payload::{self, MOST_RECORDS};
 use crate::records::Records;
+pub use journal::{Journal, Start};
+pub use options::Options;
+use state::{Shared, State, stopped};
 use work::Loop;
 
 /// For how long somebody who waits for the disk stays awake: a sync of a quick one takes half of that.
 const AWAKE: Duration = Duration::from_micros(300);
-
-/// What a writer needs of a disk. Each call returns when its effect would survive a power cut.
-pub trait Journal: Send + fmt::Debug {
-    /// Make room for a log of so many bytes beforehand, where the disk has plenty: a file that does not grow is synced in half
-    /// the time. Returns whether there is that room.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Journal::commit`]; that there is no room is none.
-    fn reserve(&mut self, _bytes: usize) -> Result<bool> {
-        Ok(false)
-    }
-
-    /// Write one group.
-    ///
-    /// # Errors
-    ///
-    /// Any error means: this file is at its end. It is not called again.
-    fn commit(&mut self, group: &Group) -> Result<()>;
-
-    /// Say what was acknowledged.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    fn witness(&mut self, seq: u64, hash: &Hash) -> Result<()>;
-
-    /// Fold the log into the file.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    fn checkpoint(&mut self) -> Result<()>;
-
-    /// Close in order; whoever only drops it leaves everything as it is.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    fn close(self: Box<Self>) -> Result<()>;
-}
-
-/// How a writer works.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Records of one commit, as far as they come in several pieces.
-    pub group_records: usize,
-    /// Records that may wait; more of them wait outside.
-    pub queue_records: usize,
-    /// How long records lie before they are committed where nobody waits for them: more of them share a sync then.
-    pub linger: Duration,
-    /// How long the witness may be behind.
-    pub witness_every: Duration,
-    /// How long the log grows before it is folded in the next pause; twice as long at most.
-    pub checkpoint_every: Duration,
-    /// How large the log grows before it is folded in the next pause, in bytes. Four times as large at most; sixteen times where
-    /// much is written and there is room for it.
-    pub checkpoint_bytes: usize,
-    /// For how long nothing is to be written in a pause: folding takes longer than a commit, and what comes meanwhile waits.
-    pub pause: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            group_records: 1_000,
-            queue_records: 65_536,
-            linger: Duration::ZERO,
-            witness_every: Duration::from_secs(1),
-            checkpoint_every: Duration::from_secs(5),
-            checkpoint_bytes: 4 << 20,
-            pause: Duration::from_millis(5),
-        }
-    }
-}
-
-/// Where a file begins, or goes on.
-#[derive(Debug, Clone, Copy)]
-pub struct Start {
-    /// Number of the last group in this file, 0 before the first.
-    pub batch_seq: u64,
-    /// Number of the last record.
-    pub last_seq: u64,
-    /// Hash of the last group.
-    pub hash: Hash,
-}
-
-#[derive(Debug)]
-struct State {
-    /// What is not durable yet, oldest first; the pieces of the commit under way are still here.
-    waiting: VecDeque<Arc<Records>>,
-    waiting_records: usize,
-    /// Since when the oldest of them lies there, where that counts.
-    waiting_since: Option<Instant>,
-    last_seq: u64,
-    /// The newest record that somebody waits for.
-    awaited_seq: u64,
-    durable: Start,
-    stopped: Option<Error>,
-    is_closing: bool,
-    is_done: bool,
-}
-
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    /// [`Start::last_seq`] of what is durable, for those who look at it again and again.
-    durable_seq: AtomicU64,
-    /// Whether somebody does so right now: many who look would keep the thread that writes from its processor.
-    is_watched: AtomicBool,
-    /// Something to write, or an end.
-    work: Condvar,
-    /// Something became durable, or an end.
-    news: Condvar,
-}
-
-impl Shared {
-    fn new(start: Start) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(State {
-                waiting: VecDeque::new(),
-                waiting_records: 0,
-                waiting_since: None,
-                last_seq: start.last_seq,
-                awaited_seq: start.last_seq,
-                durable: start,
-                stopped: None,
-                is_closing: false,
-                is_done: false,
-            }),
-            durable_seq: AtomicU64::new(start.last_seq),
-            is_watched: AtomicBool::new(false),
-            work: Condvar::new(),
-            news: Condvar::new(),
-        })
-    }
-
-    /// Look for a moment whether a record is durable: to be woken takes as long as half of a sync. One does; others sleep.
-    fn is_soon_durable(&self, seq: u64, moment: Duration) -> bool {
-        let is_durable = || self.durable_seq.load(Ordering::Acquire) >= seq;
-        if is_durable() || self.is_watched.swap(true, Ordering::Relaxed) {
-            return is_durable();
-        }
-        let began = Instant::now();
-        while !is_durable() && began.elapsed() < moment {
-            // The thread that writes may wait for this processor.
-            thread::yield_now();
-        }
-        self.is_watched.store(false, Ordering::Relaxed);
-        is_durable()
-    }
-}
 
 /// A journal that is being written. Any number of threads may submit; the order in which they do is the order on disk.
 #[derive(Debug)]
@@ -477,29 +328,4 @@ fn check(records: &Records) -> Result<()> {
         return Ok(());
     }
     payload::encode(records).map(|_| ())
-}
-
-fn stopped(error: &Error) -> Error {
-    match error {
-        Error::Closed => Error::Closed,
-        Error::Stopped { .. } => error.clone(),
-        other => Error::Stopped {
-            reason: other.to_string(),
-        },
-    }
-}
-
-impl State {
-    fn stop(&mut self, reason: Error) {
-        // The first error is the one that counts.
-        self.stopped.get_or_insert(reason);
-    }
-
-    fn check(&self) -> Result<()> {
-        match &self.stopped {
-            Some(error) => Err(stopped(error)),
-            None if self.is_closing => Err(Error::Closed),
-            None => Ok(()),
-        }
-    }
 }

@@ -7,7 +7,8 @@ use std::time::Instant;
 use parking_lot::MutexGuard;
 
 use super::log::Log;
-use super::{Journal, Options, Shared, Start, State};
+use super::state::{Shared, State};
+use super::{Journal, Options, Start};
 use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::records::Records;
