@@ -337,7 +337,7 @@ def test_a_long_journal_is_read_piece_by_piece_to_the_same_session(
             journal.add_bars([("AAPL", bar(number)), ("MSFT", bar(number, "MSFT"))])
     at_once, whole = facts(recover(path)), verify(path)
     for rows in (1, 7, 64):
-        monkeypatch.setattr("tapeloom.live.recovery._ROWS", rows)
+        monkeypatch.setattr("tapeloom.live.journal_reading._ROWS", rows)
         assert facts(recover(path)) == at_once
         found = verify(path)
         assert (found.records, found.chain) == (whole.records, whole.chain)
@@ -348,7 +348,7 @@ def test_a_long_journal_is_read_piece_by_piece_to_the_same_session(
     path.write_bytes(content)
     found_at = set()
     for rows in (1, 7, 200_000):
-        monkeypatch.setattr("tapeloom.live.recovery._ROWS", rows)
+        monkeypatch.setattr("tapeloom.live.journal_reading._ROWS", rows)
         with pytest.raises(JournalError, match="checksum") as refused:
             recover(path)
         found_at.add(refused.value.first_seq)

@@ -9,9 +9,10 @@ import numpy as np
 
 from tapeloom._core import Journal, JournalReader
 from tapeloom.errors import ArgumentError, JournalError, StorageError
+from tapeloom.live.journal_reading import files_of
 from tapeloom.live.journal_remains import remove as remove_file
 from tapeloom.live.journal_writing import owner
-from tapeloom.live.recovery import Recovery, files_of
+from tapeloom.live.recovery import Recovery
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.storage.parquet_file import FIELDS
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from tapeloom._core import Bars
     from tapeloom.calendars.time_manager import TimeManager
-    from tapeloom.live.recovery import JournalReport, Paths
+    from tapeloom.live.journal_reading import Paths
+    from tapeloom.live.recovery import JournalReport
 
 __all__ = ["ExportReport", "SalvageReport", "export", "salvage"]
 

@@ -12,8 +12,8 @@ from tapeloom._core import JournalReader
 from tapeloom.errors import ConfigError, JournalError, TapeloomError
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_export import export
+from tapeloom.live.journal_reading import files_of
 from tapeloom.live.journal_writing import owner
-from tapeloom.live.recovery import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
