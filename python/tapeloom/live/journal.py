@@ -23,6 +23,7 @@ from tapeloom.ingest import IngestCounts, IngestReport
 from tapeloom.live.journal_header import (
     CLEARED,
     STATES,
+    WHILE_LIVE,
     Kind,
     Offer,
     Patience,
@@ -571,3 +572,19 @@ class SessionJournal(JournalWriting):
             return self.session_data.add_bar(name, bar)
         except ArgumentError as error:
             return error
+
+    def _require_mine(self, live: Live) -> None:
+        """What recovering could not take again is not written."""
+        patience = self.patience
+        if patience is None:
+            text = "the journal was begun without patience, which its steps need; give SessionJournal(patience=...)"
+            raise StateError(text)
+        if live.grace != patience.grace_ns or live.tolerance != patience.tolerance_ns:
+            text = f"live waits {live.grace} ns and believes {live.tolerance} ns; the journal was begun with {patience}"
+            raise ArgumentError(text, got=live)
+        if live.session is not self.session_data:
+            text = "live takes the bars of another session than the journal"
+            raise ArgumentError(text, got=live)
+
+    def _offer(self, offer: Offer) -> int:
+        return offer + (WHILE_LIVE if self.session_data._is_coordinated else 0)
