@@ -11,7 +11,7 @@ import pytest
 
 from tapeloom import BarData
 from tapeloom.errors import AnalysisError, JournalError
-from tapeloom.live import UpdatedBar, fast_lane, live_session
+from tapeloom.live import UpdatedBar, fast_lane, live_steps
 from tapeloom.live.recovery import recover
 from tapeloom.statuses import ConnectionEvent
 from tests.live.live_run import LONGEST, SHORTLY, LiveRun, rows
@@ -148,7 +148,7 @@ class Held:
         wait = disk.wait_durable
 
         def wait_durable(seq: int, seconds: float) -> bool:
-            return seconds != live_session.MOST_FOR_THE_DISK and wait(seq, seconds)
+            return seconds != live_steps.MOST_FOR_THE_DISK and wait(seq, seconds)
 
         journal._journal = Passing(disk, wait_durable=wait_durable)  # type: ignore[assignment]  # a slow disk
 
@@ -179,7 +179,7 @@ def test_a_bar_is_in_the_session_when_its_push_returns(tmp_path: Path) -> None:
 def test_with_a_strict_journal_a_bar_is_on_disk_too_when_its_push_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_session, "MOST_FOR_THE_DISK", LONGEST)
+    monkeypatch.setattr(live_steps, "MOST_FOR_THE_DISK", LONGEST)
     with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
         held.set_clock(1.1)
         assert held.feed.push(BARS[0])
@@ -218,7 +218,7 @@ def test_a_stop_ends_the_step_that_waits_for_the_disk(tmp_path: Path) -> None:
 def test_a_write_of_somebody_else_that_came_before_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_session, "MOST_FOR_THE_DISK", LONGEST)
+    monkeypatch.setattr(live_steps, "MOST_FOR_THE_DISK", LONGEST)
     with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
         held.set_clock(1.1)
         before = held.run.journal._turns.take(lambda: None)
@@ -248,7 +248,7 @@ def test_an_interrupt_of_the_feed_while_the_disk_works_comes_when_the_bar_is_saf
         journal._journal = Passing(journal._journal, wait_durable=wait_durable)  # type: ignore[assignment]  # interrupted once
         with pytest.raises(KeyboardInterrupt):
             held.feed.push(BARS[0])
-        assert interrupted == [live_session.MOST_FOR_THE_DISK]
+        assert interrupted == [live_steps.MOST_FOR_THE_DISK]
         assert (held.starts, journal.state) == ([at(0)], "running")
         held.let_go()
         # Half of what follows from the step may have been done.
@@ -259,7 +259,7 @@ def test_an_interrupt_of_the_feed_while_the_disk_works_comes_when_the_bar_is_saf
 def test_a_run_that_fails_ends_the_step_that_waits_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_session, "MOST_FOR_THE_DISK", LONGEST)
+    monkeypatch.setattr(live_steps, "MOST_FOR_THE_DISK", LONGEST)
     with Held(analysis=Listens(), folder=tmp_path, mode="strict") as held:
         coordinator, journal = held.run.coordinator, held.run.journal
 
