@@ -258,10 +258,14 @@ class BarData:
         flags: int = 0,
         constituents: int | None = None,
     ) -> Self:
-        """Make a bar; a naive datetime is kept as given until a session resolves it."""
+        """Make a bar; what is wrong with it is for the session it is added to.
+
+        The symbol is kept stripped and upper-cased, a blank or unprintable one as given until a session refuses it; a naive
+        datetime is kept as given until a session resolves it.
+        """
     @property
     def symbol(self) -> str:
-        """Symbol as given."""
+        """Symbol, stripped and upper-cased."""
     @property
     def timestamp(self) -> datetime:
         """Start, aware in the exchange's zone; as given for a bar made by a user."""
@@ -353,7 +357,7 @@ class Bars:
         anchor: str,
         extended_hours: str = "off",
     ) -> Bars:
-        """Copy columns of one length, in the order given; no values are checked.
+        """Copy columns of one length, in the order given; no values are checked, the symbol is stripped and upper-cased.
 
         With ``constituents`` they are derived bars, which end with their bucket as ``anchor`` and ``extended_hours`` say.
         """

@@ -10,12 +10,20 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tapeloom import BarData, Bars, SessionData
 from tapeloom._core import Replay
+from tapeloom.bars import normalise_symbol
 from tapeloom.calendars import get_session_table
 from tapeloom.calendars.days import to_day
-from tapeloom.errors import ArgumentError, ArgumentTypeError, TimestampError
+from tapeloom.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    SymbolError,
+    TimestampError,
+)
 
 MINUTE = 60_000_000_000
 TABLE = get_session_table("US_EQUITY")
@@ -301,3 +309,27 @@ def test_strided_columns_are_copied_row_by_row() -> None:
         zone=UTC,
     )
     assert bars.close.tolist() == [0, 2, 4, 6, 8]
+
+
+@given(st.text(max_size=5) | st.text("aB.\u00df \t", max_size=5))
+def test_a_symbol_is_written_as_all_are_compared_and_kept_as_given_where_it_cannot_be(
+    spelt: str,
+) -> None:
+    try:
+        name = normalise_symbol(spelt)
+    except SymbolError:
+        name = spelt
+    bar = BarData(spelt, 0, 1, 1, 1, 1, 1)
+    bars = minute_bars(spelt, grid(DAY)[:2])
+    assert bar.symbol == bars.symbol == bars[0].symbol == name
+    assert bar == BarData(name, 0, 1, 1, 1, 1, 1)
+    assert hash(bar) == hash(BarData(name, 0, 1, 1, 1, 1, 1))
+    assert pickle.loads(pickle.dumps(bar)) == bar
+
+
+def test_a_bar_of_no_symbol_is_refused_where_it_is_added() -> None:
+    for symbol in ("", " ", "A\x00"):
+        with pytest.raises(SymbolError):
+            SessionData().add_bar(
+                "AAA", BarData(symbol, int(grid(DAY)[0]), 1, 1, 1, 1, 1)
+            )

@@ -104,7 +104,7 @@ impl PyBarData {
             Some(Err(_)) => return Err(BindError::argument("constituents does not fit 31 bits")),
         };
         let origin = Origin::User(Box::new(Given {
-            symbol: symbol.to_str()?.into(),
+            symbol: convert::symbol(symbol)?,
             interval,
             timestamp: timestamp.clone().unbind(),
             is_naive,

@@ -12,7 +12,7 @@ use tapeloom_core::bar::Bar;
 use tapeloom_core::time::Interval;
 
 use crate::bar::PyBarData;
-use crate::convert::is_instant;
+use crate::convert::{is_instant, is_plain_symbol};
 
 /// The extension type of a timestamp.
 const TIMESTAMP: i8 = -1;
@@ -62,7 +62,6 @@ fn read_bar<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, Bar)> {
             _ => skip_number(rest)?,
         }
     }
-    let is_plain = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     let bar = Bar {
         ts: ts.filter(|&ts| is_instant(ts))?,
         open: open?,
@@ -72,7 +71,8 @@ fn read_bar<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, Bar)> {
         volume: volume?,
         flags: 0,
     };
-    (kind == Some("b")).then_some((symbol.filter(is_plain)?, bar))
+    let symbol = symbol.filter(|symbol| is_plain_symbol(symbol))?;
+    (kind == Some("b")).then_some((symbol, bar))
 }
 
 fn read_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {

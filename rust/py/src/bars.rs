@@ -164,7 +164,7 @@ impl PyBars {
         };
         let label = PyLabel::new(
             py,
-            symbol.to_str()?.into(),
+            convert::symbol(symbol)?,
             convert::interval(interval)?,
             constituents.is_some(),
             Arc::new(exchange),

@@ -1,6 +1,9 @@
 //! Arguments from Python into the core's types. Exact forms only: whatever needs a rule of its own goes to Python.
 
+use std::sync::Arc;
+
 use numpy::{PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyInt, PyString, PyTimeAccess,
@@ -14,6 +17,36 @@ use tapeloom_core::time::{Interval, likely_unit};
 
 use crate::error::{BindError, BindResult};
 use crate::interval::PyInterval;
+
+/// Whether a symbol is seen to be in the form that all are compared in, as nearly all are.
+#[inline(always)]
+pub(crate) fn is_plain_symbol(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_lowercase();
+    !text.is_empty() && text.bytes().all(is_plain)
+}
+
+/// The symbol of bars, in the form that all are compared in; one that has none as it is, for a session to refuse.
+#[inline(always)]
+pub(crate) fn symbol(given: &Bound<'_, PyString>) -> BindResult<Arc<str>> {
+    let text = given.to_str()?;
+    if is_plain_symbol(text) {
+        return Ok(text.into());
+    }
+    odd_symbol(given)
+}
+
+/// The same for what Python has to look at.
+#[cold]
+fn odd_symbol(given: &Bound<'_, PyString>) -> BindResult<Arc<str>> {
+    let py = given.py();
+    let normalise = py.import("tapeloom.bars")?.getattr("normalise_symbol")?;
+    match normalise.call1((given,)) {
+        Ok(name) => Ok(name.extract::<&str>()?.into()),
+        // Blank, or not to be printed.
+        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(given.to_str()?.into()),
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// An interval from minutes, text, timedelta or `Interval`.
 pub(crate) fn interval(value: &Bound<'_, PyAny>) -> BindResult<Interval> {
