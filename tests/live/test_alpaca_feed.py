@@ -314,6 +314,26 @@ def test_history_asks_once_for_many_symbols_and_answers_in_order(
     assert len(answers) == 1
 
 
+def test_history_may_be_spelt_in_any_way(
+    server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.advance_to(at(10))
+    source = AlpacaHistory(KEY, SECRET, url_override=server.history_url)
+    ask = source._client.get_stock_bars
+
+    def spelt(asked: object) -> dict[str, object]:
+        rows = ask(asked)["AAPL"]
+        return {" aapl ": rows[:2], "AAPL": rows[2:], " ": rows, "msft": None}
+
+    monkeypatch.setattr(source._client, "get_stock_bars", spelt)
+    found = source.fetch([request("AAPL", 1, 5), request("MSFT", 1, 5)])
+    assert found[0] == AAPL[1:5]
+    assert len(found[1]) == 0
+    monkeypatch.setattr(source._client, "get_stock_bars", lambda _: {"aapl": 7})
+    with pytest.raises(HistorySourceError, match="bars of AAPL cannot be read"):
+        source.fetch([request("AAPL", 1, 5)])
+
+
 @pytest.mark.parametrize("interval", ["1h", "1d", "7m", "30s", "45m"])
 def test_history_refuses_intervals_that_do_not_fit_sessions(interval: str) -> None:
     with pytest.raises(IntervalError, match="derive coarser"):

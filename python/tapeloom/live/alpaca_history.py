@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapeloom.bars import Bars, normalise_symbol
-from tapeloom.errors import FeedError, HistorySourceError, IntervalError
+from tapeloom.errors import ArgumentError, FeedError, HistorySourceError, IntervalError
 from tapeloom.intervals import Interval
 from tapeloom.live.alpaca_client import ENVIRONMENT, check_address, history_client
 from tapeloom.live.alpaca_messages import instant_of
@@ -107,12 +108,12 @@ class AlpacaHistory:
             names = [normalise_symbol(requests[place].symbol) for place in places]
             rows = self._ask(names, minutes, start, end)
             for place, name in zip(places, names, strict=True):
-                found[place] = self._bars(requests[place], rows.get(name) or [])
+                found[place] = self._bars(requests[place], rows.get(name, []))
         return [found[place] for place in range(len(requests))]
 
     def _ask(
         self, symbols: list[str], minutes: int, start: datetime, end: datetime
-    ) -> dict[str, Any]:
+    ) -> dict[str, list[Any]]:
         if start >= end:
             return {}
         failure, status = "", None
@@ -126,7 +127,7 @@ class AlpacaHistory:
             status = getattr(error, "status_code", None)
         else:
             if isinstance(answer, dict):
-                return answer
+                return _by_symbol(answer)
             failure = f"an answer of type {type(answer).__name__}"
         if status in _REFUSED:
             text = f"the vendor refuses the request ({status}); check key and secret, and that they belong to this address"
@@ -150,8 +151,9 @@ class AlpacaHistory:
             feed=None if self._data_feed is None else DataFeed(self._data_feed),
         )
 
-    def _bars(self, request: HistoryRequest, rows: list[Any]) -> Bars:
+    def _bars(self, request: HistoryRequest, lists: list[Any]) -> Bars:
         try:
+            rows = [row for each in lists for row in each or ()]
             ts = np.array([instant_of(row["t"]) for row in rows], dtype=np.int64)
             columns = {
                 name: np.array([row[short] for row in rows], dtype=np.float64)
@@ -174,6 +176,16 @@ class AlpacaHistory:
             volume=columns["volume"][inside],
             zone=zone or UTC,
         )
+
+
+def _by_symbol(answer: dict[Any, Any]) -> dict[str, list[Any]]:
+    """The lists of an answer by their symbol, which may be spelt in several ways."""
+    found: dict[str, list[Any]] = {}
+    for spelt, rows in answer.items():
+        # Nobody asked for what is no symbol.
+        with suppress(ArgumentError):
+            found.setdefault(normalise_symbol(spelt), []).append(rows)
+    return found
 
 
 def _minutes(interval: str) -> int:
