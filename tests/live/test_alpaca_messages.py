@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeloom._core import bars_of_frame
-from tapeloom.bars import BarData
+from tapeloom.bars import BarData, normalise_symbol
 from tapeloom.live import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.live.alpaca_messages import event_of, messages_of
 from tapeloom.live.server.wire import (
@@ -97,8 +97,11 @@ WHOLE = {"T": "b", "S": "AAPL", "t": STAMP, "o": 1.0, "h": 2, "l": 1, "c": 1, "v
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"S": " "}, "symbol is ' '"),
-        ({"S": 7}, "symbol is 7"),
+        ({"S": " "}, "symbol ' ' must hold printable characters"),
+        ({"S": ""}, "symbol '' must hold printable characters"),
+        ({"S": "AA\x00PL"}, r"symbol 'AA\x00PL' must hold printable characters"),
+        ({"S": 7}, "symbol is int; it must be text"),
+        ({"S": None}, "symbol is NoneType; it must be text"),
         ({"t": "noon"}, "must be such as"),
         ({"t": "2025-13-02T13:30:00Z"}, "month"),
         ({"t": "2025-07-02T13:30:00"}, "must be such as"),
@@ -114,6 +117,34 @@ def test_a_field_that_cannot_be_read_makes_a_malformed_message(
     assert isinstance(event, MalformedMessage)
     assert reason in event.reason
     assert event.source == "alpaca"
+
+
+OF_EACH_KIND: dict[str, dict[str, Any]] = {
+    "b": WHOLE,
+    "u": WHOLE | {"T": "u"},
+    "t": {"T": "t", "S": "AAPL", "t": STAMP, "p": 201.5, "s": 3},
+    "q": {"T": "q", "S": "AAPL", "t": STAMP, "bp": 1, "bs": 2, "ap": 3, "as": 4},
+    "s": {"T": "s", "S": "AAPL", "t": STAMP, "sc": "H", "sm": "", "rm": ""},
+}
+
+
+@pytest.mark.parametrize("kind", OF_EACH_KIND)
+def test_a_symbol_may_be_spelt_in_any_way_and_not_be_none(kind: str) -> None:
+    message = OF_EACH_KIND[kind]
+    event = event_of(message)
+    for spelt in ("aapl", " aapl ", "AAPL\n"):
+        assert event_of(message | {"S": spelt}) == event
+        (packed,) = messages_of(msgpack.packb([message | {"S": spelt}]))
+        assert event_of(packed) == event
+    none: list[object] = [None, 7, [], "", " ", "AA\x00PL", "\u200b"]
+    for symbol in none:
+        assert isinstance(event_of(message | {"S": symbol}), MalformedMessage)
+
+
+def test_two_spellings_in_one_frame_are_one_symbol() -> None:
+    messages = [WHOLE | {"S": spelt} for spelt in ("AAPL", "aapl", " AAPL")]
+    found = [event_of(each) for each in messages_of(msgpack.packb(messages))]
+    assert found == [event_of(WHOLE)] * 3
 
 
 @pytest.mark.parametrize("name", ["S", "t", "o", "h", "l", "c", "v"])
@@ -172,10 +203,11 @@ instants = st.builds(
     st.integers(-(2**34), 2**36) | st.integers(-(2**63), 2**63 - 1),
     st.just(0) | st.integers(0, 999_999_999),
 )
+names = st.sampled_from(
+    ["AAPL", "BRK.B", "BTC/USD", "aapl", "brk.b", "aaPL", " AAPL ", "brk b", "Ä", " ", "A\x7f"]
+)  # fmt: skip
 whole_bars = st.fixed_dictionaries(
-    {"T": st.just("b"), "S": st.sampled_from(["AAPL", "BRK.B", "brk b", "Ä", " "])}
-    | {"t": instants}
-    | dict.fromkeys("ohlcv", numbers),
+    {"T": st.just("b"), "S": names} | {"t": instants} | dict.fromkeys("ohlcv", numbers),
     optional=dict.fromkeys(("n", "vw", "later"), numbers | st.none() | values),
 )
 almost_bars = st.builds(
@@ -208,6 +240,7 @@ def test_a_frame_read_at_once_gives_the_events_of_its_messages(
             continue
         expected = [event_of(message) for message in msgpack.unpackb(given_frame)]
         assert all(type(event) is BarData for event in expected)
+        assert all(bar.symbol == normalise_symbol(bar.symbol) for bar in found)
         assert list(map(fields_of, found)) == list(map(fields_of, expected))
 
 

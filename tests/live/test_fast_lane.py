@@ -176,6 +176,15 @@ def test_a_bar_is_in_the_session_when_its_push_returns(tmp_path: Path) -> None:
         assert held.run.journal.last_seq > 0
 
 
+def test_a_bar_that_is_spelt_otherwise_is_taken_at_once_too() -> None:
+    with Held(analysis=Listens()) as held:
+        held.set_clock(2.1)
+        assert held.feed.push(_spelt(BARS[0]))
+        assert held.feed.push(UpdatedBar(_spelt(_dearer(BARS[0]))), _spelt(BARS[1]))
+        assert (held.starts, held.steps, held.queued) == ([at(0), at(1)], 2, 0)
+        assert (held.run.count("bars"), held.run.count("corrections")) == (3, 1)
+
+
 def test_with_a_strict_journal_a_bar_is_on_disk_too_when_its_push_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,6 +452,11 @@ def _dearer(bar: BarData) -> BarData:
     close = bar.high
     values = (bar.open, bar.high, bar.low, close, bar.volume + 1)
     return BarData(bar.symbol, bar.ts, *values, bar.interval)
+
+
+def _spelt(bar: BarData) -> BarData:
+    values = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+    return BarData(f" {bar.symbol.lower()} ", bar.ts, *values, bar.interval)
 
 
 def test_an_error_in_the_lane_ends_the_run_and_not_the_feed() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tapeloom._core import BarData, bars_of_frame
+from tapeloom.bars import normalise_symbol
 from tapeloom.errors import TapeloomError
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.quotes import Quote, TickData
@@ -163,12 +164,12 @@ def _updated_bar(message: dict[str, Any]) -> UpdatedBar:
 
 def _trade(message: dict[str, Any]) -> TickData:
     at = instant_of(message["t"])
-    return TickData(_symbol(message), at, _number(message, "p"), _number(message, "s"))
+    return TickData(message["S"], at, _number(message, "p"), _number(message, "s"))
 
 
 def _quote(message: dict[str, Any]) -> Quote:
     return Quote(
-        _symbol(message),
+        message["S"],
         instant_of(message["t"]),
         bid=_number(message, "bp"),
         ask=_number(message, "ap"),
@@ -183,16 +184,18 @@ def _status(message: dict[str, Any]) -> SymbolStatus | None:
         return None
     words = (message.get("sm"), message.get("rm"))
     reason = ": ".join(str(word) for word in words if word)
-    return SymbolStatus(
-        _symbol(message), TradingStatus(instant_of(message["t"]), state, reason)
-    )
+    # None would mean the whole market.
+    symbol = normalise_symbol(message["S"])
+    return SymbolStatus(symbol, TradingStatus(instant_of(message["t"]), state, reason))
 
 
 def _symbol(message: dict[str, Any]) -> str:
+    """The symbol of a bar, which refuses none by itself."""
     symbol = message["S"]
-    if not isinstance(symbol, str) or not symbol.strip():
-        raise ValueError(f"symbol is {symbol!r}; it must be text")
-    return symbol
+    # As a rule; the bar knows how to write it.
+    if type(symbol) is str and symbol.isalnum():
+        return symbol
+    return normalise_symbol(symbol)
 
 
 def _number(message: dict[str, Any], name: str) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tapeloom._core import BarData, earliest_start
-from tapeloom.errors import ArgumentError, TimestampError
+from tapeloom.bars import normalise_symbol
+from tapeloom.errors import ArgumentError, SymbolError, TimestampError
 from tapeloom.live.feed import MalformedMessage, SymbolStatus, UpdatedBar
 from tapeloom.quotes import Quote, TickData
 from tapeloom.statuses import ConnectionEvent
@@ -102,7 +103,7 @@ class Sorter:
                 self._beside(event, found)
                 continue
             if bases.get(bar.symbol) != bar.interval:
-                self._put_aside(event, self._why_not(bar))
+                self._not_asked_for(event, bar)
                 continue
             try:
                 ts = bar.ts
@@ -161,8 +162,17 @@ class Sorter:
             len(self._hours) == 1 or any(a <= ts < b for a, b in self._hours)
         )
 
-    def _why_not(self, bar: BarData) -> str:
-        return "other_interval" if bar.symbol in self._bases else "not_subscribed"
+    def _not_asked_for(self, event: FeedEvent, bar: BarData) -> None:
+        if bar.symbol in self._bases:
+            self._put_aside(event, "other_interval")
+            return
+        try:
+            normalise_symbol(bar.symbol)
+        except SymbolError as error:
+            # No other event can be made with such a symbol.
+            self._put_aside(event, "malformed", str(error))
+        else:
+            self._put_aside(event, "not_subscribed")
 
     def _put_aside(self, event: FeedEvent, word: str, reason: str = "") -> None:
         self.counts[word] += 1

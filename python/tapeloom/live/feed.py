@@ -114,10 +114,11 @@ FeedEvent: TypeAlias = (
 class Feed(Protocol):
     """Where a live session gets its data from: a vendor's stream, a recording, a queue of one's own.
 
-    Bars are labelled by their start and pushed once they are closed. A feed that loses its connection pushes a
-    ``ConnectionEvent`` that says so before anything else, reconnects by itself, subscribes again, and pushes another one.
-    It does not fill what it missed: the session does, because it is told. A feed may also have ``health()``, which returns
-    a ``FeedHealth``.
+    Bars are labelled by their start and pushed once they are closed. Symbols may be spelt in any way: each event keeps its
+    own stripped and upper-cased, and a bar whose symbol is blank or unprintable is a malformed message. A feed that loses
+    its connection pushes a ``ConnectionEvent`` that says so before anything else, reconnects by itself, subscribes again,
+    and pushes another one. It does not fill what it missed: the session does, because it is told. A feed may also have
+    ``health()``, which returns a ``FeedHealth``.
     """
 
     @property
