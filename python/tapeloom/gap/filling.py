@@ -58,6 +58,8 @@ class Filling:
     ``missing`` counts its bars when it was ``detected``, ``filled`` those that history had, ``settled`` is when nothing
     more was to come. ``reason`` is what the last try failed with, empty where it did not. ``corrected`` counts bars that
     came by themselves meanwhile, and that history had with other values.
+
+    One with no bar missing asks for bars that are there: they may have been corrected while nobody listened.
     """
 
     symbol: str
@@ -77,6 +79,8 @@ class Filling:
     def line(self, times: Times) -> str:
         """Return the sentence of the report: what was missing, for how long, what became of it."""
         span = times.span(self.start, self.end).replace("-", "\N{EN DASH}")
+        if not self.missing:
+            return f"{self.symbol} {span}: asked for again, {self._news()}"
         return f"{self.symbol} {span}: {self.missing} missing{self._lasted()}, {self._outcome()}"
 
     def _lasted(self) -> str:
@@ -84,6 +88,11 @@ class Filling:
             return ""
         seconds = round((self.settled - self.detected) / _NS_PER_SECOND, 1)
         return f" for {seconds:g} s"
+
+    def _news(self) -> str:
+        if self.corrected:
+            return f"{self.corrected} corrected while nobody listened"
+        return self.reason or "as before"
 
     def _outcome(self) -> str:
         tries = f"{self.attempts} {'try' if self.attempts == 1 else 'tries'}"

@@ -357,11 +357,13 @@ class LivePlayer:
         if now < self.end_ns + self._timing.settle:
             return False
         filler = self._quality.filler
-        if filler is None or filler.is_idle:
+        if filler is None:
             return True
         if self._end_by is None:
             self._end_by = now + self._timing.last_answers
-        return now >= self._end_by
+            # The line may be down, and nobody will hear what was corrected since.
+            self._session.ask_again(now)
+        return filler.is_idle or now >= self._end_by
 
     def _open(self) -> None:
         """Phase 4."""

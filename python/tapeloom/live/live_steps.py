@@ -14,6 +14,7 @@ from tapeloom.live.arrivals import Sorter
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.write import Write
 from tapeloom.statuses import ConnectionEvent
+from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +38,9 @@ LONGEST_STEP = 60 * _SECOND
 _GATHER = _SECOND
 #: Who says that nobody listened.
 _SOURCE = "session"
+#: How long after its end a bar may be corrected without anybody hearing of it, ns: vendors correct within some 30 s, and a line
+#: that is dead is noticed within some 40.
+_YOUNG = 90 * _SECOND
 #: Seconds for which the thread of a feed waits for the disk, which takes a tenth of that as a rule.
 MOST_FOR_THE_DISK = 0.002
 #: The sentences on filled gaps that are kept.
@@ -108,6 +112,8 @@ class LiveSteps:
         self._looks = True
         self._tells = False
         self._is_connected: bool | None = None
+        # Since when nobody listens, ns UTC, by source.
+        self._unheard_since: dict[str, int] = {}
         self._arrived: int | None = None
         self._filled: Counter[str] = Counter()
         #: The newest sentences on filled gaps.
@@ -291,11 +297,23 @@ class LiveSteps:
             return
         self._journal.append_connection(report)
         self._follow(report)
+        if report.is_up:
+            self.ask_again(now, report.source)
+        else:
+            since = to_ns(report.timestamp, self._session_data.timezone)
+            self._unheard_since.setdefault(report.source, since)
         if report.is_up and report.source != _SOURCE:
             # What was missed is asked for at once, also what was asked for in vain; and the next bar has its time to come.
             self._look_at, self._insists = now, True
             self._quality.try_again()
             self._arrived = now
+
+    def ask_again(self, now: int, source: str | None = None) -> None:
+        """Have the bars asked for again that may have been corrected while nobody listened; to one source, or all."""
+        names = [name for name in self._unheard_since if source in (None, name)]
+        since = [self._unheard_since.pop(name) for name in names]
+        if since:
+            self._quality.ask_again(min(since) - _YOUNG, now)
 
     def _follow(self, report: ConnectionEvent) -> None:
         """Know whether the feed is there; that nobody listened says nothing of it."""

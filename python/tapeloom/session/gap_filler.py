@@ -155,7 +155,7 @@ class GapFiller:
             )
             if key not in self._jobs:
                 self._jobs[key] = FillJob(afresh, now)
-                self._session_data._fills.put(afresh)
+                self._keep(afresh)
         self._unanswered.clear()
         for job in self._jobs.values():
             if job.filling.status is FillStatus.DETECTED:
@@ -175,6 +175,24 @@ class GapFiller:
         self._next_try = min(self._next_try, now)
         self._session_data._fills.put(filling)
 
+    def ask_again(self, symbol: str, since: int, until: int) -> None:
+        """Have bars that are there asked for once more by the next ``apply_ready``: who may have corrected them was not heard.
+
+        Those that end after ``since`` and start before ``until``, ns UTC.
+        """
+        grid = self._grids.of(symbol)
+        if grid is None:
+            return
+        interval = self._session_data._intervals(symbol)[0]
+        instant, now = self._instant(), self._now()
+        for start, end in grid.runs_of(
+            self._session_data.get_bars(symbol).ts, since, until
+        ):
+            if (symbol, start) not in self._jobs:
+                filling = Filling(symbol, interval, start, end, 0, instant)
+                self._jobs[symbol, start] = FillJob(filling, now)
+                self._next_try = min(self._next_try, now)
+
     def forget(self, symbol: str) -> None:
         """Ask no more for a symbol that was removed; what comes of it is dropped."""
         self._forgot(symbol)
@@ -184,7 +202,7 @@ class GapFiller:
         late = frozenset(symbols)
         waiting: dict[str, list[FillJob]] = {}
         for job in self._jobs.values() if late else ():
-            if job.filling.symbol in late:
+            if job.filling.symbol in late and not job.asks_again:
                 waiting.setdefault(job.filling.symbol, []).append(job)
         for symbol, jobs in waiting.items():
             left = self._merger.left(symbol, (job.filling for job in jobs))
@@ -235,10 +253,12 @@ class GapFiller:
 
     @property
     def open(self) -> dict[str, FillStatus]:
-        """Symbols with stretches that are not settled: ``REQUESTED`` where one of them was asked for."""
+        """Symbols with missing bars that are not settled: ``REQUESTED`` where some of them were asked for."""
         found: dict[str, FillStatus] = {}
         # Copied in one piece: others ask while the run goes on.
         for job in list(self._jobs.values()):
+            if job.asks_again:
+                continue
             status = job.filling.status
             if found.get(job.filling.symbol) is not FillStatus.REQUESTED:
                 found[job.filling.symbol] = status
@@ -315,19 +335,20 @@ class GapFiller:
         left = self._merger.left(symbol, (job.filling for job in jobs))
         lacking = []
         for job, missing in zip(jobs, left, strict=True):
-            if missing:
+            if missing or job.asks_again:
                 lacking.append(job)
             else:
                 self._settled(job.answer(0, 0, self._instant()))
         spans = [(job.filling.start, job.filling.end) for job in lacking]
         empty = self._session_data._known_empty(symbol, spans)
+        wanted = []
         for job, is_empty in zip(lacking, empty, strict=True):
-            if is_empty:
+            if job.asks_again or not is_empty:
+                wanted.append(job)
+            else:
                 reason = "what is recorded says that nothing traded"
                 self._settled(job.abandon(reason, self._instant()))
-        return [
-            job for job, is_empty in zip(lacking, empty, strict=True) if not is_empty
-        ]
+        return wanted
 
     def _forgot(self, symbol: str) -> bool:
         """Whether a symbol was removed; its stretches went with it."""
@@ -344,7 +365,7 @@ class GapFiller:
         for ask in asks:
             for part in ask.parts:
                 job = self._jobs[part.symbol, part.start]
-                self._session_data._fills.put(job.request(instant))
+                self._keep(job.request(instant))
         self._out += 1
         self._asked = self._asked.plus(calls=1, requests=len(asks))
         session = self._session
@@ -404,7 +425,7 @@ class GapFiller:
         merged = self._merger.merge(answer._replace(ask=Ask(parts)))
         for part, (came, left, corrected) in zip(parts, merged, strict=True):
             job, instant = self._jobs[symbol, part.start], self._instant()
-            if answer.failure and left:
+            if answer.failure and (left or job.asks_again):
                 failure = answer.failure
                 self._failed(job.fail(failure, self._retries, self._now(), instant))
             else:
@@ -424,16 +445,26 @@ class GapFiller:
             self._unanswered[filling.symbol, filling.start] = filling
             self._settled(filling)
             return
-        self._session_data._fills.put(filling)
+        self._keep(filling)
         self._next_try = min(
             self._next_try, self._jobs[filling.symbol, filling.start].next_try
         )
 
     def _settled(self, filling: Filling) -> None:
         del self._jobs[filling.symbol, filling.start]
-        self._fresh.append(filling)
-        self._session_data._fills.put(filling)
-        is_quiet = filling.status is FillStatus.ABANDONED and not filling.reason
+        if self._keep(filling):
+            self._fresh.append(filling)
+        is_quiet = not filling.reason and (
+            filling.status is FillStatus.ABANDONED
+            or not (filling.missing or filling.corrected)
+        )
         level = logging.DEBUG if is_quiet else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(level, "%s", filling.line(self._session_data._times()))
+
+    def _keep(self, filling: Filling) -> bool:
+        """Keep for reports how far a filling is; whether it is one that is told: of bars asked for again, those that changed."""
+        is_told = bool(filling.missing or filling.corrected)
+        if is_told:
+            self._session_data._fills.put(filling)
+        return is_told

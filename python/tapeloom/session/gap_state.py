@@ -59,6 +59,11 @@ class FillJob:
     filling: Filling
     next_try: float
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether it asks for bars that are there: they may have been corrected while nobody listened."""
+        return not self.filling.missing
+
     def request(self, instant: int) -> Filling:
         """Begin a try."""
         self.filling = replace(

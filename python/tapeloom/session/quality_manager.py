@@ -271,6 +271,15 @@ class DataQualityManager:
         if self._filler is not None:
             self._filler.try_again()
 
+    def ask_again(self, since: int, until: int) -> None:
+        """Have bars that are there asked for once more, of all symbols: who may have corrected them was not heard.
+
+        Those that end after ``since`` and start before ``until``, ns UTC.
+        """
+        if self._filler is not None:
+            for name in self._session_data._symbols:
+                self._filler.ask_again(name, since, until)
+
     @property
     def seconds_until_next(self) -> float | None:
         """In how many seconds ``apply_ready`` has something to ask; ``None`` where it only waits for answers, or nothing."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tapeloom.session_data.holes import Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tapeloom.session_data import SessionData
@@ -39,6 +40,20 @@ class Grid:
     def slot(self, ts: int) -> int:
         """Return the position of the first bar that starts at ``ts`` or later."""
         return int(self.starts.searchsorted(ts))
+
+    def runs_of(
+        self, ts: NDArray[np.int64], since: int, until: int
+    ) -> list[tuple[int, int]]:
+        """Return start and end of each run of neighbours among the bars at ``ts`` that end after ``since`` and start before ``until``."""
+        first, last = self.due(since), self.slot(until)
+        present = first + np.flatnonzero(np.isin(self.starts[first:last], ts))
+        if not len(present):
+            return []
+        breaks = np.flatnonzero(np.diff(present) != 1) + 1
+        return [
+            (int(self.starts[run[0]]), int(self.ends[run[-1]]))
+            for run in np.split(present, breaks)
+        ]
 
     def within(
         self, runs: Sequence[MissingRun], start: int, end: int
