@@ -146,21 +146,22 @@ def test_it_waits_for_nobody_and_ends_with_the_session(market: Tape) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "runs"),
+    ("since", "until", "stretches"),
     [
-        (0, 100, [(10, 30), (40, 50), (60, 80)]),
-        (20, 60, [(20, 30), (40, 50)]),
-        (19, 61, [(10, 30), (40, 50), (60, 70)]),
-        (30, 40, []),
-        (80, 100, []),
+        (0, 100, [(0, 20), (40, 60), (70, 100)]),
+        (10, 100, [(10, 20), (40, 60), (70, 100)]),
+        (9, 99, [(0, 20), (40, 60), (70, 90)]),
+        (20, 40, []),
+        (25, 45, []),
+        (25, 50, [(40, 50)]),
+        (100, 200, []),
         (50, 10, []),
     ],
 )
-def test_runs_are_neighbours_on_the_grid(
-    since: int, until: int, runs: list[tuple[int, int]]
+def test_what_is_there_is_what_does_not_miss(
+    since: int, until: int, stretches: list[tuple[int, int]]
 ) -> None:
     starts = np.arange(0, 100, 10, dtype=np.int64)
     grid = Grid(starts, starts + 10)
-    # The one at 45 stands between two of the grid.
-    there = np.array([10, 20, 40, 45, 60, 70], dtype=np.int64)
-    assert grid.runs_of(there, since, until) == runs
+    missing = [(20, 40, 2), (60, 70, 1)]
+    assert grid.without(missing, since, until) == stretches

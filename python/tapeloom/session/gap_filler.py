@@ -178,16 +178,15 @@ class GapFiller:
     def ask_again(self, symbol: str, since: int, until: int) -> None:
         """Have bars that are there asked for once more by the next ``apply_ready``: who may have corrected them was not heard.
 
-        Those that end after ``since`` and start before ``until``, ns UTC.
+        Those that end after ``since`` and have ended at ``until``, ns UTC.
         """
         grid = self._grids.of(symbol)
         if grid is None:
             return
         interval = self._session_data._intervals(symbol)[0]
         instant, now = self._instant(), self._now()
-        for start, end in grid.runs_of(
-            self._session_data.get_bars(symbol).ts, since, until
-        ):
+        missing = self._session_data._due_runs(symbol)
+        for start, end in grid.without(missing, since, until):
             if (symbol, start) not in self._jobs:
                 filling = Filling(symbol, interval, start, end, 0, instant)
                 self._jobs[symbol, start] = FillJob(filling, now)

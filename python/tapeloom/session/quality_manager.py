@@ -274,7 +274,7 @@ class DataQualityManager:
     def ask_again(self, since: int, until: int) -> None:
         """Have bars that are there asked for once more, of all symbols: who may have corrected them was not heard.
 
-        Those that end after ``since`` and start before ``until``, ns UTC.
+        Those that end after ``since`` and have ended at ``until``, ns UTC.
         """
         if self._filler is not None:
             for name in self._session_data._symbols:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tapeloom.session_data.holes import Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from tapeloom.session_data import SessionData
@@ -41,19 +40,20 @@ class Grid:
         """Return the position of the first bar that starts at ``ts`` or later."""
         return int(self.starts.searchsorted(ts))
 
-    def runs_of(
-        self, ts: NDArray[np.int64], since: int, until: int
+    def without(
+        self, runs: Sequence[MissingRun], since: int, until: int
     ) -> list[tuple[int, int]]:
-        """Return start and end of each run of neighbours among the bars at ``ts`` that end after ``since`` and start before ``until``."""
-        first, last = self.due(since), self.slot(until)
-        present = first + np.flatnonzero(np.isin(self.starts[first:last], ts))
-        if not len(present):
+        """Return the stretches between some runs, oldest first, of bars that end after ``since`` and have ended at ``until``."""
+        first, last = self.due(since), self.due(until)
+        if first >= last:
             return []
-        breaks = np.flatnonzero(np.diff(present) != 1) + 1
-        return [
-            (int(self.starts[run[0]]), int(self.ends[run[-1]]))
-            for run in np.split(present, breaks)
-        ]
+        start, end = int(self.starts[first]), int(self.ends[last - 1])
+        found = []
+        for gap_start, gap_end, _ in self.within(runs, start, end):
+            if start < gap_start:
+                found.append((start, gap_start))
+            start = gap_end
+        return [*found, (start, end)] if start < end else found
 
     def within(
         self, runs: Sequence[MissingRun], start: int, end: int
