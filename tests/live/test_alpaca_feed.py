@@ -7,6 +7,7 @@ import builtins
 import gc
 import logging
 import traceback
+import weakref
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,15 @@ from tapeloom.errors import (
     StateError,
 )
 from tapeloom.history_source import HistoryRequest, HistorySource
-from tapeloom.live import CHANNELS, AlpacaFeed, AlpacaHistory, Fault, Feed, FeedServer
+from tapeloom.live import (
+    CHANNELS,
+    AlpacaFeed,
+    AlpacaHistory,
+    Fault,
+    Feed,
+    FeedServer,
+    busy_polling,
+)
 from tapeloom.statuses import ConnectionEvent
 from tapeloom.timestamps import from_ns
 from tests.live.recorded import ZONE, Gate, at, bars_of, take
@@ -247,6 +256,24 @@ def test_the_loop_of_a_feed_is_told_how_many_events_came(
     feed.close()
     # Up, down and what the vendor answers earn nothing.
     assert sum(earned) == 10
+
+
+def test_a_closed_feed_holds_nothing_of_its_loop(
+    server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[weakref.ref[object]] = []
+
+    def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Callable[[int], object]]:
+        loop, earn = busy_polling.new_event_loop()
+        loops.append(weakref.ref(getattr(earn, "__self__", loop)))
+        return loop, earn
+
+    monkeypatch.setattr("tapeloom.live.alpaca.new_event_loop", new_event_loop)
+    feed = AlpacaFeed(KEY, SECRET, url_override=server.stream_url)
+    feed.connect(["AAPL"])
+    feed.close()
+    gc.collect()
+    assert [each() for each in loops] == [None]
 
 
 def test_an_event_waits_in_another_thread_until_the_feed_closes(

@@ -256,6 +256,8 @@ class AlpacaFeed:
             self._refusal = error = failed
         finally:
             self._record.is_up = False
+            # It holds a descriptor of the loop that has ended.
+            self._earn = int
             self._queue.close(error)
             self._decided.set()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["EARNED_NS", "MOST_AWAKE_NS", "BusyPollingSelector", "new_event_loop"]
 
 EARNED_NS = 300_000
-"""How long a loop may stay awake for each event that came, ns: some 3,000 a second keep it awake."""
+"""How long a loop may stay awake for each event that came, ns: some 3,000 a second, one in a message, keep it awake."""
 MOST_AWAKE_NS = 5_000_000
 """How long it does at most for the next ones, ns."""
 

@@ -151,15 +151,3 @@ fn a_disk_without_room_is_asked_once_more_at_the_most() {
         assert_eq!(*disk.reserved.lock().unwrap(), asked);
     }
 }
-
-#[test]
-fn little_that_is_written_gets_no_more_room() {
-    let disk = Counted {
-        has: usize::MAX,
-        ..Counted::default()
-    };
-    let writer = Writer::new(Box::new(disk.clone()), BEGIN, options(Duration::ZERO));
-    write(&writer, 1);
-    writer.close().unwrap();
-    assert_eq!(*disk.reserved.lock().unwrap(), [40 * PAGE * 9 / 8]);
-}

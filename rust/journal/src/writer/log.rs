@@ -102,7 +102,8 @@ impl Log {
 
     /// When there is something to do in a pause that begins at an instant.
     pub(super) fn due(&self, pause: Option<Instant>) -> Option<Instant> {
-        if self.bytes >= self.enough || self.wants_more() {
+        let is_long = self.bytes > 0 && self.bytes >= self.enough;
+        if is_long || self.wants_more() {
             return pause;
         }
         let folded = (self.bytes > 0).then(|| self.folded.checked_add(self.every));
@@ -177,6 +178,17 @@ mod tests {
         assert!(log.is_fold_due(true) && !log.is_fold_due(false));
         log.was_folded();
         assert!(!log.is_fold_due(true));
+    }
+
+    #[test]
+    fn an_empty_log_is_never_due() {
+        let empty = Log::new(&Options {
+            checkpoint_bytes: 0,
+            checkpoint_every: Duration::ZERO,
+            ..Options::default()
+        });
+        assert_eq!(empty.due(Some(Instant::now())), None);
+        assert!(!empty.is_fold_due(true) || empty.bytes > 0);
     }
 
     #[test]
