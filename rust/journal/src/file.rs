@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::{Error, Result};
-use crate::filesystem::{may_fill, require_local};
+use crate::filesystem::{folder_of, free_bytes, may_fill, require_local};
 use crate::group::{Group, Hash};
 use crate::owner::{Owner, beside};
 use crate::witness::{Seen, Witness};
@@ -32,14 +32,24 @@ const ZEROS: usize = 1 << 16;
 const INSERT: &str = "INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// How a file is opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct FileOptions {
     /// Who opens it, for those who find it open.
     pub owner: String,
     /// Whether a network file system is good enough.
     pub allow_network_fs: bool,
     /// Bytes that are free where the file lies; `None` where nobody knows, and then no room is made beforehand.
-    pub free_bytes: Option<u64>,
+    pub free_bytes: fn(&Path) -> Option<u64>,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self {
+            owner: String::new(),
+            allow_network_fs: false,
+            free_bytes,
+        }
+    }
 }
 
 /// The file that is beside a journal and says what was acknowledged.
@@ -74,7 +84,7 @@ pub(crate) struct Opened {
     // Dropped in this order: the claim outlives the connection.
     pub(crate) connection: Connection,
     pub(crate) owner: Owner,
-    free_bytes: Option<u64>,
+    free_bytes: fn(&Path) -> Option<u64>,
 }
 
 /// Open a journal that is there.
@@ -115,13 +125,6 @@ fn check_place(path: &Path, options: &FileOptions) -> Result<()> {
         return Ok(());
     }
     require_local(path, folder_of(path))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// The names of the files must survive a power cut as well as what is in them; SQLite syncs a folder like data.
@@ -275,7 +278,8 @@ impl SqliteJournal {
         if left == 0 {
             return Ok(true);
         }
-        if !may_fill(bytes, self.opened.free_bytes) {
+        // Asked each time: others write there too.
+        if !may_fill(bytes, (self.opened.free_bytes)(&self.path)) {
             return Ok(false);
         }
         let zeros = [0; ZEROS];

@@ -23,6 +23,19 @@ const NETWORK: [&str; 16] = [
     "gpfs",
 ];
 
+/// Bytes that are free where a file lies; `None` where the system does not say.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    fs4::available_space(folder_of(path)).ok()
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// How many times the bytes that are taken beforehand must be free: once for them, the rest for what the journal will write.
 const SPARE: u64 = 4;
 

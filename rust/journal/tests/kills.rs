@@ -20,7 +20,7 @@ fn options() -> FileOptions {
     FileOptions {
         owner: format!("process {}", std::process::id()),
         allow_network_fs: true,
-        free_bytes: Some(u64::MAX),
+        free_bytes: |_| Some(u64::MAX),
     }
 }
 

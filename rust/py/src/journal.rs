@@ -5,11 +5,10 @@ mod reading;
 mod records;
 mod replaying;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tapeloom_journal::{
@@ -77,7 +76,7 @@ impl PyJournal {
         let files = FileOptions {
             owner,
             allow_network_fs,
-            free_bytes: free_bytes(py, &path)?,
+            ..FileOptions::default()
         };
         let writer = py
             .detach(|| -> tapeloom_journal::Result<_> {
@@ -358,24 +357,6 @@ impl PySimulatedDisk {
 
     fn crash(&self) {
         self.0.crash();
-    }
-}
-
-/// Bytes that are free where a file lies; `None` where the system does not say.
-fn free_bytes(py: Python<'_>, path: &Path) -> PyResult<Option<u64>> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    // Python asks any system without unsafe code.
-    let usage = py
-        .import("shutil")?
-        .call_method1("disk_usage", (folder.as_os_str(),));
-    match usage {
-        Ok(usage) => Ok(usage.getattr("free")?.extract().ok()),
-        // A folder that is not there is told about where the file is opened.
-        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 use tapeloom_journal::{FileOptions, Hash, Reader};
 
 use super::error::{check_process, of_journal};
-use super::{PyJournal, PyJournalRecords, PySimulatedDisk, free_bytes, options};
+use super::{PyJournal, PyJournalRecords, PySimulatedDisk, options};
 use crate::error::{BindError, BindResult};
 
 /// See `_core.pyi`.
@@ -35,7 +35,7 @@ impl PyJournalReader {
         let files = FileOptions {
             owner,
             allow_network_fs,
-            free_bytes: free_bytes(py, &path)?,
+            ..FileOptions::default()
         };
         let disk = disk.map(|disk| disk.get().0.clone());
         let reader = py
