@@ -35,6 +35,7 @@ _PLACES = (
     "reports",
     "quotes",
     "ticks",
+    "superseded",
     "not_subscribed",
     "other_interval",
     "outside_hours",

@@ -13,6 +13,7 @@ from tapeloom import SessionData
 from tapeloom._core import BarData, earliest_start
 from tapeloom.live import FeedEvent, UpdatedBar
 from tapeloom.live.arrivals import Sorter
+from tapeloom.live.corrected_bars import CorrectedBars
 from tests.live.recorded import MINUTE, OPEN
 
 ZONE = ZoneInfo("America/New_York")
@@ -22,7 +23,7 @@ BASES = {"AAPL": "1m", "SPY": "5m"}
 
 
 def sorter(hours: list[tuple[int, int]]) -> Sorter:
-    found = Sorter(SessionData())
+    found = Sorter(SessionData(), CorrectedBars())
     found.keep(BASES)
     found.follow_hours(hours)
     return found
@@ -57,6 +58,7 @@ def test_bars_are_taken_in_the_hours_of_the_session_in_their_base_interval(
     counts: Counter[str] = Counter(events=len(events), bars=0, corrections=0)
     taken: list[tuple[str, int]] = []
     corrections: list[int] = []
+    corrected: set[tuple[str, int]] = set()
     for event in events:
         given_bar = event.bar if isinstance(event, UpdatedBar) else event
         assert isinstance(given_bar, BarData)
@@ -68,9 +70,12 @@ def test_bars_are_taken_in_the_hours_of_the_session_in_their_base_interval(
             counts["other_interval"] += 1
         elif not any(start <= ts < end for start, end in hours):
             counts["outside_hours"] += 1
+        elif type(event) is BarData and (event.symbol, ts) in corrected:
+            counts["superseded"] += 1
         else:
             if isinstance(event, UpdatedBar):
                 corrections.append(len(taken))
+                corrected.add((given_bar.symbol, ts))
                 counts["corrections"] += 1
             taken.append((given_bar.symbol, ts))
             counts["bars"] += 1

@@ -171,6 +171,25 @@ def test_a_corrected_bar_replaces_the_first_one(run: LiveRun, whole: str) -> Non
     ends_as(run, whole, since=4)
 
 
+@row("older edition")
+def test_a_bar_that_comes_again_after_its_correction_is_put_aside(
+    run: LiveRun, whole: str
+) -> None:
+    run.inject("correct", symbols=["AAPL"])
+    run.play(3, 4)
+    first = run.store.get_bars("AAPL")[3]
+    run.move(4.6)
+    run.until(lambda: run.count("corrections") == 1)
+    values = (first.open, first.high, first.low, first.close, first.volume)
+    older = BarData("AAPL", at(3), *values)
+    stream(run, older)
+    run.until(lambda: run.count("superseded") == 1)
+    assert run.count("bars") == 9
+    assert run.store.get_bars("AAPL").close[3] == AAPL.close[3]
+    assert run.coordinator.aside == [(older, "its correction came before it")]
+    ends_as(run, whole, since=4)
+
+
 @row("halt")
 def test_bars_of_a_halt_are_a_gap_with_its_cause(run: LiveRun) -> None:
     run.inject("halt", seconds=180, symbols=["AAPL"])

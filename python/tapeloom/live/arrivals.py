@@ -18,6 +18,7 @@ from tapeloom.timestamps import to_ns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tapeloom.live.corrected_bars import CorrectedBars
     from tapeloom.live.feed import FeedEvent
     from tapeloom.session_data import SessionData
 
@@ -56,10 +57,13 @@ class Sorter:
     ----------
     session_data
         The store, which takes quotes and ticks at once.
+    corrected
+        The bars that the feed has corrected; those that it corrects now are noted there.
     """
 
-    def __init__(self, session_data: SessionData) -> None:
+    def __init__(self, session_data: SessionData, corrected: CorrectedBars) -> None:
         self._session_data = session_data
+        self._corrected = corrected
         self._bases: dict[str, str] = {}
         # Nothing is taken before there is a session.
         self._hours: list[tuple[int, int]] = []
@@ -91,8 +95,11 @@ class Sorter:
         earliest = earliest_start(given, bases, self._hours)
         if earliest is not None:
             # As a rule all are bars that are taken as they are.
-            counts["bars"] += len(given)
-            return Arrivals(cast("list[BarData]", given), earliest=earliest)
+            bars = cast("list[BarData]", given)
+            corrected = self._corrected
+            if earliest > corrected.newest or corrected.holds_none_of(bars):
+                counts["bars"] += len(bars)
+                return Arrivals(bars, earliest=earliest)
         found = Arrivals()
         for event in given:
             if type(event) is BarData:
@@ -118,10 +125,14 @@ class Sorter:
                 self.outside[bar.symbol] += 1
                 self._put_aside(event, "outside_hours")
                 continue
+            if is_correction:
+                self._corrected.note(bar)
+                found.corrections.append(len(found.bars))
+            elif self._corrected.holds(bar):
+                self._put_aside(event, "superseded", "its correction came before it")
+                continue
             if found.earliest is None or ts < found.earliest:
                 found.earliest = ts
-            if is_correction:
-                found.corrections.append(len(found.bars))
             found.bars.append(bar)
         counts["bars"] += len(found.bars)
         counts["corrections"] += len(found.corrections)

@@ -150,6 +150,7 @@ class SessionJournal(BarWriting):
             journal._disk = disk
             journal._know(found.patience, found.config)
             journal.recovery = report
+            journal.corrections = found.corrections
             journal._symbols = {
                 name: number
                 for number, name in enumerate(found.names)

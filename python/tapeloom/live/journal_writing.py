@@ -21,7 +21,7 @@ from tapeloom.session_data.life_cycle import require_flag
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tapeloom._core import SimulatedDisk
+    from tapeloom._core import BarData, SimulatedDisk
     from tapeloom.calendars.clock import Clock
     from tapeloom.live.recovery import JournalReport
 
@@ -70,6 +70,8 @@ class JournalWriting(JournalOrder):
         """The newest file of the journal."""
         self.recovery: JournalReport | None = None
         """What was found, where the journal was resumed."""
+        self.corrections: list[BarData] = []
+        """What the feed had corrected in the session that was recovered, until somebody goes on with it."""
         self._first = self.path
         self._files = 1
         self._allow_network_fs = require_flag(allow_network_fs, "allow_network_fs")

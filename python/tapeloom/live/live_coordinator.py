@@ -416,6 +416,7 @@ _COUNTS = (
     "reports",
     "quotes",
     "ticks",
+    "superseded",
     "refused",
     "not_subscribed",
     "other_interval",

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from tapeloom.actions import Actions
+from tapeloom.live.corrected_bars import CorrectedBars
 from tapeloom.live.live_player import LivePlayer
 from tapeloom.live.live_session import LiveSession
 from tapeloom.live.past import Past
@@ -102,7 +103,7 @@ class LiveParts:
             asked.add_to(indicators)
         # Live, gaps are filled wherever somebody can be asked.
         fills = data.bars.on_gap == "mark" and history_source is not None
-        corrected: set[tuple[str, int]] = set()
+        corrected = CorrectedBars()
         quality = DataQualityManager(
             store,
             enable_session_quality=data.gap_filler.enable_session_quality,
@@ -117,7 +118,7 @@ class LiveParts:
             wake=wake,
             patience=gap_grace,
             add=partial(journal.add_bars_batch, on_invalid="skip"),
-            corrected=corrected,
+            corrected=corrected.keys,
         )
         lag = Lag(
             data.streaming.catchup_threshold_seconds,

@@ -37,7 +37,8 @@ class LiveSession(LiveSteps):
         self._open()
         self._filled.clear()
         self._updated.clear()
-        self._corrected.clear()
+        corrections, self._journal.corrections = self._journal.corrections, []
+        self._corrected.begin(self._session_data, corrections)
         self._owed_reports += self._noted.values()
         self._noted.clear()
         self.tick(now)
@@ -83,7 +84,7 @@ class LiveSession(LiveSteps):
             if is_open:
                 self._open()
         self._quality.forget(symbol)
-        self._corrected -= {key for key in self._corrected if key[0] == symbol}
+        self._corrected.forget(symbol)
         owed = list(enumerate(self._owed))
         self._owed = [bar for _, bar in owed if bar.symbol != symbol]
         kept = [at for at, bar in owed if bar.symbol != symbol]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tapeloom.errors import ArgumentError, JournalError, StateError
 from tapeloom.live.arrivals import Sorter
+from tapeloom.live.corrected_bars import CorrectedBars
 from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.write import Write
 from tapeloom.statuses import ConnectionEvent
@@ -73,7 +74,7 @@ class LiveSteps:
     indicators
         The real-time indicators.
     corrected
-        Takes symbol and start of each bar that the feed corrects.
+        The bars that the feed has corrected, as others read them too.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class LiveSteps:
         patience: Patience,
         gap_grace: int,
         indicators: RealtimeIndicators | None = None,
-        corrected: set[tuple[str, int]] | None = None,
+        corrected: CorrectedBars | None = None,
     ) -> None:
         self._journal = journal
         self._session_data = journal.session_data
@@ -95,8 +96,8 @@ class LiveSteps:
         self._patience = journal.patience or patience
         self._gap_grace = gap_grace
         self._indicators = indicators
-        self._corrected = set() if corrected is None else corrected
-        self._sorter = Sorter(journal.session_data)
+        self._corrected = CorrectedBars() if corrected is None else corrected
+        self._sorter = Sorter(journal.session_data, self._corrected)
         self._live: Live | None = None
         self._step = LONGEST_STEP
         # What the journal did not take, to be offered again.
@@ -223,7 +224,7 @@ class LiveSteps:
             self._owed, self._owed_corrections = bars, corrections
             raise
         if corrections:
-            self._corrected.update((bars[at].symbol, bars[at].ts) for at in corrections)
+            self._corrected.settle(self._session_data, [bars[at] for at in corrections])
         for at, reason in refused:
             self._sorter.refused(bars[at], reason)
         self._count(batch)

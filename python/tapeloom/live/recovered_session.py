@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tapeloom._core import JournalReplay
+import numpy as np
+
+from tapeloom._core import BarData, JournalReplay
 from tapeloom.calendars.days import from_day
 from tapeloom.errors import JournalError, TapeloomError, UnknownSymbolError
 from tapeloom.live.journal_header import CLEARED, STATES, Header, Kind
@@ -16,12 +18,16 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from tapeloom._core import JournalRecords
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.live.journal_header import Patience
     from tapeloom.session_data import SessionData
 
 __all__ = ["RecoveredSession"]
+
+_VALUES = ("open", "high", "low", "close", "volume")
 
 
 class RecoveredSession:
@@ -51,6 +57,8 @@ class RecoveredSession:
         self.bars = self.refused = 0
         self.holes: list[tuple[int, str]] = []
         """Records that a salvage could not keep: how many, and why."""
+        self.corrections: list[BarData] = []
+        """What the feed corrected in the newest session, in order, whether the session took it or not."""
 
     @property
     def names(self) -> list[str | None]:
@@ -83,6 +91,7 @@ class RecoveredSession:
                 bars, refused = self._again.take(records, start, row, has_holes)
                 self.bars += bars
                 self.refused += refused
+                self._note_corrections(self._again, columns, start, row)
             if row < len(records):
                 event = _Event(
                     kind=Kind(int(columns["kind"][row])),
@@ -94,6 +103,23 @@ class RecoveredSession:
                 )
                 self._do(event, path)
             start = row + 1
+
+    def _note_corrections(
+        self,
+        again: JournalReplay,
+        columns: Mapping[str, NDArray[Any]],
+        start: int,
+        end: int,
+    ) -> None:
+        kinds = columns["kind"][start:end]
+        for row in (start + np.flatnonzero(kinds == Kind.CORRECTION)).tolist():
+            symbol = again.name(int(columns["symbol"][row]))
+            # A name may have been lost with the records that a salvage could not keep.
+            if symbol is not None:
+                ts = int(columns["ts"][row])
+                first, high, low, last, volume = (columns[n][row] for n in _VALUES)
+                bar = BarData(symbol, ts, first, high, low, last, volume)
+                self.corrections.append(bar)
 
     def _do(self, event: _Event, path: Path) -> None:
         if event.kind is Kind.HEADER:
@@ -136,6 +162,7 @@ class RecoveredSession:
                 return
             session.start_new_session(day, roll=bool(event.flags))
             self.dates.append(day)
+            self.corrections.clear()
         elif kind is Kind.SESSION_END:
             session.end_session()
         elif kind is Kind.CONNECTION:
@@ -147,13 +174,17 @@ class RecoveredSession:
             session.append_status(name, TradingStatus(event.ts, state, event.text))
         elif kind is Kind.CLEAR:
             what = _word(CLEARED, event, path)
+            if what != "history":
+                self.corrections.clear()
             {
                 "session": session.clear_session_bars,
                 "history": session.clear_historical_bars,
                 "all": session.clear_all,
             }[what]()
         else:
-            session.remove_symbol(self._name(event, path))
+            name = self._name(event, path)
+            session.remove_symbol(name)
+            self.corrections = [bar for bar in self.corrections if bar.symbol != name]
 
     def _name(self, event: _Event, path: Path) -> str:
         name = None if self._again is None else self._again.name(event.symbol)

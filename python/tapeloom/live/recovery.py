@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date
 
-    from tapeloom._core import Bars, JournalRecords, SimulatedDisk
+    from tapeloom._core import BarData, Bars, JournalRecords, SimulatedDisk
     from tapeloom.calendars.time_manager import TimeManager
     from tapeloom.live.journal_header import Patience
     from tapeloom.live.journal_reading import Paths
@@ -188,6 +188,11 @@ class Recovery(JournalReading):
     def dates(self) -> list[date]:
         """Dates of the sessions that began, in order."""
         return self._found.dates
+
+    @property
+    def corrections(self) -> list[BarData]:
+        """What the feed corrected in the newest session, in order."""
+        return self._found.corrections
 
     @property
     def patience(self) -> Patience | None:
