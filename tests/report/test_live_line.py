@@ -91,6 +91,15 @@ def test_symbols_are_grouped_by_state_worst_first_and_the_worst_are_named() -> N
     ]
 
 
+def test_a_queue_that_fills_is_told_of_and_what_keeps_the_newest_is_not() -> None:
+    bounds = {"events": (40_000, 65_536), "aside": (1_000, 1_000), "fills": (100, 100)}
+    (whole, _, trouble) = live_lines(health(symbol("AAPL"), bounds=bounds), ZONE)
+
+    assert whole.startswith("LIVE")
+    assert trouble == "events 40,000 of 65,536 waiting"
+    assert "fills" not in live_line(health(symbol("AAPL"), bounds=bounds), ZONE)
+
+
 def test_an_outage_says_so_at_once() -> None:
     lost = health(
         symbol("AAPL", SymbolState.STALE),

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from tapeloom.live.feed_health import FeedHealth
 
-__all__ = ["LiveHealth", "LiveState", "SymbolHealth", "SymbolState"]
+__all__ = ["KEEP_NEWEST", "LiveHealth", "LiveState", "SymbolHealth", "SymbolState"]
+
+#: Of ``LiveHealth.bounds`` those that are no queues: they keep the newest so many for whoever asks, and nobody waits for them.
+KEEP_NEWEST = frozenset({"aside", "fills"})
 
 
 class SymbolState(StrEnum):
@@ -82,10 +85,11 @@ class LiveHealth:
     journal: Mapping[str, Any]
     """State and numbers of the journal; see ``SessionJournal.health``."""
     bounds: Mapping[str, tuple[int, int]]
-    """How full each queue is, and of how much."""
+    """How full each queue is, and of how much; and so of what keeps the newest, see ``KEEP_NEWEST``."""
     counts: Mapping[str, int]
     """What came: ``events``, ``bars``, ``corrections``, and what nothing could be done with."""
     lag_seconds: float
     """How long ago the newest bar was known when the store took it."""
     fills: tuple[str, ...] = field(default=())
-    """The newest sentences on what was missing and what became of it."""
+    """The newest sentences on what was missing and what became of it, the newest change last. Minutes side by side are one
+    stretch, and many symbols that lacked the same bars are counted."""

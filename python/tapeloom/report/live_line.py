@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapeloom.live.live_health import LiveState, SymbolState
+from tapeloom.live.live_health import KEEP_NEWEST, LiveState, SymbolState
 from tapeloom.timestamps import from_ns
 from tapeloom.words import counted
 
@@ -169,7 +169,7 @@ def _trouble(health: LiveHealth) -> str:
     full = [
         f"{name} {filled:,} of {bound:,} waiting"
         for name, (filled, bound) in health.bounds.items()
-        if bound and filled >= bound // 2
+        if name not in KEEP_NEWEST and bound and filled >= bound // 2
     ]
     return ", ".join([*facts, *full])
 
