@@ -83,9 +83,9 @@ def test_the_outage_is_seen_from_stale_to_live(rehearsed: Rehearsed) -> None:
 
 
 def filled(text: str, symbol: str, begin: str) -> int:
-    """How many bars of a symbol the story tells that history had, of stretches that begin then."""
-    sentence = rf"{symbol} {begin}\d\N{{EN DASH}}[\d:]+: \d+ missing, filled (\d+)/"
-    return sum(map(int, re.findall(sentence, text)))
+    """How many bars of a symbol the story tells that history had, of the longest stretch that begins then."""
+    sentence = rf"{symbol} {begin}\d\N{{EN DASH}}[\d:]+: \d+ missing for [\d.]+ s, filled (\d+)/"
+    return max(map(int, re.findall(sentence, text)), default=0)
 
 
 def test_the_story_tells_the_filled_gaps_and_the_kill(rehearsed: Rehearsed) -> None:
@@ -93,7 +93,7 @@ def test_the_story_tells_the_filled_gaps_and_the_kill(rehearsed: Rehearsed) -> N
     words = [line[10:].split(" ")[0] for line in rehearsed.lines[4:]]
     assert words.index("STALE") < words.index("KILLED") < words.index("CLOSED")
     assert words.count("starts") == 2
-    # An outage is asked for as it is found, so one sentence may tell of it or several. A minute of the market lasts
+    # An outage is asked for as it is found, and one sentence tells of it, which may grow. A minute of the market lasts
     # 67 ms: the client may come back a minute after the outage, and the bars of the minutes beside it may be late.
     assert filled(text, "ALDERA", "09:4") >= SHORT.broken_minutes
     assert filled(text, "CORVEX", "10:0") >= SHORT.lost_bars

@@ -6,17 +6,15 @@ import multiprocessing
 import signal
 import threading
 from contextlib import contextmanager
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapeloom.errors import TapeloomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
     from tapeloom.demo.live_market import MarketTime
-    from tapeloom.gap.filling import Filling
     from tapeloom.live.data_api import DataApi
     from tapeloom.live.live_health import LiveHealth
     from tapeloom.system.live_wiring import LiveRun
@@ -52,10 +50,9 @@ class Started(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """How the session is doing, and the stretches of missing bars that were settled since the last time."""
+    """How the session is doing."""
 
     health: LiveHealth
-    fills: tuple[Filling, ...]
 
 
 class Closed(NamedTuple):
@@ -156,13 +153,6 @@ def _run(to: Connection) -> None:
     manager.engine.add(SmaCross())
     run = manager.prepare_live(order.config)
     found = run.coordinator.recovery
-    settled: SimpleQueue[Filling] = SimpleQueue()
-
-    def note(fillings: Sequence[Filling]) -> None:
-        for each in fillings:
-            settled.put(each)
-
-    run.coordinator.quality.add_fill_listener(note)
     to.send(
         Started(0, 0, 0.0)
         if found is None
@@ -170,7 +160,7 @@ def _run(to: Connection) -> None:
     )
     run.coordinator.start()
     try:
-        _watch(to, run, settled)
+        _watch(to, run)
     finally:
         run.coordinator.stop()
     report = run.result().sessions[-1]
@@ -201,7 +191,7 @@ def _loaded() -> Any:
     return api
 
 
-def _watch(to: Connection, run: LiveRun, settled: SimpleQueue[Filling]) -> None:
+def _watch(to: Connection, run: LiveRun) -> None:
     """Say how the session is doing whenever that changes, until it is over."""
     coordinator, before, silent = run.coordinator, None, 0
     while not coordinator.is_finished:
@@ -209,12 +199,13 @@ def _watch(to: Connection, run: LiveRun, settled: SimpleQueue[Filling]) -> None:
         if to.poll(_LOOK):
             to.recv()
         health = coordinator.health()
-        fills = []
-        while not settled.empty():
-            fills.append(settled.get())
-        now = (health.state, {each.state for each in health.symbols.values()})
+        now = (
+            health.state,
+            {each.state for each in health.symbols.values()},
+            health.fills,
+        )
         silent += 1
-        if fills or now != before or silent >= _MOST_SILENT:
-            to.send(Seen(health, tuple(fills)))
+        if now != before or silent >= _MOST_SILENT:
+            to.send(Seen(health))
             before, silent = now, 0
     coordinator.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tapeloom.live.live_health import LiveState, SymbolState
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from datetime import date, tzinfo
 
     from tapeloom.demo.live_process import Closed, Seen, Started
-    from tapeloom.gap.filling import Filling
     from tapeloom.live.live_health import LiveHealth
 
 __all__ = ["Story"]
@@ -26,6 +26,9 @@ _STATES = (
     SymbolState.LIVE,
 )
 _NAMED = 2
+_WIDTH = 80
+#: Sentences of the session stand below what the story says.
+_INDENT = " " * 10
 
 
 class Story:
@@ -49,8 +52,9 @@ class Story:
         self._is_disturbed = self._is_starting = True
         self._seen: list[SymbolState] = []
         self._live_since: int | None = None
-        # By symbol: start and end of a stretch that history had, its missing and its filled bars.
-        self._stretches: dict[str, list[tuple[int, int, int, int]]] = {}
+        # Of the process that runs: the sentences on missing bars that were told, and how many bars history had by then.
+        self._told: frozenset[str] = frozenset()
+        self._filled = 0
         #: The states of each disturbance: the start, the outage, the second start.
         self.disturbances: list[tuple[str, ...]] = []
         #: Bars that history had.
@@ -72,6 +76,7 @@ class Story:
     def started(self, now: int, said: Started, pid: int | None) -> None:
         """Say that a process has begun, and what it found."""
         self._is_disturbed, self._is_starting, self._seen = True, True, []
+        self._told, self._filled = frozenset(), 0
         text = f"process {pid}, with a new journal"
         if said.records:
             bars = counted(said.bars, "bar")
@@ -86,9 +91,10 @@ class Story:
 
     def seen(self, seen: Seen) -> None:
         """Say what has changed since the last time."""
-        for filling in seen.fills:
-            self._keep(filling)
         health = seen.health
+        filled = sum(each.filled for each in health.symbols.values())
+        self.filled += filled - self._filled
+        self._filled = filled
         if health.state in (LiveState.WAITING, LiveState.CLOSED):
             return
         if not any(each.last_bar for each in health.symbols.values()):
@@ -96,7 +102,7 @@ class Story:
             return
         state = self._state(health)
         if state is SymbolState.LIVE:
-            self._is_live(health.clock)
+            self._is_live(health)
             return
         self._live_since = None
         if state is SymbolState.STALE:
@@ -109,18 +115,21 @@ class Story:
             self._seen.append(state)
             self._say(health.clock, str(state), self._meaning(state, health))
 
-    def _is_live(self, now: int) -> None:
+    def _is_live(self, health: LiveHealth) -> None:
         """Tell of what came to its end: once it is seen again, for what was filled is told a moment later."""
         if self._live_since is None:
-            self._live_since = now
+            self._live_since = health.clock
             return
+        fills = self._new_fills(health)
         if self._is_disturbed:
             self._is_disturbed = self._is_starting = False
             self.disturbances.append((*map(str, self._seen), str(SymbolState.LIVE)))
-            self._tell_fills(self._live_since, str(SymbolState.LIVE))
-        elif self._stretches:
-            self._tell_fills(self._live_since, "filled")
-        self._live_since = now
+            text = "what was missing:" if fills else "every symbol has its bars"
+            self._say(self._live_since, str(SymbolState.LIVE), text)
+        elif fills:
+            self._say(self._live_since, "filled", "what was missing:")
+        self._tell_fills(fills)
+        self._live_since = health.clock
 
     def closed(self, now: int, said: Closed) -> None:
         """Say how the session has ended."""
@@ -139,38 +148,19 @@ class Story:
         }
         return next(state for state in _STATES if state in found)
 
-    def _keep(self, filling: Filling) -> None:
-        self.filled += filling.filled
-        if not filling.filled or filling.symbol in self._quiet:
-            return
-        start, end = filling.start, filling.end
-        missing, filled = filling.missing, filling.filled
-        kept = []
-        for other in self._stretches.get(filling.symbol, []):
-            if other[1] < start or end < other[0]:
-                kept.append(other)
-                continue
-            # Minute by minute as they were missed: told as one.
-            start, end = min(start, other[0]), max(end, other[1])
-            missing, filled = missing + other[2], filled + other[3]
-        self._stretches[filling.symbol] = sorted([*kept, (start, end, missing, filled)])
+    def _new_fills(self, health: LiveHealth) -> list[str]:
+        """What the session says of missing bars, and has not said before."""
+        fills = [line for line in health.fills if line.split(" ")[0] not in self._quiet]
+        news = [line for line in fills if line not in self._told]
+        self._told = frozenset(fills)
+        return news
 
-    def _tell_fills(self, now: int, word: str) -> None:
-        stretches, self._stretches = self._stretches, {}
-        lines = [
-            f"{symbol} {self._clock(start)[:5]}\N{EN DASH}{self._clock(end)[:5]}: "
-            f"{missing} missing, filled {filled}/{missing} from history"
-            for symbol, found in stretches.items()
-            for start, end, missing, filled in found
-        ]
-        if not lines:
-            self._say(now, word, "every symbol has its bars")
-        for number, line in enumerate(lines[:_NAMED]):
-            self._say(now, "" if number else word, line)
-        if len(lines) > _NAMED:
-            bars = sum(each[3] for found in stretches.values() for each in found)
-            text = f"and {counted(len(stretches) - _NAMED, 'symbol')} more, {counted(bars, 'bar')} in all"
-            self._say(now, "", text)
+    def _tell_fills(self, fills: list[str]) -> None:
+        for line in fills[:_NAMED]:
+            for part in wrap(line, _WIDTH - len(_INDENT)):
+                self._tell(_INDENT + part)
+        if len(fills) > _NAMED:
+            self._tell(f"{_INDENT}and so of {len(fills) - _NAMED:,} more")
 
     def _say(self, at: int, word: str, text: str) -> None:
         time = self._clock(at) if word else " " * 8

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tapeloom.gap.times import Times
 
-__all__ = ["FillRecord", "FillStatus", "Filling", "Progress", "progress_of"]
+__all__ = [
+    "FillRecord",
+    "FillStatus",
+    "Filling",
+    "Progress",
+    "progress_of",
+    "together",
+]
 
 # A symbol that hardly trades has some hundred stretches a session; the oldest go first.
 _MOST_KEPT = 10_000
@@ -81,7 +88,7 @@ class Filling:
         span = times.span(self.start, self.end).replace("-", "\N{EN DASH}")
         if not self.missing:
             return f"{self.symbol} {span}: asked for again, {self._news()}"
-        return f"{self.symbol} {span}: {self.missing} missing{self._lasted()}, {self._outcome()}"
+        return f"{self.symbol} {span}: {self.missing:,} missing{self._lasted()}, {self._outcome()}"
 
     def _lasted(self) -> str:
         if self.settled is None:
@@ -100,12 +107,29 @@ class Filling:
             return f"{self.status} after {tries}" if self.attempts else self.status
         if self.status is FillStatus.FILLED and not self.filled:
             return "came late by themselves"
-        share = f"filled {self.filled}/{self.missing} from history"
+        share = f"filled {self.filled:,}/{self.missing:,} from history"
         if self.reason:
             return f"{share}, abandoned after {tries}: {self.reason}"
         if self.status is FillStatus.FILLED:
-            return share
+            late = self.missing - self.filled
+            return f"{share}, {late:,} came late" if late else share
         return f"{share}, which has no others" if self.attempts else f"{share}, no try"
+
+
+def together(fillings: Sequence[Filling]) -> Filling:
+    """Return settled stretches as one: their bars added up, over all of their time, with that which was missing longest."""
+    longest = max(fillings, key=lambda each: (each.settled or 0) - each.detected)
+    statuses = {each.status for each in fillings}
+    return replace(
+        longest,
+        start=min(each.start for each in fillings),
+        end=max(each.end for each in fillings),
+        missing=sum(each.missing for each in fillings),
+        filled=sum(each.filled for each in fillings),
+        corrected=sum(each.corrected for each in fillings),
+        status=statuses.pop() if len(statuses) == 1 else FillStatus.PARTIAL,
+        attempts=max(each.attempts for each in fillings),
+    )
 
 
 class FillRecord:

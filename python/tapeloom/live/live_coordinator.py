@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapeloom.bars import normalise_symbol
 from tapeloom.errors import StateError
@@ -22,7 +22,6 @@ from tapeloom.session.symbol_changes import Change, SymbolChanges
 from tapeloom.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable, Sequence
 
     from tapeloom.actions import Actions
@@ -210,8 +209,10 @@ class LiveCoordinator(LiveThread):
         journal = self._journal.health()
         bounds["journal"] = (journal["queue"], journal["queue_bound"])
         bounds["owed"] = (session.owed, MOST_AT_ONCE)
-        bounds["aside"] = _fill_of(session.sorter.aside)
-        bounds["fills"] = _fill_of(session.sentences)
+        aside, fills = session.sorter.aside, session.fills
+        assert aside.maxlen is not None
+        bounds["aside"] = (len(aside), aside.maxlen)
+        bounds["fills"] = (len(fills), session.stretches.most)
         counts = {name: session.sorter.counts[name] for name in _COUNTS}
         counts["overruns"] = self.overruns
         return LiveHealth(
@@ -226,7 +227,7 @@ class LiveCoordinator(LiveThread):
             bounds=bounds,
             counts=counts,
             lag_seconds=self.lag_seconds,
-            fills=tuple(session.sentences),
+            fills=fills,
         )
 
     def _state_of(self, states: set[SymbolState]) -> LiveState:
@@ -424,12 +425,6 @@ _COUNTS = (
     "malformed",
     "unknown",
 )
-
-
-def _fill_of(kept: deque[Any]) -> tuple[int, int]:
-    """How many are kept, and of how many at most."""
-    assert kept.maxlen is not None
-    return len(kept), kept.maxlen
 
 
 def _channels(plan: StreamPlan, feed: Feed) -> list[str]:

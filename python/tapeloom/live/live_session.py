@@ -145,6 +145,11 @@ class LiveSession(LiveSteps):
         """Bars that wait because the journal cannot be written."""
         return len(self._owed)
 
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """The newest sentences on what was missing and what became of it."""
+        return self.stretches.lines(self._session_data._times())
+
     def symbols(self, now: int) -> dict[str, SymbolHealth]:
         """Return how each symbol is doing, in configured order. O(symbols)."""
         store, quality = self._session_data, self._quality

@@ -5,11 +5,12 @@ Then it is looked for what is missing. When steps are taken at all is for :mod:`
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapeloom.errors import ArgumentError, JournalError, StateError
+from tapeloom.gap.filled_stretches import FilledStretches
 from tapeloom.live.arrivals import Sorter
 from tapeloom.live.corrected_bars import CorrectedBars
 from tapeloom.live.feed import SymbolStatus
@@ -117,8 +118,8 @@ class LiveSteps:
         self._unheard_since: dict[str, int] = {}
         self._arrived: int | None = None
         self._filled: Counter[str] = Counter()
-        #: The newest sentences on filled gaps.
-        self.sentences: deque[str] = deque(maxlen=_MOST_SENTENCES)
+        #: The newest of what was missing, and what became of it.
+        self.stretches = FilledStretches(_MOST_SENTENCES)
         #: How often the connection was lost.
         self.outages = 0
         #: How long after it was known the newest bar was taken, ns.
@@ -352,10 +353,10 @@ class LiveSteps:
         self.derived_bars = derived_bars + batch.derived_bars
 
     def _note_filled(self, fillings: Sequence[Filling]) -> None:
-        times = self._session_data._times()
+        session_start = self._session_data._times().start
         for filling in fillings:
             self._filled[filling.symbol] += filling.filled
-            self.sentences.append(filling.line(times))
+            self.stretches.put(filling, session_start=session_start)
 
     @property
     def _running(self) -> Live:
