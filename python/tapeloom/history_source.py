@@ -25,7 +25,10 @@ class HistorySource(Protocol):
     """Anything that answers requests for bars of the past: a vendor's client, a database, a folder.
 
     A source may also have ``most_requests`` (how many requests one call may hold, 100 if it does not say) and
-    ``requests_per_minute`` (how many calls a minute it allows, any number if it does not say).
+    ``requests_per_minute`` (how many calls of ``fetch`` a minute it allows, any number if it does not say). Each who asks
+    keeps to that for itself: a live session's gaps, its earlier days, an import. A source whose vendor counts something
+    else, or all of them together, states none and takes from an ``Allowance`` of ``tapeloom.request_quota`` for each
+    request that it sends, as ``AlpacaHistory`` does.
     """
 
     def fetch(self, requests: Sequence[HistoryRequest]) -> Sequence[object]:

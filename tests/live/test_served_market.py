@@ -13,7 +13,7 @@ import pytest
 from tapeloom import TimeManager
 from tapeloom.config import SessionConfig
 from tapeloom.errors import ArgumentError, FeedError
-from tapeloom.live import FeedServer
+from tapeloom.live import AlpacaHistory, FeedServer
 from tapeloom.live.served_clock import ServedClock
 from tapeloom.live.served_market import served_market
 from tests.live.recorded import MINUTE, OPEN, at, bars_of
@@ -123,7 +123,8 @@ def test_the_market_of_a_server_is_one_session_at_its_speed() -> None:
         assert api.clock.now_ns() == at(0) - MINUTE
     assert (api.sessions, getattr(api.clock, "speed", None)) == (1, 50.0)
     assert api.market == other.market
-    assert getattr(api.history_source, "requests_per_minute", None) == 10_000
+    assert isinstance(api.history_source, AlpacaHistory)
+    assert api.history_source.allowance.requests_per_minute == 10_000
 
 
 def test_two_servers_are_two_markets() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tapeloom.errors import ArgumentTypeError, HistorySourceError
 from tapeloom.history_source import HistoryRequest
-from tapeloom.request_quota import most_requests_of, quota_of
+from tapeloom.request_quota import most_requests_of, pausing_by, quota_of
 from tapeloom.timestamps import from_ns
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Asking:
     source
         Who is asked. Its ``most_requests`` is the size of a call, its ``requests_per_minute`` how many calls it allows.
     clock, sleep
-        What says how late it is, ns UTC, and what waits a number of seconds.
+        What says how late it is, ns UTC, and what waits a number of seconds, or raises where nobody wants to wait any more.
 
     Raises
     ------
@@ -117,7 +117,8 @@ class Asking:
         """
         try:
             self._wait()
-            answers: object = self._source.fetch(list(requests))
+            with pausing_by(self._sleep):
+                answers: object = self._source.fetch(list(requests))
         except Exception as error:
             if len(requests) > 1:
                 half = len(requests) // 2

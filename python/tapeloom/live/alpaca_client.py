@@ -299,9 +299,15 @@ class StreamConnection:
 
 
 def history_client(
-    credentials: Credentials, *, url_override: str | None, timeout: float
+    credentials: Credentials,
+    *,
+    url_override: str | None,
+    timeout: float,
+    before_each: Callable[[], object],
 ) -> Any:
     """Return the vendor's client for bars of the past, which answers with plain dicts and does not try again by itself.
+
+    ``before_each`` is called before each request of HTTP, so once for each page of an answer.
 
     Raises
     ------
@@ -318,7 +324,13 @@ def history_client(
     )
     # Trying again is for whoever paces all requests; the client would sleep, and wait for an answer for ever.
     client._retry = 0
-    client._session.request = partial(client._session.request, timeout=timeout)
+    send = partial(client._session.request, timeout=timeout)
+
+    def request(*words: Any, **options: Any) -> Any:
+        before_each()
+        return send(*words, **options)
+
+    client._session.request = request
     return client
 
 

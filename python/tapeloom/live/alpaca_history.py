@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,16 @@ from tapeloom.errors import ArgumentError, FeedError, HistorySourceError, Interv
 from tapeloom.intervals import Interval
 from tapeloom.live.alpaca_client import ENVIRONMENT, check_address, history_client
 from tapeloom.live.alpaca_messages import instant_of
+from tapeloom.live.alpaca_spans import spans_of
 from tapeloom.live.credentials import Credentials, hidden
+from tapeloom.request_quota import Allowance
 from tapeloom.timestamps import to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    from numpy.typing import NDArray
 
     from tapeloom.history_source import HistoryRequest
     from tapeloom.live.credentials import SecretLike
@@ -31,7 +36,7 @@ _REFUSED = (401, 403)
 
 
 class AlpacaHistory:
-    """A ``HistorySource`` of US equities. Requests for the same time of many symbols become one call.
+    """A ``HistorySource`` of US equities. Requests for about the same time of many symbols become one of HTTP.
 
     Parameters
     ----------
@@ -44,9 +49,12 @@ class AlpacaHistory:
     most_requests
         How many requests one call of ``fetch`` may hold.
     requests_per_minute
-        How many calls a minute the plan allows.
+        How many requests of HTTP a minute the plan allows. Each counts, every page of an answer too, whoever asks: a call
+        waits until it may send the next one.
     timeout
-        Seconds until a call without an answer fails.
+        Seconds until a request without an answer fails.
+    monotonic
+        Nanoseconds of a clock that nobody sets, by which minutes are counted.
 
     Raises
     ------
@@ -71,6 +79,7 @@ class AlpacaHistory:
         most_requests: int = 100,
         requests_per_minute: int = 200,
         timeout: float = 30.0,
+        monotonic: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         # What is shown comes first: a traceback shows an object that is not finished.
         self._data_feed = data_feed
@@ -78,10 +87,15 @@ class AlpacaHistory:
         secret = hidden(secret)
         check_address(url_override, ("https", "http"))
         self.most_requests = most_requests
-        self.requests_per_minute = requests_per_minute
+        # Whoever asks need not count: what is sent is counted here.
+        self.allowance = Allowance(requests_per_minute, monotonic=monotonic)
+        """What is allowed, and what of it was used."""
         self._credentials = Credentials.found(key, secret, names=ENVIRONMENT)
         self._client = history_client(
-            self._credentials, url_override=url_override, timeout=timeout
+            self._credentials,
+            url_override=url_override,
+            timeout=timeout,
+            before_each=self.allowance.take,
         )
 
     def __repr__(self) -> str:
@@ -99,16 +113,15 @@ class AlpacaHistory:
         HistorySourceError
             If the vendor does not answer, or with something else than bars. The text does not hold the keys.
         """
-        calls: dict[tuple[int, datetime, datetime], list[int]] = {}
-        for place, request in enumerate(requests):
-            span = (_minutes(request.interval), request.start, request.end)
-            calls.setdefault(span, []).append(place)
+        lengths = [_minutes(request.interval) for request in requests]
         found: dict[int, Bars] = {}
-        for (minutes, start, end), places in calls.items():
-            names = [normalise_symbol(requests[place].symbol) for place in places]
-            rows = self._ask(names, minutes, start, end)
-            for place, name in zip(places, names, strict=True):
-                found[place] = self._bars(requests[place], rows.get(name, []))
+        for span in spans_of(requests, lengths):
+            names = [normalise_symbol(requests[at].symbol) for at in span.places]
+            rows = self._ask(names, span.minutes, span.start, span.end)
+            # Once for each symbol, however many of its requests lie in the span.
+            columns = {name: _columns(name, rows.get(name, [])) for name in set(names)}
+            for place, name in zip(span.places, names, strict=True):
+                found[place] = _bars(requests[place], columns[name])
         return [found[place] for place in range(len(requests))]
 
     def _ask(
@@ -151,31 +164,31 @@ class AlpacaHistory:
             feed=None if self._data_feed is None else DataFeed(self._data_feed),
         )
 
-    def _bars(self, request: HistoryRequest, lists: list[Any]) -> Bars:
-        try:
-            rows = [row for each in lists for row in each or ()]
-            ts = np.array([instant_of(row["t"]) for row in rows], dtype=np.int64)
-            columns = {
-                name: np.array([row[short] for row in rows], dtype=np.float64)
-                for name, short in _FIELDS.items()
-            }
-        except (KeyError, TypeError, ValueError) as error:
-            text = f"the vendor's bars of {request.symbol} cannot be read: {error!r}"
-            raise HistorySourceError(text, symbol=request.symbol) from error
-        zone = request.start.tzinfo
-        first, last = (to_ns(at, zone or UTC) for at in (request.start, request.end))
-        inside = (ts >= first) & (ts < last)
-        return Bars.from_columns(
-            normalise_symbol(request.symbol),
-            request.interval,
-            ts=ts[inside],
-            open=columns["open"][inside],
-            high=columns["high"][inside],
-            low=columns["low"][inside],
-            close=columns["close"][inside],
-            volume=columns["volume"][inside],
-            zone=zone or UTC,
-        )
+
+def _columns(symbol: str, lists: list[Any]) -> dict[str, NDArray[Any]]:
+    """The rows of a symbol as columns."""
+    try:
+        rows = [row for each in lists for row in each or ()]
+        ts = np.array([instant_of(row["t"]) for row in rows], dtype=np.int64)
+        values = {
+            name: np.array([row[short] for row in rows], dtype=np.float64)
+            for name, short in _FIELDS.items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"the vendor's bars of {symbol} cannot be read: {error!r}"
+        raise HistorySourceError(text, symbol=symbol) from error
+    return {"ts": ts, **values}
+
+
+def _bars(request: HistoryRequest, columns: dict[str, NDArray[Any]]) -> Bars:
+    """The rows that were asked for by one request."""
+    zone = request.start.tzinfo or UTC
+    first, last = (to_ns(at, zone) for at in (request.start, request.end))
+    ts = columns["ts"]
+    inside = (ts >= first) & (ts < last)
+    kept: dict[str, Any] = {name: column[inside] for name, column in columns.items()}
+    symbol = normalise_symbol(request.symbol)
+    return Bars.from_columns(symbol, request.interval, **kept, zone=zone)
 
 
 def _by_symbol(answer: dict[Any, Any]) -> dict[str, list[Any]]:

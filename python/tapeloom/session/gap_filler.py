@@ -8,17 +8,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from queue import Empty, SimpleQueue
+from threading import Event, main_thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from tapeloom.errors import ArgumentTypeError
+from tapeloom.errors import ArgumentTypeError, StateError
 from tapeloom.gap.filling import Filling, FillStatus
 from tapeloom.history_source import HistorySource
-from tapeloom.request_quota import most_requests_of, quota_of
+from tapeloom.request_quota import most_requests_of, pausing_by, quota_of
 from tapeloom.session.gap_answers import Answer, ask_source
 from tapeloom.session.gap_merger import FillCounts, GapMerger
 from tapeloom.session.gap_requests import Ask, joined
 from tapeloom.session.gap_state import FillJob, Retries
-from tapeloom.waiting import sleep
+from tapeloom.waiting import sleep, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
@@ -122,6 +123,7 @@ class GapFiller:
         self._unanswered: dict[tuple[str, int], Filling] = {}
         self._out = 0
         self._session = 0
+        self._closed = Event()
         self._done: SimpleQueue[_Done] = SimpleQueue()
         # Answers of this session that are not merged yet.
         self._came: deque[Answer] = deque()
@@ -142,6 +144,11 @@ class GapFiller:
         self._session += 1
         self._came.clear()
         self._next_try = _NEVER
+
+    def close(self) -> None:
+        """Give up everything, and have no call wait any longer for the quota of the source."""
+        self.give_up("the run was stopped")
+        self._closed.set()
 
     def try_again(self) -> None:
         """Have everything that failed so far asked for by the next ``apply_ready``, also what was given up for it.
@@ -374,10 +381,22 @@ class GapFiller:
             self._executor.submit(self._answered, session, asks)
 
     def _answered(self, session: int, asks: list[Ask]) -> None:
-        answers = ask_source(self._source, asks, self._session_data)
+        pause = self._pause if self._executor is None else self._pause_beside
+        with pausing_by(pause):
+            answers = ask_source(self._source, asks, self._session_data)
         self._done.put(_Done(session, answers))
         if self._wake is not None:
             self._wake()
+
+    def _pause_beside(self, seconds: float) -> None:
+        """Wait on a thread of the executor, which nobody stops: until the run is, or the interpreter ends."""
+
+        def is_over(seconds: float) -> bool:
+            return self._closed.wait(seconds) or not main_thread().is_alive()
+
+        if wait_for(is_over, seconds):
+            text = "the run was stopped while it waited for the quota of the source"
+            raise StateError(text)
 
     # Merging
 

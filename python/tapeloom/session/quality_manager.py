@@ -302,7 +302,7 @@ class DataQualityManager:
     def close(self) -> None:
         """Stop asking, without waiting: calls that have begun end by themselves, and their answers are dropped."""
         if self._filler is not None:
-            self._filler.give_up("the run was stopped")
+            self._filler.close()
             self._filler = None
         if self._own_executor is not None:
             self._own_executor.shutdown(wait=False, cancel_futures=True)
