@@ -29,6 +29,7 @@ def settled(
         "status": FillStatus.FILLED,
         "attempts": 1,
         "filled": end - first,
+        "missing": end - first,
         **changes,
     }
     start, detected = TEN + first * MINUTE, TEN + end * MINUTE
@@ -37,8 +38,7 @@ def settled(
         "1m",
         start,
         TEN + end * MINUTE,
-        end - first,
-        detected,
+        detected=detected,
         settled=detected + seconds * SECOND,
         **found,
     )
@@ -150,3 +150,11 @@ def test_the_oldest_go_and_no_bar_is_counted_twice(
     if minutes:
         newest = minutes[-1][1]
         assert stretches.lines(DAY)[-1].startswith(newest)
+
+
+def test_bars_that_were_asked_for_again_leave_what_is_said_of_missing_ones() -> None:
+    again = [settled(n, 4 + n, filled=0, missing=0, corrected=1) for n in (0, 4)]
+    assert said(settled(1, 3), *again, settled(3, 4)) == [
+        "AAPL 10:00-10:08: asked for again, 2 corrected while nobody listened",
+        "AAPL 10:01-10:04: 3 missing for 38 s, filled 3/3 from history",
+    ]

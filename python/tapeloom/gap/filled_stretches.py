@@ -26,6 +26,7 @@ class _Told(NamedTuple):
     end: int
     status: FillStatus
     came_by_itself: bool
+    asks_again: bool
     reason: str
 
 
@@ -56,6 +57,7 @@ class FilledStretches:
             each
             for each in self._of_symbol.get(filling.symbol, ())
             if each.interval == filling.interval
+            and bool(each.missing) == bool(filling.missing)
             and each.start <= filling.end
             and filling.start <= each.end
             and (each.start < session_start) == (filling.start < session_start)
@@ -107,6 +109,7 @@ def _told(filling: Filling) -> _Told:
         filling.end,
         filling.status,
         _came_by_itself(filling),
+        not filling.missing,
         filling.reason,
     )
 
