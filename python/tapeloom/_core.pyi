@@ -901,7 +901,10 @@ class SimulatedDisk:
 
 @final
 class JournalReader:
-    """A journal that is read from its begin on, every checksum, number and link checked; nobody else has it meanwhile."""
+    """A journal that is read from its begin on, every checksum, number and link checked; nobody else has it meanwhile.
+
+    With ``only_reads`` it cannot be resumed, and leaves nothing behind that was not there.
+    """
 
     def __new__(
         cls,
@@ -909,11 +912,14 @@ class JournalReader:
         *,
         owner: str,
         lenient: bool = False,
+        only_reads: bool = False,
         allow_network_fs: bool = False,
         disk: SimulatedDisk | None = None,
     ) -> Self: ...
     @staticmethod
-    def unbegun(path: str | PathLike[str], *, owner: str) -> int | None:
+    def unbegun(
+        path: str | PathLike[str], *, owner: str, only_reads: bool = False
+    ) -> int | None:
         """Return the last record before a file that its process never came to begin; ``None`` for any other."""
     @staticmethod
     def set_aside(path: str | PathLike[str], *, owner: str) -> Path | None:

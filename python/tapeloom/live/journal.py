@@ -139,6 +139,7 @@ class SessionJournal(BarWriting):
         with Recovery(
             Path(path),
             time_manager=time_manager,
+            only_reads=False,
             allow_network_fs=allow_network_fs,
             disk=disk,
         ) as found:

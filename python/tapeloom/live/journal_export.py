@@ -88,7 +88,10 @@ def export(
     """
     # Nobody may go on writing what is about to be removed.
     with Recovery(
-        path, time_manager=time_manager, allow_network_fs=allow_network_fs
+        path,
+        time_manager=time_manager,
+        only_reads=not remove,
+        allow_network_fs=allow_network_fs,
     ) as found:
         session, report = found.replay()
         if remove and report.holes:

@@ -32,14 +32,23 @@ _UNBEGUN = "%s was never begun, and is left out: it holds nothing"
 
 
 class JournalReading:
-    """The files of a journal while they are read: nobody else has them meanwhile."""
+    """The files of a journal while they are read: nobody else has them meanwhile.
+
+    With ``only_reads`` nothing is left behind that was not there, and where nothing can be written they are not claimed.
+    """
 
     def __init__(
-        self, path: Paths, *, allow_network_fs: bool, disk: SimulatedDisk | None
+        self,
+        path: Paths,
+        *,
+        only_reads: bool,
+        allow_network_fs: bool,
+        disk: SimulatedDisk | None,
     ) -> None:
         self.paths = files_of(path, disk)
         self.files = list(self.paths)
         """Every file that lies there, those among them that were never begun."""
+        self._only_reads = only_reads
         self._allow_network_fs = allow_network_fs
         self._disk = disk
         self._readers: list[JournalReader] = []
@@ -76,6 +85,7 @@ class JournalReading:
                 reader = JournalReader(
                     path,
                     owner=owner(),
+                    only_reads=self._only_reads,
                     allow_network_fs=self._allow_network_fs,
                     disk=self._disk,
                 )
@@ -84,7 +94,9 @@ class JournalReading:
             except JournalError:
                 seen = None
                 if path != self.paths[0] and self._disk is None:
-                    seen = JournalReader.unbegun(path, owner=owner())
+                    seen = JournalReader.unbegun(
+                        path, owner=owner(), only_reads=self._only_reads
+                    )
                 if seen is None:
                     raise
                 self._left_out = max(self._left_out, seen)

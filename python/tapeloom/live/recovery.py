@@ -152,11 +152,14 @@ class Recovery(JournalReading):
         path: Paths,
         *,
         time_manager: TimeManager | None = None,
+        only_reads: bool = True,
         allow_network_fs: bool = False,
         disk: SimulatedDisk | None = None,
         last: date | None = None,
     ) -> None:
-        super().__init__(path, allow_network_fs=allow_network_fs, disk=disk)
+        super().__init__(
+            path, only_reads=only_reads, allow_network_fs=allow_network_fs, disk=disk
+        )
         self._found = RecoveredSession(time_manager, last)
 
     def replay(self) -> tuple[SessionData, JournalReport]:

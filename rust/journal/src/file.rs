@@ -4,9 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::filesystem::{folder_of, free_bytes, may_fill, require_local};
 use crate::group::{Group, Hash};
@@ -40,6 +40,9 @@ pub struct FileOptions {
     pub allow_network_fs: bool,
     /// Bytes that are free where the file lies; `None` where nobody knows, and then no room is made beforehand.
     pub free_bytes: fn(&Path) -> Option<u64>,
+    /// Whether it is only read: then nothing is left behind that was not there, and where nothing can be written no claim is
+    /// needed.
+    pub only_reads: bool,
 }
 
 impl Default for FileOptions {
@@ -48,6 +51,7 @@ impl Default for FileOptions {
             owner: String::new(),
             allow_network_fs: false,
             free_bytes,
+            only_reads: false,
         }
     }
 }
@@ -83,8 +87,9 @@ pub fn check_library() -> Result<()> {
 pub(crate) struct Opened {
     // Dropped in this order: the claim outlives the connection.
     pub(crate) connection: Connection,
-    pub(crate) owner: Owner,
+    owner: Option<Owner>,
     free_bytes: fn(&Path) -> Option<u64>,
+    only_reads: bool,
 }
 
 /// Open a journal that is there.
@@ -96,14 +101,20 @@ pub(crate) fn open(path: &Path, options: &FileOptions) -> Result<Opened> {
         });
     }
     check_place(path, options)?;
-    let owner = Owner::claim(path, &options.owner)?;
+    let (owner, access) = if options.only_reads {
+        let owner = Owner::claim_to_read(path, &options.owner)?;
+        (owner, Access::to_read(path))
+    } else {
+        (Some(Owner::claim(path, &options.owner)?), Access::Write)
+    };
     check_magic(path)?;
-    let connection = connect(path, false)?;
+    let connection = connect(path, access)?;
     check_format(path, &connection)?;
     Ok(Opened {
         connection,
         owner,
         free_bytes: options.free_bytes,
+        only_reads: options.only_reads,
     })
 }
 
@@ -140,23 +151,19 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn connect(path: &Path, is_new: bool) -> Result<Connection> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if is_new {
-        flags |= OpenFlags::SQLITE_OPEN_CREATE;
-    }
+fn connect(path: &Path, access: Access) -> Result<Connection> {
     let failed = |error| of_sqlite(path, "opening", &error);
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    // What a failed journal leaves behind is evidence; only an orderly close may fold the log into the file.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(failed)?;
+    let connection = access.open(path).map_err(failed)?;
     let mode: String = connection
         .query_row("PRAGMA locking_mode = EXCLUSIVE", [], |row| row.get(0))
         .map_err(failed)?;
-    let log: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(failed)?;
+    let log: String = if access.writes() {
+        connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+            .map_err(failed)?
+    } else {
+        "wal".to_owned()
+    };
     if mode != "exclusive" || log != "wal" {
         return Err(Error::disk(
             path,
@@ -236,7 +243,7 @@ impl SqliteJournal {
         check_place(path, options)?;
         let owner = Owner::claim(path, &options.owner)?;
         let witness = Witness::create(&witness_path(path), Seen::new(last_seq, hash))?;
-        let connection = connect(path, true)?;
+        let connection = connect(path, Access::Create)?;
         let failed = |error| of_sqlite(path, "beginning", &error);
         connection
             .execute_batch(&format!(
@@ -247,8 +254,9 @@ impl SqliteJournal {
         Ok(Self {
             opened: Opened {
                 connection,
-                owner,
+                owner: Some(owner),
                 free_bytes: options.free_bytes,
+                only_reads: false,
             },
             witness,
             path: path.to_owned(),
@@ -258,6 +266,13 @@ impl SqliteJournal {
 
     /// Go on with a journal that was read to its end.
     pub(crate) fn resume(opened: Opened, path: &Path, seen: Seen) -> Result<Self> {
+        if opened.only_reads {
+            return Err(Error::disk(
+                path,
+                "resuming",
+                "it was opened to be read only",
+            ));
+        }
         // The log may be a new file.
         sync_folder(path)?;
         Ok(Self {

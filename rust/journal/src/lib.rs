@@ -6,6 +6,7 @@
 //! This crate knows no bars, sessions or calendars: what records mean is for those who write them.
 #![forbid(unsafe_code)]
 
+mod access;
 mod error;
 mod file;
 mod filesystem;

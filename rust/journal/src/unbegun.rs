@@ -5,9 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
-
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::file::{APPLICATION_ID, check_magic, sync_folder, witness_path};
 use crate::owner::{Owner, beside};
@@ -22,17 +20,21 @@ const BESIDE: [&str; 4] = ["-wal", "-journal", ".witness", ""];
 
 /// Whether a file was never begun; then the last record of the files before it, as far as its witness says.
 ///
+/// `only_reads` as of [`crate::FileOptions`].
+///
 /// # Errors
 ///
 /// [`Error::AlreadyOpen`] if somebody is just about to begin it, [`Error::Disk`].
-pub fn unbegun(path: &Path, owner: &str) -> Result<Option<u64>> {
+pub fn unbegun(path: &Path, owner: &str, only_reads: bool) -> Result<Option<u64>> {
     if !is_anything_of(path) {
         return Ok(None);
     }
-    let claim = Owner::claim(path, owner)?;
-    let found = look(path);
-    drop(claim);
-    Ok(found)
+    if only_reads {
+        let _claim = Owner::claim_to_read(path, owner)?;
+        return Ok(look(path, Access::to_read(path)));
+    }
+    let _claim = Owner::claim(path, owner)?;
+    Ok(look(path, Access::Write))
 }
 
 /// Put the files of a first file that was never begun under another name, and say which; `None` where there are none.
@@ -47,7 +49,7 @@ pub fn set_aside(path: &Path, owner: &str) -> Result<Option<PathBuf>> {
     // Held to the end: whoever else wants to begin it must not find half of it.
     let claim = Owner::claim(path, owner)?;
     // No record goes before the first file.
-    if look(path) != Some(0) {
+    if look(path, Access::Write) != Some(0) {
         return Ok(None);
     }
     let mut number = 1;
@@ -71,13 +73,13 @@ fn is_anything_of(path: &Path) -> bool {
     BESIDE.iter().any(|ending| beside(path, ending).exists())
 }
 
-fn look(path: &Path) -> Option<u64> {
+fn look(path: &Path, access: Access) -> Option<u64> {
     let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
     let log = length(&beside(path, "-wal"));
     let is_empty = match length(path) {
         // A log without its file is no work of ours, and SQLite would remove it.
         0 => log == 0,
-        _ => log < LOG_WITH_A_RECORD && is_without_records(path),
+        _ => log < LOG_WITH_A_RECORD && is_without_records(path, access),
     };
     if is_empty { last_before(path) } else { None }
 }
@@ -94,14 +96,12 @@ fn last_before(path: &Path) -> Option<u64> {
 }
 
 /// Whether a file of SQLite's has no table yet, or ours without a row.
-fn is_without_records(path: &Path) -> bool {
-    check_magic(path).is_ok() && count(path) == Ok(0)
+fn is_without_records(path: &Path, access: Access) -> bool {
+    check_magic(path).is_ok() && count(path, access) == Ok(0)
 }
 
-fn count(path: &Path) -> rusqlite::Result<i64> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+fn count(path: &Path, access: Access) -> rusqlite::Result<i64> {
+    let connection = access.open(path)?;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     // Without it SQLite would make one more file.
     connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;

@@ -1,7 +1,7 @@
 //! The journal on a real disk: read back, resumed, refused, cut and flipped.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +49,14 @@ fn options() -> FileOptions {
         owner: "process 1, a test".to_owned(),
         allow_network_fs: true,
         free_bytes: |_| Some(u64::MAX),
+        only_reads: false,
+    }
+}
+
+fn to_read() -> FileOptions {
+    FileOptions {
+        only_reads: true,
+        ..options()
     }
 }
 
@@ -116,7 +124,11 @@ fn crashed(path: &Path, groups: u64, folded: u64) {
 }
 
 fn read(path: &Path) -> Result<Vec<i64>, Error> {
-    let mut reader = Reader::open(path, &options(), false)?;
+    read_with(path, &options())
+}
+
+fn read_with(path: &Path, options: &FileOptions) -> Result<Vec<i64>, Error> {
+    let mut reader = Reader::open(path, options, false)?;
     let mut found = Vec::new();
     while let Some((_, records)) = reader.read(4)? {
         found.extend(records.arrival);
@@ -202,6 +214,79 @@ fn other_files_are_no_journals() {
             "{content}"
         );
     }
+}
+
+/// Every file of a folder, with what is in it.
+fn all_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap();
+    let paths = files.map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn whoever_only_reads_leaves_nothing_behind() {
+    let folder = Folder::new("only read");
+    let path = folder.journal();
+    let wal = PathBuf::from(format!("{}-wal", path.display()));
+    let owner = PathBuf::from(format!("{}.owner", path.display()));
+    for is_closed in [false, true] {
+        let mut written = Written::begin(&path);
+        written.groups(2).fold().groups(4);
+        if is_closed {
+            Box::new(written.journal).close().unwrap();
+            // As in a copy of what matters.
+            fs::remove_file(&wal).unwrap();
+        } else {
+            drop(written);
+        }
+        for is_claimed_before in [true, false] {
+            if !is_claimed_before {
+                fs::remove_file(&owner).unwrap();
+            }
+            let before = all_of(&folder.0);
+            let found = read_with(&path, &to_read());
+            assert_eq!(found.unwrap(), (0..18).collect::<Vec<_>>());
+            assert_eq!(unbegun(&path, "process 1, a test", true), Ok(None));
+            assert_eq!(all_of(&folder.0), before);
+        }
+        for file in all_of(&folder.0).into_keys() {
+            fs::remove_file(file).unwrap();
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_beside_what_is_no_journal() {
+    let folder = Folder::new("no journal");
+    let path = folder.journal();
+    for content in ["", "hello", "SQLite format 3\0 and then something else"] {
+        fs::write(&path, content).unwrap();
+        let before = all_of(&folder.0);
+        let found = read_with(&path, &to_read());
+        assert!(
+            matches!(found, Err(Error::NotAJournal { .. })),
+            "{content}: {found:?}"
+        );
+        assert_eq!(all_of(&folder.0), before);
+    }
+}
+
+#[test]
+fn whoever_only_reads_is_refused_while_somebody_writes_and_does_not_go_on_writing() {
+    let folder = Folder::new("read only");
+    let path = folder.journal();
+    let journal = SqliteJournal::create(&path, &options(), 0, &GENESIS).unwrap();
+    let refused = Reader::open(&path, &to_read(), false).map(|_| ());
+    assert!(matches!(refused, Err(Error::AlreadyOpen { .. })));
+    drop(journal);
+    let reader = Reader::open(&path, &to_read(), false).unwrap();
+    let refused = Reader::open(&path, &options(), false).map(|_| ());
+    assert!(matches!(refused, Err(Error::AlreadyOpen { .. })));
+    let refused = reader.resume(Options::default()).map(|_| ());
+    assert!(matches!(refused, Err(Error::Disk { .. })));
+    assert_eq!(read(&path).unwrap(), []);
 }
 
 #[test]
@@ -520,7 +605,7 @@ fn a_file_that_was_never_begun_has_no_room_made() {
     };
     writer.stop(stopped);
     drop(writer);
-    assert_eq!(unbegun(&path, "process 1, a test"), Ok(Some(0)));
+    assert_eq!(unbegun(&path, "process 1, a test", false), Ok(Some(0)));
 }
 
 #[test]

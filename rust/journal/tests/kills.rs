@@ -21,6 +21,7 @@ fn options() -> FileOptions {
         owner: format!("process {}", std::process::id()),
         allow_network_fs: true,
         free_bytes: |_| Some(u64::MAX),
+        only_reads: false,
     }
 }
 

@@ -23,18 +23,20 @@ pub(crate) struct PyJournalReader {
 #[pymethods]
 impl PyJournalReader {
     #[new]
-    #[pyo3(signature = (path, *, owner, lenient=false, allow_network_fs=false, disk=None))]
+    #[pyo3(signature = (path, *, owner, lenient=false, only_reads=false, allow_network_fs=false, disk=None))]
     fn new(
         py: Python<'_>,
         path: PathBuf,
         owner: String,
         lenient: bool,
+        only_reads: bool,
         allow_network_fs: bool,
         disk: Option<&Bound<'_, PySimulatedDisk>>,
     ) -> BindResult<Self> {
         let files = FileOptions {
             owner,
             allow_network_fs,
+            only_reads,
             ..FileOptions::default()
         };
         let disk = disk.map(|disk| disk.get().0.clone());
@@ -52,9 +54,14 @@ impl PyJournalReader {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (path, *, owner))]
-    fn unbegun(py: Python<'_>, path: PathBuf, owner: String) -> BindResult<Option<u64>> {
-        py.detach(|| tapeloom_journal::unbegun(&path, &owner))
+    #[pyo3(signature = (path, *, owner, only_reads=false))]
+    fn unbegun(
+        py: Python<'_>,
+        path: PathBuf,
+        owner: String,
+        only_reads: bool,
+    ) -> BindResult<Option<u64>> {
+        py.detach(|| tapeloom_journal::unbegun(&path, &owner, only_reads))
             .map_err(of_journal)
     }
 
