@@ -87,7 +87,7 @@ def _rows(store: SessionData, name: str, interval: str = "1m") -> dict[int, Bar]
 class Known:
     """What the session could know of each bar, by symbol and start."""
 
-    #: The value that was pushed last, and whether the feed called it a correction.
+    #: The newest edition that was pushed, and whether the feed called it a correction: what it corrects is older.
     pushed: dict[Key, tuple[Bar, bool]] = field(default_factory=dict)
     #: Every value that was pushed.
     values: dict[Key, set[Bar]] = field(default_factory=dict)
@@ -126,8 +126,12 @@ class Known:
             and bar.ts + MINUTE <= at + TOLERANCE
             and is_valid(row)
         ):
-            self.pushed[bar.symbol, bar.ts] = row, is_correction
+            if is_correction or not self._is_corrected(bar):
+                self.pushed[bar.symbol, bar.ts] = row, is_correction
             self.values.setdefault((bar.symbol, bar.ts), set()).add(row)
+
+    def _is_corrected(self, bar: BarData) -> bool:
+        return self.pushed.get((bar.symbol, bar.ts), (None, False))[1]
 
 
 def _row(bar: BarData) -> Bar:

@@ -200,18 +200,6 @@ def _delay(script: Script, rng: Random) -> None:
         else (at, event)
         for at, event in script.events
     ]
-    # A correction follows what it corrects.
-    came = {
-        (event.symbol, event.ts): at
-        for at, event in script.events
-        if type(event) is BarData
-    }
-    script.events = [
-        (max(at, came.get((event.bar.symbol, event.bar.ts), at)), event)
-        if isinstance(event, UpdatedBar)
-        else (at, event)
-        for at, event in script.events
-    ]
     script.events.sort(key=lambda arrival: arrival[0])
 
 
@@ -219,9 +207,7 @@ def _duplicate(script: Script, rng: Random) -> None:
     again = [
         (at + rng.randrange(60) * SECOND, event)
         for at, event in script.events
-        if type(event) is BarData
-        and (event.symbol, event.ts) not in script.first
-        and rng.random() < 0.3
+        if type(event) is BarData and rng.random() < 0.3
     ]
     script.events += again
 
@@ -234,11 +220,20 @@ def _reorder(script: Script, rng: Random) -> None:
         if last < len(events) and events[last][0] - events[first][0] < window:
             continue
         part = [event for _, event in events[first:last]]
-        if not any(isinstance(event, UpdatedBar) for event in part):
-            rng.shuffle(part)
+        rng.shuffle(part)
         times = [at for at, _ in events[first:last]]
-        events[first:last] = zip(times, part, strict=True)
+        mixed = list(zip(times, part, strict=True))
+        # Nobody pushes a correction before it is known.
+        if all(_is_known(script, *arrival) for arrival in mixed):
+            events[first:last] = mixed
         first = last
+
+
+def _is_known(script: Script, at: int, event: FeedEvent) -> bool:
+    if not isinstance(event, UpdatedBar):
+        return True
+    _, known = script.first[event.bar.symbol, event.bar.ts]
+    return at >= known
 
 
 def _garbage(script: Script, rng: Random) -> None:
