@@ -119,6 +119,25 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on_where_the_journal_ends(
     assert json.loads(done.stdout)["sessions"][0]["missing"] == 0
 
 
+def test_a_symbol_that_was_taken_out_goes_on_with_the_journal_and_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(tmp_path, *written(tmp_path, interrupt_at=61)).exit_code == 130
+    words = written(tmp_path, first=31)
+    config = tmp_path / "live.json"
+    changed = json.loads(config.read_text())
+    changed["session_data_config"]["symbols"] = ["AAPL"]
+    config.write_text(json.dumps(changed))
+
+    done = run(tmp_path, *words)
+
+    assert done.exit_code == 0, done.output
+    text = "the journal of 2025-07-03 goes on with MSFT, which the configuration does not stream"
+    assert done.stderr.splitlines()[0] == text
+    (told,) = [each for each in caplog.messages if "does not stream" in each]
+    assert "2.e.WARNING" in told
+
+
 @pytest.mark.parametrize(
     ("now", "sentence"),
     [

@@ -77,7 +77,8 @@ def test_an_interrupt_ends_it(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        (["--speed", "0"], 2, "speed is 0"),
+        (["--speed", "0"], 2, "speed is 0.0; it must be a finite number above 0"),
+        (["--speed", "-3"], 2, "speed is -3.0; it must be a finite number above 0"),
         (["--speed", "nan"], 2, "speed is nan"),
         (["--symbol", "MSFT"], 3, "no 1m bars of MSFT are recorded"),
         (["--interval", "1d"], 2, "seconds, minutes or hours"),

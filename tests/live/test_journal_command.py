@@ -102,7 +102,7 @@ def test_salvage_keeps_the_rest_and_says_what_was_lost(
     assert hole[0] == 1
     verified = command("verify", saved)
     assert verified.exit_code == 0
-    assert "hole: 1 records" in verified.stderr
+    assert "hole: 1 record lost" in verified.stderr
 
 
 def test_salvage_of_a_whole_journal_is_a_copy(day: Path, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_salvaged_journal_with_holes_is_not_removed(
     damage(day)
     saved = tmp_path / "saved.journal"
     journal_export.salvage(day, saved)
-    with pytest.raises(JournalError, match="holes"):
+    with pytest.raises(JournalError, match="has 1 hole on record"):
         journal_export.export(saved, tmp_path / "data", remove=True)
     assert not (tmp_path / "data").exists()
     assert journal_export.export(saved, tmp_path / "data").bars == 60

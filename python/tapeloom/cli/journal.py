@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tapeloom.cli.outcome import PROBLEMS, reported
+from tapeloom.words import counted
 
 __all__ = ["journal"]
 
@@ -53,13 +54,13 @@ def verify(
             "holes": [{"records": n, "cause": why} for n, why in report.holes],
             "chain": report.chain,
         }
-        text = f"{path}: whole: {report.records:,} records, {report.bars:,} bars in {report.commits:,} commits"
+        text = f"{path}: whole: {counted(report.records, 'record')}, {counted(report.bars, 'bar')} in {counted(report.commits, 'commit')}"
         text += (
             f", witnessed to record {report.witnessed_seq:,}; chain {report.chain[:16]}"
         )
         _say(said, text, as_json=as_json)
         for count, why in report.holes:
-            typer.echo(f"hole: {count:,} records were lost: {why}", err=True)
+            typer.echo(f"hole: {counted(count, 'record')} lost: {why}", err=True)
 
 
 @journal.command()
@@ -82,7 +83,7 @@ def salvage(
             for first, last, why in report.lost
         ]
         said = {"file": str(report.path), "records": report.records, "lost": lost}
-        text = f"{report.path}: {report.records:,} records kept, {len(lost)} stretches lost"
+        text = f"{report.path}: {counted(report.records, 'record')} kept, {counted(len(lost), 'part')} lost"
         _say(said, text, as_json=as_json)
         for first, last, why in report.lost:
             typer.echo(f"lost: records {first:,} to {last:,}: {why}", err=True)
@@ -130,7 +131,7 @@ def export(
             "bars": report.bars,
             "is_removed": report.is_removed,
         }
-        text = f"{data}: {report.bars:,} bars of {report.symbols:,} symbols written and read back"
+        text = f"{data}: {counted(report.bars, 'bar')} of {counted(report.symbols, 'symbol')} written and read back"
         text += "; the journal was removed" if report.is_removed else ""
         _say(said, text, as_json=as_json)
 

@@ -18,6 +18,7 @@ from tapeloom.cli.run_live import (
     play_live,
     rehearsed,
     what_comes,
+    what_goes_on,
     what_is_kept,
     what_is_rehearsed,
 )
@@ -145,6 +146,7 @@ def run(
                     for line in (
                         None if api is None else what_is_rehearsed(live),
                         what_comes(live),
+                        what_goes_on(live),
                     ):
                         if line is not None:
                             typer.echo(line, err=True)

@@ -18,6 +18,7 @@ __all__ = [
     "play_live",
     "rehearsed",
     "what_comes",
+    "what_goes_on",
     "what_is_kept",
     "what_is_rehearsed",
 ]
@@ -68,6 +69,16 @@ def what_comes(run: LiveRun) -> str | None:
     if closed is not None and closed <= now:
         return f"the session of {today.date} is over since {closed:%H:%M}; {comes}"
     return f"no session is open; {comes}"
+
+
+def what_goes_on(run: LiveRun) -> str | None:
+    """Say which symbols run on that the plan lacks; ``None`` if there are none."""
+    if not run.not_planned:
+        return None
+    from tapeloom.config.plan_warnings import some_of
+
+    names = some_of(run.not_planned)
+    return f"the journal of {run.session_date} goes on with {names}, which the configuration does not stream"
 
 
 def play_live(manager: SystemManager, run: LiveRun, *, show: bool) -> bool:

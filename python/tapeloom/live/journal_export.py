@@ -15,6 +15,7 @@ from tapeloom.live.journal_writing import owner
 from tapeloom.live.recovery import Recovery
 from tapeloom.storage.data_manager import DataManager
 from tapeloom.storage.parquet_file import FIELDS
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
     import os
@@ -95,7 +96,8 @@ def export(
     ) as found:
         session, report = found.replay()
         if remove and report.holes:
-            text = f"{found.paths[0]}: {len(report.holes)} holes are on record; export without removing it, and keep it"
+            holes = counted(len(report.holes), "hole")
+            text = f"{found.paths[0]}: has {holes} on record; export without removing it, and keep it"
             raise JournalError(text, path=found.paths[0])
         if remove and session.get_quarantine():
             text = f"{found.paths[0]}: holds quarantined bars, which are not exported; export without removing it"

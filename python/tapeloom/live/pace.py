@@ -22,17 +22,27 @@ class Pace:
         How many seconds of the market pass in one; 0 makes every instant due at once.
     clock
         Nanoseconds of a clock that nobody sets.
+    runs
+        Whether 0 is refused, because somebody asks where market time is.
 
     Raises
     ------
     ArgumentError
-        If the speed is no number, negative or infinite.
+        If the speed is no number, negative or infinite, or 0 where it must not be.
     """
 
-    def __init__(self, speed: float, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, speed: float, clock: Callable[[], int], *, runs: bool = False
+    ) -> None:
         is_number = isinstance(speed, int | float) and not isinstance(speed, bool)
-        if not is_number or not math.isfinite(speed) or speed < 0:
-            text = f"speed is {speed!r}; it must be a finite number, 0 or more, such as 60 for a minute in a second"
+        if (
+            not is_number
+            or not math.isfinite(speed)
+            or speed < 0
+            or (runs and not speed)
+        ):
+            least = "above 0" if runs else "of 0 or more"
+            text = f"speed is {speed!r}; it must be a finite number {least}, such as 60 for a minute in a second"
             raise ArgumentError(text, got=speed)
         #: How many seconds of the market pass in one.
         self.speed = float(speed)

@@ -16,6 +16,7 @@ from tapeloom.calendars.given_exchange import time_manager_for
 from tapeloom.calendars.time_manager import TimeManager
 from tapeloom.config.data_apis import REPLAY
 from tapeloom.config.feed_offer import FeedOffer
+from tapeloom.config.plan_warnings import some_of
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.errors import ConfigError, OutOfCalendarError, StateError
 from tapeloom.live.data_api import data_api_of
@@ -88,6 +89,8 @@ class LiveRun:
     """Where the journals lie; ``None`` without one."""
     session_date: date
     """Of the session that it begins with."""
+    not_planned: tuple[str, ...] = ()
+    """Symbols that the plan lacks, and that go on because the journal of the session has them."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -246,7 +249,12 @@ def wire_live(
                 "'tapeloom journal export' stores its bars; to play the day again, name another folder or remove the journal"
             )
             raise ConfigError(text, got=str(journal.path))
-        plan = _with_those_that_joined(plan, store, config, surroundings)
+        configured = len(plan.symbols)
+        plan = _with_those_of_journal(plan, store, config, surroundings)
+        others = tuple(each.symbol for each in plan.symbols[configured:])
+        if others:
+            text = "The journal of the session goes on with %s, which the configuration does not stream"
+            flow_warning("2.e", text, some_of(others))
         if isinstance(surroundings.history, FetchedHistory):
             surroundings.history.follow(plan)
         for name, spans in config.universe.spans.items():
@@ -278,7 +286,15 @@ def wire_live(
         raise
     flow("2.g", "Complete - coordinator and %s", engine.name or "no analysis")
     run = LiveRun(
-        config, surroundings, plan, store, engine, coordinator, folder, session_date
+        config,
+        surroundings,
+        plan,
+        store,
+        engine,
+        coordinator,
+        folder,
+        session_date,
+        others,
     )
     if started is not None:
         run.started = started
@@ -365,21 +381,24 @@ def _is_pattern(root: Path) -> bool:
     return not root.exists() and any(mark in str(root) for mark in "*?[")
 
 
-def _with_those_that_joined(
+def _with_those_of_journal(
     plan: StreamPlan,
     store: SessionData,
     config: SessionConfig,
     surroundings: LiveSurroundings,
 ) -> StreamPlan:
-    """The plan with the symbols that had joined the session before it was broken off: they go on too."""
+    """The plan, then the other symbols of the session that was broken off: they go on too.
+
+    They had joined it, or were taken out of the configuration since.
+    """
     planned = {each.symbol for each in plan.symbols}
-    joined = [
+    others = [
         each
         for name in store._symbols
         if name not in planned
         for each in _plan_of(config, surroundings, name, None).symbols
     ]
-    return replace(plan, symbols=(*plan.symbols, *joined)) if joined else plan
+    return replace(plan, symbols=(*plan.symbols, *others)) if others else plan
 
 
 def _plan_of(

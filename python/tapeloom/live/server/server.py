@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tapeloom.calendars.clock import LiveClock
 from tapeloom.errors import (
-    ArgumentError,
     FeedError,
     MissingDependencyError,
     StateError,
@@ -65,7 +64,7 @@ class FeedServer:
     start
         Where market time begins; a naive time is wall time of the exchange. By default the start of the first bar. What lies before is history.
     speed
-        How many seconds of the market pass in one; ``None`` lets it stand still.
+        How many seconds of the market pass in one, above 0; ``None`` lets it stand still.
     faults
         What is to go wrong; those with an instant begin then, the others at once.
     key, secret
@@ -110,11 +109,10 @@ class FeedServer:
         recording = Recording(
             data, symbols=symbols, interval=interval, exchange_group=exchange_group
         )
-        if speed is not None and not speed:
-            text = "speed is 0; give a number above 0, or None to let market time stand still"
-            raise ArgumentError(text, got=speed)
         self._pace = (
-            None if speed is None else Pace(speed, clock or LiveClock().monotonic_ns)
+            None
+            if speed is None
+            else Pace(speed, clock or LiveClock().monotonic_ns, runs=True)
         )
         begin = (
             recording.span[0]
