@@ -62,7 +62,7 @@ def test_a_correction_that_nobody_heard_is_found(market: Tape, heard: Tape) -> N
     whole.to_minute(NOW)
     assert played.session.state_hash() == whole.session.state_hash()
     assert lines == [
-        "AAPL 09:40\N{EN DASH}09:50: asked for again, 1 corrected while nobody listened"
+        "AAPL 09:40\N{EN DASH}09:41: asked for again, 1 corrected while nobody listened"
     ]
     assert manager.fill_lines() == lines
     (revision,) = played.session.get_revisions("AAPL")

@@ -22,7 +22,7 @@ from tapeloom.session.gap_state import FillJob, Retries
 from tapeloom.waiting import sleep, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator, Sequence, Set
     from concurrent.futures import Executor
 
     from tapeloom.session.gap_merger import AddBars
@@ -441,13 +441,14 @@ class GapFiller:
         if not parts:
             return
         merged = self._merger.merge(answer._replace(ask=Ask(parts)))
-        for part, (came, left, corrected) in zip(parts, merged, strict=True):
+        for part, (came, left, changed) in zip(parts, merged, strict=True):
             job, instant = self._jobs[symbol, part.start], self._instant()
             if answer.failure and (left or job.asks_again):
                 failure = answer.failure
                 self._failed(job.fail(failure, self._retries, self._now(), instant))
             else:
-                self._settled(job.answer(came, left, instant, corrected))
+                filling = job.answer(len(came), left, instant, len(changed))
+                self._settled(filling, [*came, *changed] if job.asks_again else None)
 
     def _is_asked(self, part: Filling) -> bool:
         """Whether an answer is waited for to the very try that was made with a stretch."""
@@ -468,21 +469,30 @@ class GapFiller:
             self._next_try, self._jobs[filling.symbol, filling.start].next_try
         )
 
-    def _settled(self, filling: Filling) -> None:
+    def _settled(self, filling: Filling, news: Sequence[int] | None = None) -> None:
+        """Tell of a filling; of one that asked again for bars only of those with news, by their starts, one by one."""
         del self._jobs[filling.symbol, filling.start]
-        if self._keep(filling):
-            self._fresh.append(filling)
-        is_quiet = not filling.reason and (
-            filling.status is FillStatus.ABANDONED
-            or not (filling.missing or filling.corrected)
-        )
+        if filling.missing:
+            self._tell(filling)
+            return
+        if filling.reason:
+            _log.info("%s", filling.line(self._session_data._times()))
+        grid = self._grids.of(filling.symbol)
+        if grid is None or not news:
+            return
+        for start in sorted(news):
+            end = int(grid.ends[grid.slot(start)])
+            self._tell(replace(filling, start=start, end=end, corrected=1))
+
+    def _tell(self, filling: Filling) -> None:
+        self._keep(filling)
+        self._fresh.append(filling)
+        is_quiet = filling.status is FillStatus.ABANDONED and not filling.reason
         level = logging.DEBUG if is_quiet else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(level, "%s", filling.line(self._session_data._times()))
 
-    def _keep(self, filling: Filling) -> bool:
-        """Keep for reports how far a filling is; whether it is one that is told: of bars asked for again, those that changed."""
-        is_told = bool(filling.missing or filling.corrected)
-        if is_told:
+    def _keep(self, filling: Filling) -> None:
+        """Keep for reports how far a filling is; where bars are asked for again, only that some were corrected."""
+        if filling.missing or filling.corrected:
             self._session_data._fills.put(filling)
-        return is_told

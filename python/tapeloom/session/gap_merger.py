@@ -33,11 +33,11 @@ AddBars: TypeAlias = "Callable[[str, Bars], IngestReport]"
 
 
 class Merged(NamedTuple):
-    """What became of a stretch: how many of its bars came, how many are missing, how many are others than before."""
+    """What became of a stretch: where the bars start that came, how many are missing, where those start that were changed."""
 
-    came: int
+    came: Sequence[int]
     left: int
-    corrected: int
+    changed: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class GapMerger:
             self._note_absent(answer.ask, rows)
         left = self.left(symbol, parts)
         return [
-            Merged(len(now) - len(was), missing, _changed(was, now))
+            Merged(_came(was, now), missing, _changed(was, now))
             for was, now, missing in zip(before, after, left, strict=True)
         ]
 
@@ -214,10 +214,19 @@ class GapMerger:
         return [] if grid is None else grid.within(runs, filling.start, filling.end)
 
 
-def _changed(before: Bars, after: Bars) -> int:
-    """How many bars that were there have other values now."""
+def _came(before: Bars, after: Bars) -> list[int]:
+    """Where the bars start that were not there, ns UTC."""
+    if len(after) == len(before):
+        return []
+    starts: list[int] = after.ts[~np.isin(after.ts, before.ts)].tolist()
+    return starts
+
+
+def _changed(before: Bars, after: Bars) -> list[int]:
+    """Where the bars start that were there and have other values now, ns UTC."""
     at = after.ts.searchsorted(before.ts)
     is_other = np.zeros(len(before), np.bool_)
     for name in ("open", "high", "low", "close", "volume"):
         is_other |= getattr(after, name)[at] != getattr(before, name)
-    return int(np.count_nonzero(is_other))
+    starts: list[int] = before.ts[is_other].tolist()
+    return starts
