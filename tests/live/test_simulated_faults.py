@@ -237,6 +237,22 @@ def test_the_end_waits_for_what_history_was_asked_but_not_for_ever(
         assert (gap.missing, gap.status) == (1, "requested")
 
 
+def test_a_session_that_is_warm_only_after_its_close_takes_what_came_meanwhile() -> (
+    None
+):
+    begin = CLOSE + 6 * SECOND
+    script = quiet_day(begin=begin, delay=36 * SECOND)
+    keep(script, lambda *_: False)
+    # History answers 42 s after the close; by then the session would have ended.
+    last = script.truth["AAA"][minute(9)]
+    script.first["AAA", minute(9)] = bar_at(minute(9), 50), CLOSE + 20 * SECOND
+    script.age = 30 * SECOND
+    push(script, CLOSE + 20 * SECOND, UpdatedBar(bar_data("AAA", last)))
+    run = checked(script)
+    assert run.parts.session.sorter.counts["corrections"] == 1
+    assert run.store.get_bars("AAA")[9].close == last.close
+
+
 def test_calls_of_history_are_spaced_on_the_clock_of_the_session() -> None:
     script = quiet_day(("AAA",), calls_per_minute=1, minutes=20)
     lose(script, 2, 3, 5)

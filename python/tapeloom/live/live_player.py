@@ -233,7 +233,8 @@ class LivePlayer:
             if self.stage is Stage.NIGHT:
                 self._call_alerts(now)
             return
-        if self.stage is Stage.WARMING:
+        was_warming = self.stage is Stage.WARMING
+        if was_warming:
             self._held += events
             events = ()
             self._session.tick(now)
@@ -247,7 +248,8 @@ class LivePlayer:
         self._call_alerts(now)
         if now >= self.end_ns:
             self._session_data.set_session_active(False)
-            if self._is_settled(now):
+            # What the feed pushed while it warmed up comes with the next turn.
+            if self._is_settled(now) and not was_warming:
                 self._end(now)
 
     def _take(self, events: Iterable[FeedEvent], now: int) -> None:
