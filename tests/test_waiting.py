@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -240,3 +241,18 @@ def test_a_future_that_nobody_brings_about_any_more_is_cancelled() -> None:
     assert result_of(kept, worker=worker) == 3
     with pytest.raises(CancelledError):
         result_of(left, worker=worker)
+
+
+POOL = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from tapeloom.waiting import is_exiting, wait_for
+
+never = Event()
+assert not is_exiting()
+ThreadPoolExecutor().submit(wait_for, lambda s: never.wait(s) or is_exiting())
+"""
+
+
+def test_a_pool_that_waits_knows_that_the_interpreter_ends() -> None:
+    subprocess.run([sys.executable, "-c", POOL], check=True, timeout=LONGEST)

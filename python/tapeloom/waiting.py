@@ -6,6 +6,7 @@ only seen when the wait is over, and some systems wake nobody who waits.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from threading import Thread
 
-__all__ = ["SLICE_SECONDS", "result_of", "sleep", "wait_for"]
+__all__ = ["SLICE_SECONDS", "is_exiting", "result_of", "sleep", "wait_for"]
 
 _Result = TypeVar("_Result")
 
@@ -71,6 +72,12 @@ def result_of(future: Future[_Result], *, worker: Thread | None = None) -> _Resu
 def sleep(seconds: float) -> None:
     """Sleep so many seconds."""
     wait_for(_slept, seconds)
+
+
+def is_exiting() -> bool:
+    """Whether the interpreter is about to end, and waits for the threads of pools first: nobody stops those."""
+    # It has no public word for it. Where it has no such one either, the pools are waited for.
+    return bool(getattr(threading, "_SHUTTING_DOWN", False))
 
 
 def _slept(seconds: float) -> bool:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from threading import Event, main_thread
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapeloom.errors import ArgumentTypeError, StateError
@@ -19,7 +19,7 @@ from tapeloom.session.gap_answers import Answer, ask_source
 from tapeloom.session.gap_merger import FillCounts, GapMerger
 from tapeloom.session.gap_requests import Ask, joined
 from tapeloom.session.gap_state import FillJob, Retries
-from tapeloom.waiting import sleep, wait_for
+from tapeloom.waiting import is_exiting, sleep, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
@@ -392,7 +392,7 @@ class GapFiller:
         """Wait on a thread of the executor, which nobody stops: until the run is, or the interpreter ends."""
 
         def is_over(seconds: float) -> bool:
-            return self._closed.wait(seconds) or not main_thread().is_alive()
+            return self._closed.wait(seconds) or is_exiting()
 
         if wait_for(is_over, seconds):
             text = "the run was stopped while it waited for the quota of the source"
