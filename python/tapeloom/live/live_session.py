@@ -13,7 +13,7 @@ from tapeloom._core import Interval, Live
 from tapeloom.errors import JournalError
 from tapeloom.gap.filling import FillStatus
 from tapeloom.live.live_health import SymbolHealth, SymbolState
-from tapeloom.live.live_steps import LONGEST_STEP, LiveSteps, next_after
+from tapeloom.live.live_steps import LONGEST_STEP, SILENCE, LiveSteps, next_after
 
 __all__ = ["LiveSession"]
 
@@ -37,6 +37,8 @@ class LiveSession(LiveSteps):
         self._open()
         self._filled.clear()
         self._updated.clear()
+        self._arrived = None
+        self._unheard_since.pop(SILENCE, None)
         corrections, self._journal.corrections = self._journal.corrections, []
         self._corrected.begin(self._session_data, corrections)
         self._owed_reports += self._noted.values()
@@ -193,4 +195,4 @@ class LiveSession(LiveSteps):
         if hours is None or not hours[0] <= now < hours[1]:
             return False
         since = max(self._arrived or hours[0], hours[0])
-        return now - since > 3 * self._step + self._gap_grace
+        return self._is_silence(now - since)

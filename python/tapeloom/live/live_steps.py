@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tapeloom.session.quality_manager import DataQualityManager
     from tapeloom.session.realtime_indicators import RealtimeIndicators
 
-__all__ = ["LONGEST_STEP", "LiveSteps", "next_after"]
+__all__ = ["LONGEST_STEP", "SILENCE", "LiveSteps", "next_after"]
 
 _SECOND = 1_000_000_000
 #: Nobody waits longer than this without looking whether something is due.
@@ -40,6 +40,8 @@ LONGEST_STEP = 60 * _SECOND
 _GATHER = _SECOND
 #: Who says that nobody listened.
 _SOURCE = "session"
+#: A feed that came back after it had been silent without a word.
+SILENCE = "silence"
 #: How long after its end a bar may be corrected without anybody hearing of it, ns: vendors correct within some 30 s, and a line
 #: that is dead is noticed within some 40.
 _YOUNG = 90 * _SECOND
@@ -230,6 +232,8 @@ class LiveSteps:
             self._sorter.refused(bars[at], reason)
         self._count(batch)
         if bars:
+            if self._arrived is not None and self._is_silence(now - self._arrived):
+                self._unheard_since.setdefault(SILENCE, self._arrived)
             self._arrived = now
             if self._is_connected is None:
                 # A feed that says nothing of its connection has one as long as something comes.
@@ -317,6 +321,10 @@ class LiveSteps:
         if since:
             self._quality.ask_again(min(since) - _YOUNG, now)
 
+    def _is_silence(self, ns: int) -> bool:
+        """Whether so long a pause is longer than any between the bars of a feed."""
+        return ns > 3 * self._step + self._gap_grace
+
     def _follow(self, report: ConnectionEvent) -> None:
         """Know whether the feed is there; that nobody listened says nothing of it."""
         if report.source == _SOURCE:
@@ -339,6 +347,8 @@ class LiveSteps:
                 bar.symbol for bar, kind in batch.changes() if kind != "new"
             }
         if now >= self._look_at and self._looks:
+            if SILENCE in self._unheard_since:
+                self.ask_again(now, SILENCE)
             self._look_at = next_after(now, self._step, self._gap_grace)
             filler = self._quality.filler
             asked = () if filler is None or filler.is_idle else filler.open
