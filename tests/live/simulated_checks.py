@@ -12,8 +12,10 @@ from tapeloom.ingest import IngestCounts
 from tapeloom.live.feed import SymbolStatus, UpdatedBar
 from tapeloom.live.live_health import SymbolState
 from tapeloom.live.live_player import Stage
+from tests.compare import bar_data
 from tests.live.simulated_script import TOLERANCE
 from tests.live.simulated_script_run import ScriptRun, manager_of
+from tests.live.simulated_truth import Market
 from tests.reference.bars import Bar, is_valid
 from tests.reference.derived import buckets, compensated_sum
 from tests.reference.schedule import MINUTE, interval_ns, to_ns
@@ -49,12 +51,13 @@ def check(script: Script, run: ScriptRun) -> None:
     store = {name: _rows(run.store, name) for name in run.store._symbols}
     known = Known.of(script, [run])
     _check_values(store, known)
+    truth = _truth(Market(script, [run], can_ask=_heals(script)), run, store)
     _check_gaps(script, run, store)
     if _heals(script):
         _check_healed(script, store)
     _check_counts(run, known)
     _check_derived(script, run, store)
-    _check_undisturbed(script, run, store)
+    _check_undisturbed(script, run, truth)
     _check_told(script, run, store)
     _check_filler(run)
     _check_health(script, run)
@@ -65,13 +68,22 @@ def check_crashed(script: Script, runs: list[ScriptRun], *, is_strict: bool) -> 
     run = runs[-1]
     store = {name: _rows(run.store, name) for name in run.store._symbols}
     # What was pushed and acknowledged is there, by whichever run.
-    _check_values(store, Known.of(script, runs if is_strict else runs[-1:]))
+    everything, newest = Known.of(script, runs), Known.of(script, runs[-1:])
+    _check_values(store, everything if is_strict else newest)
+    forgets = everything.corrected - newest.corrected
+    market = Market(
+        script,
+        runs,
+        can_ask=_heals(script),
+        forgets=frozenset() if is_strict else forgets,
+    )
+    truth = _truth(market, run, store)
     _check_gaps(script, run, store)
     if _heals(script):
         _check_healed(script, store)
-    _check_events(run, Known.of(script, runs[-1:]))
+    _check_events(run, newest)
     _check_derived(script, run, store)
-    _check_undisturbed(script, run, store)
+    _check_undisturbed(script, run, truth)
     _check_told(script, run, store)
     _check_filler(run)
 
@@ -130,6 +142,11 @@ class Known:
                 self.pushed[bar.symbol, bar.ts] = row, is_correction
             self.values.setdefault((bar.symbol, bar.ts), set()).add(row)
 
+    @property
+    def corrected(self) -> frozenset[Key]:
+        """Bars that were corrected."""
+        return frozenset(key for key, (_, is_so) in self.pushed.items() if is_so)
+
     def _is_corrected(self, bar: BarData) -> bool:
         return self.pushed.get((bar.symbol, bar.ts), (None, False))[1]
 
@@ -147,23 +164,43 @@ def _check_values(store: dict[str, dict[int, Bar]], known: Known) -> None:
             assert found == bar, f"{symbol} {ts} is not as it was corrected"
 
 
+def _truth(
+    market: Market, run: ScriptRun, store: dict[str, dict[int, Bar]]
+) -> dict[str, dict[int, Bar]]:
+    """What was traded, without what the day lists as missing: each bar is there, and as the market has it."""
+    truth = {}
+    for name, rows in store.items():
+        listed = _listed(run, name)
+        traded = market.rows(name, rows)
+        truth[name] = {ts: bar for ts, bar in traded.items() if ts not in listed}
+        for ts in rows.keys() | truth[name].keys():
+            is_right = rows.get(ts) == truth[name].get(ts)
+            assert is_right, f"{name} {ts} is not as the market has it" + (
+                f"; its correction {market.why(name, ts)[0]}"
+                if (name, ts) in market.script.first
+                else ""
+            )
+    return truth
+
+
+def _listed(run: ScriptRun, name: str) -> set[int]:
+    """The starts of the bars that a day lists as missing."""
+    listed: set[int] = set()
+    for gap in run.store.get_gaps(name):
+        assert gap.cause, gap
+        spanned = range(to_ns(gap.start), to_ns(gap.end), MINUTE)
+        assert len(spanned) == gap.missing, gap
+        listed |= set(spanned)
+    return listed
+
+
 def _check_gaps(
     script: Script, run: ScriptRun, store: dict[str, dict[int, Bar]]
 ) -> None:
-    """Every bar is there, with a value that was traded, or listed as missing with a cause."""
+    """What is not there is listed as missing with a cause."""
     grid = range(script.day.open, script.day.close, MINUTE)
     for name, rows in store.items():
-        listed = set()
-        for gap in run.store.get_gaps(name):
-            assert gap.cause, gap
-            spanned = range(to_ns(gap.start), to_ns(gap.end), MINUTE)
-            assert len(spanned) == gap.missing, gap
-            listed |= set(spanned)
-        assert listed == set(grid) - set(rows), f"gaps of {name}"
-        for ts, bar in rows.items():
-            last = script.truth[name].get(ts)
-            first = script.first.get((name, ts), (last, 0))[0]
-            assert bar in (last, first), f"{name} {ts} was never traded so"
+        assert _listed(run, name) == set(grid) - set(rows), f"gaps of {name}"
 
 
 def _heals(script: Script) -> bool:
@@ -255,11 +292,11 @@ def _check_derived(
 
 
 def _check_undisturbed(
-    script: Script, run: ScriptRun, store: dict[str, dict[int, Bar]]
+    script: Script, run: ScriptRun, truth: dict[str, dict[int, Bar]]
 ) -> None:
-    """The state is that of a day on which the same bars came at once."""
+    """The state is that of a day on which the bars came at once, as the market has them."""
     quiet = SessionData(time_manager=manager_of(script.minutes), **script.policies)
-    for name in store:
+    for name in truth:
         quiet.register_symbol(name, base_interval="1m", derived=script.derived)
     quiet.start_new_session(script.day.date)
     for report in run.reports_written:
@@ -267,10 +304,9 @@ def _check_undisturbed(
             quiet.append_status(report.symbol, report.status)
         else:
             quiet.append_connection(report)
-    for name in store:
-        bars = run.store.get_bars(name)
-        if len(bars):
-            quiet.add_bars_batch(name, bars)
+    for name, rows in truth.items():
+        if rows:
+            quiet.add_bars_batch(name, [bar_data(name, bar) for bar in rows.values()])
     quiet.end_session()
     assert run.hash_at_close == [quiet.state_hash()], "not as an undisturbed day"
 

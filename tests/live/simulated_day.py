@@ -252,7 +252,7 @@ class SimulatedRun:
         self.player = self.parts.player
         self.events = [(begin, ConnectionEvent(begin, True, "feed")), *events]
         self._files = files
-        self._sleeps = sleeps
+        self._sleeps = sorted(sleeps)
         self._changes = list(changes)
         self._failures = list(failures)
         self._reopen_at: int | None = None
@@ -289,6 +289,8 @@ class SimulatedRun:
             while self._changes and self._changes[0][0] <= now:
                 self._changes[0][1](self)
                 self._changes.pop(0)
+            while self._sleeps and self._sleeps[0][1] <= now:
+                self.player.note_absence(*self._sleeps.pop(0))
             events = self._arrived()
             stage, is_open = self.player.stage, self.parts.session.is_open
             self.handed.append(Handed(now, stage, is_open, events))

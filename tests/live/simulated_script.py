@@ -51,6 +51,9 @@ class Script:
     #: Values before a correction, and when the market knew the correction.
     first: dict[tuple[str, int], tuple[Bar, int]] = field(default_factory=dict)
     events: list[Arrival] = field(default_factory=list)
+    #: Corrections that the vendor never pushed though its line stood, and those that were pushed while nobody could listen.
+    unsaid: dict[tuple[str, int], int] = field(default_factory=dict)
+    unheard: dict[tuple[str, int], int] = field(default_factory=dict)
     #: Symbols configured from the begin on.
     begin_with: tuple[str, ...] = ()
     derived: tuple[str, ...] = ("5m",)
@@ -78,6 +81,10 @@ class Script:
     def minutes(self) -> int:
         """Length of the session."""
         return (self.day.close - self.day.open) // MINUTE
+
+    def is_down(self, at: int) -> bool:
+        """Whether the connection is down at an instant."""
+        return any(start <= at < end for start, end in self.outages)
 
 
 @cache
@@ -187,9 +194,9 @@ def _holes(script: Script, rng: Random) -> None:
 
 def _drop(script: Script, rng: Random) -> None:
     share = rng.choice([0.05, 0.3, 0.9])
-    script.events = [
-        each for each in script.events if not _is_bar(each) or rng.random() >= share
-    ]
+    was = script.events
+    script.events = [each for each in was if not _is_bar(each) or rng.random() >= share]
+    script.unsaid |= _corrections_lost(was, script.events)
 
 
 def _delay(script: Script, rng: Random) -> None:
@@ -294,7 +301,9 @@ def _outage_first(arrival: Arrival) -> tuple[int, bool]:
 def _silence(script: Script, rng: Random) -> None:
     """Nothing comes, and nobody says so."""
     start, end = _stretch(script, rng, longest=8)
-    script.events = [each for each in script.events if not start <= each[0] < end]
+    was = script.events
+    script.events = [each for each in was if not start <= each[0] < end]
+    script.unsaid |= _corrections_lost(was, script.events)
 
 
 def _burst(script: Script, rng: Random) -> None:
@@ -315,7 +324,9 @@ def _late_begin(script: Script, rng: Random) -> None:
     script.begin = rng.randrange(
         script.day.open, script.day.close + 30 * SECOND, SECOND // 2
     )
-    script.events = [each for each in script.events if each[0] >= script.begin]
+    was = script.events
+    script.events = [each for each in was if each[0] >= script.begin]
+    script.unheard |= _corrections_lost(was, script.events)
 
 
 def _vendor_down(script: Script, rng: Random) -> None:
@@ -361,7 +372,14 @@ def _sleep(script: Script, rng: Random) -> None:
     start, end = _stretch(script, rng, longest=7)
     script.sleeps.append((start, end))
     if rng.random() < 0.7:
-        script.events = [each for each in script.events if not start <= each[0] < end]
+        was = script.events
+        script.events = [each for each in was if not start <= each[0] < end]
+        script.unheard |= _corrections_lost(was, script.events)
+        # No connection outlives it.
+        script.events.append((end, ConnectionEvent(end, False)))
+        if not script.is_down(end):
+            script.events.append((end, ConnectionEvent(end, True)))
+        script.events.sort(key=_outage_first)
 
 
 def _disk(script: Script, rng: Random) -> None:
@@ -430,7 +448,20 @@ def _lose(script: Script, rng: Random, start: int, end: int) -> None:
             kept.append((at, event))
         elif not is_lost:
             kept.append((end, event))
+    script.unheard |= _corrections_lost(script.events, kept)
     script.events = kept
+
+
+def _corrections_lost(
+    was: list[Arrival], kept: list[Arrival]
+) -> dict[tuple[str, int], int]:
+    """Symbol and start of the corrections that are not there any more, and when they would have come."""
+    there = {id(event) for _, event in kept}
+    return {
+        (event.bar.symbol, event.bar.ts): at
+        for at, event in was
+        if isinstance(event, UpdatedBar) and id(event) not in there
+    }
 
 
 def quiet_day(

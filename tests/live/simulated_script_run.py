@@ -13,6 +13,7 @@ from tapeloom.live.feed import SymbolStatus
 from tapeloom.live.journal import SessionJournal
 from tapeloom.live.journal_header import Patience
 from tapeloom.live.live_player import Stage
+from tapeloom.statuses import ConnectionEvent
 from tests.live.made import SetClock
 from tests.live.simulated_day import (
     NoPast,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from tapeloom.bars import BarData
     from tapeloom.config.session_config import SessionConfig
     from tapeloom.live.live_health import SymbolState
-    from tapeloom.statuses import ConnectionEvent, TradingStatus
-    from tests.live.simulated_script import Change, Script
+    from tapeloom.statuses import TradingStatus
+    from tests.live.simulated_script import Arrival, Change, Script
 
 __all__ = [
     "CLOCK",
@@ -204,6 +205,11 @@ class ScriptRun(SimulatedRun):
         manager = manager_of(script.minutes)
         begin = options.pop("begin", script.begin)
         config = self._config(script.begin_with)
+        # Of an outage that has begun before, it hears as it begins.
+        events: list[Arrival] = []
+        if script.is_down(begin):
+            events.append((begin, ConnectionEvent(begin, False)))
+        events += [each for each in script.events if each[0] >= begin]
         if "journal" not in options:
             CLOCK.now = script.begin
             store = SessionData(time_manager=manager, **script.policies)
@@ -219,7 +225,7 @@ class ScriptRun(SimulatedRun):
             config,
             manager,
             CLOCK,
-            [each for each in script.events if each[0] >= begin],
+            events,
             begin=begin,
             vendor=vendor,
             delay=script.delay,

@@ -6,8 +6,10 @@ import pytest
 
 from tests.live.seeds import chunks, replayed, seeds_of
 from tests.live.simulated_checks import check
-from tests.live.simulated_script import FAULTS, script_of
+from tests.live.simulated_script import FAULTS, quiet_day, script_of
 from tests.live.simulated_script_run import play
+from tests.reference.schedule import MINUTE
+from tests.strategies import bar_at
 
 #: Days in the short suite; TAPELOOM_SEEDS sets another number, TAPELOOM_SEED plays one.
 DAYS = 14_000
@@ -27,3 +29,20 @@ def test_each_fault_comes_alone_and_with_others() -> None:
     for fault in FAULTS:
         assert {fault} in drawn, fault
         assert max(len(faults) for faults in drawn if fault in faults) >= 6
+
+
+def test_values_that_the_market_does_not_have_are_noticed() -> None:
+    script = quiet_day()
+    ts = script.day.open + 3 * MINUTE
+    run = play(script)
+    check(script, run)
+    pushed, script.truth["AAA"][ts] = script.truth["AAA"][ts], bar_at(ts, 50)
+    with pytest.raises(AssertionError, match="not as the market has it"):
+        check(script, run)
+    # Nobody could know of a correction that was not sent, while the connection stood.
+    script.first["AAA", ts] = pushed, ts + 2 * MINUTE
+    script.unsaid["AAA", ts] = ts + 2 * MINUTE
+    check(script, run)
+    script.outages.append((ts + MINUTE, ts + 3 * MINUTE))
+    with pytest.raises(AssertionError, match="came while the connection was down"):
+        check(script, run)
