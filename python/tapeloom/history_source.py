@@ -36,4 +36,8 @@ class HistorySource(Protocol):
 
         An answer is whatever ``SessionData.add_bars_batch`` takes: ``Bars``, a list of ``BarData``, a frame, an Arrow table,
         a dict of arrays. An empty one says that the source has no such bar. A source that cannot answer raises.
+
+        For history of earlier days and for imports it matters what it raises. ``LookupError``, ``ValueError`` or
+        ``TypeError``, and whatever has the status 400, 404 or 422, says that one of the requests is to blame: the call is
+        made again in halves. Anything else says that the source is down, or allows no more now: the call has failed.
         """

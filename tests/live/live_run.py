@@ -19,6 +19,7 @@ from tapeloom.errors import HistorySourceError
 from tapeloom.live import AlpacaFeed, AlpacaHistory, Fault, FeedServer, alpaca
 from tapeloom.live.backoff import Backoff
 from tapeloom.live.event_queue import CAPACITY
+from tapeloom.live.fetched_history import FetchedHistory
 from tapeloom.live.journal_files import JournalFiles
 from tapeloom.live.journal_header import Patience
 from tapeloom.live.live_coordinator import LiveCoordinator
@@ -190,6 +191,8 @@ class LiveRun:
         A vendor that is there already, and stays.
     feed, history
         Others than the vendor's.
+    fetches_past
+        Whether history is asked for earlier days too; no time passes between two tries.
     folder, mode
         Where the journal lies, and how it is written; without a folder there is none.
     options
@@ -208,6 +211,7 @@ class LiveRun:
         secret: str = "the secret",
         feed: Feed | None = None,
         history: Any = "vendor",
+        fetches_past: bool = False,
         analysis: Any = None,
         folder: Path | None = None,
         mode: str = "strict",
@@ -248,9 +252,21 @@ class LiveRun:
             time_manager=self.manager,
             storage=storage,
         )
+        if history == "vendor":
+            history = server and AlpacaHistory(
+                "the key", "the secret", url_override=server.history_url
+            )
         source: Any = NoPast(names)
         if storage is not None:
             source = StoredHistory(storage, self.manager.timezone)
+        if fetches_past:
+            source = FetchedHistory(
+                history,
+                intervals=["1m"],
+                time_manager=self.manager,
+                wait=lambda _: False,
+            )
+            source.follow(self._plan(config))
         journal = self.files.open(
             min(d for d in days if self._ends(d) > begin),
             lambda: SessionData(time_manager=self.manager),
@@ -271,10 +287,6 @@ class LiveRun:
                 wait=self.gate,
             )
         self.feed: Any = feed
-        if history == "vendor":
-            history = server and AlpacaHistory(
-                "the key", "the secret", url_override=server.history_url
-            )
         self.coordinator = _Watched(
             config,
             journal,

@@ -325,17 +325,27 @@ def test_a_vendor_that_refuses_for_a_while_is_asked_again(
 
 
 @row("history fails")
-def test_a_history_that_fails_is_asked_again_later(run: LiveRun, whole: str) -> None:
-    history = Held(run, failures=2)
-    run.inject("drop", count=2)
-    history.may_go_on.set()
-    run.move(4.2)
-    run.until(lambda: run.has(3))
-    assert history.failures == 0
-    filler = run.coordinator.quality.filler
-    assert filler is not None
-    assert (filler.counts.calls, filler.counts.failures) == (3, 4)
-    ends_as(run, whole, since=4)
+def test_a_history_that_fails_is_asked_again_later(whole: str) -> None:
+    days = {"data": [{"trailing_days": 3, "intervals": ["1m"]}]}
+    with LiveRun(BOTH, changes={"historical": days}, fetches_past=True) as run:
+        run.inject("refuse", what="history", count=3)
+        run.start()
+        (said,) = run.health.fills
+        assert "history of 1m bars is not loaded: AlpacaHistory raised" in said
+        assert "429" in said or "too many requests" in said
+        assert "(2 symbols)" in said
+        assert run.store.get_bar_count("AAPL", scope="history") == 0
+        run.play(0, 3)
+        history = Held(run, failures=2)
+        run.inject("drop", count=2)
+        history.may_go_on.set()
+        run.move(4.2)
+        run.until(lambda: run.has(3))
+        assert history.failures == 0
+        filler = run.coordinator.quality.filler
+        assert filler is not None
+        assert (filler.counts.calls, filler.counts.failures) == (3, 4)
+        ends_as(run, whole, since=4)
 
 
 @row("nobody has the bar")

@@ -272,7 +272,7 @@ def test_one_symbol_that_fails_costs_no_other_and_is_noted_and_tried_again_later
     def answer(request: HistoryRequest, rows: list[Bar]) -> object:
         if request.symbol in broken:
             text = "no such symbol, key=abc"
-            raise RuntimeError(text)
+            raise LookupError(text)
         return columns(rows)
 
     source = Source(answer)

@@ -30,6 +30,8 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 LOGIN = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+# A request that the vendor understood, and will not answer however often it is made.
+_BLAMED = (400, 404, 422)
 
 
 def requests_for(
@@ -103,6 +105,8 @@ class Asking:
         self._quota = quota_of(source)
         self.most = most_requests_of(source)
         """How many requests one call may hold."""
+        self.failure: Exception | None = None
+        """Why nothing more was asked by the last ``ask``, where that has nothing to do with its requests."""
 
     @property
     def name(self) -> str:
@@ -112,18 +116,27 @@ class Asking:
     def ask(self, requests: Sequence[HistoryRequest]) -> list[object]:
         """Return for each request its answer, or the ``HistorySourceError`` that stands for it.
 
-        A call that fails is asked again in two halves, down to the request that the source does not answer: one bad symbol
-        does not cost the others. That takes some ``2 log2(n)`` calls for each bad one of n requests.
+        A call that fails for one of its requests is made again in two halves, down to the request that the source does not
+        answer: one bad symbol does not cost the others. That takes some ``2 log2(n)`` calls for each bad one of n requests.
+        One that fails for whatever else, as a line that is down or a limit, fails as a whole: see ``failure``.
         """
+        self.failure = None
+        return self._ask(requests)
+
+    def _ask(self, requests: Sequence[HistoryRequest]) -> list[object]:
+        if self.failure is not None:
+            return self._failures(requests, self.failure)
         try:
             self._wait()
             with pausing_by(self._sleep):
                 answers: object = self._source.fetch(list(requests))
         except Exception as error:
-            if len(requests) > 1:
+            if not _blames_a_request(error):
+                self.failure = error
+            elif len(requests) > 1:
                 half = len(requests) // 2
-                return [*self.ask(requests[:half]), *self.ask(requests[half:])]
-            return [self._failed(requests[0], error)]
+                return [*self._ask(requests[:half]), *self._ask(requests[half:])]
+            return self._failures(requests, error)
         if isinstance(answers, Sequence) and not isinstance(answers, str | bytes):
             if len(answers) == len(requests):
                 return list(answers)
@@ -142,6 +155,11 @@ class Asking:
             self._sleep(wait / 10**9)
         self._quota.take(self._clock.now_ns())
 
+    def _failures(
+        self, requests: Sequence[HistoryRequest], error: Exception
+    ) -> list[object]:
+        return [self._failed(request, error) for request in requests]
+
     def _failed(self, request: HistoryRequest, error: Exception) -> HistorySourceError:
         said = " ".join(str(error).split())
         said = LOGIN.sub(r"\1:***@", SECRET.sub(r"\1***", said))
@@ -150,3 +168,19 @@ class Asking:
         found = HistorySourceError(text, symbol=request.symbol)
         found.__cause__ = error
         return found
+
+
+def _blames_a_request(error: Exception) -> bool:
+    """Whether an error of a source speaks of what it was asked for, so that the same call in parts may be answered."""
+    answer = getattr(error, "response", None)
+    for each, name in (
+        (error, "status"),
+        (error, "status_code"),
+        (error, "code"),
+        (answer, "status_code"),
+    ):
+        status = getattr(each, name, None)
+        if isinstance(status, int):
+            return status in _BLAMED
+    words = (LookupError, TypeError, ValueError)
+    return isinstance(error, words) and not isinstance(error, OSError)

@@ -12,11 +12,11 @@ import numpy as np
 
 from tapeloom._core import Bars, Interval
 from tapeloom.bars import no_bars, normalise_symbol
-from tapeloom.errors import HistorySourceError, StateError
+from tapeloom.errors import FeedError, HistorySourceError, StateError
 from tapeloom.importing.history_requests import Asking, requests_for, title_of
 from tapeloom.live.fetched_answers import bars_of
 from tapeloom.live.stored_sessions import whole_sessions, without
-from tapeloom.storage.notes import DataNote, Notes
+from tapeloom.storage.notes import HISTORY_NOT_LOADED, DataNote, Notes
 from tapeloom.timestamps import to_ns
 from tapeloom.waiting import wait_for
 
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 __all__ = ["FetchedHistory"]
 
 _Key = tuple[str, str]
-_NOT_LOADED = "history_not_loaded"
+# Seconds before what a source does not answer is tried again, once in each of its outages: with the time that a client
+# waits for an answer that ends before a session must have begun.
+_PAUSES = (2.0, 8.0)
+# For so long nobody is asked after the last of them.
+_LEFT_ALONE_NS = 60_000_000_000
 
 
 class FetchedHistory:
@@ -41,8 +45,9 @@ class FetchedHistory:
     A session of which storage has every bar of regular hours is read from there. One that is over and that storage does
     not have as a whole is asked for once: in one go for all symbols whose plan is the same, in calls as large and as often
     as the source allows; whole sessions, so that symbols that lack different minutes are one call. What is stored counts,
-    and what came fills its holes. What does not come is missing, and ``notes`` say why; it is tried again when the next
-    session has begun. Sessions that are not over are never asked for. Any thread may read.
+    and what came fills its holes. A source that is down is tried a few times, and then left alone for a while, so that a
+    session begins without what it does not have. What does not come is missing, and ``notes`` say why; it is tried again
+    when the next session has begun. Sessions that are not over are never asked for. Any thread may read.
 
     Parameters
     ----------
@@ -96,6 +101,10 @@ class FetchedHistory:
         self._known: defaultdict[_Key, set[int]] = defaultdict(set)
         self._failed: defaultdict[_Key, set[int]] = defaultdict(set)
         self._failed_before = 0
+        self._pauses = list(_PAUSES)
+        # Until when the source is left alone, and what its calls failed with.
+        self._down_until = 0
+        self._down: HistorySourceError | None = None
         self._notes: dict[tuple[str, str], DataNote] = {}
         self._rows = Notes()
 
@@ -190,6 +199,7 @@ class FetchedHistory:
             self._known[key] -= sessions
         self._failed.clear()
         self._failed_before = over
+        self._pauses, self._down = list(_PAUSES), None
 
     def _reach(self, symbol: str, interval: str, sessions: range) -> None:
         """Have everything of some sessions here that can be had, of the symbol and of those that are read like it."""
@@ -256,7 +266,22 @@ class FetchedHistory:
         if self._closed.is_set():
             text = "the run was stopped before it was asked for"
             return [HistorySourceError(text)] * len(requests)
-        return self._asking.ask(requests)
+        if self._down is not None and self._clock.now_ns() < self._down_until:
+            return [self._down] * len(requests)
+        answers = self._asking.ask(requests)
+        while (failure := self._asking.failure) is not None and self._pauses:
+            # Credentials that are refused will be refused again.
+            if isinstance(failure, FeedError) or self._wait(self._pauses.pop(0)):
+                break
+            answers = self._asking.ask(requests)
+        self._down = None
+        if failure is None:
+            self._pauses = list(_PAUSES)
+        else:
+            self._down_until = self._clock.now_ns() + _LEFT_ALONE_NS
+            why = str(answers[-1]).removeprefix(f"{title_of(requests[-1])}: ")
+            self._down = HistorySourceError(why)
+        return answers
 
     def _read(self, request: HistoryRequest, answer: object) -> Bars | None:
         """The bars of an answer that were asked for; of a failure a note is kept."""
@@ -284,7 +309,7 @@ class FetchedHistory:
         text = f"history of {interval} bars is not loaded: {why}"
         before = self._notes.get((symbol, text))
         count = len(sessions) + (0 if before is None else before.count)
-        note = DataNote(_NOT_LOADED, symbol, self._asking.name, count, text, 0)
+        note = DataNote(HISTORY_NOT_LOADED, symbol, self._asking.name, count, text, 0)
         self._notes[symbol, text] = note
 
     def _sleep(self, seconds: float) -> None:

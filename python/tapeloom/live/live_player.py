@@ -294,6 +294,7 @@ class LivePlayer:
         new = [name for name in store._symbols if not self._tally.follows(name)]
         self._tally.start_symbols(store, dict.fromkeys(new, 0))
         self._session.follow_symbols(now)
+        self._tell_lacking()
 
     # Phases
 
@@ -328,6 +329,8 @@ class LivePlayer:
         self._past.prepare(index)
         self._processor.start_session()
         tell_history(store, self._past.kept)
+        self._session.not_loaded = ()
+        self._tell_lacking()
         self._metrics.record_phase("PHASE_2", started)
         # What lies outside the hours shows only as it comes.
         outside = dict.fromkeys(store._symbols, 0)
@@ -339,6 +342,13 @@ class LivePlayer:
         self._end_by = None
         self.stage = Stage.WARMING
         self._session.begin(now)
+
+    def _tell_lacking(self) -> None:
+        """Say which history there is not: the session goes on without it."""
+        lacking, self._past.lacking = self._past.lacking, []
+        for text in lacking:
+            flow_warning("3.b.2.PHASE_2", "%s; the session goes on without", text)
+        self._session.not_loaded += tuple(lacking)
 
     def _is_warm(self, now: int) -> bool:
         filler = self._quality.filler

@@ -150,7 +150,8 @@ class LiveSession(LiveSteps):
     @property
     def fills(self) -> tuple[str, ...]:
         """The newest sentences on what was missing and what became of it."""
-        return self.stretches.lines(self._session_data._times())
+        lines = self.stretches.lines(self._session_data._times())
+        return (*self.not_loaded, *lines)[-self.stretches.most :]
 
     def symbols(self, now: int) -> dict[str, SymbolHealth]:
         """Return how each symbol is doing, in configured order. O(symbols)."""

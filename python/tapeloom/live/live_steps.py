@@ -122,6 +122,8 @@ class LiveSteps:
         self._filled: Counter[str] = Counter()
         #: The newest of what was missing, and what became of it.
         self.stretches = FilledStretches(_MOST_SENTENCES)
+        #: Sentences on history of earlier days that is not loaded.
+        self.not_loaded: tuple[str, ...] = ()
         #: How often the connection was lost.
         self.outages = 0
         #: How long after it was known the newest bar was taken, ns.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tapeloom.config.stream_plan import StreamPlan
 from tapeloom.session.history import SessionHistory
 from tapeloom.session.indicators import SessionIndicators
+from tapeloom.storage.notes import HISTORY_NOT_LOADED
+from tapeloom.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tapeloom.actions import Actions
     from tapeloom.calendars.time_manager import TimeManager
@@ -67,6 +71,8 @@ class Past:
         self._history: SessionHistory | None = None
         # Each symbol that joins has its own, as it is prepared alone.
         self._indicators: list[tuple[StreamPlan, SessionIndicators]] = []
+        #: Sentences on what nobody answered for when bars were last loaded.
+        self.lacking: list[str] = []
 
     @property
     def kept(self) -> list[tuple[str, str]]:
@@ -75,13 +81,16 @@ class Past:
 
     def prepare(self, index: int) -> None:
         """Let the store hold what lies before session number ``index`` of the table, which it has begun."""
-        if self._history is None:
-            self._history = self._history_of(self._plan, index)
-            self._indicators = [(self._plan, self._indicators_of(self._plan, index))]
-        self._index = index
-        self._history.prepare(index)
-        for _, indicators in self._indicators:
-            indicators.prepare(index)
+        with self._noting():
+            if self._history is None:
+                self._history = self._history_of(self._plan, index)
+                self._indicators = [
+                    (self._plan, self._indicators_of(self._plan, index))
+                ]
+            self._index = index
+            self._history.prepare(index)
+            for _, indicators in self._indicators:
+                indicators.prepare(index)
 
     def finish(self) -> None:
         """Note what the session that has ended leaves behind."""
@@ -93,12 +102,13 @@ class Past:
         self._plan = StreamPlan((*self._plan.symbols, *plan.symbols))
         if self._history is None or self._index is None:
             return
-        self._history = self._history.replanned(self._plan)
-        indicators = self._indicators_of(plan, self._index)
-        self._indicators.append((plan, indicators))
-        for symbol in plan.symbols:
-            self._history.join(symbol.symbol)
-        indicators.prepare(self._index)
+        with self._noting():
+            self._history = self._history.replanned(self._plan)
+            indicators = self._indicators_of(plan, self._index)
+            self._indicators.append((plan, indicators))
+            for symbol in plan.symbols:
+                self._history.join(symbol.symbol)
+            indicators.prepare(self._index)
 
     def remove(self, symbol: str) -> None:
         """Care no more for a symbol."""
@@ -108,6 +118,26 @@ class Past:
             self._history = self._history.replanned(self._plan)
         for _, indicators in self._indicators:
             indicators.drop(symbol)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keep what is not loaded meanwhile."""
+        before = self._not_loaded()
+        yield
+        symbols = Counter(text for text, _ in self._not_loaded() - before)
+        self.lacking = [
+            f"{text} ({counted(count, 'symbol')})" for text, count in symbols.items()
+        ]
+
+    def _not_loaded(self) -> Counter[tuple[str, str]]:
+        """How many sessions nobody answered for so far, by the reason and the symbol."""
+        return Counter(
+            {
+                (note.text, note.symbol): note.count
+                for note in self._source.notes
+                if note.kind == HISTORY_NOT_LOADED
+            }
+        )
 
     def _history_of(self, plan: StreamPlan, index: int) -> SessionHistory:
         return SessionHistory(

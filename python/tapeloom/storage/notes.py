@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
+    "HISTORY_NOT_LOADED",
     "INTERVAL_TOLD",
     "INVALID_SKIPPED",
     "REWRITTEN",
@@ -24,6 +25,7 @@ INVALID_SKIPPED = "invalid_skipped"
 UNSORTED = "unsorted"
 INTERVAL_TOLD = "interval_told"
 REWRITTEN = "rewritten"
+HISTORY_NOT_LOADED = "history_not_loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class DataNote:
     """One finding in one symbol of one source.
 
     ``kind`` is ``"invalid_skipped"``, ``"unsorted"``, ``"interval_told"`` or ``"rewritten"``; ``count`` rows are concerned;
-    ``source`` is a file, or what frames were called, and ``first_row`` the first of the rows in it, counted from 0.
+    ``source`` is a file, or what frames were called, and ``first_row`` the first of the rows in it, counted from 0. Of the
+    kind ``"history_not_loaded"`` are sessions that a source of history did not answer for.
     """
 
     kind: str
