@@ -102,3 +102,23 @@ def test_a_line_that_comes_back_tells_of_nothing_where_nothing_was_corrected(
         assert list(run.health.fills) == []
         assert [list(run.store.get_revisions(name)) for name in run.names] == [[], []]
         ends_as(run, whole)
+
+
+@pytest.mark.parametrize(("lost", "asks"), [(2, False), (10, True)])
+def test_after_a_silence_of_the_feed_what_came_before_it_is_asked_for_again(
+    lost: int, asks: bool
+) -> None:
+    """A pause of a minute may be one of the market; one of five is none."""
+    with LiveRun(BOTH) as run:
+        run.start()
+        run.play(0, 3)
+        # The update would come long after the close.
+        run.inject("correct", symbols=["AAPL"], seconds=36_000)
+        run.play(3, 4)
+        run.inject("drop", count=lost)
+        run.play_clock(4, 10)
+        for minutes in (10.5, 10.6):
+            run.move(minutes)
+            run.until(lambda: run.coordinator.quality.filler.is_idle)  # type: ignore[union-attr]  # it fills
+        assert (rows(run, "AAPL")[3] == rows(AAPL)[3]) is asks
+        assert any("asked for again" in line for line in run.health.fills) is asks
