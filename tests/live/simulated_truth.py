@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from tapeloom.bars import BarData
 from tapeloom.live.feed import UpdatedBar
 from tapeloom.live.live_player import Stage
 from tapeloom.statuses import ConnectionEvent
@@ -53,6 +54,12 @@ class Market:
         self._listened = [_listened(run) for run in runs]
         self._end = max(step.at for run in runs for step in run.handed if step.is_open)
         self._on_record = _stretches(runs[-1])
+        # When a bar itself came last.
+        self._came = {
+            (event.symbol, event.ts): at
+            for at, event in script.events
+            if isinstance(event, BarData)
+        }
         self._said = {
             (event.bar.symbol, event.bar.ts): at
             for at, event in script.events
@@ -82,6 +89,8 @@ class Market:
         if at > self._end:
             return "came after the end of the session", True
         absence = self._absence(at)
+        if absence is not None and self._came.get(key, 0) > at:
+            return f"came {absence}, and before the bar itself", True
         joined = self._joined(symbol)
         if absence is None and at < joined:
             return "came before the symbol joined", not self._can_ask

@@ -45,6 +45,8 @@ SILENCE = "silence"
 #: How long after its end a bar may be corrected without anybody hearing of it, ns: vendors correct within some 30 s, and a line
 #: that is dead is noticed within some 40.
 _YOUNG = 90 * _SECOND
+#: How long history may take to answer, with all of its tries, ns.
+_ANSWERED = 3_600 * _SECOND
 #: Seconds for which the thread of a feed waits for the disk, which takes a tenth of that as a rule.
 MOST_FOR_THE_DISK = 0.002
 #: The sentences on filled gaps that are kept.
@@ -309,6 +311,8 @@ class LiveSteps:
             self.ask_again(now, report.source)
         else:
             since = to_ns(report.timestamp, self._session_data.timezone)
+            if report.source == _SOURCE:
+                since = self._unanswered_since(since, now)
             self._unheard_since.setdefault(report.source, since)
         if report.is_up and report.source != _SOURCE:
             # What was missed is asked for at once, also what was asked for in vain; and the next bar has its time to come.
@@ -322,6 +326,13 @@ class LiveSteps:
         since = [self._unheard_since.pop(name) for name in names]
         if since:
             self._quality.ask_again(min(since) - _YOUNG, now)
+
+    def _unanswered_since(self, since: int, now: int) -> int:
+        """The begin of the earliest outage about which history may not have answered when nobody was there any more."""
+        for outage in reversed(self._session_data._evidence.outages(now)):
+            if outage.end >= since - _ANSWERED:
+                since = min(since, outage.start)
+        return since
 
     def _is_silence(self, ns: int) -> bool:
         """Whether so long a pause is longer than any between the bars of a feed."""
