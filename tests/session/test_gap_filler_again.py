@@ -145,6 +145,60 @@ def test_it_waits_for_nobody_and_ends_with_the_session(market: Tape) -> None:
     assert live.filler.is_idle
 
 
+def test_an_answer_that_is_on_its_way_is_none_to_what_is_asked_later(
+    market: Tape, heard: Tape
+) -> None:
+    played, vendor = Played(HALF, heard), Vendor(heard)
+    played.to_minute(NOW)
+    live = Live(played, vendor)
+    live.filler.ask_again("AAPL", at(TEN), at(NOW))
+    live.filler.apply_ready()
+    # The vendor answers as it was said, and corrects it while nobody listens again.
+    live.executor.run()
+    vendor.truth = market
+    live.filler.ask_again("AAPL", at(TEN), at(NOW))
+    live.filler.apply_ready()
+    live.executor.run()
+    live.filler.apply_ready()
+    assert live.filler.is_idle
+    bar = played.session.get_bars("AAPL")[TEN]
+    assert bar.close == market["AAPL"][at(TEN)].close
+
+
+def test_what_is_asked_later_makes_what_waits_longer(market: Tape, heard: Tape) -> None:
+    played, vendor = Played(HALF, {"AAPL": heard["AAPL"]}), Vendor(market, failures=1)
+    manager = filling(played, vendor, retry_interval_seconds=60)
+    walk(played, manager, 1, 8)
+    manager.ask_again(at(5), at(8))
+    manager.apply_ready()
+    walk(played, manager, 9, 9)
+    played.to_minute(NOW)
+    manager.ask_again(at(5), at(NOW))
+    manager.apply_ready()
+    assert vendor.calls[-1] == [Asked("AAPL", at(5), at(NOW))]
+    bar = played.session.get_bars("AAPL")[TEN]
+    assert bar.close == market["AAPL"][at(TEN)].close
+
+
+def test_what_the_session_does_not_know_to_be_due_yet_is_not_asked_for_again(
+    market: Tape,
+) -> None:
+    lacking = without({"AAPL": market["AAPL"]}, 18, 19)
+    played, vendor = Played(HALF, lacking), Vendor(market)
+    manager = filling(played, vendor)
+    walk(played, manager, 1, 18)
+    counts: list[tuple[int, int]] = []
+    manager.add_fill_listener(
+        lambda fillings: counts.extend((f.filled, f.corrected) for f in fillings)
+    )
+    manager.ask_again(at(TEN), at(NOW))
+    played.to_minute(NOW)
+    manager.look(["AAPL"], insists=True)
+    manager.apply_ready()
+    assert vendor.calls[0][0] == Asked("AAPL", at(TEN), at(NOW))
+    assert (sum(f for f, _ in counts), sum(c for _, c in counts)) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("since", "until", "stretches"),
     [

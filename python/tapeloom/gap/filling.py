@@ -97,6 +97,8 @@ class Filling:
         return f" for {seconds:g} s"
 
     def _news(self) -> str:
+        if self.filled:
+            return f"{self.filled} came"
         if self.corrected:
             return f"{self.corrected} corrected while nobody listened"
         return self.reason or "as before"

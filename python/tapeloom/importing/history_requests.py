@@ -182,5 +182,8 @@ def _blames_a_request(error: Exception) -> bool:
         status = getattr(each, name, None)
         if isinstance(status, int):
             return status in _BLAMED
+    if isinstance(error, HistorySourceError) and hasattr(error, "symbol"):
+        # The answer to one of them cannot be read.
+        return True
     words = (LookupError, TypeError, ValueError)
     return isinstance(error, words) and not isinstance(error, OSError)

@@ -73,7 +73,8 @@ class LiveSession(LiveSteps):
         bases = {name: store._intervals(name)[0] for name in store._symbols}
         self._sorter.keep(bases)
         lengths = (Interval(base).ns for base in set(bases.values()))
-        self._step = min([LONGEST_STEP, *(ns for ns in lengths if ns)])
+        self._shortest = min((ns for ns in lengths if ns), default=LONGEST_STEP)
+        self._step = min(LONGEST_STEP, self._shortest)
 
     def remove_symbol(self, symbol: str) -> None:
         """Drop a symbol with its bars; what of it still comes is put aside."""

@@ -105,6 +105,8 @@ class LiveSteps:
         self._sorter = Sorter(journal.session_data, self._corrected)
         self._live: Live | None = None
         self._step = LONGEST_STEP
+        # The shortest of the base intervals, ns.
+        self._shortest = LONGEST_STEP
         # What the journal did not take, to be offered again.
         self._owed: list[BarData] = []
         self._owed_corrections: list[int] = []
@@ -322,8 +324,11 @@ class LiveSteps:
 
     def ask_again(self, now: int, source: str | None = None) -> None:
         """Have the bars asked for again that may have been corrected while nobody listened; to one source, or all."""
-        names = [name for name in self._unheard_since if source in (None, name)]
-        since = [self._unheard_since.pop(name) for name in names]
+        if source is None:
+            # Those that are down stay so.
+            since = list(self._unheard_since.values())
+        else:
+            since = [ts for ts in [self._unheard_since.pop(source, None)] if ts]
         if since:
             self._quality.ask_again(min(since) - _YOUNG, now)
 
@@ -336,7 +341,7 @@ class LiveSteps:
 
     def _is_silence(self, ns: int) -> bool:
         """Whether so long a pause is longer than any between the bars of a feed."""
-        return ns > 3 * self._step + self._gap_grace
+        return ns > 3 * self._shortest + self._gap_grace
 
     def _follow(self, report: ConnectionEvent) -> None:
         """Know whether the feed is there; that nobody listened says nothing of it."""

@@ -193,11 +193,18 @@ class GapFiller:
         interval = self._session_data._intervals(symbol)[0]
         instant, now = self._instant(), self._now()
         missing = self._session_data._due_runs(symbol)
+        # What is due later than the store knows of may be missing.
+        until = min(until, self._session_data._clock or until)
         for start, end in grid.without(missing, since, until):
-            if (symbol, start) not in self._jobs:
-                filling = Filling(symbol, interval, start, end, 0, instant)
-                self._jobs[symbol, start] = FillJob(filling, now)
-                self._next_try = min(self._next_try, now)
+            before = self._jobs.get((symbol, start))
+            if before is not None:
+                if not before.asks_again:
+                    continue
+                end = max(end, before.filling.end)
+            # An answer that is on its way may be older than what was not heard: it is not the one to this.
+            filling = Filling(symbol, interval, start, end, 0, instant)
+            self._jobs[symbol, start] = FillJob(filling, now)
+            self._next_try = min(self._next_try, now)
 
     def forget(self, symbol: str) -> None:
         """Ask no more for a symbol that was removed; what comes of it is dropped."""
@@ -448,7 +455,7 @@ class GapFiller:
                 self._failed(job.fail(failure, self._retries, self._now(), instant))
             else:
                 filling = job.answer(len(came), left, instant, len(changed))
-                self._settled(filling, [*came, *changed] if job.asks_again else None)
+                self._settled(filling, came, changed)
 
     def _is_asked(self, part: Filling) -> bool:
         """Whether an answer is waited for to the very try that was made with a stretch."""
@@ -469,7 +476,9 @@ class GapFiller:
             self._next_try, self._jobs[filling.symbol, filling.start].next_try
         )
 
-    def _settled(self, filling: Filling, news: Sequence[int] | None = None) -> None:
+    def _settled(
+        self, filling: Filling, came: Sequence[int] = (), changed: Sequence[int] = ()
+    ) -> None:
         """Tell of a filling; of one that asked again for bars only of those with news, by their starts, one by one."""
         del self._jobs[filling.symbol, filling.start]
         if filling.missing:
@@ -478,11 +487,13 @@ class GapFiller:
         if filling.reason:
             _log.info("%s", filling.line(self._session_data._times()))
         grid = self._grids.of(filling.symbol)
-        if grid is None or not news:
+        if grid is None:
             return
-        for start in sorted(news):
+        for start in sorted([*came, *changed]):
             end = int(grid.ends[grid.slot(start)])
-            self._tell(replace(filling, start=start, end=end, corrected=1))
+            filled, corrected = int(start in came), int(start in changed)
+            one = replace(filling, start=start, end=end)
+            self._tell(replace(one, filled=filled, corrected=corrected))
 
     def _tell(self, filling: Filling) -> None:
         self._keep(filling)
