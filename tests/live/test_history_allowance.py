@@ -62,7 +62,7 @@ class Market:
 
         def counted(gate: Gate, request: object) -> object:
             self.asked.append(self.watch.now)
-            return answer(gate, request)  # type: ignore[arg-type]
+            return answer(gate, request)  # type: ignore[arg-type]  # its handler is a test's
 
         patch.setattr(Gate, "_plain", counted)
         patch.setattr(history_pages, "_limit", lambda _: 5)
@@ -131,7 +131,7 @@ def test_no_minute_has_more_requests_than_allowed_whoever_asks(
     source, watch = market.source(), market.watch
     asking = Asking(source, clock=watch, sleep=watch.sleep)
     before = asking.ask([request(name, 0, 4) for name in NAMES])
-    assert [len(bars) for bars in before] == [4] * 12  # type: ignore[arg-type]
+    assert [len(bars) for bars in before] == [4] * 12  # type: ignore[arg-type]  # each is an answer with bars
     played = Played(HALF, without(truth, 5, 6, 90))
     played.to_minute(120)
     filler = filler_of(played, source, watch.sleep)
@@ -183,7 +183,7 @@ def test_the_end_of_a_run_ends_the_wait_for_the_quota(
         waits.set()
         return wait_ns(now)
 
-    source.allowance._quota.wait_ns = seen  # type: ignore[method-assign]
+    source.allowance._quota.wait_ns = seen  # type: ignore[method-assign]  # watched
     played = Played(HALF, without(truth, 5))
     played.to_minute(8)
     with ThreadPoolExecutor() as executor:

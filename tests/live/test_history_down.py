@@ -98,7 +98,7 @@ def test_a_source_that_is_down_is_left_alone_for_a_while_and_asked_again_later()
     source = Source()
     answer, waited = source.fetch, list[float]()
     down = Down(ConnectionError("refused"))
-    source.fetch = down.fetch  # type: ignore[method-assign]
+    source.fetch = down.fetch  # type: ignore[method-assign]  # it goes down
 
     def wait(seconds: float) -> bool:
         waited.append(seconds)
@@ -115,16 +115,16 @@ def test_a_source_that_is_down_is_left_alone_for_a_while_and_asked_again_later()
     assert (len(down.calls), waited) == (3, [2.0, 8.0])
     assert not is_there("MSFT")
     assert len(down.calls) == 3
-    clock.set_ns(clock.now_ns() + MINUTE)  # type: ignore[attr-defined]
+    clock.set_ns(clock.now_ns() + MINUTE)  # type: ignore[attr-defined]  # it is a clock that is set
     # One that joins is asked for once, and holds nobody up.
     assert not is_there("RIVN")
     assert (len(down.calls), len(waited)) == (4, 2)
     assert {note.symbol for note in read.notes} == {"AAPL", "MSFT", "RIVN"}
-    source.fetch = answer  # type: ignore[method-assign]
-    clock.set_ns(clock.now_ns() + MINUTE)  # type: ignore[attr-defined]
+    source.fetch = answer  # type: ignore[method-assign]  # it is up again
+    clock.set_ns(clock.now_ns() + MINUTE)  # type: ignore[attr-defined]  # it is a clock that is set
     assert is_there("KO")
     assert not is_there("AAPL")
-    clock.set_ns(DAYS[5].open)  # type: ignore[attr-defined]
+    clock.set_ns(DAYS[5].open)  # type: ignore[attr-defined]  # it is a clock that is set
     assert is_there("AAPL")
 
 
@@ -137,7 +137,7 @@ def test_a_vendor_that_answers_the_second_time_is_no_loss() -> None:
             raise failures.pop()
         return answer(requests)
 
-    source.fetch = fetch  # type: ignore[method-assign]
+    source.fetch = fetch  # type: ignore[method-assign]  # watched
     read = history(source, {}, DAYS[4].open, wait=lambda _: False)
     read.follow(plan_of("AAPL", "MSFT"))
     assert len(read.read("AAPL", "30m", *DAYS[3].span)) > 0
@@ -146,7 +146,7 @@ def test_a_vendor_that_answers_the_second_time_is_no_loss() -> None:
 
 def test_keys_that_are_refused_are_not_tried_again() -> None:
     source = Down(FeedError("forbidden", code=403))
-    read = history(source, {}, DAYS[4].open, wait=lambda _: False)  # type: ignore[arg-type]
+    read = history(source, {}, DAYS[4].open, wait=lambda _: False)  # type: ignore[arg-type]  # a source of the test's own
     read.read("AAPL", "30m", *DAYS[3].span)
     assert len(source.calls) == 1
 
@@ -163,10 +163,10 @@ class Status(Exception):  # noqa: N818  (what clients of vendors raise)
         (ValueError("no such symbol"), 7),
         (HistorySourceError("invalid symbol", status=400), 7),
         (Status(422), 7),
-        (HTTPError("http://vendor", 404, "not found", None, None), 7),  # type: ignore[arg-type]
+        (HTTPError("http://vendor", 404, "not found", None, None), 7),  # type: ignore[arg-type]  # no headers, no body
         (HistorySourceError("service unavailable", status=503), 1),
         (HistorySourceError("no answer"), 1),
-        (HTTPError("http://vendor", 429, "too many", None, None), 1),  # type: ignore[arg-type]
+        (HTTPError("http://vendor", 429, "too many", None, None), 1),  # type: ignore[arg-type]  # no headers, no body
         (Status(500), 1),
         (FeedError("forbidden", code=403), 1),
         (ConnectionRefusedError("refused"), 1),
